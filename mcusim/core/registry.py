@@ -1,0 +1,51 @@
+"""Named things that can also come from other packages, through entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from mcusim.core.errors import BadArgument, UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Maps names to things of one kind.
+
+    Args:
+        kind: what a person calls such a thing; used in error messages.
+        group: the entry-point group under which other packages add theirs.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind, self.group = kind, group
+        self._own: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers what it decorates under ``name``."""
+
+        def add(thing: T) -> T:
+            if name in self._own:
+                raise BadArgument(f"{self.kind} {name!r}", "is registered already", "choose another name")
+            self._own[name] = thing
+            return thing
+
+        return add
+
+    def names(self) -> list[str]:
+        """Return all names, own and installed, sorted."""
+        return sorted({*self._own, *(e.name for e in entry_points(group=self.group))})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __getitem__(self, name: str) -> T:
+        if name in self._own:
+            return self._own[name]
+        for entry in entry_points(group=self.group):
+            if entry.name == name:
+                loaded: T = entry.load()
+                return loaded
+        raise UnknownName(self.kind, name, self.names())

@@ -1,0 +1,106 @@
+"""A network as data: ops in execution order over named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from mcusim.core import UnknownName
+from mcusim.graph.ops import CONVOLUTIONS, Op
+from mcusim.graph.tensor import Tensor
+
+
+class Arithmetic(StrEnum):
+    """How accumulators are rescaled: a value of the model, not a global switch."""
+
+    FLOAT = "float"
+    """rint (half to even) of float32(acc) * float32(s): the published tiny-training models."""
+    TFLITE = "tflite"
+    """int32 multiplier and shift with TFLite's double rounding."""
+    TINYENGINE = "tinyengine"
+    """Truncation toward zero of (float)acc * s, as TinyEngine's firmware computes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a uint8 RGB pixel becomes the model's input: real = (pixel / 255 - mean) / std.
+
+    ``mean`` and ``std`` have one entry a channel or one for all. The real value is then quantised
+    with the input tensor's scale and zero point, rounding half to even.
+    """
+
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network. ``ops`` are in a valid execution order; ``tensors`` maps every name to its tensor.
+
+    The model's last weighted op is its *head* when ``head`` names it: the classifier (or regressor)
+    that every update scheme trains. With a float32 head the graph ends in DEQUANTIZE and a float32
+    FULLY_CONNECTED; with an int8 head in a FULLY_CONNECTED with int8 weights and int32 output, the
+    accumulator itself, whose real value is ``acc * s_x * s_W[c]``: logits need no output scale.
+    """
+
+    name: str
+    ops: tuple[Op, ...]
+    tensors: Mapping[str, Tensor]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    arithmetic: Arithmetic = Arithmetic.TFLITE
+    head: str | None = None
+    """Name of the op that is the classifier."""
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    labels: tuple[str, ...] = ()
+    source: str = ""
+    """Where the network came from and under which licence."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    def op(self, name: str) -> Op:
+        """Return the op called ``name``.
+
+        Raises:
+            UnknownName: if there is none; suggests the nearest names.
+        """
+        for op in self.ops:
+            if op.name == name:
+                return op
+        raise UnknownName(f"op of {self.name}", name, (o.name for o in self.ops))
+
+    @property
+    def input(self) -> Tensor:
+        """The first input tensor."""
+        return self.tensors[self.inputs[0]]
+
+    @property
+    def output(self) -> Tensor:
+        """The first output tensor."""
+        return self.tensors[self.outputs[0]]
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs of the last dimension."""
+        return self.output.shape[-1]
+
+    @property
+    def convolutions(self) -> tuple[Op, ...]:
+        """All convolutions in order, the head excluded: the numbering of published configurations."""
+        return tuple(o for o in self.ops if o.kind in CONVOLUTIONS and o.name != self.head)
+
+    @property
+    def conv_weights(self) -> int:
+        """Number of convolution weights, the head excluded."""
+        return sum(self.tensors[o.inputs[1]].elements for o in self.convolutions)
+
+    def with_tensors(self, changed: Mapping[str, Tensor]) -> Model:
+        """Return a copy in which some tensors are replaced."""
+        return replace(self, tensors={**self.tensors, **changed})
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input.shape))
+        return f"<Model {self.name}: {len(self.ops)} ops, input {shape}, {self.conv_weights:,} conv weights>"

@@ -1,0 +1,76 @@
+"""Tensors and their quantisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bool": 1}
+"""Element types a graph can hold, with their bytes an element."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quant:
+    """Affine quantisation: real = scale * (q - zero_point).
+
+    ``scale`` is float32 (the published models and TFLite store float32), of shape ``(1,)`` for one
+    scale a tensor or ``(C,)`` for one scale a channel along ``axis``. ``zero_point`` is one integer:
+    per-channel tensors are symmetric here, as in TFLite (zero point 0).
+    """
+
+    scale: NDArray[np.float32]
+    zero_point: int = 0
+    axis: int | None = None
+
+    @classmethod
+    def of(cls, scale: float, zero_point: int = 0) -> Quant:
+        """Return a per-tensor quantisation."""
+        return cls(np.array([scale], np.float32), int(zero_point))
+
+    @property
+    def per_channel(self) -> bool:
+        """True if there is one scale a channel."""
+        return self.axis is not None
+
+    def same_as(self, other: Quant | None) -> bool:
+        """True if both map integers to the same reals."""
+        return (
+            other is not None
+            and self.zero_point == other.zero_point
+            and self.axis == other.axis
+            and np.array_equal(self.scale, other.scale)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A named tensor. Shapes carry a leading batch dimension of 1 for activations.
+
+    Layouts are those of TFLite: activations NHWC, convolution weights OHWI ``(C_out, kh, kw, C_in)``,
+    depthwise weights ``(1, kh, kw, C_out)``, fully connected weights ``(out, in)``, biases ``(C_out,)``.
+    ``data`` holds the values of a constant and is ``None`` for an activation; it is read-only.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    quant: Quant | None = None
+    data: NDArray[np.generic] | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes at batch 1."""
+        return self.elements * DTYPES[self.dtype]
+
+    @property
+    def constant(self) -> bool:
+        """True if the tensor's values are part of the model."""
+        return self.data is not None
