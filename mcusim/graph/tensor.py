@@ -16,12 +16,13 @@ DTYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 
 class Quant:
     """Affine quantisation: real = scale * (q - zero_point).
 
-    ``scale`` is float32 (the published models and TFLite store float32), of shape ``(1,)`` for one
-    scale a tensor or ``(C,)`` for one scale a channel along ``axis``. ``zero_point`` is one integer:
-    per-channel tensors are symmetric here, as in TFLite (zero point 0).
+    ``scale`` is of shape ``(1,)`` for one scale a tensor or ``(C,)`` for one scale a channel along
+    ``axis``. It has the precision of its source, float32 in TFLite and float64 for the activations of
+    the published tiny-training models: products of scales are taken in float64 and rounded once.
+    ``zero_point`` is one integer: per-channel tensors are symmetric here, as in TFLite (zero point 0).
     """
 
-    scale: NDArray[np.float32]
+    scale: NDArray[np.float32 | np.float64]
     zero_point: int = 0
     axis: int | None = None
 

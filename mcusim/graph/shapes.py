@@ -1,0 +1,185 @@
+"""Shape inference: what an op's output shape must be, given its inputs' shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+from mcusim.core import BadModel
+from mcusim.graph.ops import Op, OpKind
+from mcusim.graph.tensor import Tensor
+
+Shape = tuple[int, ...]
+
+
+def infer(op: Op, tensors: Mapping[str, Tensor]) -> Shape:
+    """Return the shape of ``op``'s output; its declared shape decides only where the op leaves a choice.
+
+    MEAN may keep the reduced dimensions with size 1 or drop them, and FULLY_CONNECTED may keep the
+    leading dimensions or fold them into one: the declared output shape tells which.
+
+    Raises:
+        BadModel: if the inputs' shapes do not fit each other or the op; names the op and the tensors.
+    """
+    return _RULES[op.kind](op, [tensors[name].shape for name in op.inputs], tensors[op.output].shape)
+
+
+def window(size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]) -> int:
+    """Return how many windows of a convolution or pooling fit along one dimension (0 or less: none)."""
+    return (size + sum(padding) - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def _wrong(op: Op, reason: str) -> BadModel:
+    return BadModel(
+        f"op {op.name!r} ({op.kind})", f"{reason}; inputs {', '.join(op.inputs)}, output {op.output}"
+    )
+
+
+def _rank4(op: Op, shape: Shape) -> Shape:
+    if len(shape) != 4:
+        raise _wrong(op, f"needs an NHWC input, not one of shape {shape}")
+    return shape
+
+
+def _windows(op: Op, x: Shape, kernel: tuple[int, int], channels: int) -> Shape:
+    a = op.attributes
+    sides = tuple(window(x[1 + i], kernel[i], a.stride[i], a.dilation[i], a.padding[i]) for i in range(2))
+    if min(sides) < 1:
+        raise _wrong(op, f"its window {kernel} does not fit into {x[1:3]} with padding {a.padding}")
+    return (x[0], *sides, channels)
+
+
+def _check_bias(op: Op, shapes: list[Shape], channels: int) -> None:
+    if len(shapes) > 2 and prod(shapes[2]) != channels:
+        raise _wrong(op, f"has {channels} output channels and a bias of shape {shapes[2]}")
+
+
+def _convolution(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    x, w = _rank4(op, shapes[0]), _rank4(op, shapes[1])
+    if x[3] != w[3]:
+        raise _wrong(op, f"input has {x[3]} channels and its weight of shape {w} expects {w[3]}")
+    _check_bias(op, shapes, w[0])
+    return _windows(op, x, (w[1], w[2]), w[0])
+
+
+def _depthwise(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    x, w = _rank4(op, shapes[0]), _rank4(op, shapes[1])
+    if w[0] != 1 or w[3] % x[3]:
+        raise _wrong(op, f"weight of shape {w} does not fit an input of {x[3]} channels")
+    _check_bias(op, shapes, w[3])
+    return _windows(op, x, (w[1], w[2]), w[3])
+
+
+def _fully_connected(op: Op, shapes: list[Shape], declared: Shape) -> Shape:
+    x, w = shapes[0], shapes[1]
+    if len(w) != 2 or not x or prod(x) % w[1]:
+        raise _wrong(op, f"weight of shape {w} does not fit an input of shape {x}")
+    _check_bias(op, shapes, w[0])
+    kept = (*x[:-1], w[0])
+    return kept if declared == kept and x[-1] == w[1] else (prod(x) // w[1], w[0])
+
+
+def _broadcast(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(s)) + s for s in shapes]
+    for sizes in zip(*padded, strict=True):
+        if len({*sizes} - {1}) > 1:
+            raise _wrong(op, f"inputs of shapes {shapes[0]} and {shapes[1]} cannot be broadcast")
+    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
+
+
+def _pad(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    pads = op.attributes.pads
+    if len(pads) != len(shapes[0]):
+        raise _wrong(op, f"pads {len(pads)} dimensions of an input of shape {shapes[0]}")
+    return tuple(size + before + after for size, (before, after) in zip(shapes[0], pads, strict=True))
+
+
+def _axes(op: Op, rank: int) -> set[int]:
+    axes = {a + rank if a < 0 else a for a in op.attributes.axes}
+    if not axes or min(axes) < 0 or max(axes) >= rank:
+        raise _wrong(op, f"axes {op.attributes.axes} do not exist in {rank} dimensions")
+    return axes
+
+
+def _mean(op: Op, shapes: list[Shape], declared: Shape) -> Shape:
+    axes = _axes(op, len(shapes[0]))
+    kept = tuple(1 if i in axes else size for i, size in enumerate(shapes[0]))
+    return kept if declared == kept else tuple(s for i, s in enumerate(shapes[0]) if i not in axes)
+
+
+def _pool(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    x = _rank4(op, shapes[0])
+    return _windows(op, x, op.attributes.kernel, x[3])
+
+
+def _reshape(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    if prod(op.attributes.shape) != prod(shapes[0]):
+        raise _wrong(op, f"cannot turn {shapes[0]} into {op.attributes.shape}")
+    return op.attributes.shape
+
+
+def _concatenation(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    first, rank = shapes[0], len(shapes[0])
+    (axis,) = _axes(op, rank) if len(op.attributes.axes) == 1 else (rank,)
+    if axis == rank or any(
+        len(s) != rank or s[:axis] + s[axis + 1 :] != first[:axis] + first[axis + 1 :] for s in shapes
+    ):
+        raise _wrong(op, f"shapes {shapes} cannot be joined along axis {op.attributes.axes}")
+    return (*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])
+
+
+def _transpose(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    order = op.attributes.axes
+    if sorted(order) != list(range(len(shapes[0]))):
+        raise _wrong(op, f"{order} is no permutation of the dimensions of {shapes[0]}")
+    return tuple(shapes[0][i] for i in order)
+
+
+def _same(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    return shapes[0]
+
+
+def _softmax(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    if op.attributes.axes:
+        _axes(op, len(shapes[0]))
+    return shapes[0]
+
+
+def _resize(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    x, shape = _rank4(op, shapes[0]), op.attributes.shape
+    if len(shape) != 4 or (shape[0], shape[3]) != (x[0], x[3]):
+        raise _wrong(op, f"cannot resize {x} to {shape}")
+    return shape
+
+
+def _arg_max(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    axes = _axes(op, len(shapes[0]))
+    return tuple(size for i, size in enumerate(shapes[0]) if i not in axes)
+
+
+_RULES: dict[OpKind, Callable[[Op, list[Shape], Shape], Shape]] = {
+    OpKind.CONV_2D: _convolution,
+    OpKind.DEPTHWISE_CONV_2D: _depthwise,
+    OpKind.FULLY_CONNECTED: _fully_connected,
+    OpKind.ADD: _broadcast,
+    OpKind.SUB: _broadcast,
+    OpKind.MUL: _broadcast,
+    OpKind.PAD: _pad,
+    OpKind.MEAN: _mean,
+    OpKind.AVERAGE_POOL_2D: _pool,
+    OpKind.MAX_POOL_2D: _pool,
+    OpKind.RESHAPE: _reshape,
+    OpKind.CONCATENATION: _concatenation,
+    OpKind.TRANSPOSE: _transpose,
+    OpKind.QUANTIZE: _same,
+    OpKind.DEQUANTIZE: _same,
+    OpKind.RELU: _same,
+    OpKind.RELU6: _same,
+    OpKind.HARD_SWISH: _same,
+    OpKind.LOGISTIC: _same,
+    OpKind.SOFTMAX: _softmax,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
+    OpKind.RESIZE_BILINEAR: _resize,
+    OpKind.ARG_MAX: _arg_max,
+}
