@@ -1,0 +1,1 @@
+"""Floor 6: tables, explanations, differences and plots, as pure functions of plans, runs and events."""

@@ -1,0 +1,36 @@
+"""A vocabulary that grows as names turn up, and translates codes of other vocabularies into its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Names:
+    """Names in order of first appearance; index 0 is the empty name."""
+
+    def __init__(self, words: Sequence[str] = ("",)) -> None:
+        self._index = {word: code for code, word in enumerate(words)}
+        self._words = tuple(words)
+        self.codes = lru_cache(maxsize=64)(self._codes)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All names so far."""
+        if len(self._words) != len(self._index):
+            self._words = tuple(self._index)
+        return self._words
+
+    def code(self, word: str) -> int:
+        """Return the index of a name, adding it if it is new."""
+        return self._index.setdefault(word, len(self._index))
+
+    def _codes(self, words: tuple[str, ...]) -> NDArray[np.int32]:
+        """Return for each code of the vocabulary ``words`` the code here; shape ``[len(words)]``."""
+        return np.fromiter(map(self.code, words), np.int32, len(words))
