@@ -175,15 +175,16 @@ def _check_input_quant(layer: _Layer, x: Tensor) -> None:
 def _parameters(
     build: GraphBuilder, layer: _Layer, arrays: dict[str, NDArray[Any]], x: Tensor, dtype: str
 ) -> tuple[str, str]:
-    def array(name: str, want: str, ndim: int) -> NDArray[Any]:
+    def array(name: str, ndim: int, *want: str) -> NDArray[Any]:
         found = arrays.get(name)
-        if found is None or str(found.dtype) != want or found.ndim != ndim:
+        if found is None or str(found.dtype) not in want or found.ndim != ndim:
             what = "is missing" if found is None else f"is {found.dtype} {found.shape}"
-            raise BadModel(f"layer {layer.id!r}", f"array {name!r} {what}, not {want} of {ndim} dimensions")
+            expected = f"{' or '.join(want)} of {ndim} dimensions"
+            raise BadModel(f"layer {layer.id!r}", f"array {name!r} {what}, expected {expected}")
         return found
 
-    weight = array(layer.weight, dtype, 2 if layer.op == "linear" else 4)
-    bias = array(layer.bias, "int32" if dtype == "int8" else "float32", 1)
+    weight = array(layer.weight, 2 if layer.op == "linear" else 4, dtype)
+    bias = array(layer.bias, 1, "int32" if dtype == "int8" else "float32")
     if layer.op == "conv2d":
         # OIHW to OHWI; a depthwise (C, 1, kh, kw) to (1, kh, kw, C).
         weight = weight.transpose(1, 2, 3, 0) if layer.depthwise else weight.transpose(0, 2, 3, 1)
@@ -192,7 +193,7 @@ def _parameters(
     w_quant = b_quant = None
     if dtype == "int8":
         axis = 3 if layer.depthwise else 0
-        scales = array(layer.weight_scales, "float32", 1)
+        scales = array(layer.weight_scales, 1, "float32", "float64")
         w_quant = Quant(scales, 0, axis)
         if x.quant is not None:
             b_quant = Quant(x.quant.scale * scales, 0, 0)
