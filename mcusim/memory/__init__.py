@@ -1,0 +1,28 @@
+"""Floor 2: bytes in time. Planners, allocators, the arena, the ledger. Knows nothing of networks."""
+
+from mcusim.memory.arena import Arena, fenced
+from mcusim.memory.block import Block
+from mcusim.memory.bound import Bound, Profile, live_by_role, live_profile, lower_bound
+from mcusim.memory.checker import check, check_offsets
+from mcusim.memory.ledger import Ledger
+from mcusim.memory.planners import PLANNERS, best
+from mcusim.memory.problem import Problem, Solution, Status
+
+__all__ = [
+    "PLANNERS",
+    "Arena",
+    "Block",
+    "Bound",
+    "Ledger",
+    "Problem",
+    "Profile",
+    "Solution",
+    "Status",
+    "best",
+    "check",
+    "check_offsets",
+    "fenced",
+    "live_by_role",
+    "live_profile",
+    "lower_bound",
+]

@@ -1,0 +1,108 @@
+"""What no placement can beat: the bytes that are live at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mcusim.core import Role
+from mcusim.memory.block import Block
+from mcusim.memory.problem import Problem
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A proven lower bound on the height of every placement.
+
+    Attributes:
+        bytes: the bound; alignment gaps that cannot be avoided included.
+        time: the first op at which it is reached.
+        live_bytes: bytes live at ``time``, without alignment gaps.
+    """
+
+    bytes: int
+    time: int
+    live_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A step function of time: ``bytes[i]`` holds for ``times[i] <= t < times[i + 1]``.
+
+    The last value is 0. ``times`` and ``bytes`` are int64 arrays of equal length.
+    """
+
+    times: Int64Array
+    bytes: Int64Array
+
+    def at(self, time: int) -> int:
+        """Return the value at op ``time``; 0 outside the profile."""
+        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        return int(self.bytes[index]) if index >= 0 else 0
+
+    def dense(self, start: int, end: int) -> Int64Array:
+        """Return the value at every op of ``start <= t < end``, an array of ``end - start``."""
+        index = np.searchsorted(self.times, np.arange(start, end), side="right") - 1
+        if not len(self.bytes):
+            return np.zeros(end - start, np.int64)
+        return np.where(index >= 0, self.bytes[index], 0)
+
+
+def live_profile(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) -> Profile:
+    """Return the bytes live at every time, each block rounded up to a multiple of ``pad_to``."""
+    rows = [
+        (rectangle.start, rectangle.end, -(-size // pad_to) * pad_to)
+        for block in blocks
+        for rectangle, size in block.rectangles
+    ]
+    if not rows:
+        return Profile(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    starts, ends, sizes = np.array(rows, np.int64).T
+    times, where = np.unique(np.concatenate([starts, ends]), return_inverse=True)
+    steps = np.zeros(len(times), np.int64)
+    np.add.at(steps, where, np.concatenate([sizes, -sizes]))
+    return Profile(times, np.cumsum(steps))
+
+
+def live_by_role(blocks: tuple[Block, ...] | list[Block], time: int) -> dict[Role, int]:
+    """Return the live bytes of each role at op ``time``, roles without bytes left out."""
+    totals: dict[Role, int] = {}
+    for block in blocks:
+        size = block.bytes_at(time)
+        if size:
+            totals[block.role] = totals.get(block.role, 0) + size
+    return {role: totals[role] for role in Role if role in totals}
+
+
+def lower_bound(problem: Problem) -> Bound:
+    """Return the liveness lower bound of ``problem``.
+
+    At any time the live blocks lie above each other. Each but the topmost is followed by an
+    aligned offset, so it takes its size rounded up to the common alignment; the topmost saves
+    at most the largest rounding among the blocks live then.
+    """
+    profile = live_profile(problem.blocks, pad_to=problem.align)
+    if not len(profile.times):
+        return Bound(0, 0, 0)
+    heights = profile.bytes
+    if problem.align > 1:
+        heights = heights - _largest_rounding(problem, profile.times)
+    index = int(np.argmax(heights))
+    time = int(profile.times[index])
+    return Bound(int(heights[index]), time, sum(b.bytes_at(time) for b in problem.blocks))
+
+
+def _largest_rounding(problem: Problem, times: Int64Array) -> Int64Array:
+    """Return, for each interval of ``times``, the largest rounding of a block live in it."""
+    largest = np.zeros(len(times), np.int64)
+    for block in problem.blocks:
+        for rectangle, size in block.rectangles:
+            rounding = -size % problem.align
+            if rounding:
+                first, last = np.searchsorted(times, (rectangle.start, rectangle.end))
+                np.maximum(largest[first:last], rounding, out=largest[first:last])
+    return largest

@@ -1,0 +1,85 @@
+"""Exact search with OR-tools' CP-SAT solver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import gcd
+
+from mcusim.core import BadProblem, MissingPackage
+from mcusim.memory.planners.best import best
+from mcusim.memory.planners.registry import PLANNERS
+from mcusim.memory.problem import Problem, Solution, judge
+
+DEFAULT_EFFORT = 30
+"""Deterministic seconds: the solver's own count of work, near seconds on a desktop machine."""
+MAX_UNITS = 2**40
+"""Sizes in units of their common divisor stay below this, so that the solver's sums cannot wrap."""
+
+
+@PLANNERS.register("exact")
+def exact(
+    problem: Problem, /, *, seed: int = 0, effort: int | None = None, time_limit_s: float = 600.0
+) -> Solution:
+    """Return the lowest placement there is, or the best one found with what is proven about it.
+
+    ``effort`` is in the solver's deterministic seconds (one thread, so the same seed and effort give
+    the same result); ``time_limit_s`` is a wall-clock limit on top of it. Without a proof in time the
+    status is ``feasible`` or ``unknown``, and ``lower_bound`` is the highest bound proven.
+
+    Raises:
+        MissingPackage: if OR-tools is needed and not installed. Problems on which a greedy planner
+            reaches the liveness lower bound need no search.
+        BadProblem: if sizes have no common divisor that brings them into the solver's range.
+    """
+    greedy = replace(best(problem, seed=seed, effort=20_000), planner="exact")
+    capacity = problem.capacity
+    if greedy.height == greedy.lower_bound or (capacity is not None and greedy.lower_bound > capacity):
+        return greedy
+    try:
+        from ortools.sat.python import cp_model
+    except ImportError as error:
+        raise MissingPackage("ortools", "exact planner", "exact") from error
+
+    blocks = [block for block in problem.blocks if block.bytes]
+    unit = gcd(*(s for b in blocks for _, s in b.rectangles), *(problem.align_of(b) for b in blocks))
+    if greedy.height // unit >= MAX_UNITS:
+        raise BadProblem("problem", "has sizes too large for the exact planner", "use hill_climb")
+    model = cp_model.CpModel()
+    top = greedy.height // unit
+    height = model.new_int_var(-(-greedy.lower_bound // unit), top, "height")
+    places: list[cp_model.IntVar] = []
+    spaces, times = [], []
+    for block in blocks:
+        step = problem.align_of(block) // unit
+        size = block.bytes // unit
+        place = model.new_int_var(0, (top - size) // step, block.name)
+        model.add_hint(place, greedy.offsets[block.name] // unit // step)
+        model.add(place * step + size <= height)
+        places.append(place)
+        for lifetime, bytes_ in block.rectangles:
+            spaces.append(model.new_fixed_size_interval_var(place * step, bytes_ // unit, "space"))
+            times.append(model.new_fixed_size_interval_var(lifetime.start, len(lifetime), "time"))
+    model.add_no_overlap_2d(times, spaces)
+    model.minimize(height)
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = seed
+    solver.parameters.max_deterministic_time = float(DEFAULT_EFFORT if effort is None else effort)
+    solver.parameters.max_time_in_seconds = time_limit_s
+    status = solver.solve(model)
+    bound = max(greedy.lower_bound, round(solver.best_objective_bound) * unit)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return replace(greedy, lower_bound=bound, status=judge(problem, greedy.height, bound))
+    offsets = dict.fromkeys((b.name for b in problem.blocks), 0)
+    for block, place in zip(blocks, places, strict=True):
+        offsets[block.name] = solver.value(place) * problem.align_of(block)
+    reached = max(offsets[b.name] + b.bytes for b in blocks)
+    return replace(
+        greedy,
+        offsets=offsets,
+        height=reached,
+        lower_bound=bound,
+        status=judge(problem, reached, bound),
+        winner="exact" if reached < greedy.height else greedy.winner,
+    )
