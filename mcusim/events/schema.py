@@ -17,8 +17,9 @@ bytes     int64      size in bytes, or 0 where there is none
 ========  =========  ==================================================================
 
 A block is named by its region and tensor: between its ``alloc`` and its ``free`` no other
-``alloc`` of the same two may occur. ``free`` repeats the role, offset and bytes of its ``alloc``,
-so every row can be read by itself.
+``alloc`` of the same two may occur. ``free`` repeats the role and offset of its ``alloc`` and says
+how many bytes it had last, so every row can be read by itself. An op that works in place keeps
+the block of its input: where its output is smaller, the block shrinks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class EventKind(StrEnum):
     """``bytes`` at ``offset`` of ``region`` become ``tensor``."""
     FREE = "free"
     """The block that ``tensor`` names is given back."""
+    SHRINK = "shrink"
+    """The block that ``tensor`` names from now on occupies only its first ``bytes`` bytes."""
     OP_START = "op_start"
     OP_END = "op_end"
     FLASH_ERASE = "flash_erase"
