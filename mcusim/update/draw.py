@@ -1,0 +1,46 @@
+"""Random draws that are a pure function of seed, stage and layer, and the same on every machine.
+
+Only raw 64-bit words of numpy's PCG64 are used, whose stream is guaranteed never to change, unlike
+the methods of ``numpy.random.Generator``; and only additions, products and comparisons after that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Draws:
+    """A stream of draws that belongs to one seed and one path of numbers, e.g. (stage, layer)."""
+
+    def __init__(self, seed: int, *path: int) -> None:
+        self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=path))
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        """Return ``count`` words of 64 random bits."""
+        return np.asarray(self._bits.random_raw(count), np.uint64)
+
+    def permutation(self, count: int) -> NDArray[np.int32]:
+        """Return 0 .. count-1 in random order."""
+        return np.argsort(self.words(count), kind="stable").astype(np.int32)
+
+    def subset(self, count: int, size: int) -> NDArray[np.int32]:
+        """Return ``size`` of 0 .. count-1, ascending, every subset equally likely."""
+        return np.sort(self.permutation(count)[:size])
+
+    def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:
+        """Return ``size`` different indices, ascending, drawn one by one with probability by weight.
+
+        Where fewer than ``size`` weights are positive, the rest is drawn uniformly from the others.
+        """
+        left = np.array(weights, np.float64)
+        chosen = np.zeros(left.size, bool)
+        for word in self.words(size):
+            if not left.any():
+                left[~chosen] = 1.0
+            sums = np.cumsum(left)
+            point = (int(word) >> 11) * 2.0**-53 * sums[-1]
+            pick = min(int(np.searchsorted(sums, point, side="right")), int(np.flatnonzero(left)[-1]))
+            chosen[pick] = True
+            left[pick] = 0.0
+        return np.flatnonzero(chosen).astype(np.int32)

@@ -1,0 +1,87 @@
+"""Number formats of a training step, and the bytes they cost on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+from mcusim.core import UnknownName
+
+ERRORS = {"float32": 4, "int16": 2, "int8": 1}
+"""Formats of error tensors, with bytes an element."""
+
+COMPANIONS: dict[str, str | None] = {
+    "int8": None, "int8-sr": None, "int8+res8": "int8", "float32": "float32",
+}  # fmt: skip
+"""Formats of learning weights, with the type of what is kept beside the int8 weight itself."""
+
+HEADS = {"float32": 4, "int8": 1}
+BIASES = ("int32", "int32-sr")
+_BYTES = {None: 0, "int8": 1, "float32": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """In which formats a step keeps its numbers.
+
+    Attributes:
+        error: error tensors: ``float32``, or ``int16``, ``int8`` with one power-of-two scale a tensor.
+        weight: learning weights: ``int8`` (round to nearest), ``int8-sr`` (stochastic rounding),
+            ``int8+res8`` (with an 8-bit residual), ``float32`` (with a float32 latent).
+        bias: learning biases: ``int32``, or ``int32-sr`` with stochastic rounding.
+        head: the classifier: ``float32`` or ``int8`` (which learns in the format of ``weight``).
+
+    Raises:
+        UnknownName: if a format is not known; suggests the nearest.
+    """
+
+    error: str = "float32"
+    weight: str = "int8-sr"
+    bias: str = "int32"
+    head: str = "float32"
+
+    def __post_init__(self) -> None:
+        known: dict[str, Collection[str]] = {
+            "error": ERRORS,
+            "weight": COMPANIONS,
+            "bias": BIASES,
+            "head": HEADS,
+        }
+        for field in fields(self):
+            if getattr(self, field.name) not in known[field.name]:
+                raise UnknownName(f"{field.name} format", getattr(self, field.name), known[field.name])
+
+    @property
+    def error_bytes(self) -> int:
+        """Bytes of one element of an error tensor."""
+        return ERRORS[self.error]
+
+    @property
+    def companion(self) -> str | None:
+        """Element type of the residual or latent kept for every learning weight, if there is one."""
+        return COMPANIONS[self.weight]
+
+    @property
+    def companion_bytes(self) -> int:
+        """Bytes kept beside the int8 value of one learning weight."""
+        return _BYTES[self.companion]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one learning weight: the int8 value the forward pass reads, and its companion."""
+        return 1 + self.companion_bytes
+
+    @property
+    def bias_bytes(self) -> int:
+        """Bytes of one learning bias."""
+        return 4
+
+    @property
+    def head_weight_bytes(self) -> int:
+        """Bytes of one weight of the classifier; an int8 one learns with a companion like any other."""
+        return 4 if self.head == "float32" else self.weight_bytes
+
+    @property
+    def stochastic(self) -> bool:
+        """True if rounding draws random numbers."""
+        return self.weight == "int8-sr" or self.bias == "int32-sr"

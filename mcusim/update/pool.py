@@ -1,0 +1,70 @@
+"""Which layers of the last blocks a scheme may choose from."""
+
+from __future__ import annotations
+
+from mcusim.core import BadArgument, UnknownName
+from mcusim.graph import Model, Op, OpKind
+from mcusim.update.blocks import Block, blocks, is_expanding, is_pointwise
+from mcusim.update.channels import Layer, layers, trunk
+
+KINDS = ("expand", "pointwise", "depthwise", "project", "all")
+
+
+def pool(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
+    """Return the layers of the last blocks that are of one kind, in execution order.
+
+    ``expand`` means the pointwise layers with more outputs than inputs. A network without
+    inverted-residual blocks has no such layers by design; there it means every layer that is not
+    depthwise. Instead of a kind, names or numbers of layers joined by ``+`` choose exactly those.
+
+    Raises:
+        UnknownName: if neither a kind nor layers of the model are named.
+        BadArgument: if the last blocks have no layer of this kind.
+    """
+    known = layers(model)
+    if kind not in KINDS:
+        return tuple(known[name] for name in known if name in _named(model, kind))
+    found = blocks(model)
+    names = {name for block in found[-last_blocks:] for name in block.ops}
+    inverted = any(block.expand for block in found)
+    chosen = tuple(
+        known[op.name] for op in trunk(model) if op.name in names and _is(model, op, kind, inverted, found)
+    )
+    if not chosen:
+        raise BadArgument(
+            f"the last {last_blocks} blocks of {model.name}", f"have no {kind} layers", "choose layers=all"
+        )
+    return chosen
+
+
+def bias_ops(model: Model, last_blocks: int) -> tuple[Op, ...]:
+    """Return the ops of the last blocks."""
+    found = blocks(model)
+    names = {name for block in found[max(len(found) - last_blocks, 0) :] for name in block.ops}
+    return tuple(op for op in trunk(model) if op.name in names)
+
+
+def _is(model: Model, op: Op, kind: str, inverted: bool, found: tuple[Block, ...]) -> bool:
+    if kind == "expand":
+        return is_expanding(model, op) if inverted else op.kind is not OpKind.DEPTHWISE_CONV_2D
+    if kind == "pointwise":
+        return is_pointwise(model, op)
+    if kind == "depthwise":
+        return op.kind is OpKind.DEPTHWISE_CONV_2D
+    if kind == "project":
+        return op.name in {block.project for block in found}
+    return True
+
+
+def _named(model: Model, text: str) -> set[str]:
+    """Return the layers that a text like ``36+39`` or ``conv1+conv2`` names."""
+    names = [op.name for op in trunk(model)]
+    chosen = set()
+    for part in (p.strip() for p in text.split("+")):
+        if part in names:
+            chosen.add(part)
+        elif part.isdigit() and int(part) < len(names):
+            chosen.add(names[int(part)])
+        else:
+            raise UnknownName(f"kind of layers, or layer of {model.name}", part, (*KINDS, *names))
+    return chosen

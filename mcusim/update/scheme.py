@@ -1,0 +1,82 @@
+"""The interface every update scheme has, and how one is found by its name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol, runtime_checkable
+
+from mcusim.core import BadArgument, Registry
+from mcusim.graph import Model
+from mcusim.update.cost import Cost
+from mcusim.update.selection import Scope, Selection
+from mcusim.update.spelling import parse
+from mcusim.update.statistics import Statistics
+
+
+@runtime_checkable
+class Scheme(Protocol):
+    """Says what learns, and when that changes.
+
+    A scheme is a frozen dataclass whose fields are its parameters (see ``mcusim.update.spelling``).
+    """
+
+    @property
+    def name(self) -> str:
+        """Canonical text: ``scheme(s.name) == s``."""
+        ...
+
+    @property
+    def stage(self) -> int | None:
+        """Iterations from one selection to the next; ``None`` if it never changes."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of the statistics that the step must gather for ``select`` (see ``Statistics``)."""
+        ...
+
+    def scope(self, model: Model) -> Scope:
+        """Return the most that is ever selected."""
+        ...
+
+    def select(
+        self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
+    ) -> Selection:
+        """Return what learns in one stage. The same arguments give the same result."""
+        ...
+
+    def cost(self, model: Model) -> Cost:
+        """Return the memory and the work that selecting costs on the device."""
+        ...
+
+
+SCHEMES: Registry[type[Any]] = Registry("update scheme", "mcusim.schemes")
+"""Scheme classes by name; other packages add theirs with an entry point in group ``mcusim.schemes``."""
+
+_NUMBERED = re.compile(r"(.+)-(\d+)")
+
+
+def scheme(text: str | Scheme) -> Scheme:
+    """Return the scheme a text describes; a scheme is returned as it is.
+
+    Examples of texts: ``head``, ``bias``, ``bias-12``, ``last-6``, ``dense``, ``static:mbv2-99kb``,
+    ``dynamic``, ``dynamic:ratio=0.02,stage=200,blocks=7``.
+
+    Raises:
+        UnknownName: if the scheme or one of its parameters is not known; suggests the nearest.
+        BadArgument: if a parameter cannot be read or has a value that makes no sense.
+    """
+    import mcusim.update.schemes  # noqa: F401  (registers the schemes of this package)
+
+    if not isinstance(text, str):
+        if isinstance(text, Scheme):
+            return text
+        raise BadArgument(f"update scheme {text!r}", "is neither a text nor a scheme", "write e.g. 'dynamic'")
+    name, _, rest = text.strip().partition(":")
+    name = name.strip()
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered and name not in SCHEMES.names() and numbered[1] in SCHEMES.names():
+        name, rest = numbered[1], f"{numbered[2]},{rest}"
+    kind = SCHEMES[name]
+    found: Scheme = parse(kind, name, rest)
+    return found
