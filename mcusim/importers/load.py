@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from mcusim.core import BadModel, Registry, UnknownName
 from mcusim.graph import Model
 from mcusim.importers.head import HeadFormat, replace_head
+from mcusim.importers.registry import registry, shipped_models
 
 Importer = Callable[[Path], Model]
 IMPORTERS: Registry[Importer] = Registry("importer", "mcusim.importers")
@@ -74,7 +74,8 @@ def load(
 
     Raises:
         UnknownName: if no file and no known model is called so; suggests the nearest.
-        BadModel: if the file is damaged or holds something that is not supported.
+        BadModel: if the file is damaged or holds something that is not supported, or if the name is
+            that of a public model which was not fetched yet.
     """
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -98,21 +99,24 @@ def find(name_or_path: str | Path) -> Path:
         return path
     known: dict[str, Path] = {}
     for file in _candidates():
-        for name in (file.name, file.stem, file.stem.removesuffix("-int8").removesuffix("-float32")):
+        for name in (file.name, file.stem, _name(file)):
             known.setdefault(name, file)
     if str(name_or_path) in known:
         return known[str(name_or_path)]
     if suffix in IMPORTERS.names() and path.parent != Path():
         raise BadModel(str(path), "there is no such file", "give the path of a model file or a known name")
-    names = {f.stem.removesuffix("-int8").removesuffix("-float32") for f in known.values()}
-    raise UnknownName("model", str(name_or_path), names)
+    public = {name for name, entry in registry().items() if entry.file.startswith("models/")}
+    if str(name_or_path) in public:
+        way_out = f"mcusim fetch {name_or_path}"
+        raise BadModel(str(name_or_path), "is a public model that is not on this machine yet", way_out)
+    raise UnknownName("model", str(name_or_path), public | {_name(file) for file in known.values()})
 
 
 def available() -> dict[str, Path]:
     """Return all models that can be loaded by name, with the file each name means, sorted."""
     found: dict[str, Path] = {}
     for file in _candidates():
-        found.setdefault(file.stem.removesuffix("-int8").removesuffix("-float32"), file)
+        found.setdefault(_name(file), file)
     return dict(sorted(found.items()))
 
 
@@ -123,16 +127,15 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("mcusim"))
 
 
-def _shipped() -> Path:
-    assets = Path(str(files("mcusim"))) / "assets" / "models"
-    return assets if assets.is_dir() else Path(str(files("mcusim"))).parent / "models"
+def _name(file: Path) -> str:
+    return file.stem.removesuffix("-int8").removesuffix("-float32")
 
 
 def _candidates() -> Iterator[Path]:
     folders = []
     if data := os.environ.get("MCUSIM_DATA"):
         folders += [Path(data), Path(data) / "models", Path(data) / "tflite"]
-    folders += [cache_dir() / "models", _shipped()]
+    folders += [cache_dir() / "models", shipped_models()]
     # A json graph is found through the npz beside it.
     suffixes = [f".{name}" for name in IMPORTERS.names() if name != "json"]
     for folder in folders:

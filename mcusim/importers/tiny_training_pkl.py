@@ -169,11 +169,11 @@ def _integer(value: object) -> int:
     return int(real)
 
 
-def _pair(value: object) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    height, width = value  # type: ignore[misc]
-    return int(height), int(width)
+def _pair(value: Any) -> tuple[int, int]:
+    sides = (value, value) if isinstance(value, int) else tuple(value)
+    if len(sides) != 2:
+        raise ValueError(f"{value} is no pair")
+    return int(sides[0]), int(sides[1])
 
 
 def _exact(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -113,7 +112,7 @@ class Evil:
         (Evil(getattr, "x", "upper"), "getattr"),
         (Evil(np.load, "x"), "load"),
         (Evil(np.array, [1]), "array"),
-        (io.BytesIO(), "BytesIO|_reconstructor"),
+        (Path("x"), "PosixPath|PurePosixPath|_reconstructor"),
         (np.array([None, {}], object), "array of 'O8'"),
         (np.zeros(2, "datetime64[s]"), "array of 'M8'"),
     ],
