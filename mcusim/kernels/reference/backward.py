@@ -1,0 +1,210 @@
+"""Gradients of every op, slowly, in the order of summation that defines the result.
+
+All sums are float32, every product and every addition rounded on its own. The gradient with respect to
+an input sums taps in row-major order, and within a tap output channels ascending; gradients of weights
+and biases sum output pixels ascending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadModel
+from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
+from mcusim.kernels.arrays import Array, Stored, Tensors, unpack
+from mcusim.kernels.scales import gradient_factors, quant_of, scale_of
+
+F = np.float32
+Floats = NDArray[np.float32]
+Kernel = Callable[..., Stored]
+
+
+def load(g: Array, scale: float, mask: NDArray[np.uint8] | None = None) -> Floats:
+    """Return a stored gradient in real units, zero where the clamp acted."""
+    real = g.astype(F) * F(scale)
+    return np.where(unpack(mask, g.shape), real, F(0))
+
+
+def store(values: Floats, g: Array, scale: float, accumulate: bool) -> Stored:
+    """Store a gradient in the format of ``g``: half to even, saturating symmetrically."""
+    values = values.reshape(g.shape)
+    if g.dtype == np.float32:
+        g[...] = g + values if accumulate else values
+        return Stored(0, 0.0)
+    if accumulate:
+        values = load(g, scale) + values
+    top = F(127 if g.dtype == np.int8 else 32767)
+    rounded = np.rint(values * F(1 / scale))
+    saturated = int(np.count_nonzero(np.abs(rounded) > top))
+    g[...] = np.clip(rounded, -top, top).astype(g.dtype)
+    return Stored(saturated, float(np.abs(values).max(initial=0)))
+
+
+def grad_input(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0) -> Kernel:
+    """Return the kernel of the gradient with respect to activation input ``index``."""
+    compute = _weighted(op, tensors) if op.kind in WEIGHTED else _plain(op, tensors, index)
+
+    def kernel(
+        g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
+        g_x: Array, g_x_scale: float, accumulate: bool,
+    ) -> Stored:  # fmt: skip
+        return store(compute(load(g_y, g_y_scale, mask), inputs, g_x.shape), g_x, g_x_scale, accumulate)
+
+    return kernel
+
+
+def _weighted(op: Op, tensors: Tensors) -> Callable[..., Floats]:
+    factors = gradient_factors(op, tensors)
+    z_w = quant_of(tensors[op.inputs[1]]).zero_point if tensors[op.inputs[1]].dtype == "int8" else 0
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        weight = (inputs[0].astype(np.int64) - z_w).astype(F) if z_w else inputs[0].astype(F)
+        ga = g * factors
+        if op.kind is OpKind.FULLY_CONNECTED:
+            ga = ga.reshape(-1, ga.shape[-1])
+            g_x = np.zeros((len(ga), weight.shape[1]), F)
+            for c in range(weight.shape[0]):
+                g_x += ga[:, c, None] * weight[c]
+            return g_x.reshape(shape)
+        g_x = np.zeros(shape, F)
+        for i, j, inside, outside in taps(op, shape, ga.shape, weight.shape[1:3]):
+            if op.kind is OpKind.DEPTHWISE_CONV_2D:
+                multiplier = weight.shape[3] // shape[3]
+                for m in range(multiplier):
+                    g_x[inside] += (ga[outside] * weight[0, i, j])[..., m::multiplier]
+            else:
+                for c in range(weight.shape[0]):
+                    g_x[inside] += ga[outside][..., c, None] * weight[c, i, j]
+        return g_x
+
+    return compute
+
+
+def taps(
+    op: Op, x_shape: tuple[int, ...], y_shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> list[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+    """Return (i, j, pixels of x, pixels of y) for every tap: where x and y meet through W[i, j]."""
+    a = op.attributes
+    met = []
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            x_index: list[slice] = [slice(None)]
+            y_index: list[slice] = [slice(None)]
+            for d, tap in enumerate((i, j)):
+                offset = tap * a.dilation[d] - a.padding[d][0]
+                first = max(0, -(offset // a.stride[d]))
+                last = min(y_shape[1 + d], (x_shape[1 + d] - 1 - offset) // a.stride[d] + 1)
+                start = first * a.stride[d] + offset
+                stop = max(start, (last - 1) * a.stride[d] + offset + 1)
+                x_index.append(slice(start, stop, a.stride[d]))
+                y_index.append(slice(first, max(first, last)))
+            met.append((i, j, tuple(x_index), tuple(y_index)))
+    return met
+
+
+def _plain(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    if op.kind not in _GRADIENTS:
+        raise BadModel(f"op {op.name!r}", f"{op.kind} has no gradient")
+    return _GRADIENTS[op.kind](op, tensors, index)
+
+
+def _ratio(op: Op, tensors: Tensors, index: int) -> np.float32:
+    """Return s_x / s_y, the derivative of a rescaling."""
+    return F(scale_of(tensors[op.inputs[index]]) / scale_of(tensors[op.output]))
+
+
+def _add(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    factor = _ratio(op, tensors, index)
+    return lambda g, inputs, shape: g * factor
+
+
+def _mean(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    ratio = _ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        axes = tuple(a % len(shape) for a in op.attributes.axes)
+        count = int(np.prod([shape[a] for a in axes]))
+        kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
+        return np.broadcast_to(g.reshape(kept) * (ratio / F(count)), shape)
+
+    return compute
+
+
+def _average(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        met = taps(op, shape, g.shape, op.attributes.kernel)
+        count = np.zeros(g.shape, F)
+        for _, _, _, outside in met:
+            count[outside] += F(1)
+        g_x = np.zeros(shape, F)
+        for _, _, inside, outside in met:
+            g_x[inside] += (g / count)[outside]
+        return g_x
+
+    return compute
+
+
+def _same(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    return lambda g, inputs, shape: g.reshape(shape)
+
+
+def _dequantize(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
+    factor = F(scale_of(tensors[op.inputs[0]]))
+    return lambda g, inputs, shape: g * factor
+
+
+_GRADIENTS: dict[OpKind, Callable[[Op, Tensors, int], Callable[..., Floats]]] = {
+    OpKind.ADD: _add,
+    OpKind.MEAN: _mean,
+    OpKind.AVERAGE_POOL_2D: _average,
+    OpKind.RESHAPE: _same,
+    OpKind.DEQUANTIZE: _dequantize,
+}
+
+
+def grad_bias(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..., None]:
+    """Return the kernel of the gradient with respect to the bias."""
+    factors = gradient_factors(op, tensors)
+
+    def kernel(g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, out: Floats) -> None:
+        ga = load(g_y, g_y_scale, mask) * factors
+        out.fill(0)
+        for pixel in ga.reshape(-1, ga.shape[-1]):
+            out += pixel
+
+    return kernel
+
+
+def grad_weight(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..., None]:
+    """Return the kernel of the gradient with respect to the weights of selected input channels."""
+    factors = gradient_factors(op, tensors)
+    z_x = quant_of(tensors[op.inputs[0]]).zero_point if tensors[op.inputs[0]].dtype == "int8" else 0
+
+    def kernel(
+        g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,
+        x: Array, channels: NDArray[np.int32], out: Floats,
+    ) -> None:  # fmt: skip
+        ga = load(g_y, g_y_scale, mask) * factors
+        values = x.astype(F) - F(z_x)
+        out.fill(0)
+        if op.kind is OpKind.FULLY_CONNECTED:
+            for row, g in zip(
+                values.reshape(-1, values.shape[-1]), ga.reshape(-1, ga.shape[-1]), strict=True
+            ):
+                out += row[:, None] * g
+            return
+        for i, j, inside, outside in taps(op, x.shape, g_y.shape, out.shape[1:3]):
+            met, g = values[inside], ga[outside]
+            if op.kind is OpKind.DEPTHWISE_CONV_2D:
+                multiplier = out.shape[3]
+                own = channels[:, None] * multiplier + np.arange(multiplier)
+                for p, q in zip(met.reshape(-1, met.shape[3]), g.reshape(-1, g.shape[3]), strict=True):
+                    out[:, i, j] += p[:, None] * q[own]
+            else:
+                for p, q in zip(met.reshape(-1, met.shape[3]), g.reshape(-1, g.shape[3]), strict=True):
+                    out[:, i, j] += p[:, None] * q
+
+    return kernel

@@ -1,0 +1,110 @@
+"""ADD, and the ops that change one element at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.loss import exponential
+from mcusim.kernels.reference.rescale import FAR, multiply_by_quantized, store
+from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
+
+Kernel = Callable[..., None]
+LEFT_SHIFT = 20
+"""TFLite's ADD and SUB work in units of 2**-20 of twice the larger input scale."""
+
+
+def half_away(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round half away from zero, as C's ``round``."""
+    away: NDArray[np.float32] = np.where(
+        np.abs(x - np.trunc(x)) >= 0.5, np.trunc(x) + np.sign(x), np.trunc(x)
+    )
+    return away
+
+
+def _add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    a, b, y = (tensors[n] for n in (*op.inputs, op.output))
+    s_a, s_b, s_y = scale_of(a), scale_of(b), scale_of(y)
+    z_a, z_b, z_y = (quant_of(t).zero_point for t in (a, b, y))
+    low, high = clamp_of(op)
+    twice = 2 * max(s_a, s_b)
+    factors = [multiplier_and_shift(f) for f in (s_a / twice, s_b / twice, twice / ((1 << LEFT_SHIFT) * s_y))]
+    sign = -1 if op.kind is OpKind.SUB else 1
+
+    def fixed(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
+        p = multiply_by_quantized((p - z_a) << LEFT_SHIFT, *factors[0])
+        q = multiply_by_quantized((q - z_b) << LEFT_SHIFT, *factors[1])
+        return multiply_by_quantized(p + sign * q, *factors[2]) + z_y
+
+    def floating(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
+        # In this order, each step rounded to float32, as the published simulator does it.
+        left = (p - z_a).astype(np.float32) * np.float32(s_a)
+        right = (q - z_b).astype(np.float32) * np.float32(s_b)
+        quotient = (left + right if sign > 0 else left - right) / np.float32(s_y)
+        if arithmetic is Arithmetic.TINYENGINE:
+            return np.clip(half_away(quotient + np.float32(z_y)), -FAR, FAR).astype(np.int64)
+        return np.clip(np.rint(quotient), -FAR, FAR).astype(np.int64) + z_y
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        p, q = (i.astype(np.int64) for i in inputs)
+        store(fixed(p, q) if arithmetic is Arithmetic.TFLITE else floating(p, q), low, high, output, mask)
+
+    return kernel
+
+
+def _quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    s_y, z_y = scale_of(y), quant_of(y).zero_point
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        if x.dtype == "float32":
+            scaled = half_away(inputs[0] / np.float32(s_y))
+            pre = np.clip(scaled, -FAR, FAR).astype(np.int64) + z_y
+        else:
+            multiplier, shift = multiplier_and_shift(scale_of(x) / s_y)
+            pre = inputs[0].astype(np.int64) - quant_of(x).zero_point
+            pre = multiply_by_quantized(pre, multiplier, shift) + z_y
+        store(pre, low, high, output, mask)
+
+    return kernel
+
+
+def _dequantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    x = tensors[op.inputs[0]]
+    s, z = np.float32(scale_of(x)), quant_of(x).zero_point
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        output[...] = (inputs[0].astype(np.int64) - z).astype(np.float32) * s
+
+    return kernel
+
+
+def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    step = np.float32(scale_of(x) * op.attributes.beta)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        rows = inputs[0].reshape(-1, inputs[0].shape[-1]).astype(np.int64)
+        e = exponential((rows - rows.max(1, keepdims=True)).astype(np.float32) * step)
+        total = np.zeros(len(rows), np.float32)
+        for column in e.T:
+            total += column
+        p = e / total[:, None]
+        pre = np.rint(p / np.float32(scale_of(y))).astype(np.int64) + quant_of(y).zero_point
+        store(pre, -128, 127, output, mask)
+
+    return kernel
+
+
+KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
+    OpKind.ADD: _add,
+    OpKind.SUB: _add,
+    OpKind.QUANTIZE: _quantize,
+    OpKind.DEQUANTIZE: _dequantize,
+    OpKind.SOFTMAX: _softmax,
+}

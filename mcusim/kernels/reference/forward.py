@@ -1,0 +1,131 @@
+"""Forward of every op, slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadModel
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.kernels.arrays import Array, Tensors, constant
+from mcusim.kernels.reference.elementwise import KERNELS as ELEMENTWISE
+from mcusim.kernels.reference.pool import KERNELS as POOL
+from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
+from mcusim.kernels.reference.shape import KERNELS as SHAPE
+from mcusim.kernels.scales import accumulator_factors, quant_of, rescaling
+
+Kernel = Callable[..., None]
+
+
+def forward(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = True) -> Kernel:
+    """Return ``kernel(inputs, output, mask=None)``; see ``mcusim.kernels.forward.forward``."""
+    if op.kind in (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED):
+        return _weighted(op, tensors, arithmetic, frozen)
+    for kernels in (ELEMENTWISE, POOL, SHAPE):
+        if op.kind in kernels:
+            return kernels[op.kind](op, tensors, arithmetic)
+    raise BadModel(f"op {op.name!r}", f"{op.kind} has no forward kernel")
+
+
+def windows(x: Array, kernel: tuple[int, int], op: Op, fill: int) -> list[list[Array]]:
+    """Return, for every tap of a window, the input elements it meets: [kh][kw] of [N, OH, OW, C].
+
+    Padding holds ``fill``.
+    """
+    a = op.attributes
+    padded = np.pad(x, ((0, 0), *a.padding, (0, 0)), constant_values=fill)
+    sizes = [(padded.shape[1 + i] - (kernel[i] - 1) * a.dilation[i] - 1) // a.stride[i] + 1 for i in range(2)]
+    taps = []
+    for i in range(kernel[0]):
+        row = []
+        for j in range(kernel[1]):
+            top, left = i * a.dilation[0], j * a.dilation[1]
+            rows = slice(top, top + (sizes[0] - 1) * a.stride[0] + 1, a.stride[0])
+            columns = slice(left, left + (sizes[1] - 1) * a.stride[1] + 1, a.stride[1])
+            row.append(padded[:, rows, columns])
+        taps.append(row)
+    return taps
+
+
+def accumulate(op: Op, x: NDArray[np.int64], weight: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return Σ x * W over the window: x [N, H, W, C] without zero point, result [N, OH, OW, C_out]."""
+    if op.kind is OpKind.FULLY_CONNECTED:
+        return x.reshape(-1, weight.shape[1]) @ weight.T
+    acc: NDArray[np.int64] = np.zeros(1, np.int64)
+    for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
+        for j, patch in enumerate(row):
+            if op.kind is OpKind.DEPTHWISE_CONV_2D:
+                multiplier = weight.shape[3] // x.shape[3]
+                acc = acc + np.repeat(patch, multiplier, axis=3) * weight[0, i, j]
+            else:
+                # Products and sums stay far below 2**53: a float64 product of matrices is exact.
+                product = patch.astype(np.float64) @ weight[:, i, j].T.astype(np.float64)
+                acc = acc + product.astype(np.int64)
+    return acc
+
+
+def _weighted(op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool) -> Kernel:
+    if tensors[op.inputs[1]].dtype == "float32":
+        return _float_fully_connected(op, tensors, frozen)
+    z_x, z_w = quant_of(tensors[op.inputs[0]]).zero_point, quant_of(tensors[op.inputs[1]]).zero_point
+    y = tensors[op.output]
+    r = None
+    if y.dtype == "int8":
+        r = rescaling(accumulator_factors(op, tensors), quant_of(y).zero_point, op, arithmetic)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        x, weight, bias = parameters(op, tensors, inputs, frozen)
+        acc = accumulate(op, x.astype(np.int64) - z_x, weight.astype(np.int64) - z_w)
+        if bias is not None:
+            acc = acc + bias.astype(np.int64)
+        if r is not None:
+            store(rescale(acc, r), r.low, r.high, output, mask)
+        elif arithmetic is Arithmetic.FLOAT:
+            output[...] = np.clip(acc, -INT32, INT32 - 1).astype(np.int32).reshape(output.shape)
+        else:
+            output[...] = wrap(acc).astype(np.int32).reshape(output.shape)
+
+    return kernel
+
+
+def parameters(
+    op: Op, tensors: Tensors, inputs: tuple[Array, ...], frozen: bool
+) -> tuple[Array, Array, Array | None]:
+    """Return (x, weight, bias) of a weighted op from what a forward kernel is given."""
+    if not frozen:
+        return inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None
+    bias = constant(op, tensors, 2) if op.bias is not None else None
+    return inputs[0], constant(op, tensors, 1), bias
+
+
+LANES = 16
+
+
+def _float_fully_connected(op: Op, tensors: Tensors, frozen: bool) -> Kernel:
+    """Y = x · Wᵀ + b in float32, in a fixed order: 16 interleaved partial sums, added pairwise."""
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        x, weight, bias = parameters(op, tensors, inputs, frozen)
+        count = weight.shape[1]
+        x = x.reshape(-1, 1, count)
+        partial = np.zeros((x.shape[0], weight.shape[0], LANES), np.float32)
+        for start in range(0, count, LANES):
+            products = x[:, :, start : start + LANES] * weight[None, :, start : start + LANES]
+            partial[:, :, : products.shape[2]] += products
+        while partial.shape[2] > 1:
+            half = partial.shape[2] // 2
+            partial = partial[:, :, :half] + partial[:, :, half:]
+        total = partial[:, :, 0] if bias is None else partial[:, :, 0] + bias
+        output[...] = clamp_float(op, total).reshape(output.shape)
+
+    return kernel
+
+
+def clamp_float(op: Op, values: Array) -> Array:
+    """Apply the fused activation of a float32 op."""
+    if op.attributes.clamp is None:
+        return values
+    low, high = op.attributes.clamp
+    return np.clip(values, np.float32(low), np.float32(high))

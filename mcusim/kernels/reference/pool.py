@@ -1,0 +1,93 @@
+"""MEAN and the pooling ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.rescale import multiply_by_quantized, store
+from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
+
+Kernel = Callable[..., None]
+
+
+def divide_half_away(total: NDArray[np.int64], count: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Integer division rounding half away from zero: half the divisor added before truncation."""
+    magnitude = (np.abs(total) + np.asarray(count) // 2) // count
+    return np.where(total < 0, -magnitude, magnitude)
+
+
+def mean_multiplier(real: float, count: int) -> tuple[int, int]:
+    """Fold 1/count into a fixed-point factor, as TFLite's integer MEAN does."""
+    multiplier, shift = multiplier_and_shift(real)
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
+
+
+def _mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    same = quant_of(x).same_as(quant_of(y))
+    z_x, z_y = quant_of(x).zero_point, quant_of(y).zero_point
+    ratio = scale_of(x) / scale_of(y)
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        axes = tuple(a % inputs[0].ndim for a in op.attributes.axes)
+        count = prod(inputs[0].shape[a] for a in axes)
+        total = inputs[0].astype(np.int64).sum(axes)
+        if arithmetic is Arithmetic.TFLITE:
+            multiplier, shift = mean_multiplier(ratio, count)
+            pre = multiply_by_quantized(total - z_x * count, multiplier, shift) + z_y
+        elif arithmetic is Arithmetic.TINYENGINE and same:
+            pre = divide_half_away(total, count)
+        elif same:
+            pre = np.rint(total.astype(np.float32) / np.float32(count)).astype(np.int64)
+        else:
+            real = (total - z_x * count).astype(np.float32) / np.float32(count) * np.float32(ratio)
+            pre = np.rint(real).astype(np.int64) + z_y
+        store(pre, low, high, output, mask)
+
+    return kernel
+
+
+def _average(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        total = sum(p.astype(np.int64) for p in _windows(op, inputs[0], 0))
+        count = sum(p.astype(np.int64) for p in _windows(op, np.ones_like(inputs[0]), 0))
+        if arithmetic is Arithmetic.FLOAT:
+            pre = np.rint(total.astype(np.float32) / count.astype(np.float32)).astype(np.int64)
+        else:
+            pre = divide_half_away(total, count)
+        store(pre, low, high, output, mask)
+
+    return kernel
+
+
+def _max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        largest = np.max(np.stack(_windows(op, inputs[0], -128)), 0).astype(np.int64)
+        store(largest, low, high, output, mask)
+
+    return kernel
+
+
+def _windows(op: Op, x: Array, fill: int) -> list[Array]:
+    from mcusim.kernels.reference.forward import windows
+
+    return [patch for row in windows(x, op.attributes.kernel, op, fill) for patch in row]
+
+
+KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
+    OpKind.MEAN: _mean,
+    OpKind.AVERAGE_POOL_2D: _average,
+    OpKind.MAX_POOL_2D: _max,
+}

@@ -1,0 +1,68 @@
+"""Rescaling of accumulators in the three arithmetic profiles, and storing with clamp and mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic
+from mcusim.kernels.arrays import Array
+from mcusim.kernels.scales import Rescaling
+
+INT32 = 1 << 31
+FAR = 2.0**40
+"""Beyond every clamp, and still an exact int64."""
+
+
+def wrap(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what is left of the values in a 32-bit register."""
+    return (values + INT32) % (2 * INT32) - INT32
+
+
+def doubling_high_mul(a: NDArray[np.int64], b: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """SaturatingRoundingDoublingHighMul of gemmlowp: round(a * b / 2**31), ties towards plus infinity.
+
+    gemmlowp adds 2**30 or 1 - 2**30 by sign and truncates; that equals one floor division. The only
+    case that saturates, both factors -2**31, cannot occur: multipliers are positive.
+    """
+    return (a * np.int64(b) + (1 << 30)) >> 31
+
+
+def divide_by_power_of_two(x: NDArray[np.int64], exponent: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """RoundingDivideByPOT of gemmlowp: round half away from zero."""
+    exponent = np.int64(exponent)
+    mask = (np.int64(1) << exponent) - 1
+    threshold = (mask >> 1) + (x < 0)
+    return (x >> exponent) + ((x & mask) > threshold)
+
+
+def multiply_by_quantized(
+    x: NDArray[np.int64], multiplier: NDArray[np.int32] | int, shift: NDArray[np.int32] | int
+) -> NDArray[np.int64]:
+    """TFLite's MultiplyByQuantizedMultiplier with double rounding; int32 in, int32 out."""
+    shift = np.asarray(shift, np.int64)
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    high = doubling_high_mul(wrap(x << left), np.asarray(multiplier, np.int64))
+    return divide_by_power_of_two(high, right)
+
+
+def rescale(acc: NDArray[np.int64], r: Rescaling) -> NDArray[np.int64]:
+    """Return accumulators [..., C] as integers of the output, before the clamp.
+
+    TFLITE and TINYENGINE accumulate in 32 bits and wrap, as the firmware does; FLOAT does not wrap.
+    """
+    if r.arithmetic is Arithmetic.TFLITE:
+        return multiply_by_quantized(wrap(acc), r.multiplier, r.shift) + r.zero_point
+    if r.arithmetic is Arithmetic.TINYENGINE:
+        scaled = np.trunc(wrap(acc).astype(np.float32) * r.factor)
+    else:
+        scaled = np.rint(acc.astype(np.float32) * r.factor)
+    return np.clip(scaled, -FAR, FAR).astype(np.int64) + r.zero_point
+
+
+def store(pre: NDArray[np.int64], low: int, high: int, output: Array, mask: NDArray[np.uint8] | None) -> None:
+    """Clamp into ``output``; write one bit an element to ``mask``: 1 inside the clamp."""
+    output[...] = np.clip(pre, low, high).astype(output.dtype).reshape(output.shape)
+    if mask is not None:
+        inside = ((pre >= low) & (pre <= high)).reshape(-1)
+        mask[...] = np.packbits(inside, bitorder="little")
