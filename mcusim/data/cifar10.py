@@ -1,0 +1,150 @@
+"""CIFAR-10 (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
+
+Reads the binary layout and the pickled Python layout, unpacked or as the archives they come in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+from mcusim.data import cache
+from mcusim.data.cifar10_pickle import read_batch
+from mcusim.data.dataset import Dataset, Split
+
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+RECORDS = 10_000
+"""Images in a batch file."""
+_PIXELS = 3 * 32 * 32
+_BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+_FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py")
+_ARCHIVES = (
+    "cifar-10-binary.tar.xz", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "cifar-10-python.tar.xz",
+)  # fmt: skip
+_MAX_BATCH_BYTES, _MAX_MEMBERS = 64 * 1024**2, 64
+_FILES = ("train_images", "train_labels", "test_images", "test_labels")
+_WAY_OUT = "give the folder that holds cifar-10-binary.tar.gz, or set MCUSIM_DATA to it"
+
+
+def cifar10(root: str | Path | None = None) -> Dataset:
+    """Return CIFAR-10: 50,000 training and 10,000 test images, ``uint8 [N, 32, 32, 3]``, original order.
+
+    Looks for an archive or an unpacked folder in ``root`` (or at it); without ``root`` in the folder
+    the environment variable ``MCUSIM_DATA`` names, then in the user's cache. The first use unpacks
+    the images into the cache, every later one maps them into memory at once.
+
+    Raises:
+        BadData: if nothing is found, or a file has the wrong length, a damaged archive or a wrong label.
+        SaveFailed: if the cache cannot be written.
+    """
+    source = _find(root)
+    marks = [source, *sorted(source.iterdir())] if source.is_dir() else [source]
+    stamps = [(str(m.resolve()), m.stat().st_size, m.stat().st_mtime_ns) for m in marks]
+    name = f"cifar-10-{hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]}"
+    place = cache.folder(f"data/{name}", lambda part: _unpack(source, part))
+    try:
+        images, labels, test_images, test_labels = (
+            np.load(place / f"{file}.npy", mmap_mode="r", allow_pickle=False) for file in _FILES
+        )
+    except (OSError, ValueError) as error:
+        raise BadData(str(place), f"is damaged: {error}", "delete this folder") from error
+    return Dataset(Split(images, labels), Split(test_images, test_labels), CLASSES, "cifar10")
+
+
+def _find(root: str | Path | None) -> Path:
+    if root is not None:
+        places = [Path(root)]
+        if not places[0].exists():
+            raise BadData(str(root), "does not exist", _WAY_OUT)
+    else:
+        given = os.environ.get("MCUSIM_DATA")
+        places = [*([Path(given)] if given else []), cache.cache_dir(), cache.cache_dir() / "data"]
+    for place in places:
+        if place.is_file() or _batch(place, _BATCHES[0]):
+            return place
+        for name in (*_FOLDERS, *_ARCHIVES):
+            if (place / name).exists():
+                return place / name
+    where = ", ".join(str(p) for p in places)
+    raise BadData(where, "holds neither CIFAR-10 batches nor an archive of them", _WAY_OUT)
+
+
+def _batch(folder: Path, name: str) -> Path | None:
+    return next((f for f in (folder / f"{name}.bin", folder / name) if f.is_file()), None)
+
+
+def _unpack(source: Path, target: Path) -> None:
+    """Write the four arrays of the data set as ``.npy`` files into the folder ``target``."""
+    found: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
+    for name, content in _members(source) if source.is_file() else _unpacked(source):
+        stem = Path(name).name
+        read = _read_binary if stem.endswith(".bin") else read_batch
+        images, labels = read(f"{source}: {stem}", content)
+        if len(labels) != RECORDS:
+            raise BadData(f"{source}: {stem}", f"holds {len(labels):,} images, not {RECORDS:,}", _WAY_OUT)
+        found[stem.removesuffix(".bin")] = images, labels
+    missing = [name for name in _BATCHES if name not in found]
+    if missing:
+        raise BadData(str(source), f"lacks {', '.join(missing)}", "get the data set again")
+    for part, names in (("train", _BATCHES[:-1]), ("test", _BATCHES[-1:])):
+        # Planes to pixels.
+        images = np.concatenate([found[n][0] for n in names]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        np.save(target / f"{part}_images.npy", np.ascontiguousarray(images))
+        np.save(target / f"{part}_labels.npy", np.concatenate([found[n][1] for n in names]))
+
+
+def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for name in _BATCHES:
+        path = _batch(folder, name)
+        if path is None:
+            raise BadData(str(folder), f"lacks {name}", "get the data set again")
+        if path.stat().st_size > _MAX_BATCH_BYTES:
+            raise BadData(str(path), f"has {path.stat().st_size:,} B, too many for a batch", _WAY_OUT)
+        yield path.name, path.read_bytes()
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the batch files of a tar archive; nothing is written to the disk, no size is believed."""
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            for count, member in enumerate(tar):
+                if count >= _MAX_MEMBERS or member.size > _MAX_BATCH_BYTES:
+                    raise BadData(str(archive), "is no CIFAR-10 archive", _WAY_OUT)
+                if member.isfile() and Path(member.name).name.removesuffix(".bin") in _BATCHES:
+                    yield member.name, _content(tar.extractfile(member), member.size)
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise BadData(str(archive), f"cannot be unpacked: {error}", "get the archive again") from error
+
+
+def _content(file: IO[bytes] | None, size: int) -> bytes:
+    content = b"" if file is None else file.read(size)
+    if len(content) != size:
+        raise EOFError("a file in it is cut off")
+    return content
+
+
+def _read_binary(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return images ``[n, 3072]`` and labels ``[n]``: a record is one label byte and three planes."""
+    if not content or len(content) % (_PIXELS + 1):
+        raise BadData(
+            name,
+            f"has {len(content):,} B, no multiple of the record length {_PIXELS + 1:,}",
+            "get the file again",
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, _PIXELS + 1)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= len(CLASSES):
+        raise BadData(name, f"holds the label {labels.max()}", "labels are 0 to 9: get the file again")
+    return records[:, 1:], labels

@@ -1,0 +1,94 @@
+"""Pickled CIFAR-10 batches, read without running anything that is in them.
+
+A pickle is a program. Here its only instructions that could call something reach the inert stand-ins
+of this file: they keep what a numpy array's pickle says of itself, and the array is built afterwards from
+the checked parts.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+
+_MAX_MEMO = 1_000_000
+_PIXELS = 3 * 32 * 32
+
+
+class _DType:
+    """Stands for ``numpy.dtype``: keeps the type's code."""
+
+    def __init__(self, code: object = "", *_: object) -> None:
+        self.code = code.decode("latin1") if isinstance(code, bytes) else code
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore byte order and fields: only one-byte integers are accepted."""
+
+
+class _Array:
+    """Stands for ``numpy.ndarray``: keeps shape, type and bytes."""
+
+    def __init__(self, *_: object) -> None:
+        self.state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+def _encode(text: str, _: str) -> bytes:
+    """Stand for ``codecs.encode``, by which Python 3 writes bytes into old pickles."""
+    return text.encode("latin1")
+
+
+_ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array, ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): _Array, ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+}  # fmt: skip
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Callable[..., object]:
+        """Return a stand-in, never what the pickle asks for."""
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
+        return _ALLOWED[module, name]
+
+
+def read_batch(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return images ``uint8 [n, 3072]`` and labels ``int64 [n]`` of a pickled batch.
+
+    Raises:
+        BadData: if the pickle is damaged, asks for anything but arrays, or holds no such batch.
+    """
+    try:
+        for opcode, argument, _ in pickletools.genops(content):
+            # A memo index makes the unpickler allocate that many slots.
+            if "PUT" in opcode.name and isinstance(argument, int) and argument > _MAX_MEMO:
+                raise pickle.UnpicklingError(f"memo index {argument}")
+        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        images = _pixels(batch[b"data"])
+        labels = np.array(batch[b"labels"], np.int64)
+    except Exception as error:  # whatever a hostile pickle provokes is its own fault
+        raise BadData(name, f"is no CIFAR-10 batch: {error!r}", "get the data set again") from error
+    if labels.shape != (len(images),) or not len(labels) or labels.min() < 0 or labels.max() > 9:
+        raise BadData(name, "has labels that are not one of 0 to 9 for each image", "get the data set again")
+    return images, labels
+
+
+def _pixels(array: object) -> NDArray[np.uint8]:
+    if not isinstance(array, _Array) or not isinstance(array.state, tuple) or len(array.state) != 5:
+        raise ValueError("the images are no array")
+    _, shape, dtype, fortran, raw = array.state
+    if not (isinstance(dtype, _DType) and dtype.code in ("u1", "|u1") and isinstance(raw, bytes)):
+        raise ValueError("the images are no bytes")
+    if len(shape) != 2 or shape[1] != _PIXELS or prod(shape) != len(raw):
+        raise ValueError(f"the images have shape {shape}")
+    return np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")

@@ -1,0 +1,137 @@
+"""Labelled examples: what a network learns from and is tested on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mcusim.core import BadArgument, BadData
+from mcusim.data.counter import permutation
+
+IMAGE_DTYPES = ("uint8", "int8", "float32")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Examples with their labels.
+
+    ``images`` is ``uint8 [N, H, W, 3]`` for pictures (an array or a read-only memory map);
+    features that are no pictures (spectrograms, sensor windows) are ``float32`` real values or
+    ``int8`` values in the model's own input quantisation, of any shape ``[N, ...]``.
+    ``labels`` is ``int64 [N]``.
+
+    Raises:
+        BadData: if there are no examples, a label is negative, or shapes and types do not match.
+    """
+
+    images: NDArray[np.generic]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, np.asarray(self.labels)
+        if not isinstance(images, np.ndarray) or images.ndim < 2 or images.dtype.name not in IMAGE_DTYPES:
+            kind = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}"
+            raise BadData("images", f"are {kind}", "give uint8 [N, H, W, 3], or float32 or int8 [N, ...]")
+        if images.dtype == np.uint8 and (images.ndim != 4 or images.shape[-1] not in (1, 3)):
+            raise BadData("images", f"have shape {images.shape}", "give uint8 [N, H, W, 3] or [N, H, W, 1]")
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise BadData(
+                "labels",
+                f"are {labels.dtype} {labels.shape} for {len(images)} images",
+                "give one integer for each image",
+            )
+        if images.size == 0:
+            raise BadData("images", f"are empty: shape {images.shape}", "give at least one image")
+        if labels.min() < 0:
+            raise BadData("labels", f"contain {labels.min()}", "count classes from 0")
+        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.images.shape[1:]
+
+    def subset(self, indices: ArrayLike) -> Split:
+        """Return the examples at ``indices``, in that order, as a copy."""
+        chosen = np.asarray(indices)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise BadArgument("indices", f"are {chosen.dtype} {chosen.shape}", "give a list of integers")
+        if chosen.size and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(self):
+            raise BadArgument("indices", f"leave the range 0..{len(self) - 1}", "use indices of this split")
+        return Split(np.ascontiguousarray(self.images[chosen]), self.labels[chosen])
+
+    def sample(self, count: int, seed: int) -> Split:
+        """Return ``count`` examples drawn without repetition, all of them if there are fewer."""
+        if count < 1:
+            raise BadArgument(f"count {count}", "is not positive", "ask for at least one example")
+        return self if count >= len(self) else self.subset(np.sort(permutation(len(self), seed)[:count]))
+
+    def order(self, epoch: int, seed: int) -> NDArray[np.int64]:
+        """Return the order in which the examples of ``epoch`` are visited: a seeded permutation."""
+        return permutation(len(self), seed, epoch)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of images, labels, shape and type: the key of anything cached about them."""
+        hasher = hashlib.sha256(f"{self.images.dtype.name}{self.images.shape}".encode())
+        rows = max(1, 2**24 // max(1, self.images[:1].nbytes))
+        for start in range(0, len(self), rows):
+            hasher.update(np.ascontiguousarray(self.images[start : start + rows]).data)
+        hasher.update(np.ascontiguousarray(self.labels, "<i8").data)
+        return hasher.hexdigest()
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.generic], NDArray[np.int64]]]:
+        """Yield ``(images, labels)`` of at most ``size`` examples at a time, in stored order."""
+        for start in range(0, len(self), size):
+            yield self.images[start : start + size], self.labels[start : start + size]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A training and a test split over the same classes. ``labels`` names the classes in order.
+
+    Raises:
+        BadData: if a label has no name, or the two splits hold different kinds of examples.
+    """
+
+    train: Split
+    test: Split
+    labels: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        for part, split in (("training", self.train), ("test", self.test)):
+            if int(split.labels.max()) >= len(self.labels):
+                raise BadData(
+                    f"{part} labels of {self.name}",
+                    f"contain {int(split.labels.max())}, and there are {len(self.labels)} classes",
+                    "number the classes from 0 and name each of them",
+                )
+        here, there = self.train.images, self.test.images
+        if here.shape[1:] != there.shape[1:] or here.dtype != there.dtype:
+            raise BadData(
+                self.name,
+                f"trains on {here.dtype} {here.shape[1:]} and tests on {there.dtype} {there.shape[1:]}",
+                "give both splits the same shape and type",
+            )
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    def subset(self, train: int, test: int, *, seed: int = 0) -> Dataset:
+        """Return a smaller data set of ``train`` and ``test`` examples drawn at random."""
+        return Dataset(self.train.sample(train, seed), self.test.sample(test, seed), self.labels, self.name)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.train.image_shape))
+        counts = f"{len(self.train):,} + {len(self.test):,}"
+        return f"<Dataset {self.name}: {counts} of {shape}, {self.classes} classes>"

@@ -1,0 +1,156 @@
+"""From stored pictures to a network's input: variant, size, normalisation, quantisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+from mcusim.data.augment import Augmentation
+from mcusim.graph import Model, Tensor
+
+_LUMA = np.array([77, 150, 29], np.uint16)
+"""Weights of red, green and blue in grey, in 1/256 (ITU-R BT.601)."""
+_TIE = 2.0**16
+
+
+class Preprocessor:
+    """Turns examples into the input of one network.
+
+    Pictures (``uint8``): real = (pixel / 255 - mean) / std with the model's mean and std; a quantised
+    input is rint(real / scale) + zero point, clamped, rounding half to even. Sizes differ: the picture is
+    stretched, see `mcusim.data.resize`. Colours differ: three channels become grey with weights
+    77, 150 and 29 of 256, rounded half up; one channel is repeated three times.
+
+    ``float32`` examples are real values already and are quantised only; ``int8`` examples are passed on.
+
+    Raises:
+        BadData: if examples of this shape and type cannot become this network's input.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        image_shape: tuple[int, ...],
+        dtype: str = "uint8",
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.input = model.input
+        self.image_shape, self.dtype, self.seed = tuple(image_shape), dtype, seed
+        self.augmentation = augmentation or Augmentation()
+        self.planes_first = dtype == "uint8" and _planes_first(self.input.shape)
+        shape = self.input.shape[1:]
+        self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.planes_first else shape
+        """Shape of one prepared example, channels last."""
+        if self.input.dtype not in ("int8", "uint8", "float32"):
+            raise BadData(
+                f"input {self.input.name!r}", f"is {self.input.dtype}", "use an 8-bit or float network"
+            )
+        if self.input.dtype != "float32" and self.input.quant is None:
+            raise BadData(f"input {self.input.name!r}", "has no quantisation", "quantise the network")
+        if dtype == "uint8":
+            if len(self.shape) != 3 or len(self.image_shape) != 3 or self.shape[-1] not in (1, 3):
+                raise self._misfit()
+            self.table = _table(model, self.input, self.shape[-1])
+        else:
+            if int(np.prod(self.image_shape)) != int(np.prod(shape)):
+                raise self._misfit()
+            if self.augmentation.variants > 1:
+                raise BadData(
+                    f"{dtype} examples", "cannot be mirrored or shifted", "leave out the augmentation"
+                )
+
+    def __call__(
+        self,
+        images: NDArray[Any],
+        index: NDArray[np.int64] | None = None,
+        *,
+        epoch: int | None = None,
+        variant: NDArray[np.int64] | None = None,
+    ) -> NDArray[Any]:
+        """Return ``images`` as input of the network, shape ``[n, *model.input.shape[1:]]``.
+
+        Args:
+            images: ``[n, ...]`` of the data set's shape and type.
+            index: place of each image in its split; needed for random variants.
+            epoch: draw the variants of this epoch; None shows pictures as they are.
+            variant: or show these variants.
+        """
+        if images.shape[1:] != self.image_shape or images.dtype.name != self.dtype:
+            raise self._misfit(f"{images.dtype} {images.shape[1:]}")
+        if self.dtype == "int8":
+            return np.ascontiguousarray(images).reshape(-1, *self.input.shape[1:])
+        if self.dtype == "float32":
+            reals = images.astype(np.float32, copy=False).reshape(-1, *self.input.shape[1:])
+            return reals if self.input.dtype == "float32" else quantised(reals, self.input)
+        count = len(images)
+        flip, shift = np.zeros(count, np.bool_), np.zeros((count, 2), np.int32)
+        if index is not None and (epoch is not None or variant is not None):
+            if variant is None:
+                assert epoch is not None
+                variant = self.augmentation.draw(index, epoch, self.seed)
+            flip, shift = self.augmentation.moves(index, variant, self.seed)
+        output = self._pictures(_coloured(images, self.shape[-1]), flip, shift)
+        return np.ascontiguousarray(np.moveaxis(output, -1, 1)) if self.planes_first else output
+
+    def _pictures(
+        self, images: NDArray[np.uint8], flip: NDArray[np.bool_], shift: NDArray[np.int32]
+    ) -> NDArray[Any]:
+        output = np.empty((len(images), *self.shape), self.table.dtype)
+        if images.shape[1:] != self.shape or self.augmentation.shift:
+            from mcusim.data.resize import resize
+
+            resize(np.ascontiguousarray(images), flip, shift, self.table, output)
+            return output
+        # Same size: whole grey levels, and mirroring is a view. Nothing to compile.
+        whole = np.ascontiguousarray(self.table[:, :: 2**6])
+        for channel in range(self.shape[-1]):
+            output[..., channel] = whole[channel][images[..., channel]]
+        if flip.any():
+            output[flip] = output[flip][:, :, ::-1]
+        return output
+
+    def _misfit(self, found: str = "") -> BadData:
+        found = found or f"{self.dtype} {self.image_shape}"
+        want = f"{self.input.dtype} {self.input.shape[1:]}"
+        return BadData(f"examples of {found}", f"cannot become input {self.input.name!r} of {want}",
+                       "use data of the kind this network was made for")  # fmt: skip
+
+
+def quantised(reals: NDArray[np.floating], tensor: Tensor) -> NDArray[Any]:
+    """Return rint(real / scale) + zero point, half to even, clamped to the tensor's type.
+
+    Values within 2**-17 of a tie count as ties, so that a scale which float32 cannot hold exactly
+    (2/255) rounds as the exact one would.
+    """
+    quant = tensor.quant
+    assert quant is not None
+    limits = np.iinfo(np.dtype(tensor.dtype))
+    steps = np.rint(reals.astype(np.float64) * (_TIE / float(quant.scale[0]))) / _TIE
+    inside: NDArray[Any] = np.clip(np.rint(steps) + quant.zero_point, limits.min, limits.max)
+    return inside.astype(tensor.dtype)
+
+
+def _table(model: Model, tensor: Tensor, channels: int) -> NDArray[Any]:
+    """Return the input value of every sixty-fourth of a grey level, ``[channels, 16321]``."""
+    mean = np.broadcast_to(np.asarray(model.preprocessing.mean, np.float64), (channels,)).reshape(-1, 1)
+    std = np.broadcast_to(np.asarray(model.preprocessing.std, np.float64), (channels,)).reshape(-1, 1)
+    reals = (np.arange(255 * 64 + 1, dtype=np.float64) / (255 * 64) - mean) / std
+    return reals.astype(np.float32) if tensor.dtype == "float32" else quantised(reals, tensor)
+
+
+def _planes_first(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3)
+
+
+def _coloured(images: NDArray[Any], channels: int) -> NDArray[Any]:
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    grey: NDArray[Any] = (images.astype(np.uint16) * _LUMA).sum(-1, dtype=np.uint32, keepdims=True)
+    return ((grey + 128) >> 8).astype(np.uint8)

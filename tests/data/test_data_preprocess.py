@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcusim.core import BadArgument, BadData
+from mcusim.data.augment import Augmentation
+from mcusim.data.preprocess import Preprocessor
+from mcusim.data.resize import taps
+from mcusim.graph import Model, Preprocessing, Quant, Tensor
+
+
+def network(
+    shape: tuple[int, ...], dtype: str = "int8", scale: float = 2 / 255, zero: int = 0, **more: Any
+) -> Model:
+    quant = None if dtype == "float32" else Quant.of(scale, zero)
+    return Model("m", (), {"x": Tensor("x", shape, dtype, quant)}, ("x",), ("x",), **more)
+
+
+def pictures(count: int, height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), np.uint8)
+
+
+def slow_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the resized picture in float64, weights not rounded."""
+    source = image.astype(np.float64)
+    for axis, target in ((0, height), (1, width)):
+        length = source.shape[axis]
+        at = np.maximum((np.arange(target) + 0.5) * length / target - 0.5, 0)
+        low = np.minimum(np.floor(at).astype(int), length - 1)
+        high, part = np.minimum(low + 1, length - 1), at - np.floor(at)
+        part = part.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        source = np.take(source, low, axis) * (1 - part) + np.take(source, high, axis) * part
+    return source
+
+
+@pytest.mark.smoke
+def test_published_input_is_pixel_minus_127_5_half_to_even() -> None:
+    images = pictures(4, 8, 8)
+    got = Preprocessor(network((1, 8, 8, 3)), (8, 8, 3))(images)
+    want = np.clip(np.rint(images.astype(np.float64) - 127.5), -128, 127)
+    np.testing.assert_array_equal(got, want)
+    assert got.dtype == np.int8
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))
+def test_resize_is_bilinear(h: int, w: int, height: int, width: int, seed: int) -> None:
+    images = pictures(2, h, w, seed=seed)
+    model = network((1, height, width, 3), "float32", preprocessing=Preprocessing((0.0,), (1 / 255,)))
+    got = Preprocessor(model, (h, w, 3))(images)
+    for image, mine in zip(images, got, strict=True):
+        # Weights are off by 1/4096 an axis at most, the result by 1/128 more.
+        np.testing.assert_allclose(
+            mine, slow_resize(image, height, width), atol=255 * 2 / 4096 + 1 / 128 + 1e-3
+        )
+
+
+@pytest.mark.parametrize("sizes", [((32, 32), (128, 128)), ((32, 32), (96, 96)), ((50, 40), (33, 64))])
+@pytest.mark.oracle
+def test_resize_agrees_with_pytorch(sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    torch = pytest.importorskip("torch")
+    images = pictures(3, *sizes[0])
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    resized = torch.nn.functional.interpolate(planes, sizes[1], mode="bilinear", align_corners=False)
+    want = np.clip(np.rint(resized.permute(0, 2, 3, 1).numpy() - 127.5), -128, 127)
+    got = Preprocessor(network((1, *sizes[1], 3)), (*sizes[0], 3))(images)
+    difference = np.abs(got - want)
+    # Where both sizes are powers of two every weight is exact.
+    assert difference.max() <= (0 if sizes[1] == (128, 128) else 1)
+
+
+def test_taps_are_exact_for_powers_of_two() -> None:
+    first, weight = taps(32, 128)
+    assert first[:6].tolist() == [0, 0, 0, 0, 0, 0]
+    assert weight[:6].tolist() == [0, 0, 256, 768, 1280, 1792]
+    assert (first[-1], weight[-1]) == (31, 0)
+
+
+def test_normalisation_and_zero_point() -> None:
+    images = pictures(2, 4, 4)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    model = network((1, 4, 4, 3), scale=0.02, zero=-7, preprocessing=Preprocessing(mean, std))
+    real = (images / 255 - np.array(mean)) / np.array(std)
+    scale = float(np.float32(0.02))
+    want = np.clip(np.rint(real / scale) - 7, -128, 127)
+    np.testing.assert_array_equal(Preprocessor(model, (4, 4, 3))(images), want)
+    reals = Preprocessor(network((1, 4, 4, 3), "float32", preprocessing=model.preprocessing), (4, 4, 3))(
+        images
+    )
+    np.testing.assert_allclose(reals, real, rtol=1e-6)
+
+
+def test_colours_and_planes() -> None:
+    images = pictures(2, 6, 6)
+    grey = Preprocessor(network((1, 6, 6, 1)), (6, 6, 3))(images)
+    want = (images @ np.array([77, 150, 29]) + 128) >> 8
+    np.testing.assert_array_equal(grey[..., 0], np.clip(np.rint(want - 127.5), -128, 127))
+    coloured = Preprocessor(network((1, 6, 6, 3)), (6, 6, 1))(images[..., :1])
+    np.testing.assert_array_equal(coloured[..., 0], coloured[..., 2])
+    planes = Preprocessor(network((1, 3, 6, 6)), (6, 6, 3))(images)
+    plain = Preprocessor(network((1, 6, 6, 3)), (6, 6, 3))(images)
+    np.testing.assert_array_equal(planes, plain.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("target", [8, 16])
+def test_flips_and_shifts_are_seeded(target: int) -> None:
+    images = pictures(40, 8, 8)
+    augmentation = Augmentation(flip=True, shift=2)
+    prepare = Preprocessor(network((1, target, target, 3)), (8, 8, 3), augmentation=augmentation, seed=5)
+    index = np.arange(40)
+    first = prepare(images, index, epoch=1)
+    np.testing.assert_array_equal(first, prepare(images, index, epoch=1))
+    assert not np.array_equal(first, prepare(images, index, epoch=2))
+    # One image at a time, in another order, gives the same.
+    for i in (7, 3):
+        np.testing.assert_array_equal(first[i], prepare(images[i : i + 1], index[i : i + 1], epoch=1)[0])
+    variant = augmentation.draw(index, 1, 5)
+    np.testing.assert_array_equal(first, prepare(images, index, variant=variant))
+    flip, shift = augmentation.moves(index, variant, 5)
+    assert {*flip.tolist()} == {False, True}
+    assert abs(shift).max() == 2
+    if target == 8:
+        plain = np.minimum(np.rint(images - 127.5), 127)
+        for i in index:
+            rows = np.clip(np.arange(8) + shift[i, 0], 0, 7)
+            columns = np.clip(np.arange(8) + shift[i, 1], 0, 7)
+            want = plain[i][rows][:, columns]
+            np.testing.assert_array_equal(first[i], want[:, ::-1] if flip[i] else want)
+
+
+def test_flips_alone_have_two_variants() -> None:
+    images = pictures(4, 8, 8)
+    prepare = Preprocessor(network((1, 8, 8, 3)), (8, 8, 3), augmentation=Augmentation(flip=True))
+    assert prepare.augmentation.variants == 2
+    one = prepare(images, np.arange(4), variant=np.ones(4, np.int64))
+    np.testing.assert_array_equal(one[:, :, ::-1], prepare(images))
+    assert Augmentation().variants == 1
+    assert Augmentation(shift=2).variants == 8
+    assert Augmentation(flip=True, count=5).variants == 5
+
+
+def test_features_that_are_no_pictures() -> None:
+    model = network((1, 5, 2, 1), scale=0.5, zero=3)
+    reals = np.linspace(-80, 80, 20, dtype=np.float32).reshape(2, 10)
+    got = Preprocessor(model, (10,), "float32")(reals)
+    np.testing.assert_array_equal(got.reshape(2, 10), np.clip(np.rint(reals / 0.5) + 3, -128, 127))
+    ready = np.arange(-10, 10, dtype=np.int8).reshape(2, 5, 2)
+    np.testing.assert_array_equal(Preprocessor(model, (5, 2), "int8")(ready).ravel(), ready.ravel())
+    same = Preprocessor(network((1, 10), "float32"), (10,), "float32")(reals)
+    np.testing.assert_array_equal(same, reals)
+
+
+def test_misfits() -> None:
+    with pytest.raises(BadData, match="cannot become"):
+        Preprocessor(network((1, 5, 2, 1)), (11,), "float32")
+    with pytest.raises(BadData, match="cannot become"):
+        Preprocessor(network((1, 10)), (5, 2, 3))
+    with pytest.raises(BadData, match="cannot become"):
+        Preprocessor(network((1, 8, 8, 3)), (8, 8, 3))(np.zeros((1, 9, 8, 3), np.uint8))
+    with pytest.raises(BadData, match="mirrored"):
+        Preprocessor(network((1, 10)), (10,), "float32", augmentation=Augmentation(flip=True))
+    with pytest.raises(BadData, match="int16"):
+        Preprocessor(network((1, 8, 8, 3), "int16"), (8, 8, 3))
+    with pytest.raises(BadArgument):
+        Augmentation(shift=-1)
