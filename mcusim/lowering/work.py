@@ -1,0 +1,358 @@
+"""Exact work counts of graph ops, forward and backward, at batch 1.
+
+What is counted, so that every cycle model reads the same numbers:
+
+* ``macs``: multiply-accumulates whose tap falls inside the input; taps on padding do nothing.
+* ``requants``: accumulators, or operands of an ADD, rescaled by a multiplier and shift.
+* ``int_ops``, ``float_ops``: additions, comparisons, products on single elements beside the above.
+* ``im2col_bytes``: bytes written into im2col columns by a convolution whose window is not 1x1,
+  padding included, because a column is filled whole.
+* ``sram_*``, ``flash_*``: *distinct* bytes touched, each counted once however often it is loaded.
+
+tests/lowering/test_lowering_work.py holds them against slow loops that count while they compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal
+
+from mcusim.core import Region, Work
+from mcusim.graph import DTYPES, WEIGHTED, Op, OpKind, Tensor
+
+Tensors = Mapping[str, Tensor]
+What = Literal["grad_input", "grad_bias", "grad_weight", "update", "update_bias"]
+
+KINDS = {
+    OpKind.DEPTHWISE_CONV_2D: "depthwise",
+    OpKind.FULLY_CONNECTED: "fully_connected",
+    OpKind.ADD: "add",
+    OpKind.SUB: "add",
+    OpKind.MEAN: "pool",
+    OpKind.AVERAGE_POOL_2D: "pool",
+    OpKind.MAX_POOL_2D: "pool",
+    OpKind.PAD: "copy",
+    OpKind.CONCATENATION: "copy",
+    OpKind.TRANSPOSE: "copy",
+    OpKind.RESIZE_NEAREST_NEIGHBOR: "copy",
+    OpKind.RESHAPE: "reshape",
+    OpKind.SOFTMAX: "softmax",
+}
+"""Loop nest of an op; CONV_2D is ``conv`` or ``pointwise``, the rest are ``elementwise``."""
+
+LOSS_FLOAT_OPS = 40
+"""Float operations per class of softmax cross-entropy: a degree-6 exp with range reduction (about 20), a
+logarithm's share, the division, maximum and sums. Modelled: a few hundred operations a step."""
+
+
+def kind_of(op: Op, tensors: Tensors) -> str:
+    """Return the name of the loop nest that a kernel library has for ``op``."""
+    if op.kind is OpKind.CONV_2D:
+        window = tensors[op.inputs[1]].shape[1:3]
+        unpadded = op.attributes.padding == ((0, 0), (0, 0))
+        return "pointwise" if window == (1, 1) and unpadded else "conv"
+    return KINDS.get(op.kind, "elementwise")
+
+
+def forward_work(op: Op, tensors: Tensors, weights: Region = Region.FLASH) -> Work:
+    """Return the work of an op's forward pass; its weights and biases are read from ``weights``."""
+    work = _weighted(op, tensors, weights) if op.kind in WEIGHTED else _other(op, tensors)
+    return _in_float(work) if tensors[op.output].dtype == "float32" else work
+
+
+def backward_work(
+    op: Op,
+    tensors: Tensors,
+    what: What,
+    channels: int = 0,
+    error_bytes: int = 4,
+    weights: Region = Region.FLASH,
+) -> Work:
+    """Return the work of one backward op of ``op``.
+
+    Args:
+        op: the op of the network.
+        tensors: its tensors.
+        what: which gradient, or which update of parameters.
+        channels: selected input channels (``grad_weight``, ``update``).
+        error_bytes: bytes of an element of an error tensor; below 4, gradients are rounded when stored.
+        weights: where the weights are that ``grad_input`` reads.
+    """
+    match what:
+        case "grad_input":
+            return _grad_input(op, tensors, error_bytes, weights)
+        case "grad_bias":
+            return _grad_bias(op, tensors, error_bytes)
+        case "grad_weight":
+            return _grad_weight(op, tensors, channels, error_bytes)
+        case "update":
+            element = DTYPES[tensors[op.inputs[1]].dtype]
+            return _update(_gradient_elements(op, tensors, channels), element)
+        case "update_bias":
+            return _update(tensors[op.output].shape[-1], 4)
+
+
+def loss_work(classes: int) -> Work:
+    """Return the work of softmax cross-entropy and its gradient in float32."""
+    moved = 4 * classes
+    return Work(
+        "loss", outputs=classes, input_bytes=moved, float_ops=LOSS_FLOAT_OPS * classes,
+        sram_read=moved, sram_written=moved,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _taps(
+    size: int, kernel: int, stride: int, dilation: int, before: int, count: int
+) -> tuple[int, int, int]:
+    """Count along one dimension: (valid taps over all outputs, inputs touched, kernel positions used)."""
+    inputs, positions, total = set(), set(), 0
+    for output in range(count):
+        for tap in range(kernel):
+            i = output * stride - before + tap * dilation
+            if 0 <= i < size:
+                total += 1
+                inputs.add(i)
+                positions.add(tap)
+    return total, len(inputs), len(positions)
+
+
+def _windows(op: Op, tensors: Tensors, kernel: tuple[int, int]) -> tuple[int, int, int]:
+    """Count over the image: (valid taps, input pixels touched, window positions used)."""
+    x, y, a = tensors[op.inputs[0]].shape, tensors[op.output].shape, op.attributes
+    sides = [
+        _taps(x[1 + i], kernel[i], a.stride[i], a.dilation[i], a.padding[i][0], y[1 + i]) for i in range(2)
+    ]
+    rows, columns = sides
+    return rows[0] * columns[0], rows[1] * columns[1], rows[2] * columns[2]
+
+
+def _shape_of(op: Op, tensors: Tensors) -> tuple[int, int, int]:
+    """Return (valid taps, input pixels touched, window positions used) of a weighted op."""
+    if op.kind is OpKind.FULLY_CONNECTED:
+        rows = tensors[op.output].elements // tensors[op.output].shape[-1]
+        return rows, rows, 1
+    window = tensors[op.inputs[1]].shape[1:3]
+    return _windows(op, tensors, (window[0], window[1]))
+
+
+def _macs(op: Op, tensors: Tensors, taps: int) -> int:
+    weight = tensors[op.inputs[1]].shape
+    return taps * (weight[-1] if op.kind is OpKind.DEPTHWISE_CONV_2D else weight[0] * weight[-1])
+
+
+def _weighted(op: Op, tensors: Tensors, weights: Region) -> Work:
+    x, weight, y = tensors[op.inputs[0]], tensors[op.inputs[1]], tensors[op.output]
+    taps, pixels, positions = _shape_of(op, tensors)
+    channels = weight.shape[-1] if op.kind is OpKind.FULLY_CONNECTED else x.shape[-1]
+    kind = kind_of(op, tensors)
+    window = 1 if op.kind is OpKind.FULLY_CONNECTED else weight.shape[1] * weight.shape[2]
+    columns = y.elements // y.shape[-1] * window * channels * DTYPES[x.dtype] if kind == "conv" else 0
+    bias = tensors[op.inputs[2]].bytes if op.bias else 0
+    constants = weight.bytes // window * positions + bias
+    clamps = 2 * y.elements if op.attributes.clamp is not None and y.dtype != "int32" else 0
+    return Work(
+        kind,
+        macs=_macs(op, tensors, taps),
+        outputs=y.elements,
+        weight_bytes=weight.bytes,
+        input_bytes=x.bytes,
+        requants=0 if y.dtype == "int32" else y.elements,
+        int_ops=(y.elements if op.bias else 0) + clamps,
+        im2col_bytes=columns,
+        sram_read=pixels * channels * DTYPES[x.dtype] + (constants if weights is Region.SRAM else 0),
+        sram_written=y.bytes,
+        flash_read=constants if weights is Region.FLASH else 0,
+    )
+
+
+def _other(op: Op, tensors: Tensors) -> Work:
+    y = tensors[op.output]
+    inputs = [tensors[name] for name in dict.fromkeys(op.inputs)]
+    count = _COUNTS.get(op.kind)
+    macs, requants, int_ops, float_ops = count(op, tensors) if count else (0, 0, 0, 0)
+    still = op.kind is OpKind.RESHAPE
+    read = 0 if still else sum(t.bytes for t in inputs if not t.constant)
+    return Work(
+        kind_of(op, tensors),
+        macs=macs,
+        outputs=y.elements,
+        input_bytes=sum(t.bytes for t in inputs),
+        requants=requants,
+        int_ops=int_ops,
+        float_ops=float_ops,
+        sram_read=read,
+        sram_written=0 if still else y.bytes,
+        flash_read=sum(t.bytes for t in inputs if t.constant),
+    )
+
+
+Counts = tuple[int, int, int, int]
+"""(macs, requants, int_ops, float_ops) of an op without weights."""
+
+
+def _pool(op: Op, tensors: Tensors) -> Counts:
+    y = tensors[op.output]
+    taps = _windows(op, tensors, op.attributes.kernel)[0] * y.shape[-1]
+    return 0, 0 if op.kind is OpKind.MAX_POOL_2D else y.elements, taps + 2 * y.elements, 0
+
+
+def _mean(op: Op, tensors: Tensors) -> Counts:
+    y = tensors[op.output].elements
+    return 0, y, tensors[op.inputs[0]].elements + 2 * y, 0
+
+
+def _rescaled(op: Op, tensors: Tensors) -> int:
+    """Return how many input elements have another quantisation than the output."""
+    quant = tensors[op.output].quant
+    inputs = [tensors[name] for name in op.inputs]
+    return sum(t.elements for t in inputs if t.quant is not None and not t.quant.same_as(quant))
+
+
+def _quantize(op: Op, tensors: Tensors) -> Counts:
+    count = tensors[op.output].elements
+    return (
+        (0, 0, 2 * count, 2 * count) if tensors[op.inputs[0]].dtype == "float32" else (0, count, 2 * count, 0)
+    )
+
+
+def _per_output(macs: int, requants: int, int_ops: int, float_ops: int) -> Callable[[Op, Tensors], Counts]:
+    def count(op: Op, tensors: Tensors) -> Counts:
+        n = tensors[op.output].elements
+        return macs * n, requants * n, int_ops * n, float_ops * n
+
+    return count
+
+
+_COUNTS: dict[OpKind, Callable[[Op, Tensors], Counts]] = {
+    # Two operands and the sum are rescaled; one addition, two comparisons of the clamp.
+    OpKind.ADD: _per_output(0, 3, 3, 0),
+    OpKind.SUB: _per_output(0, 3, 3, 0),
+    OpKind.MUL: _per_output(0, 1, 3, 0),
+    OpKind.MEAN: _mean,
+    OpKind.AVERAGE_POOL_2D: _pool,
+    OpKind.MAX_POOL_2D: _pool,
+    OpKind.CONCATENATION: lambda op, tensors: (0, _rescaled(op, tensors), 0, 0),
+    OpKind.QUANTIZE: _quantize,
+    OpKind.DEQUANTIZE: _per_output(0, 0, 1, 1),
+    OpKind.RELU: lambda op, tensors: (0, _rescaled(op, tensors), 2 * tensors[op.output].elements, 0),
+    OpKind.RELU6: lambda op, tensors: (0, _rescaled(op, tensors), 2 * tensors[op.output].elements, 0),
+    OpKind.HARD_SWISH: _per_output(0, 3, 3, 0),
+    OpKind.LOGISTIC: _per_output(0, 0, 1, 0),  # a table of 256 entries
+    # Maximum, difference and sum are additions and comparisons; exponential and quotient rescale.
+    OpKind.SOFTMAX: _per_output(0, 2, 3, 0),
+    OpKind.RESIZE_BILINEAR: _per_output(4, 1, 0, 0),
+    OpKind.ARG_MAX: lambda op, tensors: (0, 0, tensors[op.inputs[0]].elements, 0),
+}
+
+
+def _in_float(work: Work) -> Work:
+    """Return the same work in float32: no rescaling; element operations and MACs become float ones."""
+    return replace(
+        work, macs=0, float_macs=work.macs, requants=0, int_ops=0, float_ops=work.int_ops + work.float_ops
+    )
+
+
+def _masked_bytes(op: Op, tensors: Tensors) -> int:
+    """Return the bytes of the clamp mask that a backward op reads."""
+    y = tensors[op.output]
+    clamps = op.attributes.clamp is not None and y.dtype in ("int8", "uint8")
+    return (y.elements + 7) // 8 if clamps and op.kind in _MASKED else 0
+
+
+_MASKED = frozenset(
+    {*WEIGHTED, OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.AVERAGE_POOL_2D, OpKind.RELU, OpKind.RELU6}
+)
+
+
+def _error_bytes(tensor: Tensor, error_bytes: int) -> int:
+    return tensor.elements * (error_bytes if tensor.dtype in ("int8", "uint8") else 4)
+
+
+def _grad_input(op: Op, tensors: Tensors, error_bytes: int, weights: Region) -> Work:
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    mask = _masked_bytes(op, tensors)
+    read, written = _error_bytes(y, error_bytes) + mask, _error_bytes(x, error_bytes)
+    macs = weight_bytes = 0
+    float_ops = y.elements if op.kind is not OpKind.RESHAPE else 0  # the scale s[c]
+    if op.kind in WEIGHTED:
+        weight_bytes = tensors[op.inputs[1]].bytes
+        macs = _macs(op, tensors, _shape_of(op, tensors)[0])
+    elif op.kind in (OpKind.MEAN, OpKind.AVERAGE_POOL_2D):
+        float_ops += x.elements  # the share of every input
+    elif op.kind in (OpKind.MUL, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.SOFTMAX, OpKind.MAX_POOL_2D):
+        float_ops += 2 * x.elements  # the operand's value, its product
+    return Work(
+        f"grad_input.{kind_of(op, tensors)}",
+        float_macs=macs,
+        outputs=x.elements,
+        weight_bytes=weight_bytes,
+        input_bytes=read,
+        requants=x.elements if error_bytes < 4 and x.dtype in ("int8", "uint8") else 0,
+        int_ops=y.elements if mask else 0,
+        float_ops=float_ops,
+        sram_read=read + (weight_bytes if weights is Region.SRAM else 0),
+        sram_written=written,
+        flash_read=weight_bytes if weights is Region.FLASH else 0,
+    )
+
+
+def _grad_bias(op: Op, tensors: Tensors, error_bytes: int) -> Work:
+    y = tensors[op.output]
+    mask = _masked_bytes(op, tensors)
+    read = _error_bytes(y, error_bytes) + mask
+    return Work(
+        "grad_bias",
+        outputs=y.shape[-1],
+        input_bytes=read,
+        int_ops=y.elements if mask else 0,
+        float_ops=2 * y.elements,  # scale and sum
+        sram_read=read,
+        sram_written=4 * y.shape[-1],
+    )
+
+
+def _gradient_elements(op: Op, tensors: Tensors, channels: int) -> int:
+    """Return how many weights ``channels`` input channels of a weighted op have."""
+    weight = tensors[op.inputs[1]].shape
+    if op.kind is OpKind.FULLY_CONNECTED:
+        return channels * weight[0]
+    window = weight[1] * weight[2]
+    if op.kind is OpKind.DEPTHWISE_CONV_2D:
+        return channels * window * (weight[3] // tensors[op.inputs[0]].shape[-1])
+    return channels * window * weight[0]
+
+
+def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int) -> Work:
+    x, y, weight = tensors[op.inputs[0]], tensors[op.output], tensors[op.inputs[1]].shape
+    taps = _shape_of(op, tensors)[0]
+    elements = _gradient_elements(op, tensors, channels)
+    depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
+    # A depthwise channel sees only the errors of its own outputs.
+    used = y.elements * channels // x.shape[-1] if depthwise else y.elements
+    fully = op.kind is OpKind.FULLY_CONNECTED
+    pixels = taps if fully else x.shape[1] * x.shape[2]
+    mask = _masked_bytes(op, tensors)
+    read = pixels * channels * DTYPES[x.dtype] + used * _error_bytes(y, error_bytes) // y.elements + mask
+    outputs_seen = weight[3] // x.shape[-1] if depthwise else weight[0]
+    return Work(
+        f"grad_weight.{kind_of(op, tensors)}",
+        float_macs=taps * channels * outputs_seen,
+        outputs=elements,
+        input_bytes=read,
+        int_ops=pixels * channels + (used if mask else 0),  # x - zero point, mask bits
+        float_ops=used,  # the scale s[c]
+        sram_read=read,
+        sram_written=4 * elements,
+    )
+
+
+def _update(elements: int, element_bytes: int) -> Work:
+    """SGD: rate x QAS factor x gradient, subtract, round; two comparisons of the clamp."""
+    moved = elements * element_bytes
+    return Work(
+        "update", outputs=elements, input_bytes=4 * elements, int_ops=2 * elements, float_ops=4 * elements,
+        sram_read=4 * elements + moved, sram_written=moved,
+    )  # fmt: skip

@@ -1,0 +1,191 @@
+"""A microcontroller as data. Figures nobody sourced are ``None``, and a result that needs one says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, MinLen
+
+from mcusim.core import BadBoard, Figure, Provenance
+
+_STRICT = {"extra": "forbid", "allow_inf_nan": False}
+"""Checked by pydantic when a file is read (see board_files.py): no unknown keys, no inf or NaN."""
+
+Name = Annotated[str, MinLen(1)]
+Bytes = Annotated[int, Ge(1), Le(1 << 30)]
+Milliseconds = Annotated[float, Ge(0.001), Le(60_000)]
+Microseconds = Annotated[float, Ge(0.1), Le(1_000_000)]
+Milliwatts = Annotated[float, Ge(0.000_01), Le(10_000)]
+WaitStates = Annotated[int, Ge(0), Le(64)]
+
+
+@dataclass(frozen=True, slots=True)
+class SramRegion:
+    """One block of SRAM that tensors may use (instruction-only memories are left out)."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    name: Name
+    bytes: Bytes
+    wait_states: WaitStates = 0
+    """Extra cycles of a load from the core, caches off or missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashSectors:
+    """A run of equal erase units."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    count: Annotated[int, Ge(1), Le(1 << 20)]
+    bytes: Bytes
+    erase_typ_ms: Milliseconds | None = None
+    erase_max_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlashMemory:
+    """Geometry, times and wear of the flash. ``sectors`` are in address order."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    bytes: Bytes
+    sectors: Annotated[tuple[FlashSectors, ...], MinLen(1)]
+    program_bytes: Bytes
+    """Smallest unit that can be programmed."""
+    program_typ_us: Microseconds | None = None
+    program_max_us: Microseconds | None = None
+    endurance_cycles: Annotated[int, Ge(1), Le(10**9)] | None = None
+    """Erase cycles a sector is guaranteed for."""
+    read_while_write: bool | None = None
+    """True if code can run from one bank while the other is erased or programmed."""
+    banks: Annotated[int, Ge(1), Le(8)] = 1
+    wait_states: WaitStates | None = None
+    """Extra cycles of a read that misses every cache, at ``Board.clock_hz``."""
+    fetch_bytes: Annotated[int, Ge(1), Le(256)] | None = None
+    """Bytes that arrive with one such read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Caches in front of flash, on the way of instructions and of data."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    instruction_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 0
+    data_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Board power by state, in milliwatts at ``voltage_v``.
+
+    ``active_low_mw`` and ``active_high_mw`` are the lowest and highest figures that laboratories
+    published for the same chip, clock and kind of library: the known spread.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    voltage_v: Annotated[float, Ge(0.8), Le(6)] | None = None
+    active_mw: Milliwatts | None = None
+    active_low_mw: Milliwatts | None = None
+    active_high_mw: Milliwatts | None = None
+    flash_write_mw: Milliwatts | None = None
+    sleep_mw: Milliwatts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """SRAM the firmware needs beside the tensors that mcusim places itself.
+
+    mcusim places activations, features, errors, gradients, optimiser state, im2col columns and
+    accumulators. What is left is the call stack and the firmware's statics. The defaults:
+
+    * stack 4,096 B: a Cube.AI inference measured on an STM32F401 used 352 B of stack (buffers in the
+      arena, as here; ``per_layer_measured.csv``); a training step nests deeper, and interrupt handlers
+      with stacked FPU registers (104 B a level on Armv7-M) and a formatted print come on top.
+    * static 2,048 B: driver handles, C library state, vector table copy; TinyEngine's own statics
+      beside arena, buffers and weights are 352 B.
+
+    TinyEngine's measured training step used 21,816 B of stack because its kernels keep buffers there;
+    those are tensors with the role ``scratch`` here. A firmware of that kind sets ``stack_bytes`` so.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    stack_bytes: Annotated[int, Ge(256), Le(1 << 24)] = 4096
+    static_bytes: Annotated[int, Ge(64), Le(1 << 24)] = 2048
+
+    @property
+    def bytes(self) -> int:
+        """Stack and statics together."""
+        return self.stack_bytes + self.static_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A microcontroller at one clock.
+
+    ``sources`` names, for every figure by its dotted path (``"flash.program_typ_us"``), or for a whole
+    table (``"power"``), where it was read. ``file`` is where the board itself was read from.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    name: Name
+    title: Name
+    core: Name
+    clock_hz: Annotated[int, Ge(100_000), Le(5_000_000_000)]
+    sram: Annotated[tuple[SramRegion, ...], MinLen(1)]
+    flash: FlashMemory
+    cache: Cache = field(default_factory=Cache)
+    power: Power = field(default_factory=Power)
+    runtime: Runtime = field(default_factory=Runtime)
+    fpu: Literal["none", "single", "double"] = "none"
+    dsp: bool = False
+    """True if the core has 8- or 16-bit SIMD multiply-accumulate instructions."""
+    profile: str | None = None
+    """Name of the cycle profile that is used unless another is asked for."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
+
+    @property
+    def sram_bytes(self) -> int:
+        """All SRAM that tensors may use."""
+        return sum(region.bytes for region in self.sram)
+
+    @property
+    def runtime_bytes(self) -> int:
+        """Stack and statics of the firmware."""
+        return self.runtime.bytes
+
+    def need(self, path: str, purpose: str = "") -> Any:
+        """Return the figure at a dotted path, such as ``"power.active_mw"``.
+
+        Raises:
+            BadBoard: if nobody filled it in; names the field, the file and what needed it.
+        """
+        value: Any = self
+        for part in path.split("."):
+            value = getattr(value, part)
+        if value is None:
+            raise BadBoard(
+                f"board {self.name}: {path}",
+                "the figure is absent" + (f", and {purpose} needs it" if purpose else ""),
+                f"fill it in, with its source, in a copy of {self.file or self.name + '.toml'}",
+            )
+        return value
+
+    def figure(self, path: str, unit: str, purpose: str = "") -> Figure:
+        """Return the figure at a dotted path together with its source."""
+        return Figure(float(self.need(path, purpose)), unit, Provenance.MODELLED, self.source(path))
+
+    def source(self, path: str) -> str:
+        """Return where the figure at a dotted path was read; its table's source if it has no own."""
+        while path:
+            if path in self.sources:
+                return self.sources[path]
+            path = path.rpartition(".")[0]
+        return f"{self.name}.toml, no source stated"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.title}: {self.core} at {self.clock_hz / 1e6:g} MHz, "
+            f"{self.sram_bytes:,} B SRAM, {self.flash.bytes:,} B flash"
+        )

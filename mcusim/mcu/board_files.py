@@ -1,0 +1,102 @@
+"""Boards by name, by file, or from other packages."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from mcusim.core import BadBoard, Registry, UnknownName
+from mcusim.mcu import toml_files
+from mcusim.mcu.board import Board
+
+BOARDS: Registry[str | Path | Board] = Registry("board", "mcusim.boards")
+"""Other packages register a ``Board`` or the path of a TOML file under ``mcusim.boards``."""
+
+
+def board(name_or_path: str | Path) -> Board:
+    """Return a board by its name, or from a TOML file of the same form.
+
+    Raises:
+        UnknownName: if no board is called so; suggests the nearest names.
+        BadBoard: if the file is wrong; names the field.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text:
+        return load_board(Path(name_or_path))
+    name = text.strip().lower()
+    if name in _shipped():
+        return _load_shipped(name)
+    if name not in BOARDS.names():
+        raise UnknownName("board", text, board_names())
+    found = BOARDS[name]
+    return found if isinstance(found, Board) else load_board(Path(found))
+
+
+def boards() -> list[Board]:
+    """Return every known board, sorted by name."""
+    return [board(name) for name in board_names()]
+
+
+def board_names() -> list[str]:
+    """Return the names of all boards, shipped and installed."""
+    return sorted({*_shipped(), *BOARDS.names()})
+
+
+def load_board(path: Path) -> Board:
+    """Read one board file.
+
+    Raises:
+        BadBoard: if the file cannot be read, has unknown keys, absurd values, or contradicts itself.
+    """
+    data = toml_files.read(path)
+    if "file" in data:
+        raise BadBoard(str(path), "unknown key file", "the path is filled in when the board is read")
+    found = toml_files.build(Board, {**data, "file": str(path)}, str(path))
+    _check(found)
+    return found
+
+
+def _check(board: Board) -> None:
+    """Refuse figures that contradict each other."""
+    flash, power = board.flash, board.power
+    total = sum(s.count * s.bytes for s in flash.sectors)
+    if total != flash.bytes:
+        raise BadBoard(
+            board.file,
+            f"flash.sectors add up to {total:,} B and flash.bytes is {flash.bytes:,}",
+            "count x bytes of all sectors is the whole flash",
+        )
+    for sector in flash.sectors:
+        if sector.bytes % flash.program_bytes:
+            raise BadBoard(
+                board.file,
+                f"a sector of {sector.bytes:,} B is no multiple of flash.program_bytes",
+                "check both",
+            )
+        _ordered(board, "erase_typ_ms", sector.erase_typ_ms, "erase_max_ms", sector.erase_max_ms)
+    _ordered(board, "program_typ_us", flash.program_typ_us, "program_max_us", flash.program_max_us)
+    _ordered(board, "power.active_low_mw", power.active_low_mw, "power.active_mw", power.active_mw)
+    _ordered(board, "power.active_mw", power.active_mw, "power.active_high_mw", power.active_high_mw)
+    _ordered(board, "power.sleep_mw", power.sleep_mw, "power.active_mw", power.active_mw)
+    if board.runtime_bytes >= board.sram_bytes:
+        raise BadBoard(board.file, "runtime leaves no SRAM for tensors", "lower runtime.stack_bytes")
+    if len({region.name for region in board.sram}) != len(board.sram):
+        raise BadBoard(board.file, "two SRAM regions have the same name", "rename one")
+
+
+def _ordered(board: Board, low_name: str, low: float | None, high_name: str, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise BadBoard(board.file, f"{low_name} = {low:g} is above {high_name} = {high:g}", "swap or correct")
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    return frozenset(
+        p.name[:-5] for p in files("mcusim.mcu").joinpath("boards").iterdir() if p.name.endswith(".toml")
+    )
+
+
+@cache
+def _load_shipped(name: str) -> Board:
+    return load_board(Path(str(files("mcusim.mcu").joinpath("boards", f"{name}.toml"))))

@@ -1,0 +1,80 @@
+"""TOML files become checked dataclasses; a wrong key or value is named with the file it stands in."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from mcusim.core import BadBoard
+
+T = TypeVar("T")
+LARGEST_FILE = 1 << 20
+"""Bytes; a board or profile is a few kilobytes."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file.
+
+    Raises:
+        BadBoard: if the file is missing, absurdly large, not text, or not TOML.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadBoard(str(path), "is too large for a board or profile", "is this the right file?")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadBoard(str(path), f"cannot be read: {error.strerror or error}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise BadBoard(str(path), "is not a text file", "boards and profiles are TOML in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadBoard(str(path), f"is not valid TOML: {error}", "correct that line") from error
+
+
+def build(kind: type[T], data: dict[str, Any], file: str) -> T:
+    """Return a ``kind`` from plain data, every field checked strictly.
+
+    Raises:
+        BadBoard: names the first wrong field, what is wrong with it, and for an unknown key the
+            nearest known one.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        raise _explained(kind, error.errors()[0], file) from error
+
+
+def _explained(kind: type, wrong: Any, file: str) -> BadBoard:
+    path = ".".join(str(part) for part in wrong["loc"])
+    if wrong["type"] == "unexpected_keyword_argument":
+        known = _known_keys(kind, wrong["loc"][:-1])
+        near = get_close_matches(str(wrong["loc"][-1]), known, n=1, cutoff=0.4)
+        way_out = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        return BadBoard(file, f"unknown key {path}", way_out)
+    if wrong["type"] == "missing":
+        return BadBoard(file, f"{path} is missing", "every board and profile states it")
+    shown = repr(wrong["input"])
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    message = str(wrong["msg"])
+    return BadBoard(
+        file, f"{path} = {shown}: {message[:1].lower()}{message[1:]}", "the field's name states its unit"
+    )
+
+
+def _known_keys(kind: Any, location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        if isinstance(part, int):
+            continue
+        kind = _dataclass_in(get_type_hints(kind)[part])
+    return [field.name for field in fields(kind)]
+
+
+def _dataclass_in(hint: Any) -> Any:
+    if is_dataclass(hint):
+        return hint
+    return next((found for inner in get_args(hint) if (found := _dataclass_in(inner))), None)
