@@ -63,6 +63,17 @@ class TableBuilder:
         coded[COLUMNS.index("op")] = self._ops.code(row.op)
         self._rows.append(tuple(coded))
 
+    @property
+    def names(self) -> int:
+        """Number of different names of tensors and ops."""
+        return len(self._tensors) + len(self._ops)
+
+    def take(self) -> EventTable:
+        """Return the table and go on with no events but the same names."""
+        table = self.build()
+        self._rows.clear()
+        return table
+
     def build(self) -> EventTable:
         """Return the table."""
         columns: Any = zip(*self._rows, strict=True) if self._rows else ((),) * len(COLUMNS)

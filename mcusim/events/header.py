@@ -16,7 +16,8 @@ class Header:
     """Where a trace comes from. Empty or zero where it is not known.
 
     ``formats`` names what was stored how, for instance ``{"error": "int8", "weight": "int8+res8"}``.
-    ``sram_bytes`` is the capacity the run had, ``clock_hz`` turns cycles into time.
+    ``sram_bytes`` is the capacity the run had, ``clock_hz`` turns cycles into time, every block
+    starts at a multiple of ``align`` bytes.
     """
 
     model: str = ""
@@ -28,6 +29,7 @@ class Header:
     profile: str = ""
     planner: str = ""
     clock_hz: int = 0
+    align: int = 8
     schema: int = SCHEMA_VERSION
 
     def to_json(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mcusim.core.vocabulary import Region
 from mcusim.events import EventKind, EventTable, TableBuilder
@@ -70,7 +70,7 @@ def step_template(
     cycle = 0
     step.add(EventKind.STEP_START)
     for time, op in enumerate([*ops, OpSpan("", "", 0)]):
-        place = {"cycle": cycle, "phase": op.phase, "op": op.name}
+        place: dict[str, Any] = {"cycle": cycle, "phase": op.phase, "op": op.name}
         for block in dying.get(time, ()):
             _free(step, block, solution, **place)
         for block, size in shrinking.get(time, ()):
@@ -85,16 +85,16 @@ def step_template(
     return StepTemplate(opening.build(), step.build(), closing.build(), cycle)
 
 
-def _alloc(builder: TableBuilder, block: Block, solution: Solution, **place: object) -> None:
+def _alloc(builder: TableBuilder, block: Block, solution: Solution, **place: Any) -> None:
     _event(builder, EventKind.ALLOC, block, solution, block.bytes, **place)
 
 
-def _free(builder: TableBuilder, block: Block, solution: Solution, **place: object) -> None:
+def _free(builder: TableBuilder, block: Block, solution: Solution, **place: Any) -> None:
     _event(builder, EventKind.FREE, block, solution, block.bytes_at(block.lifetime.end - 1), **place)
 
 
 def _event(
-    builder: TableBuilder, kind: EventKind, block: Block, solution: Solution, size: int, **place: object
+    builder: TableBuilder, kind: EventKind, block: Block, solution: Solution, size: int, **place: Any
 ) -> None:
     builder.add(
         kind,
@@ -103,5 +103,5 @@ def _event(
         tensor=block.name,
         offset=solution.offsets[block.name],
         bytes=size,
-        **place,  # type: ignore[arg-type]
+        **place,
     )

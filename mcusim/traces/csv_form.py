@@ -1,0 +1,112 @@
+"""Traces as text: a comment line with the header, a line of column names, a line an event.
+
+For small traces that people read and version control compares.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from mcusim.core.errors import BadArgument, BadTrace
+from mcusim.events import COLUMNS, Event, EventTable, Header, TableBuilder
+from mcusim.events.schema import INTEGERS
+from mcusim.traces.limits import GROUP, MAX_HEADER, MAX_NAME, MAX_NAMES, MAX_ROWS
+
+PREFIX = "# mcusim trace "
+MAX_LINE = 4 * MAX_NAME
+
+
+def write(file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTable]) -> None:
+    """Write all events, one a line."""
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    text.write(f"{PREFIX}{json.dumps({'rows': rows, 'header': json.loads(header.to_json())})}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for group in groups:
+        writer.writerows(group)
+    text.detach()
+
+
+def head(path: Path) -> tuple[Header, int]:
+    """Return the header and the number of events promised.
+
+    Raises:
+        BadTrace: not a trace, of another version, or with other columns.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        return _head(path, file)
+
+
+def _head(path: Path, file: IO[str]) -> tuple[Header, int]:
+    try:
+        first, second = file.readline(MAX_HEADER), file.readline(MAX_LINE)
+        if not first.startswith(PREFIX):
+            raise _bad(path, "does not begin as a trace does")
+        data = json.loads(first.removeprefix(PREFIX))
+        rows = data["rows"]
+        header = Header.from_json(json.dumps(data["header"]))
+    except BadTrace:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _bad(path, "has a damaged first line") from error
+    if second.strip() != ",".join(COLUMNS):
+        raise _bad(path, f"has other columns than {', '.join(COLUMNS)}")
+    if not isinstance(rows, int) or isinstance(rows, bool) or not 0 <= rows <= MAX_ROWS:
+        raise _bad(path, f"promises {rows!r:.40} events")
+    return header, rows
+
+
+def tables(path: Path) -> Iterator[EventTable]:
+    """Yield the events in groups.
+
+    Raises:
+        BadTrace: a damaged line, naming it.
+    """
+    builder = TableBuilder()
+    with open(path, encoding="utf-8", newline="") as file:
+        _head(path, file)
+        reader = csv.reader(_lines(file), strict=True)
+        try:
+            for cells in reader:
+                builder.append(_event(cells))
+                if len(builder) == GROUP:
+                    yield builder.take()
+                if builder.names > MAX_NAMES:
+                    raise ValueError(f"more than {MAX_NAMES:,} names")
+        except (ValueError, csv.Error) as error:
+            reason = error.reason if isinstance(error, BadArgument) else str(error)
+            raise _bad(path, f"line {reader.line_num + 2}: {reason:.120}") from error
+    if len(builder):
+        yield builder.take()
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a line is longer than {MAX_LINE} characters")
+        yield line
+
+
+def _event(cells: list[str]) -> Event:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"{len(cells)} cells instead of {len(COLUMNS)}")
+    values = [_integer(cell) if c in INTEGERS else cell for c, cell in zip(COLUMNS, cells, strict=True)]
+    return Event(*values)  # type: ignore[arg-type]
+
+
+def _integer(cell: str) -> int:
+    if len(cell) > 20 or not cell.isascii() or not cell.removeprefix("-").isdigit():
+        raise ValueError(f"{cell!r:.40} is not an integer")
+    value = int(cell)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{cell} is outside 64 bits")
+    return value
+
+
+def _bad(path: Path, reason: str) -> BadTrace:
+    return BadTrace(str(path), reason, "record the trace again")

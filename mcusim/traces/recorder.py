@@ -1,0 +1,144 @@
+"""Recording a run: a sink that ends as a trace file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcusim.core.errors import BadTrace, SaveFailed
+from mcusim.events import EventTable, Header
+from mcusim.events.sink import Write
+from mcusim.traces.journal import JournalReader, JournalWriter
+from mcusim.traces.store import regroup, write_events
+
+PENDING = 512
+"""Writes kept in memory before they go to the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point in a recording from which it can go on; belongs into the checkpoint of a run."""
+
+    bytes: int
+    """Length of the journal."""
+    events: int
+    """Events recorded so far."""
+
+
+class Recorder:
+    """Records to ``PATH.part`` and puts the trace in place when closed; ``.csv`` or Parquet by suffix.
+
+    Memory use does not depend on the length of the recording. The finished file depends only on
+    the header and the events, so a recording that was killed and resumed gives the same bytes.
+    Used as a context manager it closes on success; after an error or an interrupt the journal stays, to
+    be continued by :meth:`resume` or thrown away by :meth:`discard`.
+
+    Raises:
+        BadTrace: if a recording to this path is in progress or was killed.
+        SaveFailed: if the file cannot be written, here and in every method that writes.
+    """
+
+    def __init__(self, path: str | Path, header: Header) -> None:
+        self._open(Path(path), header, "xb")
+        self._writer.begin(header)
+
+    def _open(self, path: Path, header: Header, mode: str) -> None:
+        self.path, self.header = path, header
+        self.part = part_of(path)
+        self._events = 0
+        self._pending: list[Write] = []
+        try:
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.part, mode)  # noqa: SIM115 (closed by close and discard)
+        except FileExistsError as error:
+            raise BadTrace(
+                str(self.part), "is a recording that was not finished", "resume or delete it"
+            ) from error
+        except OSError as error:
+            raise _failed(self.part, error) from error
+        self._writer = JournalWriter(self._file)
+
+    @classmethod
+    def resume(cls, path: str | Path, position: Position | None = None) -> Recorder:
+        """Continue a recording at a position, forgetting what came after it.
+
+        Without a position it goes on after the last writes that reached the disk whole.
+
+        Raises:
+            BadTrace: there is no such recording, it is damaged, or shorter than the position.
+        """
+        part = part_of(Path(path))
+        if not part.is_file():
+            raise BadTrace(str(part), "does not exist", "start a new recording")
+        with JournalReader(part) as journal:
+            end, events = journal.end() if position is None else (position.bytes, position.events)
+            header = journal.header
+        if part.stat().st_size < end:
+            raise BadTrace(
+                str(part), f"has {part.stat().st_size} bytes and should have {end}", "record again"
+            )
+        recorder = cls.__new__(cls)
+        recorder._open(Path(path), header, "r+b")
+        recorder._file.seek(end)
+        recorder._file.truncate()
+        recorder._events = events
+        return recorder
+
+    def write(self, block: EventTable, step: int, cycle: int) -> None:
+        """Add a block of events; see :meth:`mcusim.events.Sink.write`."""
+        self._pending.append(Write(block, step, cycle))
+        self._events += len(block.seq)
+        if len(self._pending) >= PENDING:
+            self._flush()
+
+    def position(self) -> Position:
+        """Bring everything so far to the disk and return where that is."""
+        self._flush()
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _failed(self.part, error) from error
+        return Position(self._file.tell(), self._events)
+
+    def close(self) -> Path:
+        """Turn the journal into the trace file, remove it, and return the file's path."""
+        end = self.position().bytes
+        self._file.close()
+        with JournalReader(self.part) as journal:
+            write_events(self.path, self.header, self._events, regroup(journal.writes(end)))
+        self.part.unlink()
+        return self.path
+
+    def discard(self) -> None:
+        """Give the recording up and remove the journal; a trace that was there before stays."""
+        self._pending.clear()
+        self._file.close()
+        self.part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.position()
+            self._file.close()
+
+    def _flush(self) -> None:
+        try:
+            self._writer.append(self._pending)
+        except OSError as error:
+            raise _failed(self.part, error) from error
+        self._pending.clear()
+
+
+def part_of(path: Path) -> Path:
+    """Return where a recording to ``path`` keeps its journal."""
+    return path.with_name(path.name + ".part")
+
+
+def _failed(path: Path, error: OSError) -> SaveFailed:
+    return SaveFailed(str(path), f"cannot be written: {error.strerror or error}", "free some space")
