@@ -34,9 +34,7 @@ class Trace:
         Raises:
             SaveFailed: if it cannot be written; a file that was there stays.
         """
-        path = Path(path)
-        write_events(path, self.header, len(self.events), regroup([Write(self.events, 0, 0)]))
-        return path
+        return write_trace(path, self.events, self.header)
 
 
 class Form(Protocol):
@@ -108,6 +106,17 @@ def read_trace(path: str | Path) -> Trace:
             "iterate over TraceFile(path)",
         )
     return Trace(file.header, EventTable.concat(list(file)))
+
+
+def write_trace(path: str | Path, events: EventTable, header: Header) -> Path:
+    """Write a trace file, ``.csv`` or Parquet by suffix, and return its path. Events are renumbered from 0.
+
+    Raises:
+        SaveFailed: if it cannot be written; a file that was there stays.
+    """
+    path = Path(path)
+    write_events(path, header, len(events), regroup([Write(events, 0, 0)]))
+    return path
 
 
 def write_events(path: Path, header: Header, rows: int, groups: Iterable[EventTable]) -> None:

@@ -197,14 +197,14 @@ def test_a_full_disk_is_reported(tmp_path, monkeypatch):
 def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "GROUP", 4096)
     monkeypatch.setattr(parquet_form, "GROUP", 4096)
-    plans = [block(f"plan{i}_", 40) for i in range(100)]
+    plans = [block(f"plan{i}_", 40) for i in range(20)]
 
     def peak_bytes(steps):
         gc.collect()
         tracemalloc.start()
         with Recorder(tmp_path / f"{steps}.parquet", HEADER) as rec:
             for step in range(steps):
-                rec.write(plans[step % 100], step, 1000 * step)
+                rec.write(plans[step % 20], step, 1000 * step)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak
