@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mcusim.core import Role, Work
+from mcusim.graph import Model
+from mcusim.update.channels import layers
+from mcusim.update.selection import Scope
 
 INDEX_BYTES = 2
 """Bytes of one channel number on the device: no layer here has more than 65,536 channels."""
@@ -39,23 +42,38 @@ class Cost:
         return sum(self.sram.values())
 
 
-def selection_cost(
-    *, selected: int, pooled: int, gradient_elements: int = 0, statistics: Collection[str] = ()
-) -> Cost:
-    """Return the cost of drawing ``selected`` of ``pooled`` channels in each stage.
+def selection_cost(model: Model, scope: Scope, needs: Collection[str] = (), *, random: bool = True) -> Cost:
+    """Return the cost of choosing anew in each stage, from the most that is ever selected.
 
-    The numbers of the selected channels and, while they are shuffled, of all in the pool are kept.
-    Each statistic is one float32 for each channel of the pool. Gathering gradient norms squares and
-    adds every one of the ``gradient_elements`` computed in an iteration; scoring divides once for
-    each channel and sums the scores.
+    Memory: the numbers of all channels of the pool, which drawing shuffles in place. Each statistic
+    takes one float32 for every channel of the pool (latest mean) and one for every selected channel
+    (the running sum); ``error-norm`` three for each op (mean, sum, peak).
+    Work of an iteration: a multiply-accumulate for each element of the weight gradient for a norm or
+    Fisher sum, two operations on each channel for root and sum; an absolute value and an addition for
+    each element of the errors for ``error-norm``.
+    Work of a stage: one draw for each selected channel; where there are statistics, a division and a
+    comparison for each channel of the pool.
     """
-    kept = INDEX_BYTES * pooled + 4 * pooled * len(statistics)
-    step = (
-        Work("select", float_macs=gradient_elements, float_ops=2 * selected) if statistics else Work("select")
+    known = layers(model)
+    selected = sum(scope.channels.values())
+    pooled = sum(known[op].channels for op in scope.pool)
+    by_channel = [kind for kind in needs if kind != "error-norm"]
+    kept = INDEX_BYTES * pooled + 4 * (pooled + selected) * len(by_channel)
+    step = Work(
+        "select",
+        float_macs=scope.weights_updated(model) * len(by_channel),
+        float_ops=2 * selected * len(by_channel),
     )
-    scoring = 2 * pooled if statistics else 0
+    if "error-norm" in needs:
+        kept += 4 * 3 * len(scope.pool)
+        errors = sum(model.tensors[model.op(op).output].elements for op in scope.pool)
+        step += Work("select", float_ops=2 * errors)
     return Cost(
-        {Role.OPTIMIZER: kept} if kept else {},
+        {Role.OPTIMIZER: kept},
         step,
-        Work("select", int_ops=DRAW_OPS * selected, float_ops=scoring),
+        Work(
+            "select",
+            int_ops=DRAW_OPS * selected if random else 0,
+            float_ops=2 * pooled if needs else 0,
+        ),
     )

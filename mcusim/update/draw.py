@@ -29,18 +29,22 @@ class Draws:
         return np.sort(self.permutation(count)[:size])
 
     def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:
-        """Return ``size`` different indices, ascending, drawn one by one with probability by weight.
+        """Return ``size`` different indices in the order drawn, each with probability by weight.
 
         Where fewer than ``size`` weights are positive, the rest is drawn uniformly from the others.
         """
         left = np.array(weights, np.float64)
-        chosen = np.zeros(left.size, bool)
-        for word in self.words(size):
-            if not left.any():
-                left[~chosen] = 1.0
+        open_ = np.ones(left.size, bool)
+        chosen = np.empty(size, np.int32)
+        for i, word in enumerate(self.words(size)):
             sums = np.cumsum(left)
+            if not sums[-1] > 0:
+                left[open_] = 1.0
+                sums = np.cumsum(left)
             point = (int(word) >> 11) * 2.0**-53 * sums[-1]
-            pick = min(int(np.searchsorted(sums, point, side="right")), int(np.flatnonzero(left)[-1]))
-            chosen[pick] = True
+            pick = int(np.searchsorted(sums, point, side="right"))
+            # Rounding may put the point on the last sum: then it means the last index still open.
+            chosen[i] = pick = min(pick, int(np.flatnonzero(left)[-1]))
             left[pick] = 0.0
-        return np.flatnonzero(chosen).astype(np.int32)
+            open_[pick] = False
+        return chosen

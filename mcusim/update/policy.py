@@ -96,38 +96,38 @@ class WeightNorm:
 
 @dataclass(frozen=True, slots=True)
 class GradientNorm:
-    """The channels with the largest mean gradient norm, those never observed first.
+    """The channels with the largest gradient norm when last observed, those never observed first.
 
     All channels of a layer cost the same, so their order is also that of the re-weighted norm (RGN)
     of arXiv 2510.19675.
     """
 
-    needs: frozenset[str] = frozenset({"gradient-norm", "observations"})
+    needs: frozenset[str] = frozenset({"gradient-norm"})
 
     def choose(self, choice: Choice) -> Channels:
         """Return the channels; before anything was observed, random ones."""
-        mean, seen = observed_mean(choice.statistics, choice.layer)
+        norms, seen = observed(choice.statistics, "gradient-norm", choice.layer)
         if not seen.any():
             return choice.draws().subset(choice.layer.channels, choice.count)
-        return top(np.where(seen, mean, np.inf), choice.count)
+        return top(np.where(seen, norms, np.inf), choice.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Channels drawn without replacement with probability by mean gradient norm.
+    """Channels drawn without replacement with probability by the gradient norm last observed.
 
     Channels never observed count as the average of those that were. Source: the channel sampling of
     MeDyate, arXiv 2510.20979.
     """
 
-    needs: frozenset[str] = frozenset({"gradient-norm", "observations"})
+    needs: frozenset[str] = frozenset({"gradient-norm"})
 
     def choose(self, choice: Choice) -> Channels:
         """Return random channels, the important ones more often."""
-        mean, seen = observed_mean(choice.statistics, choice.layer)
+        norms, seen = observed(choice.statistics, "gradient-norm", choice.layer)
         if not seen.any():
             return choice.draws().subset(choice.layer.channels, choice.count)
-        return choice.draws().weighted(np.where(seen, mean, mean[seen].mean()), choice.count)
+        return np.sort(choice.draws().weighted(np.where(seen, norms, norms[seen].mean()), choice.count))
 
 
 def top(scores: NDArray[np.float64], count: int) -> Channels:
@@ -135,15 +135,15 @@ def top(scores: NDArray[np.float64], count: int) -> Channels:
     return np.sort(np.argsort(-scores, kind="stable")[:count]).astype(np.int32)
 
 
-def observed_mean(
-    statistics: Statistics | None, layer: Layer
+def observed(
+    statistics: Statistics | None, kind: str, layer: Layer
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the mean gradient norm of each channel of a layer, and which were observed at all."""
-    norms = statistics.get("gradient-norm", layer.op) if statistics else None
-    times = statistics.get("observations", layer.op) if statistics else None
-    if norms is None or times is None:
+    """Return the latest mean of a statistic for each channel, 0 where there is none, and where there is."""
+    latest = statistics.get(kind, layer.op) if statistics else None
+    if latest is None:
         return np.zeros(layer.channels), np.zeros(layer.channels, bool)
-    return norms / np.maximum(times.astype(np.float64), 1.0), times > 0
+    seen = np.isfinite(latest)
+    return np.where(seen, latest, 0.0).astype(np.float64), seen
 
 
 POLICIES.register("uniform")(Uniform())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Model, Op, OpKind
 from mcusim.update.blocks import Block, blocks, is_expanding, is_pointwise
-from mcusim.update.channels import Layer, layers, trunk
+from mcusim.update.channels import Layer, biases, layers, trunk
 
 KINDS = ("expand", "pointwise", "depthwise", "project", "all")
 
@@ -37,11 +40,33 @@ def pool(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
     return chosen
 
 
-def bias_ops(model: Model, last_blocks: int) -> tuple[Op, ...]:
-    """Return the ops of the last blocks."""
+@dataclass(frozen=True, slots=True)
+class Territory:
+    """Where a scheme may learn: layers whose channels it chooses from, and ops whose bias learns."""
+
+    layers: tuple[Layer, ...]
+    biases: tuple[str, ...]
+    head: bool
+
+
+# A redraw every iteration must not walk the graph every time; few territories are in use at once.
+@lru_cache(maxsize=8)
+def territory(model: Model, last_blocks: int, kind: str, bias_blocks: int | None) -> Territory:
+    """Return the layers of one kind in the last blocks, and the biases of the last ``bias_blocks``.
+
+    Where a network has fewer blocks, all are meant; ``bias_blocks=None`` means ``last_blocks``.
+
+    Raises:
+        UnknownName, BadArgument: as ``pool``; also if a number of blocks is less than 1 (biases: 0).
+    """
+    for name, value, least in (("blocks", last_blocks, 1), ("bias_blocks", bias_blocks, 0)):
+        if value is not None and value < least:
+            raise BadArgument(f"{name} {value}", f"is less than {least}", f"use at least {least}")
     found = blocks(model)
-    names = {name for block in found[max(len(found) - last_blocks, 0) :] for name in block.ops}
-    return tuple(op for op in trunk(model) if op.name in names)
+    wanted = last_blocks if bias_blocks is None else bias_blocks
+    names = {name for block in found[max(len(found) - wanted, 0) :] for name in block.ops}
+    ops = tuple(op for op in trunk(model) if op.name in names)
+    return Territory(pool(model, last_blocks, kind), biases(model, ops), model.head is not None)
 
 
 def _is(model: Model, op: Op, kind: str, inverted: bool, found: tuple[Block, ...]) -> bool:

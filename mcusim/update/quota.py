@@ -1,43 +1,39 @@
-"""How many channels of each layer learn under a budget of weights."""
+"""How many channels of each layer learn under a budget."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcusim.core import BadArgument
+from mcusim.update.budget import Budget, Purse, too_small
 from mcusim.update.channels import Layer
 
 
-def quota(pool: Sequence[Layer], budget: int) -> dict[str, int]:
-    """Share a budget of weights among layers in proportion to their sizes, by largest remainder.
+def quota(pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
+    """Share a budget among layers in proportion to their channels, by largest remainder.
 
     Every layer gets the whole part of its share of channels; what is left of the budget goes, channel
     by channel, to the layer that is furthest below its share and where one more still fits. Earlier
     layers win ties.
 
     Returns:
-        op name -> number of channels, for every layer of the pool; their weights sum to at most
-        ``budget``.
+        op name -> number of channels, for every layer of the pool; together never above the budget.
 
     Raises:
         BadArgument: if not even one channel of any layer fits in the budget.
     """
-    total = max(sum(item.weights for item in pool), 1)
-    budget = min(budget, total)
-    counts = {item.op: budget * item.channels // total for item in pool}
-    left = budget - sum(counts[item.op] * item.channel_weights for item in pool)
+    share = budget.share(pool)
+    purse = Purse(budget)
+    counts = {}
+    for item in pool:
+        counts[item.op] = item.channels * share.numerator // share.denominator
+        purse.pay(item, counts[item.op])
     while True:
-        fitting = [i for i in pool if counts[i.op] < i.channels and i.channel_weights <= left]
+        fitting = [item for item in pool if counts[item.op] < item.channels and purse.affords(item)]
         if not fitting:
             break
-        best = max(fitting, key=lambda item: budget * item.channels - counts[item.op] * total)
+        best = max(fitting, key=lambda item: item.channels * share - counts[item.op])
         counts[best.op] += 1
-        left -= best.channel_weights
+        purse.pay(best)
     if not any(counts.values()):
-        smallest = min((item.channel_weights for item in pool), default=0)
-        raise BadArgument(
-            f"a budget of {budget} weights",
-            f"is less than one channel of any of these layers ({smallest} weights)",
-            "raise the ratio or choose other layers",
-        )
+        raise too_small(pool, budget)
     return counts

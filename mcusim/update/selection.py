@@ -92,6 +92,7 @@ class Scope:
         fixed: True if every selection has exactly these numbers of channels, so that one memory plan
             serves every stage. If not, no layer ever has more, but together they may have far less:
             planning each stage anew then needs less memory than planning for the scope.
+        weight_limit: most weights that learn at once, where that is less than all layers at their most.
     """
 
     channels: Mapping[str, int]
@@ -99,6 +100,7 @@ class Scope:
     biases: tuple[str, ...] = ()
     head: bool = True
     fixed: bool = True
+    weight_limit: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", MappingProxyType(dict(self.channels)))
@@ -123,7 +125,8 @@ class Scope:
     def weights_updated(self, model: Model) -> int:
         """Return the most weights that learn in one iteration, the head excluded."""
         known = layers(model)
-        return sum(count * known[name].channel_weights for name, count in self.channels.items())
+        weights = sum(count * known[name].channel_weights for name, count in self.channels.items())
+        return weights if self.weight_limit is None else min(weights, self.weight_limit)
 
 
 def _check_head(head: bool, model: Model) -> None:

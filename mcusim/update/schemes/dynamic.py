@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import floor
 
 from mcusim.core import BadArgument
 from mcusim.graph import Model
-from mcusim.update.channels import Layer, biases, trunk_weights
+from mcusim.update.budget import Budget, check_limits
+from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import bias_ops, pool
+from mcusim.update.pool import territory
 from mcusim.update.quota import quota
 from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Scope, Selection
@@ -55,8 +55,7 @@ class Dynamic:
     bias_blocks: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio <= 1:
-            raise BadArgument(f"ratio {self.ratio}", "is not in (0, 1]", "try 0.02, which is 2 %")
+        check_limits(self.ratio, None)
         for name, least in (("stage", 1), ("blocks", 1), ("bias_blocks", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -97,27 +96,21 @@ class Dynamic:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory of channel numbers and statistics, and the work of gathering and drawing."""
-        scope, learning = _layout(self, model)
-        return selection_cost(
-            selected=sum(scope.channels.values()),
-            pooled=sum(item.channels for item in learning),
-            gradient_elements=scope.weights_updated(model),
-            statistics=self.needs,
-        )
+        random = POLICIES[self.policy] in (POLICIES["uniform"], POLICIES["importance"])
+        return selection_cost(model, self.scope(model), self.needs, random=random)
 
 
-# A redraw every iteration must not walk the graph every time; a few (scheme, model) pairs are in use.
+# A redraw every iteration must not share the budget every time; few schemes are in use at once.
 @lru_cache(maxsize=4)
 def _layout(scheme: Dynamic, model: Model) -> tuple[Scope, tuple[Layer, ...]]:
     """Return the scope of a scheme, and the layers in which at least one channel learns."""
-    found = pool(model, scheme.blocks, scheme.layers)
-    counts = quota(found, floor(scheme.ratio * trunk_weights(model)))
-    learning = tuple(item for item in found if counts[item.op])
-    bias_blocks = scheme.blocks if scheme.bias_blocks is None else scheme.bias_blocks
+    where = territory(model, scheme.blocks, scheme.layers, scheme.bias_blocks)
+    counts = quota(where.layers, Budget.of(model, ratio=scheme.ratio))
+    learning = tuple(item for item in where.layers if counts[item.op])
     scope = Scope(
         {item.op: counts[item.op] for item in learning},
         tuple(item.op for item in learning),
-        biases(model, bias_ops(model, bias_blocks)),
-        head=model.head is not None,
+        where.biases,
+        where.head,
     )
     return scope, learning

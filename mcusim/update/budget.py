@@ -1,0 +1,166 @@
+"""Budgets of a selection: in weights, in stored elements, and in bytes of SRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument, OutOfSram
+from mcusim.graph import Model
+from mcusim.update.channels import Layer, trunk_weights
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may learn in one iteration.
+
+    Attributes:
+        weights: most weights that learn; ``None`` for no such limit.
+        elements: most elements stored for them: the weights and the saved activations of the selected
+            channels (C_W + C_A of arXiv 2510.19675); ``None`` for no such limit.
+    """
+
+    weights: int | None = None
+    elements: int | None = None
+
+    @classmethod
+    def of(cls, model: Model, *, ratio: float | None, elements: int | None = None) -> Budget:
+        """Return a budget with a fraction of the model's weights.
+
+        Raises:
+            BadArgument: as ``check_limits``.
+        """
+        check_limits(ratio, elements)
+        # A ratio computed as count / total must give back the count despite its rounding.
+        weights = None if ratio is None else floor(ratio * trunk_weights(model) + 1e-6)
+        return cls(weights, elements)
+
+    def limits(self) -> tuple[tuple[int, Callable[[Layer], int]], ...]:
+        """Return each limit with what one channel of a layer takes of it."""
+        both = ((self.weights, _weights), (self.elements, _elements))
+        return tuple((limit, cost) for limit, cost in both if limit is not None)
+
+    def most_weights(self) -> int:
+        """Return the most weights that the budget can buy: an element is a weight or an activation."""
+        return min(limit for limit, _ in self.limits())
+
+    def share(self, pool: Sequence[Layer]) -> Fraction:
+        """Return the largest fraction of all channels of a pool that the budget allows, at most 1."""
+        shares = [
+            Fraction(limit, max(sum(item.channels * cost(item) for item in pool), 1))
+            for limit, cost in self.limits()
+        ]
+        return min([*shares, Fraction(1)])
+
+    def most(self, item: Layer) -> int:
+        """Return the most channels of one layer that the budget allows."""
+        return min([item.channels, *(limit // cost(item) for limit, cost in self.limits())])
+
+
+def check_limits(ratio: float | None, elements: int | None) -> None:
+    """Check the limits of a budget.
+
+    Raises:
+        BadArgument: if the ratio is not in (0, 1], the elements are less than 1, or both are missing.
+    """
+    if ratio is None and elements is None:
+        raise BadArgument("this scheme", "has no budget", "give ratio=… or elements=…")
+    if ratio is not None and not 0 < ratio <= 1:
+        raise BadArgument(f"ratio {ratio}", "is not in (0, 1]", "try 0.02, which is 2 %")
+    if elements is not None and elements < 1:
+        raise BadArgument(f"budget of {elements} elements", "is less than 1", "try 27946")
+
+
+class Purse:
+    """A budget being spent, channel by channel."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._costs = [cost for _, cost in budget.limits()]
+        self._left = [limit for limit, _ in budget.limits()]
+
+    def affords(self, item: Layer) -> bool:
+        """True if one more channel of the layer fits."""
+        return all(cost(item) <= left for cost, left in zip(self._costs, self._left, strict=True))
+
+    def pay(self, item: Layer, count: int = 1) -> None:
+        """Spend what ``count`` channels of the layer take."""
+        self._left = [left - count * cost(item) for cost, left in zip(self._costs, self._left, strict=True)]
+
+
+def spend(
+    pool: Sequence[Layer], budget: Budget, order: Iterable[tuple[int, int]]
+) -> dict[str, NDArray[np.int32]]:
+    """Return the channels bought in the given order of (place in pool, channel), each if it still fits.
+
+    Raises:
+        BadArgument: if not even one fits.
+    """
+    purse = Purse(budget)
+    bought: dict[str, list[int]] = {item.op: [] for item in pool}
+    for place, channel in order:
+        if purse.affords(pool[place]):
+            purse.pay(pool[place])
+            bought[pool[place].op].append(channel)
+    if not any(bought.values()):
+        raise too_small(pool, budget)
+    return {op: np.array(sorted(chosen), np.int32) for op, chosen in bought.items() if chosen}
+
+
+def too_small(pool: Sequence[Layer], budget: Budget) -> BadArgument:
+    """Return the error for a budget in which no channel of the pool fits."""
+    weights = min((item.channel_weights for item in pool), default=0)
+    elements = min((_elements(item) for item in pool), default=0)
+    parts = [
+        f"{limit} {name}"
+        for limit, name in ((budget.weights, "weights"), (budget.elements, "elements"))
+        if limit is not None
+    ]
+    return BadArgument(
+        f"a budget of {' and '.join(parts)}",
+        f"holds not one channel of these layers: the smallest has {weights} weights, {elements} elements",
+        "raise the budget or choose other layers",
+    )
+
+
+def largest_that_fits(
+    make: Callable[[int], T], peak_bytes: Callable[[T], int], capacity_bytes: int, *, least: int, most: int
+) -> T:
+    """Return ``make(n)`` for the largest n in [least, most] whose peak fits in the capacity.
+
+    The peak must not fall when n rises; found by bisection, in about log2(most - least) plans.
+
+    Raises:
+        OutOfSram: if even ``make(least)`` does not fit; it tells the smallest possible peak.
+    """
+    smallest = peak_bytes(make(least))
+    if smallest > capacity_bytes:
+        raise OutOfSram(
+            capacity_bytes=capacity_bytes,
+            needed_bytes=smallest,
+            where="the smallest possible selection",
+            suggestions=("choose fewer or later layers, smaller formats, patches or a smaller input",),
+        )
+    low, high = least, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if peak_bytes(make(middle)) <= capacity_bytes:
+            low = middle
+        else:
+            high = middle - 1
+    return make(low)
+
+
+def _weights(item: Layer) -> int:
+    return item.channel_weights
+
+
+def _elements(item: Layer) -> int:
+    return item.channel_weights + item.channel_features
