@@ -1,0 +1,1 @@
+"""Floor 4: runs a step in the arena, bit-exactly."""

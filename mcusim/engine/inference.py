@@ -1,0 +1,119 @@
+"""The forward pass on the host: batches, reused buffers, the same integers as the step at batch 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+from mcusim.graph import Model, Op
+from mcusim.kernels import forward as kernels
+
+Array = NDArray[Any]
+
+
+class Inference:
+    """Runs some ops of a model on batches of a fixed largest size.
+
+    Args:
+        model: whose constants are used.
+        ops: the ops to run, in order; all of the model's by default.
+        source: the tensor that is given; the model's input by default.
+        batch: most examples at once.
+    """
+
+    def __init__(
+        self, model: Model, ops: Sequence[Op] | None = None, source: str | None = None, batch: int = 16
+    ) -> None:
+        self.model, self.batch = model, batch
+        self.ops = tuple(model.ops if ops is None else ops)
+        self.source = source or model.inputs[0]
+        self.result = self.ops[-1].output if self.ops else self.source
+        self._kernels = [kernels.forward(op, model.tensors, model.arithmetic) for op in self.ops]
+        self._buffers = self._allocate()
+
+    def __call__(self, x: Array) -> Array:
+        """Return the last op's output for a batch ``x`` of the source's shape ``(n, ...)``.
+
+        The array returned is overwritten by the next call.
+        """
+        n = len(x)
+        if n > self.batch:
+            raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
+        values: dict[str, Array] = {self.source: np.ascontiguousarray(x)}
+        for op, kernel in zip(self.ops, self._kernels, strict=True):
+            tensor = self.model.tensors[op.output]
+            shape = (n, *tensor.shape[1:])
+            size = int(np.prod(shape))
+            values[op.output] = self._buffers[op.output][:size].reshape(shape)
+            kernel(self._inputs(op, values), values[op.output], None)
+        return values[self.result]
+
+    def run(self, x: Array) -> Array:
+        """Return the outputs for any number of examples, as an array of its own."""
+        parts = [self(x[i : i + self.batch]).copy() for i in range(0, len(x), self.batch)]
+        return np.concatenate(parts)
+
+    def _inputs(self, op: Op, values: dict[str, Array]) -> tuple[Array, ...]:
+        if op.weight is not None:
+            return (values[op.inputs[0]],)
+        tensors = self.model.tensors
+        return tuple(values[n] if n in values else tensors[n].data for n in op.inputs)  # type: ignore[misc]
+
+    def _allocate(self) -> dict[str, Array]:
+        """Give every output a flat buffer; a tensor that is dead hands its buffer on."""
+        last = {name: i for i, op in enumerate(self.ops) for name in (*op.inputs, op.output)}
+        last[self.result] = len(self.ops)
+        free: list[Array] = []
+        buffers: dict[str, Array] = {}
+        storage: dict[str, Array] = {}
+        for i, op in enumerate(self.ops):
+            tensor = self.model.tensors[op.output]
+            dtype = np.dtype(tensor.dtype)
+            size = self.batch * tensor.bytes
+            fitting = [b for b in free if len(b) >= size]
+            if fitting:
+                best = min(fitting, key=len)
+                free = [b for b in free if b is not best]
+            else:
+                best = np.empty(-(-size // 64) * 64, np.uint8)
+            storage[op.output] = best
+            buffers[op.output] = best[:size].view(dtype)
+            for name in {*op.inputs, op.output}:
+                if last[name] <= i and name in storage:
+                    free.append(storage.pop(name))
+        return buffers
+
+
+def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
+    """Return the output of every op by tensor name for a batch in the model's input format.
+
+    Args:
+        model: the network.
+        x: ``(n, ...)`` of the input tensor's shape and type, e.g. int8 NHWC.
+        names: only these outputs; all by default.
+
+    Raises:
+        BadData: if ``x`` has another shape or type than the model's input.
+    """
+    expected = model.input
+    if tuple(x.shape[1:]) != expected.shape[1:] or x.dtype != np.dtype(expected.dtype):
+        shape = "x".join(map(str, expected.shape[1:]))
+        raise BadData(
+            f"input of shape {tuple(x.shape)} and type {x.dtype}", f"does not fit {model.name}",
+            f"give n x {shape} of {expected.dtype}",
+        )  # fmt: skip
+    wanted = None if names is None else set(names)
+    values: dict[str, Array] = {model.inputs[0]: np.ascontiguousarray(x)}
+    for op in model.ops:
+        tensor = model.tensors[op.output]
+        output = np.empty((len(x), *tensor.shape[1:]), tensor.dtype)
+        inputs = (op.inputs[0],) if op.weight is not None else op.inputs
+        arrays = tuple(values[n] if n in values else model.tensors[n].data for n in inputs)
+        kernels.forward(op, model.tensors, model.arithmetic)(arrays, output, None)
+        values[op.output] = output
+    del values[model.inputs[0]]
+    return values if wanted is None else {n: v for n, v in values.items() if n in wanted}

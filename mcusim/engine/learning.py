@@ -1,0 +1,163 @@
+"""The learned parameters of one op: where they lie, and how a gradient changes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.engine.buffers import Buffers
+from mcusim.engine.columns import gather, scatter
+from mcusim.engine.state import State
+from mcusim.graph import Op
+from mcusim.kernels import update as kernels
+from mcusim.lowering.residency import Residency
+from mcusim.lowering.step import Step
+from mcusim.update.optimizer import Sgd
+from mcusim.update.selection import Selection
+
+Array = NDArray[Any]
+
+
+class Learner:
+    """Binds the parameters of one learning op to the buffers of a step.
+
+    ``weight`` and ``bias`` are the arrays the kernels read. With the selected channels alone in SRAM
+    (``compact``), ``weight`` is what the forward kernel sees: the weights in flash, overlaid with the
+    columns in SRAM by ``merge`` before every use, as a device kernel does it channel by channel.
+    """
+
+    def __init__(self, op: Op, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int) -> None:
+        self.op, self.state, self.sgd = op, state, sgd
+        self.head = op.name == step.model.head and step.scope.head
+        self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
+        self.channels = np.zeros(0, np.int32)
+        self._names = [n for n in _names(op) if n in step.tensors]
+        self._views = {n: buffers.view(n) for n in self._names}
+        learns = f"weight:{op.name}" in self._views
+        self.compact = learns and not self.head and step.residency is Residency.FLASH
+        self.weight = self._views.get(f"weight:{op.name}", step.model.tensors[op.inputs[1]].data)
+        if self.compact:
+            self.weight = np.empty(step.model.tensors[op.inputs[1]].shape, np.int8)
+        bias = None if op.bias is None else step.model.tensors[op.bias].data
+        self.bias = self._views.get(f"bias:{op.name}", bias)
+        count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
+        self._count = count if learns else 0
+        block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
+        self.weight_gradient = np.zeros(block.shape, np.float32)
+        self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
+        self._rate = (1.0 if self.head else sgd.layer_rate(op.name)) * sgd.lr / sgd.accumulate
+        index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
+        self._weight_rule = kernels.weight_rule(
+            op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
+        )
+        self._bias_rule = (
+            None
+            if self.bias is None
+            else kernels.bias_rule(
+                op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
+            )
+        )
+
+    def _whole_shape(self, step: Step) -> Array:
+        """Return an array of the weight's shape that takes no memory."""
+        return np.broadcast_to(np.int8(0), step.model.tensors[self.op.inputs[1]].shape)
+
+    def load(self, selection: Selection) -> None:
+        """Copy the parameters from the state into the buffers; set the channels that learn."""
+        name = self.op.name
+        if self.head:
+            self.channels = np.arange(self.inputs, dtype=np.int32)
+        else:
+            self.channels = np.ascontiguousarray(selection.channels.get(name, np.zeros(0)), np.int32)
+        for key, view in self._views.items():
+            if key.startswith("channels:"):
+                view[...] = self.channels
+            elif self._columns_only(key):
+                view[...] = gather(self.op, self._stored(key), self.channels, self.inputs)
+            else:
+                view[...] = self._stored(key, view)
+        if self.compact:
+            self.weight[...] = self.state.arrays[f"weight:{name}"]
+
+    def store(self) -> None:
+        """Copy the parameters from the buffers back into the state."""
+        for key, view in self._views.items():
+            if key.startswith("channels:"):
+                continue
+            if self._columns_only(key):
+                scatter(self.op, self._stored(key), self.channels, self.inputs, view)
+            else:
+                self._stored(key, view)[...] = view
+
+    def merge(self) -> None:
+        """Overlay the columns in SRAM on the weights in flash."""
+        scatter(self.op, self.weight, self.channels, self.inputs, self._views[f"weight:{self.op.name}"])
+
+    def learn_weight(self, rate: float) -> None:
+        """Apply, or accumulate, the gradient in ``weight_gradient``."""
+        total = self._views.get(f"gradient:weight:{self.op.name}")
+        if total is None:
+            self._update_weight(self.weight_gradient, rate)
+        else:
+            total += self.weight_gradient
+
+    def learn_bias(self, rate: float) -> None:
+        """Apply, or accumulate, the gradient in ``bias_gradient``."""
+        total = self._views.get(f"gradient:bias:{self.op.name}")
+        if total is None:
+            self._update_bias(self.bias_gradient, rate)
+        else:
+            total += self.bias_gradient
+
+    def apply_weight(self, rate: float) -> None:
+        """Apply the accumulated gradient of the weights and start over."""
+        total = self._views[f"gradient:weight:{self.op.name}"]
+        self._update_weight(total, rate)
+        total.fill(0)
+
+    def apply_bias(self, rate: float) -> None:
+        """Apply the accumulated gradient of the bias and start over."""
+        total = self._views[f"gradient:bias:{self.op.name}"]
+        self._update_bias(total, rate)
+        total.fill(0)
+
+    def _update_weight(self, gradient: Array, rate: float) -> None:
+        name = self.op.name
+        self._weight_rule(
+            self._views[f"weight:{name}"], self._views.get(f"companion:{name}"), self.channels, gradient,
+            self._rate * rate * (self.sgd.head_rate if self.head else self.sgd.weight_rate),
+            self._views.get(f"momentum:weight:{name}"), self.sgd.momentum, self.state.iteration,
+        )  # fmt: skip
+
+    def _update_bias(self, gradient: Array, rate: float) -> None:
+        assert self._bias_rule is not None
+        name = self.op.name
+        self._bias_rule(
+            self._views[f"bias:{name}"], gradient,
+            self._rate * rate * (self.sgd.head_rate if self.head else self.sgd.bias_rate),
+            self._views.get(f"momentum:bias:{name}"), self.sgd.momentum, self.state.iteration,
+        )  # fmt: skip
+
+    def _columns_only(self, key: str) -> bool:
+        """True if the buffer holds only the selected channels of what the state holds whole."""
+        whole = key.startswith(("bias:", "momentum:bias:", "gradient:bias:"))
+        return not whole and (key.startswith("gradient:weight:") or self.compact)
+
+    def _stored(self, key: str, view: Array | None = None) -> Array:
+        """Return the state's array for a buffer, created as zeros when training starts to need it."""
+        arrays = self.state.arrays
+        if key not in arrays:
+            like = view if view is not None else arrays[f"weight:{self.op.name}"]
+            arrays[key] = np.zeros(like.shape, np.float32)
+        return arrays[key]
+
+
+def _names(op: Op) -> list[str]:
+    name = op.name
+    return [
+        f"weight:{name}", f"companion:{name}", f"channels:{name}", f"bias:{name}",
+        f"momentum:weight:{name}", f"momentum:bias:{name}",
+        f"gradient:weight:{name}", f"gradient:bias:{name}",
+    ]  # fmt: skip

@@ -1,0 +1,284 @@
+"""A step bound to memory: one call an op, with every view made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.engine.buffers import Buffers
+from mcusim.engine.scales import ErrorScales
+from mcusim.engine.learning import Learner
+from mcusim.engine.state import State
+from mcusim.graph import WEIGHTED, Op
+from mcusim.kernels import backward as backward_kernels
+from mcusim.kernels import forward as forward_kernels
+from mcusim.kernels import loss as loss_kernels
+from mcusim.lowering.backward import gradient_name
+from mcusim.lowering.forward import backward_activations, saved_name
+from mcusim.lowering.step import Action, Step, StepOp
+from mcusim.update.optimizer import Sgd
+from mcusim.update.selection import Selection
+
+Array = NDArray[Any]
+
+
+class Program:
+    """Executes a step in the given buffers.
+
+    Args:
+        step: what to execute.
+        buffers: where its tensors lie.
+        state: learned parameters; ``load`` copies them into the buffers, ``store`` back.
+        sgd: rates, momentum and accumulation.
+        seed: seeds the stochastic rounding.
+        poison: overwrite every tensor when it dies.
+    """
+
+    def __init__(
+        self, step: Step, buffers: Buffers, state: State, sgd: Sgd, *, seed: int = 0, poison: bool = False
+    ) -> None:
+        self.step, self.buffers, self.state, self.sgd, self.seed = step, buffers, state, sgd, seed
+        self.rate, self.label = 1.0, 0
+        self.target: Array | None = None
+        self.loss, self.correct = 0.0, False
+        self.updating = True
+        self.scales = ErrorScales(step, state)
+        self._learners: dict[str, Learner] = {}
+        self._kernels: dict[object, Any] = {}
+        for op in step.model.ops:
+            if f"weight:{op.name}" in step.tensors or f"bias:{op.name}" in step.tensors:
+                self._learners[op.name] = Learner(op, step, buffers, state, sgd, seed)
+        self._calls = [self._bind(op) for op in step.ops]
+        if poison:
+            self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
+
+    def load(self, selection: Selection) -> None:
+        """Copy the learned parameters into the buffers and set what learns in this stage."""
+        for learner in self._learners.values():
+            learner.load(selection)
+
+    def store(self) -> None:
+        """Copy the learned parameters back into the state."""
+        for learner in self._learners.values():
+            learner.store()
+
+    def run(self, x: Array, label: int | Array) -> float:
+        """Run one whole step on an input of the model's shape; return the loss."""
+        np.copyto(self.buffers.view(self.step.model.inputs[0]), x)
+        return self._run(self._calls, label)
+
+    def run_tail(self, boundary: Array, label: int | Array) -> float:
+        """Run one step from what the frozen front gives; equal to ``run`` bit for bit."""
+        assert self.step.boundary is not None
+        np.copyto(self.buffers.view(self.step.boundary), boundary)
+        return self._run(self._calls[self.step.tail :], label)
+
+    def calibrate(self, x: Array, label: int | Array, *, tail: bool) -> None:
+        """Find the scales of integer error tensors by repeating a step without updating.
+
+        Every pass settles at least one more tensor, counted from the loss, so this ends; a device
+        would do the same, or be shipped with the scales.
+        """
+        if self.step.formats.error == "float32" or self.scales.known:
+            return
+        self.updating = False
+        for _ in range(self.scales.count + 1):
+            self.run_tail(x, label) if tail else self.run(x, label)
+            if not self.scales.advance():
+                break
+        self.updating = True
+        self.scales.forget_saturations()
+
+    def _run(self, calls: list[Callable[[], None]], label: int | Array) -> float:
+        if isinstance(label, np.ndarray):
+            self.target = label
+        else:
+            self.label = int(label)
+        for call in calls:
+            call()
+        if self.updating:
+            self.state.iteration += 1
+            self.scales.advance()
+        return self.loss
+
+    @property
+    def _applies(self) -> bool:
+        """True if accumulated gradients are applied in this step."""
+        return (self.state.iteration + 1) % self.step.accumulate == 0
+
+    def _bind(self, op: StepOp) -> Callable[[], None]:
+        return getattr(self, f"_bind_{op.action}")(op)  # type: ignore[no-any-return]
+
+    def _poisoning(self, time: int, call: Callable[[], None]) -> Callable[[], None]:
+        dead = [t for t in self.step.tensors.values() if t.lifetime.end == time + 1 < len(self.step.ops)]
+
+        def run() -> None:
+            call()
+            self.buffers.poison(dead)
+
+        return run
+
+    def _bind_load(self, op: StepOp) -> Callable[[], None]:
+        return lambda: None
+
+    def _bind_forward(self, op: StepOp) -> Callable[[], None]:
+        source, view = _source(op), self.buffers.view
+        output = view(op.writes[0])
+        mask = view(op.mask) if op.mask else None
+        learner = self._learners.get(source.name)
+        constants = self.step.model.tensors
+        if learner is None:
+            kernel = self._kernel("forward", source)
+            inputs = tuple(view(n) for n in op.reads)
+            if any(constants[n].constant for n in source.inputs) and source.kind not in WEIGHTED:
+                reads = iter(op.reads)
+                inputs = tuple(
+                    constants[n].data if constants[n].constant else view(next(reads))  # type: ignore[misc]
+                    for n in source.inputs
+                )
+            return lambda: kernel(inputs, output, mask)
+        kernel = forward_kernels.forward(source, constants, self.step.model.arithmetic, frozen=False)
+        x = view(op.reads[0])
+        weight, bias = learner.weight, learner.bias
+        inputs = (x, weight) if bias is None else (x, weight, bias)
+        if not learner.compact:
+            return lambda: kernel(inputs, output, mask)
+
+        def run() -> None:
+            learner.merge()
+            kernel(inputs, output, mask)
+
+        return run
+
+    def _kernel(self, what: str, source: Op) -> Any:
+        """Return a prepared kernel; patches with the same padding share one."""
+        key = (what, source.name, source.attributes)
+        if key not in self._kernels:
+            model = self.step.model
+            self._kernels[key] = forward_kernels.forward(source, model.tensors, model.arithmetic)
+        return self._kernels[key]
+
+    def _bind_crop(self, op: StepOp) -> Callable[[], None]:
+        assert op.box is not None
+        r0, r1, c0, c1 = op.box
+        source = self.buffers.view(op.reads[0])[:, r0:r1, c0:c1]
+        target = self.buffers.view(op.writes[0])
+        return lambda: np.copyto(target, source)
+
+    def _bind_paste(self, op: StepOp) -> Callable[[], None]:
+        assert op.box is not None
+        r0, r1, c0, c1 = op.box
+        source = self.buffers.view(op.reads[0])
+        target = self.buffers.view(op.writes[0])[:, r0:r1, c0:c1]
+        return lambda: np.copyto(target, source)
+
+    def _bind_save(self, op: StepOp) -> Callable[[], None]:
+        x, saved = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
+        learner = self._learners[_source(op).name]
+
+        def run() -> None:
+            # mode="clip" spares numpy a buffered copy; the channels were checked when selected.
+            x.take(learner.channels, axis=-1, out=saved, mode="clip")
+
+        return run
+
+    def _bind_loss(self, op: StepOp) -> Callable[[], None]:
+        logits, gradient = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
+        tensor = self.step.model.tensors[op.reads[0]]
+        flat, out = logits.reshape(-1), gradient.reshape(-1)
+        scale = tensor.quant.scale if tensor.quant is not None else np.ones(1, np.float32)
+        zero = tensor.quant.zero_point if tensor.quant is not None else 0
+        # An int8 output's gradient is with respect to its integers; an accumulator's is with
+        # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
+        chain = scale if logits.dtype == np.int8 else None
+        raw = logits.dtype == np.float32
+
+        def run() -> None:
+            real = flat if raw else (flat.astype(np.float32) - np.float32(zero)) * scale
+            if self.target is not None:
+                self.loss = loss_kernels.mean_squared_error(real, self.target, out)
+            else:
+                self.loss = loss_kernels.softmax_cross_entropy(real, self.label, out)
+                self.correct = int(real.argmax()) == self.label
+            if chain is not None:
+                np.multiply(out, chain, out=out)
+
+        return run
+
+    def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
+        source, view, scales = _source(op), self.buffers.view, self.scales
+        model = self.step.model
+        kernel = backward_kernels.grad_input(source, model.tensors, model.arithmetic, op.index)
+        name_y, name_x = gradient_name(source.output), op.writes[0]
+        g_y, g_x = view(name_y), view(name_x)
+        mask = view(op.mask) if op.mask else None
+        accumulate = op.accumulate
+        learner = self._learners.get(source.name)
+        inputs: tuple[Array, ...]
+        if learner is not None and source.kind in WEIGHTED:
+            inputs = (learner.weight,)
+        elif source.kind in WEIGHTED:
+            inputs = (model.tensors[source.inputs[1]].data,)  # type: ignore[assignment]
+        else:
+            inputs = tuple(self._operand(n) for n in backward_activations(source))
+        y, x = scales.index(name_y), scales.index(name_x)
+        scale, record = scales.scale, scales.record
+        return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
+
+    def _operand(self, name: str) -> Array:
+        tensor = self.step.model.tensors[name]
+        return tensor.data if tensor.data is not None else self.buffers.view(name)
+
+    def _bind_grad_bias(self, op: StepOp) -> Callable[[], None]:
+        source, view = _source(op), self.buffers.view
+        model = self.step.model
+        kernel = backward_kernels.grad_bias(source, model.tensors, model.arithmetic)
+        g_y = view(gradient_name(source.output))
+        mask = view(op.mask) if op.mask else None
+        y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
+        learner = self._learners[source.name]
+        gradient = learner.bias_gradient
+
+        def run() -> None:
+            if self.updating:
+                kernel(g_y, scale[y], mask, gradient)
+                learner.learn_bias(self.rate)
+
+        return run
+
+    def _bind_grad_weight(self, op: StepOp) -> Callable[[], None]:
+        source, view = _source(op), self.buffers.view
+        model = self.step.model
+        kernel = backward_kernels.grad_weight(source, model.tensors, model.arithmetic)
+        g_y = view(gradient_name(source.output))
+        mask = view(op.mask) if op.mask else None
+        saved = saved_name(source)
+        x = view(saved if saved in self.step.tensors else source.inputs[0])
+        y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
+        learner = self._learners[source.name]
+        gradient = learner.weight_gradient
+
+        def run() -> None:
+            if self.updating:
+                kernel(g_y, scale[y], mask, x, learner.channels, gradient)
+                learner.learn_weight(self.rate)
+
+        return run
+
+    def _bind_update(self, op: StepOp) -> Callable[[], None]:
+        learner = self._learners[_source(op).name]
+        apply = learner.apply_bias if op.name.endswith("grad_bias:update") else learner.apply_weight
+
+        def run() -> None:
+            if self.updating and self._applies:
+                apply(self.rate)
+
+        return run
+
+
+def _source(op: StepOp) -> Op:
+    assert op.source is not None
+    return op.source

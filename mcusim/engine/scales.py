@@ -1,0 +1,72 @@
+"""Delayed power-of-two scales of integer error tensors."""
+
+from __future__ import annotations
+
+from math import frexp
+from typing import Any
+
+from mcusim.engine.state import State
+from mcusim.lowering.step import Step
+
+_TOP = {"int8": 127.0, "int16": 32767.0}
+DECAY = 0.999
+"""How fast a largest magnitude is forgotten, a step."""
+
+
+class ErrorScales:
+    """The scale of each error tensor, from the largest magnitude of earlier steps.
+
+    An integer error tensor must have its scale before its values are known. It is the smallest power
+    of two with which the largest magnitude seen so far (slowly forgotten) fits; larger values
+    saturate, and saturations are counted. float32 error tensors have scale 1.
+    """
+
+    def __init__(self, step: Step, state: State) -> None:
+        self._state = state
+        self._names = [n for n in step.tensors if n.startswith("grad:")]
+        self._top = [_TOP.get(step.tensors[n].dtype, 0.0) for n in self._names]
+        self._index = {n: i for i, n in enumerate(self._names)}
+        self.count = sum(1 for top in self._top if top)
+        self.scale = [1.0] * len(self._names)
+        self._peaks = [0.0] * len(self._names)
+        self._set()
+
+    @property
+    def known(self) -> bool:
+        """True if scales were found before, e.g. by a checkpoint."""
+        return bool(self._state.peaks)
+
+    def index(self, name: str) -> int:
+        """Return the position of an error tensor in ``scale``."""
+        return self._index[name]
+
+    def record(self, index: int, stored: Any) -> None:
+        """Take note of what a kernel stored: saturated elements and the largest magnitude."""
+        if self._top[index]:
+            saturated, peak = stored
+            self._state.saturations += saturated
+            self._peaks[index] = max(self._peaks[index], peak)
+
+    def advance(self) -> bool:
+        """Derive the scales of the next step; return True if any of them changed."""
+        if not self.count:
+            return False
+        for index, name in enumerate(self._names):
+            if self._top[index]:
+                old = self._state.peaks.get(name, 0.0)
+                self._state.peaks[name] = max(self._peaks[index], old * DECAY)
+                self._peaks[index] = 0.0
+        before = list(self.scale)
+        self._set()
+        return before != self.scale
+
+    def forget_saturations(self) -> None:
+        """Do not count what saturated while the scales were being found."""
+        self._state.saturations = 0
+
+    def _set(self) -> None:
+        for index, name in enumerate(self._names):
+            peak = self._state.peaks.get(name, 0.0)
+            if self._top[index] and peak > 0.0:
+                # frexp: peak / top = m * 2**e with 0.5 <= m < 1, so 2**e is the power of two above.
+                self.scale[index] = 2.0 ** frexp(peak / self._top[index])[1]

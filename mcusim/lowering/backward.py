@@ -1,0 +1,146 @@
+"""Emits the loss, the backward pass and the updates of a step."""
+
+from __future__ import annotations
+
+from mcusim.core import Phase, Role, Work
+from mcusim.graph import WEIGHTED, Model, Op, OpKind
+from mcusim.kernels.scratch import scratch_bytes
+from mcusim.lowering.builder import Builder
+from mcusim.lowering.forward import backward_activations, mask_name, saved_name
+from mcusim.lowering.gradients import Flow, activations
+from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.step import Action
+from mcusim.lowering.work import backward_work, loss_work
+
+ERROR_BYTES = {"float32": 4, "int16": 2, "int8": 1}
+
+IN_PLACE = frozenset({OpKind.ADD, OpKind.SUB, OpKind.RESHAPE, OpKind.RELU, OpKind.RELU6, OpKind.QUANTIZE})
+"""Ops whose input gradient may overwrite the output gradient, element for element."""
+
+
+def gradient_name(tensor: str) -> str:
+    """Return the name of the gradient with respect to a tensor."""
+    return f"grad:{tensor}"
+
+
+def emit_loss(builder: Builder, model: Model, flow: Flow) -> None:
+    """Emit the loss: reads the logits, writes their gradient (float32)."""
+    logits = model.tensors[flow.logits]
+    gradient = builder.tensor(gradient_name(flow.logits), logits.shape, "float32", Role.ERROR)
+    builder.op(
+        "loss", Action.LOSS, Phase.LOSS, reads=(flow.logits,), writes=(gradient,),
+        work=loss_work(logits.elements), scratch_bytes=4 * logits.elements,
+    )  # fmt: skip
+
+
+class Backward:
+    """Walks the ops backwards; every gradient is used up as soon as it is there."""
+
+    def __init__(self, builder: Builder, model: Model, flow: Flow, parameters: Parameters) -> None:
+        self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
+        self.error = parameters.formats.error
+        self.written = {gradient_name(flow.logits)}
+
+    def emit(self) -> None:
+        """Emit the whole backward pass."""
+        for op in reversed(self.flow.ops):
+            if gradient_name(op.output) not in self.written:
+                continue
+            self._emit_inputs(op)
+            # The gradient with respect to the input comes first: it must see the weights
+            # with which the forward pass was computed.
+            if op.name in self.parameters.scope.biases or self.parameters.is_head(op):
+                self._emit_bias(op)
+            if op.name in self.parameters.scope.channels or self.parameters.is_head(op):
+                self._emit_weight(op)
+
+    def _dtype(self, tensor: str) -> str:
+        integer = self.model.tensors[tensor].dtype in ("int8", "uint8")
+        return self.error if integer else "float32"
+
+    def _mask(self, op: Op) -> str | None:
+        name = mask_name(op)
+        return name if name in self.builder.drafts else None
+
+    def _emit_inputs(self, op: Op) -> None:
+        model, builder = self.model, self.builder
+        wanted = [(i, n) for i, n in activations(model, op) if n in self.flow.needs]
+        # Contributions to a gradient that exists come first, the one that can overwrite the
+        # output's gradient comes last.
+        wanted.sort(key=lambda w: (gradient_name(w[1]) not in self.written, -w[0]))
+        for index, name in wanted:
+            tensor = model.tensors[name]
+            dtype = self._dtype(name)
+            gradient = builder.tensor(gradient_name(name), tensor.shape, dtype, Role.ERROR)
+            accumulate = gradient in self.written
+            reads = [gradient_name(op.output)]
+            reads += self.parameters.read_by(op)[:1] if op.name in self.parameters.scope.pool else ()
+            reads += self.parameters.read_by(op)[:1] if self.parameters.is_head(op) else ()
+            for needed in backward_activations(op):
+                if not model.tensors[needed].constant:
+                    builder.promote(needed, Role.FEATURE)
+                    reads.append(needed)
+            same = dtype == self._dtype(op.output) and op.kind in IN_PLACE and not accumulate
+            last = (index, name) == wanted[-1]
+            builder.op(
+                f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
+                Action.GRAD_INPUT, Phase.BACKWARD, source=op,
+                reads=(*reads, *((gradient,) if accumulate else ())), writes=(gradient,),
+                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error]),
+                scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
+                index=index, accumulate=accumulate,
+                overwrites=(gradient_name(op.output),) if same and last else (),
+            )  # fmt: skip
+            self.written.add(gradient)
+
+    def _emit_bias(self, op: Op) -> None:
+        name = f"bias:{op.name}"
+        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, [name], op.kind in WEIGHTED, 0)
+
+    def _emit_weight(self, op: Op) -> None:
+        parameters, builder = self.parameters, self.builder
+        count = parameters.selected_shape(op)[0]
+        if not count:
+            return
+        features = saved_name(op)
+        if features not in builder.drafts:
+            features = op.inputs[0]
+            builder.promote(features, Role.FEATURE)
+        names = [n for n, _, _ in parameters.weight_tensors(op)]
+        if not parameters.is_head(op):
+            names.append(f"channels:{op.name}")
+        self._emit_parameter(op, "grad_weight", Action.GRAD_WEIGHT, names, True, count, (features,))
+
+    def _emit_parameter(
+        self, op: Op, what: str, action: Action, names: list[str], weighted: bool, count: int,
+        features: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
+        builder, tensors = self.builder, self.model.tensors
+        key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"
+        work = backward_work(
+            op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error]
+        )
+        update = backward_work(
+            op, tensors, "update_bias" if action is Action.GRAD_BIAS else "update", channels=count,
+            error_bytes=ERROR_BYTES[self.error],
+        )  # fmt: skip
+        momentum = (f"momentum:{key}",) if f"momentum:{key}" in builder.drafts else ()
+        gradient = (f"gradient:{key}",) if f"gradient:{key}" in builder.drafts else ()
+        reads = (gradient_name(op.output), *features)
+        scratch = scratch_bytes(op, tensors, what)
+        if gradient:
+            builder.op(
+                f"{op.name}:{what}", action, Phase.BACKWARD, source=op, reads=(*reads, *gradient),
+                writes=gradient, work=work, mask=self._mask(op), scratch_bytes=scratch,
+            )  # fmt: skip
+            builder.op(
+                f"{op.name}:{what}:update", Action.UPDATE, Phase.UPDATE, source=op,
+                reads=(*gradient, *names, *momentum), writes=(*names, *momentum, *gradient), work=update,
+            )  # fmt: skip
+        else:
+            builder.op(
+                f"{op.name}:{what}", action, Phase.BACKWARD, source=op,
+                reads=(*reads, *names, *momentum), writes=(*names, *momentum),
+                work=work + update, mask=self._mask(op), scratch_bytes=scratch,
+            )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Collects the ops and tensors of a step, then derives every lifetime from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mcusim.core import Interval, Phase, Role, Work
+from mcusim.graph import Op
+from mcusim.lowering.step import Action, Box, StepOp, StepTensor
+
+
+@dataclass(slots=True)
+class _Draft:
+    shape: tuple[int, ...]
+    dtype: str
+    role: Role
+    persistent: bool
+
+
+class Builder:
+    """A step under construction. Tensors are declared, ops are appended in execution order."""
+
+    def __init__(self) -> None:
+        self.ops: list[StepOp] = []
+        self.drafts: dict[str, _Draft] = {}
+        self._candidates: list[tuple[int, str, str]] = []
+
+    def tensor(
+        self, name: str, shape: tuple[int, ...], dtype: str, role: Role, *, persistent: bool = False
+    ) -> str:
+        """Declare a tensor; ``persistent`` ones live from step to step. Declaring twice is harmless."""
+        self.drafts.setdefault(name, _Draft(shape, dtype, role, persistent))
+        return name
+
+    def promote(self, name: str, role: Role) -> None:
+        """Change the role of a tensor, e.g. when the backward pass turns out to need an activation."""
+        if not self.drafts[name].persistent:
+            self.drafts[name].role = role
+
+    def op(
+        self,
+        name: str,
+        action: Action,
+        phase: Phase,
+        *,
+        source: Op | None = None,
+        reads: Iterable[str] = (),
+        writes: Iterable[str] = (),
+        work: Work,
+        scratch_bytes: int = 0,
+        mask: str | None = None,
+        index: int = 0,
+        accumulate: bool = False,
+        box: Box | None = None,
+        overwrites: Iterable[str] = (),
+    ) -> None:
+        """Append an op; ``overwrites`` lists inputs that its output may take the place of."""
+        scratch = None
+        if scratch_bytes:
+            scratch = self.tensor(f"{name}:scratch", (scratch_bytes,), "uint8", Role.SCRATCH)
+        reads, writes = tuple(reads), tuple(writes)
+        for old in overwrites:
+            self._candidates.append((len(self.ops), old, writes[0]))
+        self.ops.append(
+            StepOp(name, action, phase, source, reads, writes, work, scratch, mask, index, accumulate, box)
+        )
+
+    @property
+    def resident(self) -> frozenset[str]:
+        """Names of the persistent tensors."""
+        return frozenset(n for n, d in self.drafts.items() if d.persistent)
+
+    def tensors(self, *, in_place: bool) -> dict[str, StepTensor]:
+        """Return all tensors with their lifetimes; ``in_place`` lets outputs overwrite dying inputs."""
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for time, op in enumerate(self.ops):
+            for name in (*op.reads, *op.writes, *filter(None, (op.scratch, op.mask))):
+                first.setdefault(name, time)
+                last[name] = time
+        end = len(self.ops)
+        made = {
+            name: StepTensor(
+                name, d.shape, d.dtype, d.role,
+                Interval(0, end) if d.persistent else Interval(first[name], last[name] + 1), name,
+            )
+            for name, d in self.drafts.items()
+            if d.persistent or name in first
+        }  # fmt: skip
+        if in_place:
+            for time, old, new in self._candidates:
+                self._overwrite(made, time, old, new)
+        return made
+
+    def _overwrite(self, made: dict[str, StepTensor], time: int, old: str, new: str) -> None:
+        x, y = made[old], made[new]
+        dies = x.lifetime.end == time + 1 and not self.drafts[old].persistent
+        fresh = y.lifetime.start == time and y.buffer == y.name and not self.drafts[new].persistent
+        if dies and fresh and y.bytes <= x.bytes:
+            end = max(y.lifetime.end, time + 1)
+            made[new] = replace(y, buffer=x.buffer, lifetime=Interval(time + 1, end))

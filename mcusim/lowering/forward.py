@@ -1,0 +1,135 @@
+"""Emits the forward pass of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+from mcusim.core import Phase, Role, Work
+from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.kernels.scratch import scratch_bytes
+from mcusim.lowering.builder import Builder
+from mcusim.lowering.gradients import BACKWARD_READS, MASKED, Flow, activations
+from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.step import Action
+from mcusim.lowering.work import forward_work
+
+IN_PLACE = frozenset(
+    {
+        OpKind.DEPTHWISE_CONV_2D, OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.RESHAPE, OpKind.RELU,
+        OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE,
+    }
+)  # fmt: skip
+"""Ops whose output may overwrite an input that nobody needs any more."""
+
+
+def copy_work(count: int) -> Work:
+    """Return the work of moving ``count`` bytes within SRAM."""
+    return Work("copy", outputs=count, input_bytes=count, sram_read=count, sram_written=count)
+
+
+def mask_name(op: Op) -> str:
+    """Return the name of the clamp mask of an op."""
+    return f"mask:{op.name}"
+
+
+def saved_name(op: Op) -> str:
+    """Return the name of the saved input channels of an op."""
+    return f"saved:{op.name}"
+
+
+def emit_load(builder: Builder, model: Model) -> None:
+    """Emit the arrival of the input."""
+    x = model.input
+    builder.tensor(x.name, x.shape, x.dtype, Role.INPUT)
+    builder.op("load", Action.LOAD, Phase.FORWARD, writes=(x.name,), work=Work("load", outputs=x.elements))
+
+
+def emit_op(
+    builder: Builder,
+    op: Op,
+    tensors: Mapping[str, Tensor],
+    *,
+    parameters: Iterable[str] = (),
+    mask: bool = False,
+    in_place: bool = True,
+    tag: str = "",
+    source: Op | None = None,
+) -> None:
+    """Emit one op of the network, or of one patch of it.
+
+    ``parameters`` are the SRAM tensors that hold its learned parameters, ``mask`` asks for the clamp
+    mask that the backward pass will read. For a patch, ``op`` names the tensors of that patch, ``tag``
+    tells it from other patches, and ``source`` is the op with the names that the network uses.
+    """
+    output = tensors[op.output]
+    builder.tensor(op.output, output.shape, output.dtype, Role.ACTIVATION)
+    inputs = [n for n in op.inputs if not tensors[n].constant]
+    name = None
+    if mask:
+        name = builder.tensor(mask_name(op), ((output.elements + 7) // 8,), "uint8", Role.MASK)
+    builder.op(
+        op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
+        writes=(op.output,), work=forward_work(op, tensors), mask=name,
+        scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=in_place and _plane(op)),
+        overwrites=[n for n in inputs if _overwritable(op, tensors, n)],
+    )  # fmt: skip
+
+
+def _plane(op: Op) -> bool:
+    """True for the ops that work in place through a copy of one channel plane."""
+    return op.kind is OpKind.DEPTHWISE_CONV_2D
+
+
+def _overwritable(op: Op, tensors: Mapping[str, Tensor], name: str) -> bool:
+    x, y = tensors[name], tensors[op.output]
+    if op.kind is OpKind.DEPTHWISE_CONV_2D:
+        # One channel plane at a time: in NHWC the output of channel c lands only on bytes of channel c.
+        return x.shape[-1] == y.shape[-1] and x.bytes >= y.bytes and x.dtype == y.dtype
+    return op.kind in IN_PLACE and x.bytes == y.bytes and op.inputs.count(name) == 1
+
+
+def emit_tail(
+    builder: Builder, model: Model, flow: Flow, ops: Iterable[Op], parameters: Parameters, in_place: bool
+) -> None:
+    """Emit the whole-image ops, saving what the backward pass will read."""
+    for op in ops:
+        count = parameters.scope.channels.get(op.name, 0)
+        if count:
+            _emit_save(builder, model, op, count)
+        emit_op(
+            builder, op, model.tensors,
+            parameters=parameters.read_by(op),
+            mask=_mask_needed(model, flow, parameters, op),
+            in_place=in_place,
+        )  # fmt: skip
+
+
+def _mask_needed(model: Model, flow: Flow, parameters: Parameters, op: Op) -> bool:
+    output = model.tensors[op.output]
+    clamps = op.kind in MASKED and op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
+    return clamps and op.output in flow.needs and bool(parameters.learns(op) or _passes(model, flow, op))
+
+
+def _passes(model: Model, flow: Flow, op: Op) -> bool:
+    return any(name in flow.needs for _, name in activations(model, op))
+
+
+def _emit_save(builder: Builder, model: Model, op: Op, count: int) -> None:
+    """Keep ``count`` input channels of ``op``; keeping all of them costs no copy, only a lifetime."""
+    x = model.tensors[op.inputs[0]]
+    channels = x.shape[-1]
+    if count == channels:
+        return
+    shape = (*x.shape[:-1], count)
+    saved = builder.tensor(saved_name(op), shape, x.dtype, Role.FEATURE)
+    builder.op(
+        f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op, reads=(x.name,), writes=(saved,),
+        work=copy_work(prod(shape)),
+    )  # fmt: skip
+
+
+def backward_activations(op: Op) -> tuple[str, ...]:
+    """Return the activations an op without weights reads again in its backward pass."""
+    needs = BACKWARD_READS.get(op.kind, ())
+    return (*(op.inputs if "inputs" in needs else ()), *((op.output,) if "output" in needs else ()))

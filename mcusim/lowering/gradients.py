@@ -1,0 +1,95 @@
+"""Which gradients a selection needs, and where the frozen front of the network ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcusim.core import BadModel
+from mcusim.graph import WEIGHTED, Model, Op, OpKind
+from mcusim.update.selection import Scope
+
+MASKED = frozenset(
+    {
+        OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED, OpKind.ADD, OpKind.SUB,
+        OpKind.MUL, OpKind.AVERAGE_POOL_2D, OpKind.RELU, OpKind.RELU6,
+    }
+)  # fmt: skip
+"""Ops that clamp their output and therefore pass gradient only where the clamp did not act."""
+
+BACKWARD_READS: dict[OpKind, tuple[str, ...]] = {
+    OpKind.MUL: ("inputs",),
+    OpKind.MAX_POOL_2D: ("inputs", "output"),
+    OpKind.HARD_SWISH: ("inputs",),
+    OpKind.LOGISTIC: ("output",),
+    OpKind.SOFTMAX: ("output",),
+}
+"""Activations an op without weights needs again in its backward pass."""
+
+
+def activations(model: Model, op: Op) -> tuple[tuple[int, str], ...]:
+    """Return (index, name) of the inputs of ``op`` that are activations."""
+    if op.kind in WEIGHTED:
+        return ((0, op.inputs[0]),)
+    return tuple((i, n) for i, n in enumerate(op.inputs) if not model.tensors[n].constant)
+
+
+def trained_ops(model: Model) -> tuple[Op, ...]:
+    """Return the ops up to the logits: the loss reads them, so a final SOFTMAX or ARG_MAX is dropped.
+
+    Raises:
+        BadModel: if the network ends in an op that has no gradient.
+    """
+    ops = list(model.ops)
+    while ops and ops[-1].kind in (OpKind.SOFTMAX, OpKind.ARG_MAX):
+        ops.pop()
+    if len(ops) > 1 and ops[-1].kind is OpKind.DEQUANTIZE and ops[-2].kind is OpKind.SOFTMAX:
+        ops = ops[:-2]
+    if not ops:
+        raise BadModel(model.name, "has no op that could be trained", "give a network with weights")
+    return tuple(ops)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the backward pass of a step has to compute."""
+
+    ops: tuple[Op, ...]
+    """The ops of the forward pass, in order."""
+    logits: str
+    needs: frozenset[str]
+    """Activations whose gradient is needed."""
+    front: int
+    """``ops[:front]`` are frozen: nothing in them learns or passes gradient on."""
+    boundary: str | None
+    """The one tensor that crosses from the front to the rest; ``None`` if there is no front."""
+
+    @classmethod
+    def of(cls, model: Model, scope: Scope) -> Flow:
+        """Derive the flow of gradients from what may learn."""
+        ops = trained_ops(model)
+        logits = ops[-1].output
+        learning = {*scope.pool, *scope.channels, *scope.biases}
+        if scope.head and model.head is not None:
+            learning.add(model.head)
+        reached: set[str] = set()
+        for op in ops:
+            if op.name in learning or any(n in reached for _, n in activations(model, op)):
+                reached.add(op.output)
+        useful = {logits}
+        for op in reversed(ops):
+            if op.output in useful:
+                useful.update(n for _, n in activations(model, op))
+        needs = frozenset(reached & useful)
+        front, boundary = _front(model, ops, learning)
+        return cls(ops, logits, needs, front, boundary)
+
+
+def _front(model: Model, ops: tuple[Op, ...], learning: set[str]) -> tuple[int, str | None]:
+    """Return the longest frozen front that hands exactly one tensor to the rest."""
+    first = next((i for i, op in enumerate(ops) if op.name in learning), len(ops))
+    for count in range(first, 0, -1):
+        made = {model.inputs[0], *(op.output for op in ops[:count])}
+        crossing = {n for op in ops[count:] for _, n in activations(model, op) if n in made}
+        if len(crossing) == 1:
+            return count, crossing.pop()
+    return 0, None

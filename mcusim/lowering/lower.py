@@ -1,0 +1,98 @@
+"""Derives the training step of a network from what learns and in which formats."""
+
+from __future__ import annotations
+
+from mcusim.core import BadArgument, Role
+from mcusim.graph import Model
+from mcusim.lowering.backward import Backward, emit_loss, gradient_name
+from mcusim.lowering.builder import Builder
+from mcusim.lowering.forward import emit_load, emit_tail
+from mcusim.lowering.gradients import Flow
+from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
+from mcusim.lowering.residency import Residency
+from mcusim.lowering.step import Step
+from mcusim.update.formats import Formats
+from mcusim.update.selection import Scope
+
+
+def lower(
+    model: Model,
+    scope: Scope,
+    formats: Formats | None = None,
+    *,
+    residency: Residency | str = Residency.SRAM,
+    patches: Patches | None = None,
+    in_place: bool = True,
+    momentum: bool = False,
+    accumulate: int = 1,
+    runtime_bytes: int = 0,
+) -> Step:
+    """Return one training step of ``model``.
+
+    Args:
+        model: the network.
+        scope: how many channels of which layers learn at once, and which layers can be selected.
+        formats: number formats of errors and learning parameters.
+        residency: where learning weights live between steps.
+        patches: run the frozen front in spatial patches.
+        in_place: let outputs overwrite inputs that are not needed any more.
+        momentum: keep a float32 momentum for every parameter that can learn.
+        accumulate: number of batch-1 gradients summed before an update.
+        runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
+
+    Raises:
+        BadArgument: if ``accumulate`` is below 1.
+    """
+    if accumulate < 1:
+        raise BadArgument(f"accumulate={accumulate}", "is not a number of steps", "use 1 or more")
+    formats = formats or Formats()
+    flow = Flow.of(model, scope)
+    parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
+    builder = Builder()
+    if runtime_bytes:
+        builder.tensor("runtime", (runtime_bytes,), "uint8", Role.RUNTIME, persistent=True)
+    parameters.declare(builder)
+    emit_load(builder, model)
+    covered, extra = 0, 0
+    if patches is not None:
+        covered = emit_patches(builder, model, flow, patches, in_place=in_place)
+        extra = recomputed_macs(builder, model, flow.ops[:covered])
+    front = max(flow.front, covered)
+    emit_tail(builder, model, flow, flow.ops[covered:front], parameters, in_place)
+    tail = len(builder.ops)
+    emit_tail(builder, model, flow, flow.ops[front:], parameters, in_place)
+    emit_loss(builder, model, flow)
+    Backward(builder, model, flow, parameters).emit()
+    _declare_error_scales(builder, flow, formats)
+    return Step(
+        model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
+        residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
+        boundary=flow.boundary, logits=flow.logits, resident=builder.resident,
+    )  # fmt: skip
+
+
+def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> None:
+    """Integer error tensors keep the largest magnitude of earlier steps: four bytes each."""
+    count = sum(gradient_name(n) in builder.drafts for n in flow.needs)
+    if formats.error != "float32" and count:
+        builder.tensor("error_scales", (count,), "float32", Role.OPTIMIZER, persistent=True)
+
+
+def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | None = None) -> Step:
+    """Return the forward pass alone, every op of the network included: what inference needs."""
+    nothing = Scope(channels={}, pool=(), biases=(), head=False)
+    flow = Flow(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
+    parameters = Parameters(model, nothing, Formats(), Residency.SRAM, False, 1)
+    builder = Builder()
+    emit_load(builder, model)
+    covered, extra = 0, 0
+    if patches is not None:
+        covered = emit_patches(builder, model, flow, patches, in_place=in_place)
+        extra = recomputed_macs(builder, model, flow.ops[:covered])
+    emit_tail(builder, model, flow, flow.ops[covered:], parameters, in_place)
+    return Step(
+        model, nothing, Formats(), tuple(builder.ops), builder.tensors(in_place=in_place),
+        residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,
+        logits=model.outputs[0],
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""Where the learned parameters of a step live, in which format, at how many bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcusim.core import Role
+from mcusim.graph import Model, Op, OpKind
+from mcusim.lowering.builder import Builder
+from mcusim.lowering.residency import Residency
+from mcusim.update.formats import Formats
+from mcusim.update.selection import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Names and shapes of the SRAM tensors that hold learned parameters.
+
+    A learning layer has ``weight:NAME``, what its format keeps beside it as ``companion:NAME`` (an 8-bit
+    residual or a float32 latent), ``channels:NAME`` (which input channels learn in this stage, 16 bits
+    each), ``bias:NAME``, and with momentum or gradient accumulation ``momentum:…`` and ``gradient:…``.
+    """
+
+    model: Model
+    scope: Scope
+    formats: Formats
+    residency: Residency
+    momentum: bool
+    accumulate: int
+
+    def learns(self, op: Op) -> bool:
+        """True if any parameter of ``op`` can change."""
+        return op.name in self.scope.pool or op.name in self.scope.biases or self.is_head(op)
+
+    def is_head(self, op: Op) -> bool:
+        """True if ``op`` is the classifier and learns."""
+        return self.scope.head and op.name == self.model.head
+
+    def selected_shape(self, op: Op) -> tuple[int, ...]:
+        """Return the shape of the weights that learn at once, input channels first: (n, kh, kw, C_out)."""
+        weight = self.model.tensors[op.inputs[1]]
+        count = weight.shape[-1] if self.is_head(op) else self.scope.channels.get(op.name, 0)
+        if op.kind is OpKind.FULLY_CONNECTED:
+            return (count, weight.shape[0])
+        if op.kind is OpKind.DEPTHWISE_CONV_2D:
+            multiplier = weight.shape[-1] // self.model.tensors[op.inputs[0]].shape[-1]
+            return (count, *weight.shape[1:3], multiplier)
+        return (count, *weight.shape[1:3], weight.shape[0])
+
+    def weight_tensors(self, op: Op) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+        """Return (name, shape, dtype) of each SRAM tensor of the weights of ``op``."""
+        weight = self.model.tensors[op.inputs[1]]
+        whole = self.is_head(op) or self.residency is Residency.SRAM
+        shape = weight.shape if whole else self.selected_shape(op)
+        tensors = [(f"weight:{op.name}", shape, weight.dtype)]
+        if self.formats.companion is not None and weight.dtype == "int8":
+            tensors.append((f"companion:{op.name}", shape, self.formats.companion))
+        return tuple(tensors)
+
+    def read_by(self, op: Op) -> tuple[str, ...]:
+        """Return the SRAM tensors of parameters that the forward pass of ``op`` reads."""
+        names: list[str] = []
+        if op.name in self.scope.pool or self.is_head(op):
+            names.append(self.weight_tensors(op)[0][0])
+        if op.name in self.scope.biases or self.is_head(op):
+            names.append(f"bias:{op.name}")
+        return tuple(names)
+
+    def declare(self, builder: Builder) -> None:
+        """Declare all of them as persistent tensors."""
+        for op in self.model.ops:
+            if op.name in self.scope.pool or self.is_head(op):
+                self._declare_weights(builder, op)
+            if (op.name in self.scope.biases or self.is_head(op)) and op.bias is not None:
+                role = Role.HEAD if self.is_head(op) else Role.BIAS
+                bias = self.model.tensors[op.bias]
+                self._declare(builder, f"bias:{op.name}", bias.shape, bias.dtype, role)
+                self._declare_state(builder, f"bias:{op.name}", bias.shape)
+
+    def _declare_weights(self, builder: Builder, op: Op) -> None:
+        role = Role.HEAD if self.is_head(op) else Role.WEIGHT
+        tensors = self.weight_tensors(op)
+        for name, shape, dtype in tensors:
+            self._declare(builder, name, shape, dtype, role)
+        if not self.is_head(op):
+            count = self.scope.channels.get(op.name, 0)
+            self._declare(builder, f"channels:{op.name}", (count,), "int16", role)
+        selected = self.selected_shape(op)
+        momentum = tensors[0][1] if self.momentum else ()
+        self._declare_state(builder, f"weight:{op.name}", selected, momentum)
+
+    def _declare_state(
+        self, builder: Builder, name: str, shape: tuple[int, ...], momentum: tuple[int, ...] | None = None
+    ) -> None:
+        if self.momentum:
+            self._declare(builder, f"momentum:{name}", momentum or shape, "float32", Role.OPTIMIZER)
+        if self.accumulate > 1:
+            self._declare(builder, f"gradient:{name}", shape, "float32", Role.GRADIENT)
+
+    @staticmethod
+    def _declare(builder: Builder, name: str, shape: tuple[int, ...], dtype: str, role: Role) -> None:
+        if all(shape):
+            builder.tensor(name, shape, dtype, role, persistent=True)

@@ -1,0 +1,145 @@
+"""A training step as data: ops in execution order over tensors with exact lifetimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+from mcusim.core import Interval, Phase, Role, Work
+from mcusim.graph import DTYPES, Model, Op
+from mcusim.memory.block import Block
+from mcusim.memory.problem import Problem
+from mcusim.lowering.residency import Residency
+from mcusim.update.formats import Formats
+from mcusim.update.selection import Scope
+
+ALIGNMENT = 8
+"""Every tensor starts at a multiple of 8 bytes: enough for float32 views and Cortex-M double loads."""
+
+
+class Action(StrEnum):
+    """What the engine does for an op of a step."""
+
+    LOAD = "load"
+    """The input arrives in SRAM (from a sensor or DMA)."""
+    FORWARD = "forward"
+    CROP = "crop"
+    """Copy a spatial patch out of a tensor."""
+    PASTE = "paste"
+    """Copy a finished patch into its place in the whole tensor."""
+    SAVE = "save"
+    """Keep the selected channels of an activation for the backward pass."""
+    LOSS = "loss"
+    GRAD_INPUT = "grad_input"
+    GRAD_BIAS = "grad_bias"
+    """Gradient of the bias; applied at once unless gradients are accumulated."""
+    GRAD_WEIGHT = "grad_weight"
+    """Gradient of one selected channel after the other, each applied at once unless accumulated."""
+    UPDATE = "update"
+    """Apply accumulated gradients; runs once every ``Step.accumulate`` steps."""
+
+
+Box = tuple[int, int, int, int]
+"""Rows and columns of a patch: (row start, row end, column start, column end)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTensor:
+    """A tensor of a step.
+
+    ``buffer`` names the tensor whose bytes it lies in: itself, or, for the output of an in-place op,
+    the tensor that was overwritten. ``lifetime`` counts ops; the output of an in-place op begins
+    where the overwritten tensor ends, so lifetimes of one buffer never overlap and the sum over
+    live tensors is the number of live bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: Role
+    lifetime: Interval
+    buffer: str
+
+    @property
+    def bytes(self) -> int:
+        """Bytes it occupies."""
+        return prod(self.shape) * DTYPES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOp:
+    """One op of a step, with the tensors it touches and the work it does."""
+
+    name: str
+    action: Action
+    phase: Phase
+    source: Op | None
+    """The op of the network behind it; for a patch, with that patch's padding."""
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    work: Work
+    scratch: str | None = None
+    mask: str | None = None
+    """Mask written (forward) or read (backward)."""
+    index: int = 0
+    """GRAD_INPUT: which activation input of ``source`` the gradient is for."""
+    accumulate: bool = False
+    """GRAD_INPUT: add to the gradient that is there already."""
+    box: Box | None = None
+    """CROP, PASTE: where the patch lies in the whole tensor."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One training step (or, without a loss, one inference) of a network on a device."""
+
+    model: Model
+    scope: Scope
+    formats: Formats
+    ops: tuple[StepOp, ...]
+    tensors: Mapping[str, StepTensor]
+    residency: Residency
+    accumulate: int = 1
+    patch_macs: int = 0
+    """Multiply-accumulates recomputed because patches overlap."""
+    tail: int = 0
+    """``ops[:tail]`` are the frozen front; the rest reads or changes learned parameters."""
+    boundary: str | None = None
+    """The one tensor that the front hands to the tail; ``None`` if nothing is frozen."""
+    logits: str = ""
+    resident: frozenset[str] = frozenset()
+    """Tensors that stay from step to step: learned parameters, optimiser state, the firmware's own."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""
+        members: dict[str, list[StepTensor]] = {}
+        for tensor in self.tensors.values():
+            members.setdefault(tensor.buffer, []).append(tensor)
+        for name, group in members.items():
+            group = sorted((t for t in group if len(t.lifetime)), key=lambda t: t.lifetime)
+            first, size = group[0], group[0].bytes
+            shrinks: list[tuple[int, int]] = []
+            for tensor in group[1:]:
+                if tensor.bytes < size:
+                    size = tensor.bytes
+                    shrinks.append((tensor.lifetime.start, size))
+            lifetime = Interval(first.lifetime.start, group[-1].lifetime.end)
+            yield Block(name, first.bytes, lifetime, first.role, shrinks=tuple(shrinks))
+
+    def problem(self, capacity: int | None = None) -> Problem:
+        """Return the placement problem of this step."""
+        return Problem(tuple(self.blocks()), capacity=capacity, align=ALIGNMENT)
+
+    def macs(self, *phases: Phase) -> int:
+        """Return the multiply-accumulates of the given phases, integer and float."""
+        return sum(o.work.macs + o.work.float_macs for o in self.ops if o.phase in phases)
+
+    def live_bytes(self, time: int) -> dict[Role, int]:
+        """Return the live bytes of each role during op ``time``."""
+        by_role: dict[Role, int] = {}
+        for tensor in self.tensors.values():
+            if time in tensor.lifetime:
+                by_role[tensor.role] = by_role.get(tensor.role, 0) + tensor.bytes
+        return by_role

@@ -1,0 +1,93 @@
+"""A checkpoint: everything training needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcusim.core import BadRun
+from mcusim.core.files import replacing
+from mcusim.engine.state import Array, State
+
+VERSION = 1
+FILE = "checkpoint.npz"
+MAX_BYTES = 2**31
+"""No state of a network that trains on a microcontroller is larger than this."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run has come, with the sums of the epoch under way."""
+
+    epoch: int = 0
+    position: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    cycle: int = 0
+    before: float = 0.0
+    trace_position: list[int] | None = None
+    coverage: dict[str, list[int]] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(path: Path, state: State, progress: Progress, identity: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before stays until the new one is whole.
+
+    ``identity`` is what must be the same for a resume: model, data, scheme, seed, formats.
+
+    Raises:
+        SaveFailed: if the disk is full or the folder cannot be written.
+    """
+    meta = {
+        "version": VERSION, "identity": identity, "iteration": state.iteration,
+        "saturations": state.saturations, "peaks": state.peaks,
+        "progress": {k: getattr(progress, k) for k in Progress.__slots__},
+    }  # fmt: skip
+    entry = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
+    with replacing(path) as file:
+        np.savez(file, **{"meta.json": entry}, **state.arrays)  # type: ignore[arg-type]
+
+
+def load_checkpoint(path: Path, state: State, identity: dict[str, Any]) -> Progress:
+    """Put a checkpoint into ``state`` and return how far the run had come.
+
+    Raises:
+        BadRun: if the file is damaged, of another version, or of another run.
+    """
+    arrays, meta = read_checkpoint(path)
+    if meta["identity"] != identity:
+        differ = sorted(k for k in identity if identity[k] != meta["identity"].get(k))
+        raise BadRun(
+            str(path), f"belongs to a run with other {', '.join(differ)}", "resume with the same settings"
+        )
+    state.restore(arrays)
+    state.iteration, state.saturations = meta["iteration"], meta["saturations"]
+    state.peaks = dict(meta["peaks"])
+    return Progress(**meta["progress"])
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays and the description of a checkpoint, checked for size and shape only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(i.file_size for i in archive.infolist())
+        if total > MAX_BYTES:
+            raise BadRun(str(path), f"unpacks to {total:,} bytes", "it is no checkpoint of this program")
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+        meta = json.loads(arrays.pop("meta.json").tobytes())
+        version = meta["version"]
+    except BadRun:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadRun(str(path), f"is damaged ({error})", "start the run again, or restore the file") from error
+    if version != VERSION:
+        raise BadRun(
+            str(path), f"has version {version}, this program writes {VERSION}", "resume with that version"
+        )
+    return arrays, meta

@@ -1,0 +1,62 @@
+"""Accuracy on test images, in batches, with exactly the integers of the batch-1 path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.data.augment import Augmentation
+from mcusim.data.dataset import Split
+from mcusim.data.preprocess import Preprocessor
+from mcusim.engine.inference import Inference
+from mcusim.engine.state import State
+from mcusim.graph import Model, Tensor
+from mcusim.lowering.gradients import trained_ops
+from mcusim.session.features import Features
+
+Array = NDArray[Any]
+CHUNK = 256
+
+
+class Evaluation:
+    """Evaluates the learning tail on the test images of ``features``."""
+
+    def __init__(self, features: Features) -> None:
+        self._features, self._labels = features, features.labels
+
+    def accuracy(self, state: State) -> float:
+        """Return the fraction of test images that the current parameters classify correctly."""
+        model, flow = state.trained(), self._features.flow
+        tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64)
+        logits = model.tensors[flow.logits]
+        correct = 0
+        for start in range(0, len(self._labels), CHUNK):
+            index = np.arange(start, min(start + CHUNK, len(self._labels)))
+            rows = np.stack(self._features.rows("test", index))
+            correct += int((predictions(tail.run(rows), logits) == self._labels[index]).sum())
+        return correct / len(self._labels)
+
+
+def predictions(outputs: Array, logits: Tensor) -> NDArray[np.int64]:
+    """Return the class of each row of outputs; integer logits are compared as the reals they stand for."""
+    flat = outputs.reshape(len(outputs), -1)
+    if logits.quant is not None and logits.quant.per_channel:
+        flat = flat.astype(np.float32) * logits.quant.scale
+    return np.asarray(flat.argmax(axis=1), np.int64)
+
+
+def evaluate(model: Model, split: Split) -> float:
+    """Return the accuracy of a network on a split, in 0..1."""
+    prepare = Preprocessor(model, split.image_shape, split.images.dtype.name, augmentation=Augmentation())
+    ops = trained_ops(model)
+    inference = Inference(model, ops)
+    correct = 0
+    for start in range(0, len(split), CHUNK):
+        index = np.arange(start, min(start + CHUNK, len(split)))
+        outputs = inference.run(prepare(split.images[index]))
+        correct += int(
+            (predictions(outputs, model.tensors[ops[-1].output]) == split.labels[index]).sum()
+        )
+    return correct / len(split)

@@ -1,0 +1,64 @@
+"""Inputs of the learning tail: prepared images through the frozen front, cached on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.data.augment import Augmentation
+from mcusim.data.cache import cache_dir
+from mcusim.data.dataset import Dataset
+from mcusim.data.preprocess import Preprocessor
+from mcusim.engine.front import FeatureCache, Front, front_key
+from mcusim.engine.inference import Inference
+from mcusim.engine.program import Program
+from mcusim.lowering.gradients import Flow
+from mcusim.lowering.step import Step
+
+Array = NDArray[Any]
+
+
+class Features:
+    """Gives for images of a data set what the tail of a step starts from.
+
+    If nothing is frozen that is the prepared input itself, and the whole step runs.
+    """
+
+    def __init__(self, step: Step, data: Dataset, augmentation: Augmentation, seed: int) -> None:
+        model = step.model
+        self.flow = Flow.of(model, step.scope)
+        self.tail = step.boundary is not None
+        front = self.flow.ops[: self.flow.front]
+        self.inference = Inference(model, front) if front else None
+        self._augmentation, self._seed = augmentation, seed
+        self._images = {"train": data.train.images, "test": data.test.images}
+        self.labels = data.test.labels
+        self._fronts: dict[str, Front] = {}
+        source = model.tensors[step.boundary or model.inputs[0]]
+        root = cache_dir() / "features" if front else None
+        digests = []
+        for part, split in (("train", data.train), ("test", data.test)):
+            varied = augmentation if part == "train" else Augmentation()
+            prepare = Preprocessor(
+                model, split.image_shape, split.images.dtype.name, augmentation=varied, seed=seed
+            )
+            digest = split.digest()
+            key = front_key(model, front, digest, repr(asdict(varied)), str(seed))
+            digests.append(key)
+            cache = FeatureCache(root, key, varied.variants, len(split), source.shape[1:], source.dtype)
+            self._fronts[part] = Front(self.inference, prepare, cache)
+        self.key = digests[0]
+
+    def rows(self, part: str, index: NDArray[np.int64], epoch: int | None = None) -> list[Array]:
+        """Return the tail's input of each image, in the variant that this epoch shows."""
+        variant = np.zeros(len(index), np.int64)
+        if part == "train" and epoch is not None and self._augmentation.variants > 1:
+            variant = self._augmentation.draw(index, epoch, self._seed)
+        return self._fronts[part].rows(self._images[part], index, variant)
+
+    def train(self, program: Program, row: Array, label: int) -> float:
+        """Run one training step from ``row``; return the loss."""
+        return program.run_tail(row, label) if self.tail else program.run(row, label)

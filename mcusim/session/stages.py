@@ -1,0 +1,106 @@
+"""Which program runs at an iteration: selections change with the stage, plans only if sizes change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mcusim.engine.buffers import ArenaBuffers
+from mcusim.engine.program import Program
+from mcusim.engine.state import State
+from mcusim.memory.arena import Arena
+from mcusim.session.plan import Plan
+from mcusim.session.planning import lower_with, place
+from mcusim.traces.template import OpSpan, StepTemplate, step_template
+from mcusim.update.coverage import Coverage
+from mcusim.update.scheme import Scheme
+from mcusim.update.selection import Scope, Selection
+
+KEPT = 4
+"""Plans of earlier stages that are kept bound, for schemes whose selections differ in size."""
+
+
+class Stages:
+    """Gives the program of each iteration, bound to one arena, with the right channels selected."""
+
+    def __init__(self, plan: Plan, scheme: Scheme, state: State) -> None:
+        self._plan, self._scheme, self._state = plan, scheme, state
+        self._arena = Arena(plan.settings.sram_bytes)
+        self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
+        self._current: tuple[Plan, Program, StepTemplate] | None = None
+        self._stage = -1
+        self.coverage = Coverage(plan.step.model, plan.step.scope)
+        accumulate = plan.settings.sgd.accumulate
+        # A stage ends only after an update, so that no accumulated gradient is left behind.
+        self._length = None if scheme.stage is None else -(-scheme.stage // accumulate) * accumulate
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of one step of the current program."""
+        return self._current[2].cycles if self._current else 0
+
+    def template(self) -> StepTemplate:
+        """Return the events of one step of the current program."""
+        assert self._current is not None
+        return self._current[2]
+
+    def program(self, iteration: int) -> Program:
+        """Return the program for an iteration, switched to that iteration's stage."""
+        stage = 0 if self._length is None else iteration // self._length
+        if self._current is None or stage != self._stage:
+            self.store()
+            self._stage = stage
+            self._switch(stage, starts=iteration == stage * (self._length or 0))
+        assert self._current is not None
+        return self._current[1]
+
+    def calibrate(self, row: Any, label: int) -> None:
+        """Find the scales of integer error tensors before the very first step."""
+        assert self._current is not None
+        plan, program, _ = self._current
+        program.calibrate(row, label, tail=plan.step.boundary is not None)
+
+    def store(self) -> None:
+        """Copy what was learned from the arena into the state."""
+        if self._current is not None:
+            self._current[1].store()
+
+    def _switch(self, stage: int, starts: bool) -> None:
+        model, seed = self._plan.step.model, self._plan.settings.seed
+        selection = self._scheme.select(model, stage, seed)
+        selection.validate(model)
+        if starts:  # a resumed run has counted the stage it is in
+            self.coverage.add(selection)
+        self._current = self._bind(selection)
+        self._current[1].load(selection)
+
+    def _bind(self, selection: Selection) -> tuple[Plan, Program, StepTemplate]:
+        scope = self._plan.step.scope
+        if not scope.fixed:
+            counts = {n: len(c) for n, c in selection.channels.items()}
+            scope = Scope(counts, scope.pool, selection.biases, selection.head)
+        key = tuple(scope.channels.items())
+        if key not in self._bound:
+            plan = self._plan if self._plan.step.scope.channels == scope.channels else self._replan(scope)
+            plan.require()
+            buffers = ArenaBuffers(plan.step, plan.solution.offsets, self._arena)
+            program = Program(plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed)
+            while len(self._bound) >= KEPT:
+                del self._bound[next(iter(self._bound))]
+            self._bound[key] = (plan, program, _template(plan))
+        return self._bound[key]
+
+    def _replan(self, scope: Scope) -> Plan:
+        plan = self._plan
+        patches = plan.settings.patches
+        assert not isinstance(patches, str)
+        step = lower_with(
+            plan.step.model, plan.board, scope, plan.settings, plan.step.residency, patches
+        )
+        return place(step, plan.board, replace(plan.settings))
+
+
+def _template(plan: Plan) -> StepTemplate:
+    cycles = plan.estimate.cycles if plan.estimate is not None else [0] * len(plan.step.ops)
+    spans = [OpSpan(o.name, str(o.phase), c) for o, c in zip(plan.step.ops, cycles, strict=True)]
+    return step_template(plan.problem, plan.solution, spans, resident=plan.step.resident)

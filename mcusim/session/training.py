@@ -1,0 +1,196 @@
+"""The training loop: batch 1, in the arena, resumable at any step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcusim.core import BadArgument, BadData, BadRun
+from mcusim.data.augment import Augmentation
+from mcusim.data.dataset import Dataset
+from mcusim.engine.front import front_key
+from mcusim.engine.state import State
+from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from mcusim.session.evaluation import Evaluation
+from mcusim.session.features import Features
+from mcusim.session.recording import Recording
+from mcusim.session.run import Run
+from mcusim.session.stages import Stages
+from mcusim.update.schedule import Schedule
+
+if TYPE_CHECKING:
+    from mcusim.session.session import Session
+
+CHECKPOINT_STEPS = 10_000
+"""Steps between two checkpoints within an epoch."""
+BLOCK = 256
+"""Images whose front is computed or fetched together."""
+
+
+class Training:
+    """One call of ``Session.train``."""
+
+    def __init__(
+        self,
+        session: Session,
+        data: Dataset,
+        epochs: int,
+        *,
+        augmentation: Augmentation | None,
+        warmup: float,
+        schedule: str,
+        limit: int | None,
+    ) -> None:
+        if epochs < 1 or (limit is not None and limit < 1):
+            raise BadArgument(f"{epochs} epochs of {limit or 'all'} steps", "is no training", "use 1 or more")
+        _check_classes(data, session.model.classes)
+        self.session, self.data, self.epochs = session, data, epochs
+        self.augmentation = augmentation or Augmentation()
+        self.per_epoch = min(len(data.train), limit or len(data.train))
+        steps = epochs * self.per_epoch
+        self.schedule = Schedule(steps, warmup=int(warmup * self.per_epoch), kind=schedule)
+        self.plan = session.plan()
+        seed = session.settings.seed
+        self.features = Features(self.plan.step, data, self.augmentation, seed)
+        self.state = State.of(session.model, self.plan.step.scope, session.settings.formats)
+        self.stages = Stages(self.plan, session.scheme, self.state)
+        self.progress = Progress()
+        self.order = np.zeros(0, np.int64)
+        self._report: Callable[[dict[str, Any]], None] = lambda counts: None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed."""
+        return {
+            "model": front_key(self.session.model, self.session.model.ops), "data": self.features.key, "name": self.data.name, 
+            "images": len(self.data.train), "settings": self.session.settings.as_dict(), "augmentation": asdict(self.augmentation),
+            "schedule": asdict(self.schedule), "epochs": self.epochs, "per_epoch": self.per_epoch,
+        }  # fmt: skip
+
+    def run(
+        self, *, out: str | Path | None, resume: bool, trace: str,
+        progress: Callable[[dict[str, Any]], None] | None,
+    ) -> Run:  # fmt: skip
+        """Train, evaluate, and return the run; see ``Session.train``."""
+        folder = None if out is None else Path(out)
+        self._report = progress or self._report
+        resumed = self._resume(folder) if resume else False
+        recording = self._recording(trace, folder, resumed)
+        started, first = perf_counter(), self.state.iteration
+        evaluation = Evaluation(self.features)
+        if not resumed:
+            self.progress.before = evaluation.accuracy(self.state)
+            self._save(folder, recording)
+        while self.progress.epoch < self.epochs:
+            self._epoch(folder, recording)
+            self._finish_epoch(evaluation)
+            self._save(folder, recording)
+        self.stages.store()
+        seconds = perf_counter() - started
+        rows = self.progress.history
+        run = Run(
+            plan=self.plan, model=self.state.trained(), rows=rows, accuracy_before=self.progress.before,
+            accuracy_after=rows[-1]["test_accuracy"], steps=self.state.iteration,
+            trace=recording.finish(self.state.iteration, self.progress.cycle), saturations=self.state.saturations,
+            images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
+            streamed=recording.streamed,
+        )  # fmt: skip
+        if folder is not None:
+            run.save(folder)
+        return run
+
+    def _resume(self, folder: Path | None) -> bool:
+        if folder is None:
+            raise BadArgument("resume", "needs the folder of the run", "give out=…")
+        path = folder / FILE
+        if not path.exists():
+            raise BadRun(str(folder), "has no checkpoint to resume from", "start the run without resume")
+        self.progress = load_checkpoint(path, self.state, self.identity)
+        visits = {n: np.array(v, np.int64) for n, v in self.progress.coverage.items()}
+        self.stages.coverage.restore(visits)
+        return True
+
+    def _recording(self, trace: str, folder: Path | None, resumed: bool) -> Recording:
+        """Return where events go; one that goes on needs to know which plan was running."""
+        self.stages.program(max(self.state.iteration - 1, 0) if resumed else 0)
+        template = self.stages.template()
+        return Recording(self.plan, trace, folder, template, self.progress.trace_position if resumed else None)
+
+    def _save(self, folder: Path | None, recording: Recording) -> None:
+        if folder is None:
+            return
+        self.stages.store()
+        self.progress.trace_position = recording.position()
+        self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
+        save_checkpoint(folder / FILE, self.state, self.progress, self.identity)
+
+    def _epoch(self, folder: Path | None, recording: Recording) -> None:
+        progress, state = self.progress, self.state
+        for row, label in self._examples():
+            program = self.stages.program(state.iteration)
+            program.rate = self.schedule.factor(state.iteration)
+            self.stages.calibrate(row, label)
+            recording.write(self.stages.template(), state.iteration, progress.cycle)
+            progress.loss_sum += self.features.train(program, row, label)
+            progress.correct += program.correct
+            progress.cycle += self.stages.cycles
+            progress.position += 1
+            if progress.position % BLOCK == 0:
+                self._tell()
+            if progress.position % CHECKPOINT_STEPS == 0 and progress.position < self.per_epoch:
+                self._save(folder, recording)
+
+    def _examples(self) -> Iterator[tuple[Any, int]]:
+        """Yield what is left of the epoch: a tail input and a label each."""
+        split, seed = self.data.train, self.session.settings.seed
+        epoch = self.progress.epoch
+        order = split.order(epoch, seed)[: self.per_epoch]
+        for start in range(self.progress.position, self.per_epoch, BLOCK):
+            index = order[start : start + BLOCK]
+            rows = self.features.rows("train", index, epoch)
+            yield from zip(rows, split.labels[index].tolist(), strict=True)
+
+    def _finish_epoch(self, evaluation: Evaluation) -> None:
+        progress = self.progress
+        self.stages.store()
+        rate = self.session.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
+        progress.history.append(
+            {
+                "epoch": progress.epoch + 1,
+                "steps": self.state.iteration,
+                "loss": progress.loss_sum / self.per_epoch,
+                "train_accuracy": progress.correct / self.per_epoch,
+                "test_accuracy": evaluation.accuracy(self.state),
+                "learning_rate": rate,
+                "saturations": self.state.saturations,
+                "coverage": self.stages.coverage.fraction,
+            }
+        )
+        progress.epoch, progress.position = progress.epoch + 1, 0
+        progress.loss_sum, progress.correct = 0.0, 0
+        self._tell()
+
+    def _tell(self) -> None:
+        done = self.progress.position
+        last = self.progress.history[-1] if self.progress.history else {}
+        self._report(
+            {
+                "epoch": self.progress.epoch, "epochs": self.epochs, "position": done,
+                "per_epoch": self.per_epoch, "step": self.state.iteration,
+                "accuracy": self.progress.correct / done if done else last.get("train_accuracy", 0.0),
+                "test_accuracy": last.get("test_accuracy", self.progress.before),
+            }
+        )  # fmt: skip
+
+
+def _check_classes(data: Dataset, classes: int) -> None:
+    if len(data.labels) > classes:
+        raise BadData(
+            f"{data.name} with {len(data.labels)} classes", f"does not fit a network with {classes} outputs",
+            f"load the network with classes={len(data.labels)}",
+        )  # fmt: skip

@@ -1,0 +1,26 @@
+"""What every test can use: the real data where it is there, and the Hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "long", deadline=None, max_examples=20_000, stateful_step_count=50, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of real inputs; the test is skipped where there is none."""
+    folder = os.environ.get("MCUSIM_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("MCUSIM_DATA does not name a folder with the real models and data")
+    return Path(folder)
