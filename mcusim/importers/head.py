@@ -101,6 +101,16 @@ def find_head(model: Model) -> Op:
     return head
 
 
+def head_name(model: Model) -> str | None:
+    """Return the name of the op that `replace_head` would replace; None if there is no classifier."""
+    try:
+        head = find_head(model)
+    except BadModel:
+        return None
+    features = model.tensors[head.inputs[0]].elements
+    return head.name if features == model.tensors[head.inputs[1]].shape[-1] else None
+
+
 def _without_head(model: Model, head: Op) -> tuple[list[Op], dict[str, Tensor]]:
     """Return the ops and tensors that the head's input needs, the network's inputs included."""
     needed = {head.inputs[0]}

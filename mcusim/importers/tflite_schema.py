@@ -1,0 +1,72 @@
+"""The numbers of the TFLite schema that the importer and the exporter share.
+
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3.
+"""
+
+from __future__ import annotations
+
+from mcusim.graph import OpKind
+
+IDENTIFIER = b"TFL3"
+VERSION = 3
+
+OPERATORS: dict[int, OpKind] = {
+    0: OpKind.ADD,
+    1: OpKind.AVERAGE_POOL_2D,
+    2: OpKind.CONCATENATION,
+    3: OpKind.CONV_2D,
+    4: OpKind.DEPTHWISE_CONV_2D,
+    6: OpKind.DEQUANTIZE,
+    9: OpKind.FULLY_CONNECTED,
+    14: OpKind.LOGISTIC,
+    17: OpKind.MAX_POOL_2D,
+    18: OpKind.MUL,
+    19: OpKind.RELU,
+    21: OpKind.RELU6,
+    22: OpKind.RESHAPE,
+    23: OpKind.RESIZE_BILINEAR,
+    25: OpKind.SOFTMAX,
+    34: OpKind.PAD,
+    39: OpKind.TRANSPOSE,
+    40: OpKind.MEAN,
+    41: OpKind.SUB,
+    56: OpKind.ARG_MAX,
+    97: OpKind.RESIZE_NEAREST_NEIGHBOR,
+    114: OpKind.QUANTIZE,
+    117: OpKind.HARD_SWISH,
+}
+"""Builtin operator codes."""
+
+TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
+"""Element types that a graph here can hold."""
+OTHER_TYPES: dict[int, str] = {
+    1: "float16", 5: "string", 8: "complex64", 10: "float64", 11: "complex128", 12: "uint64", 13: "resource",
+    14: "variant", 15: "uint32", 16: "uint16", 17: "int4", 18: "bfloat16", 19: "int2", 20: "uint4",
+}  # fmt: skip
+
+SAME, VALID = 0, 1
+NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
+ACTIVATIONS: dict[int, tuple[float, float] | None] = {
+    NONE: None,
+    RELU: (0.0, float("inf")),
+    RELU_N1_TO_1: (-1.0, 1.0),
+    RELU6: (0.0, 6.0),
+}
+"""Fused activations as ranges of real values."""
+
+
+def operator_name(code: int) -> str:
+    """Return a builtin operator's name; a number where the ``tflite`` package is not installed."""
+    if code in OPERATORS:
+        return OPERATORS[code].name
+    try:
+        from tflite import BuiltinOperator
+    except ImportError:
+        return f"builtin operator {code}"
+    names: dict[object, str] = {value: name for name, value in vars(BuiltinOperator).items()}
+    return names.get(code, f"builtin operator {code}")
+
+
+def supported_operators() -> str:
+    """Return the names of all supported operators, for messages."""
+    return "supported: " + ", ".join(sorted(kind.name for kind in OPERATORS.values()))
