@@ -21,12 +21,15 @@ class Bound:
     Attributes:
         bytes: the bound; alignment gaps that cannot be avoided included.
         time: the first op at which it is reached.
+        padded_bytes: the bound if the topmost block were rounded up too; less than one alignment
+            above ``bytes``. A placement this low is not worth another search.
         live_bytes: bytes live at ``time``, without alignment gaps.
     """
 
     bytes: int
     time: int
     live_bytes: int
+    padded_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,14 @@ def lower_bound(problem: Problem) -> Bound:
     """
     profile = live_profile(problem.blocks, pad_to=problem.align)
     if not len(profile.times):
-        return Bound(0, 0, 0)
+        return Bound(0, 0, 0, 0)
     heights = profile.bytes
     if problem.align > 1:
         heights = heights - _largest_rounding(problem, profile.times)
     index = int(np.argmax(heights))
     time = int(profile.times[index])
-    return Bound(int(heights[index]), time, sum(b.bytes_at(time) for b in problem.blocks))
+    live = sum(b.bytes_at(time) for b in problem.blocks)
+    return Bound(int(heights[index]), time, live, int(profile.bytes.max()))
 
 
 def _largest_rounding(problem: Problem, times: Int64Array) -> Int64Array:

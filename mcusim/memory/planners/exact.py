@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import gcd
+from math import ceil, gcd
 
 from mcusim.core import BadProblem, MissingPackage
 from mcusim.memory.planners.best import best
@@ -33,7 +33,7 @@ def exact(
     """
     greedy = replace(best(problem, seed=seed, effort=20_000), planner="exact")
     capacity = problem.capacity
-    if greedy.height == greedy.lower_bound or (capacity is not None and greedy.lower_bound > capacity):
+    if greedy.height <= greedy.lower_bound or (capacity is not None and greedy.lower_bound > capacity):
         return greedy
     try:
         from ortools.sat.python import cp_model
@@ -44,6 +44,8 @@ def exact(
     unit = gcd(*(s for b in blocks for _, s in b.rectangles), *(problem.align_of(b) for b in blocks))
     if greedy.height // unit >= MAX_UNITS:
         raise BadProblem("problem", "has sizes too large for the exact planner", "use hill_climb")
+    moments = {m for b in blocks for r, _ in b.rectangles for m in (r.start, r.end)}
+    rank = {moment: index for index, moment in enumerate(sorted(moments))}
     model = cp_model.CpModel()
     top = greedy.height // unit
     height = model.new_int_var(-(-greedy.lower_bound // unit), top, "height")
@@ -58,7 +60,8 @@ def exact(
         places.append(place)
         for lifetime, bytes_ in block.rectangles:
             spaces.append(model.new_fixed_size_interval_var(place * step, bytes_ // unit, "space"))
-            times.append(model.new_fixed_size_interval_var(lifetime.start, len(lifetime), "time"))
+            first, last = rank[lifetime.start], rank[lifetime.end]
+            times.append(model.new_fixed_size_interval_var(first, last - first, "time"))
     model.add_no_overlap_2d(times, spaces)
     model.minimize(height)
 
@@ -68,7 +71,7 @@ def exact(
     solver.parameters.max_deterministic_time = float(DEFAULT_EFFORT if effort is None else effort)
     solver.parameters.max_time_in_seconds = time_limit_s
     status = solver.solve(model)
-    bound = max(greedy.lower_bound, round(solver.best_objective_bound) * unit)
+    bound = max(greedy.lower_bound, ceil(solver.best_objective_bound - 1e-6) * unit)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return replace(greedy, lower_bound=bound, status=judge(problem, greedy.height, bound))
     offsets = dict.fromkeys((b.name for b in problem.blocks), 0)

@@ -3,68 +3,98 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-from mcusim.memory.planners.orders import by_pressure
+from mcusim.memory.planners.orders import GREEDY_ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
 from mcusim.memory.problem import Problem, Solution
 
-DEFAULT_EFFORT = 100_000
-"""Placements of single blocks: a second or less of work."""
+DEFAULT_EFFORT = 40_000
+"""Placements of single blocks: about a second for a training step of 300 blocks."""
+PATIENCE = 80
+"""Steps without gain after which the climb starts again from another order."""
 
 
 @PLANNERS.register("hill_climb")
 def hill_climb(problem: Problem, /, *, seed: int = 0, effort: int | None = None) -> Solution:
-    """Improve an order step by step until the lower bound or the ``effort`` is reached.
+    """Improve greedy orders step by step until the lower bound or the ``effort`` is reached.
 
     ``effort`` counts placements of single blocks, by default ``DEFAULT_EFFORT``; ``seed`` drives
     the choice of steps.
     """
     placing = Placing(problem)
-    offsets = climb(placing, by_pressure(problem), seed=seed, effort=effort)
-    return placing.solution("hill_climb", offsets)
+    starts = [order_of(problem) for order_of in GREEDY_ORDERS.values()]
+    return placing.solution("hill_climb", climb(placing, starts, seed=seed, effort=effort))
 
 
-def climb(placing: Placing, order: list[int], *, seed: int, effort: int | None) -> list[int]:
-    """Return the offsets of the lowest placement found from ``order`` on.
+def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effort: int | None) -> list[int]:
+    """Return the offsets of the lowest placement found from the orders ``starts`` on.
 
-    A step takes the block that reaches highest, picks one of the blocks that hold it up, directly
-    or through others, and moves it, or the block itself, to another turn among them. Steps to
-    equal heights are kept, so that the climb can cross plateaus.
+    A step looks at the blocks that reach highest and at those that hold them up, directly or
+    through others, and changes the turns of two of them. Steps to equal heights are kept, so that
+    the climb can cross plateaus. Without gain for a while it goes on from the next start; it ends
+    at the bound, or within one alignment of it.
     """
     rng = random.Random(seed)
-    budget = placing.placements + (DEFAULT_EFFORT if effort is None else effort)
-    offsets = [-1] * len(order)
-    height = placing.place(order, offsets)
-    while height > placing.bound.bytes and placing.placements < budget:
-        turns = _turns_to_change(placing, order, offsets, height)
-        if len(turns) < 2:
+    end = placing.placements + (DEFAULT_EFFORT if effort is None else effort)
+    best_offsets: list[int] = []
+    best_height = -1
+    for round_ in range(max(end, 1)):
+        hill = _Hill(placing, list(starts[round_ % len(starts)]))
+        stuck = 0
+        while hill.height > placing.bound.padded_bytes and placing.placements < end and stuck < PATIENCE:
+            stuck = 0 if hill.step(rng) else stuck + 1
+        if best_height < 0 or hill.height < best_height:
+            best_offsets, best_height = hill.offsets, hill.height
+        if best_height <= placing.bound.padded_bytes or placing.placements >= end:
             break
-        first, second = sorted(rng.sample(turns, 2))
-        trial = order.copy()
-        trial.insert(first, trial.pop(second))
-        new = offsets.copy()
-        below = max((offsets[i] + placing.sizes[i] for i in order[:first]), default=0)
-        new_height = max(below, placing.place(trial, new, start=first, limit=height))
-        if new_height <= height:
-            order, offsets, height = trial, new, new_height
-    return offsets
+    return best_offsets
 
 
-def _turns_to_change(placing: Placing, order: list[int], offsets: list[int], height: int) -> list[int]:
-    """Return the turns of the highest blocks and of all blocks that hold them up."""
-    sizes = placing.sizes
-    turn_of = {index: turn for turn, index in enumerate(order)}
-    todo = [i for i in order if offsets[i] + sizes[i] == height]
-    seen = set(todo)
-    while todo:
-        index = todo.pop()
-        for other, _, theirs in placing.neighbours[index]:
-            if (
-                other not in seen
-                and offsets[other] < offsets[index] <= offsets[other] + theirs + placing.aligns[index] - 1
-                and turn_of[other] < turn_of[index]
-            ):
-                seen.add(other)
-                todo.append(other)
-    return [turn_of[i] for i in seen]
+class _Hill:
+    """One order with its placement, and the turns worth changing."""
+
+    def __init__(self, placing: Placing, order: list[int]) -> None:
+        self._placing = placing
+        self._order = order
+        self.offsets = placing.place_all(order)
+        self.height = max((o + s for o, s in zip(self.offsets, placing.sizes, strict=True)), default=0)
+        self._turns = self._find_turns()
+
+    def step(self, rng: random.Random) -> bool:
+        """Try one change and keep it unless it is higher; return whether it is lower."""
+        if len(self._turns) < 2:
+            return False
+        first, second = sorted(rng.sample(self._turns, 2))
+        order = self._order.copy()
+        if rng.random() < 0.5:
+            order[first], order[second] = order[second], order[first]
+        else:
+            order.insert(first, order.pop(second))
+        offsets = self.offsets.copy()
+        height = self._placing.place(order, offsets, start=first, limit=self.height)
+        if height > self.height:
+            return False
+        sizes = self._placing.sizes
+        height = max(height, max((offsets[i] + sizes[i] for i in order[:first]), default=0))
+        gained = height < self.height
+        self._order, self.offsets, self.height = order, offsets, height
+        self._turns = self._find_turns()
+        return gained
+
+    def _find_turns(self) -> list[int]:
+        """Return the turns of the highest blocks and of all blocks that hold them up, sorted."""
+        placing, offsets = self._placing, self.offsets
+        turn_of = {index: turn for turn, index in enumerate(self._order)}
+        todo = [i for i, size in enumerate(placing.sizes) if offsets[i] + size == self.height]
+        seen = set(todo)
+        while todo:
+            index = todo.pop()
+            offset, align = offsets[index], placing.aligns[index]
+            for other, _, theirs in placing.neighbours[index]:
+                touches = offsets[other] < offset < offsets[other] + theirs + align
+                if touches and other not in seen and turn_of[other] < turn_of[index]:
+                    seen.add(other)
+                    todo.append(other)
+        return sorted(turn_of[index] for index in seen)

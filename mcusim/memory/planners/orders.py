@@ -9,7 +9,7 @@ from mcusim.memory.problem import Problem
 
 
 def by_size(problem: Problem) -> list[int]:
-    """Largest first; equal sizes by birth. The order of TensorFlow Lite Micro's greedy planner."""
+    """Largest first; equal sizes by birth."""
     blocks = problem.blocks
     return sorted(range(len(blocks)), key=lambda i: (-blocks[i].bytes, blocks[i].lifetime.start))
 
@@ -23,20 +23,34 @@ def by_lifetime(problem: Problem) -> list[int]:
     )
 
 
-def by_area(problem: Problem) -> list[int]:
-    """Largest product of bytes and ops first."""
-    areas = [sum(len(lifetime) * size for lifetime, size in b.rectangles) for b in problem.blocks]
-    return sorted(range(len(areas)), key=lambda i: -areas[i])
-
-
 def by_pressure(problem: Problem) -> list[int]:
-    """Blocks that are live when memory is fullest first; among those the longest-lived, then the largest."""
-    blocks = problem.blocks
-    profile = live_profile(blocks)
-    pressure = []
-    for block in blocks:
-        first, last = np.searchsorted(profile.times, (block.lifetime.start, block.lifetime.end))
-        pressure.append(int(profile.bytes[first:last].max()))
+    """Those live when memory is fullest first; among them the longest-lived, then the largest."""
+    blocks, pressure = problem.blocks, _pressure(problem)
     return sorted(
         range(len(blocks)), key=lambda i: (-pressure[i], -len(blocks[i].lifetime), -blocks[i].bytes)
     )
+
+
+def by_pressure_and_size(problem: Problem) -> list[int]:
+    """Those live when memory is fullest first; among them the largest, then the first born."""
+    blocks, pressure = problem.blocks, _pressure(problem)
+    return sorted(
+        range(len(blocks)), key=lambda i: (-pressure[i], -blocks[i].bytes, blocks[i].lifetime.start)
+    )
+
+
+def _pressure(problem: Problem) -> list[int]:
+    """Return for each block the most bytes that are live at any time of its life."""
+    profile = live_profile(problem.blocks, pad_to=problem.align)
+    lives = [(b.lifetime.start, b.lifetime.end) for b in problem.blocks]
+    spans = np.searchsorted(profile.times, np.array(lives, np.int64).reshape(-1, 2))
+    return [int(profile.bytes[first:last].max()) for first, last in spans]
+
+
+GREEDY_ORDERS = {
+    "greedy_by_size": by_size,
+    "greedy_by_pressure": by_pressure,
+    "greedy_by_lifetime": by_lifetime,
+    "greedy_by_pressure_and_size": by_pressure_and_size,
+}
+"""The greedy placements that ``best`` tries, in this order."""
