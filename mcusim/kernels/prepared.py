@@ -1,0 +1,135 @@
+"""Kernels bound to buffers: a call from Python costs one integer argument.
+
+Passing numpy arrays to compiled code costs more than small layers take to compute. A prepared kernel
+therefore writes all addresses and sizes into one record, once for every set of buffers it meets, and
+each call passes the record's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument
+from mcusim.kernels.arrays import Array
+
+compiled = njit(cache=True, nogil=True, error_model="numpy")
+"""How every kernel is compiled: cached on disk, no float reordering."""
+ALIGNMENT = 64
+
+
+@intrinsic  # type: ignore[misc]
+def _pointer(context: Any, address: Any) -> Any:
+    def generate(target: Any, builder: Any, sig: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), generate
+
+
+@compiled
+def array_at(address, count, dtype):  # type: ignore[no-untyped-def]
+    """Return ``count`` elements at an address as an array."""
+    return carray(_pointer(address), count, dtype)
+
+
+@compiled
+def record_at(address, dtype):  # type: ignore[no-untyped-def]
+    """Return the record at an address."""
+    return carray(_pointer(address), 1, dtype)[0]
+
+
+def address_of(array: Array | None) -> int:
+    """Return where an array lies; 0 for ``None``."""
+    return 0 if array is None else int(array.__array_interface__["data"][0])
+
+
+class Workspace:
+    """Host memory for intermediate results, kept from call to call because fresh pages are slow.
+
+    Kernels may share one as long as they run in the same thread. It grows as needed; kernels read its
+    address through ``cell``, so those bound earlier find the new place.
+    """
+
+    def __init__(self) -> None:
+        self.cell = np.zeros(1, np.int64)
+        self._buffer = np.zeros(0, np.uint8)
+
+    def reserve(self, count: int) -> None:
+        """Make room for at least ``count`` bytes."""
+        if self._buffer.size < count + ALIGNMENT:
+            self._buffer = np.zeros(count + ALIGNMENT, np.uint8)
+            start = address_of(self._buffer)
+            self.cell[0] = start + -start % ALIGNMENT
+
+
+def aligned(count: int) -> int:
+    """Return ``count`` bytes rounded up to the workspace's alignment."""
+    return count + -count % ALIGNMENT
+
+
+class Prepared:
+    """Base of all prepared kernels: remembers, for every set of buffers, the record made for it."""
+
+    def __init__(self) -> None:
+        self._bound: dict[tuple[int, ...], tuple[Callable[..., Any], list[Any]]] = {}
+
+    def _record(self, *buffers: Array | None) -> tuple[Callable[..., Any], NDArray[Any]]:
+        """Return the compiled entry and the record for these buffers, or raise ``BadArgument``."""
+        raise NotImplementedError
+
+    def bind(self, *buffers: Array | None) -> Callable[..., Any]:
+        """Return the kernel bound to these buffers, which it keeps alive."""
+        entry, record = self._record(*buffers)
+        bound = partial(entry, address_of(record))
+        bound.keep = (record, buffers)  # type: ignore[attr-defined]
+        return bound
+
+    def bound(self, *buffers: Array | None) -> Callable[..., Any]:
+        """Return the kernel bound to these buffers, made at the first call with them.
+
+        An entry lives as long as its arrays: an ``id`` is never met again for another array.
+        """
+        key = tuple(map(id, buffers))
+        found = self._bound.get(key)
+        if found is not None:
+            return found[0]
+        entry, record = self._record(*buffers)
+        run = partial(entry, address_of(record))
+        run.keep = record  # type: ignore[attr-defined]
+        forget = partial(self._forget, key)
+        self._bound[key] = (run, [ref(b, forget) for b in buffers if b is not None])
+        return run
+
+    def _forget(self, key: tuple[int, ...], _: object) -> None:
+        self._bound.pop(key, None)
+
+
+def check(name: str, array: Array, dtype: str, last: int | None = None) -> None:
+    """Raise ``BadArgument`` unless an array is C-contiguous, of ``dtype`` and with ``last`` channels."""
+    if array.dtype != dtype:
+        raise BadArgument(name, f"is {array.dtype}, not {dtype}")
+    if not array.flags.c_contiguous:
+        raise BadArgument(name, "is not C-contiguous", "pass a contiguous array")
+    if last is not None and (array.ndim == 0 or array.shape[-1] != last):
+        raise BadArgument(name, f"has shape {array.shape} and not {last} channels")
+
+
+def check_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Raise ``BadArgument`` unless an array has ``shape``."""
+    if array.shape != shape:
+        raise BadArgument(name, f"has shape {array.shape} and not {shape}")
+
+
+def check_mask(name: str, mask: Array, output: Array) -> None:
+    """Raise ``BadArgument`` unless ``mask`` has one bit for every element of ``output``."""
+    check(f"mask of {name}", mask, "uint8")
+    if mask.size != -(-output.size // 8):
+        raise BadArgument(f"mask of {name}", f"has {mask.size} bytes for {output.size} elements")
