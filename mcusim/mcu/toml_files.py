@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,13 +50,17 @@ def build(kind: type[T], data: dict[str, Any], file: str) -> T:
         raise _explained(kind, error.errors()[0], file) from error
 
 
+def unknown_key(file: str, path: str, key: str, known: Sequence[str]) -> BadBoard:
+    """Return the error for an unknown key: names the nearest known one, or all."""
+    near = get_close_matches(key, known, n=1, cutoff=0.4)
+    way_out = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return BadBoard(file, f"unknown key {path}", way_out)
+
+
 def _explained(kind: type, wrong: Any, file: str) -> BadBoard:
     path = ".".join(str(part) for part in wrong["loc"])
     if wrong["type"] == "unexpected_keyword_argument":
-        known = _known_keys(kind, wrong["loc"][:-1])
-        near = get_close_matches(str(wrong["loc"][-1]), known, n=1, cutoff=0.4)
-        way_out = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-        return BadBoard(file, f"unknown key {path}", way_out)
+        return unknown_key(file, path, str(wrong["loc"][-1]), _known_keys(kind, wrong["loc"][:-1]))
     if wrong["type"] == "missing":
         return BadBoard(file, f"{path} is missing", "every board and profile states it")
     shown = repr(wrong["input"])
