@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from math import prod
 
 from mcusim.core import Interval, Phase, Role, Work
@@ -135,6 +136,14 @@ class Step:
     def macs(self, *phases: Phase) -> int:
         """Return the multiply-accumulates of the given phases, integer and float."""
         return sum(o.work.macs + o.work.float_macs for o in self.ops if o.phase in phases)
+
+    def live_profile(self) -> list[int]:
+        """Return the live bytes during each op."""
+        changes = [0] * (len(self.ops) + 1)
+        for tensor in self.tensors.values():
+            changes[tensor.lifetime.start] += tensor.bytes
+            changes[tensor.lifetime.end] -= tensor.bytes
+        return list(accumulate(changes[:-1]))
 
     def live_bytes(self, time: int) -> dict[Role, int]:
         """Return the live bytes of each role during op ``time``."""

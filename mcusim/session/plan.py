@@ -140,9 +140,17 @@ class Plan:
                 "backward": step.macs(Phase.BACKWARD, Phase.UPDATE),
                 "recomputed": step.patch_macs,
             },
-            "time": None if self.estimate is None else self.estimate.as_dict(),
+            "time": self._time(),
             "formats": self.settings.as_dict()["formats"],
         }
+
+    def _time(self) -> dict[str, Any] | None:
+        if self.estimate is None:
+            return None
+        return {
+            "step_ms": self.estimate.time_ms.as_dict(), "cycles": self.estimate.total_cycles,
+            "profile": self.estimate.profile.name, "notes": list(self.estimate.notes),
+        }  # fmt: skip
 
     @property
     def table(self) -> pd.DataFrame:
@@ -160,7 +168,7 @@ class Plan:
             seed=self.settings.seed,
             formats={k: str(v) for k, v in self.settings.as_dict()["formats"].items()},
             sram_bytes=self.settings.sram_bytes,
-            profile="" if self.estimate is None else self.estimate.profile,
+            profile="" if self.estimate is None else self.estimate.profile.name,
             planner=self.solution.winner or self.solution.planner, clock_hz=self.board.clock_hz,
         )  # fmt: skip
 
@@ -174,13 +182,8 @@ class Plan:
     def by_op(self) -> list[Mapping[str, Any]]:
         """Return the rows of ``operations`` as plain data."""
         cycles = self.estimate.cycles if self.estimate is not None else [None] * len(self.step.ops)
-        deltas = [0] * (len(self.step.ops) + 1)
-        for tensor in self.step.tensors.values():
-            deltas[tensor.lifetime.start] += tensor.bytes
-            deltas[tensor.lifetime.end] -= tensor.bytes
-        rows, live = [], 0
-        for time, op in enumerate(self.step.ops):
-            live += deltas[time]
+        rows = []
+        for time, (op, live) in enumerate(zip(self.step.ops, self.step.live_profile(), strict=True)):
             rows.append(
                 {
                     "op": op.name, "action": str(op.action), "phase": str(op.phase), "kind": op.work.kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heappop, heappush
 
 from mcusim.core import BadBoard, observe
 from mcusim.graph import Model
@@ -22,8 +23,8 @@ from mcusim.session.settings import AUTO, Settings
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope
 
-PATCH_COUNTS = (2, 3, 4)
-"""Patches a side that the search tries."""
+PATCH_COUNTS = 4
+"""Most patches a side that the search tries."""
 
 
 def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
@@ -97,20 +98,57 @@ def _steps(
     if isinstance(chosen, Patches):
         yield lower_with(model, board, scope, settings, residency, chosen), chosen
         return
-    yield lower_with(model, board, scope, settings, residency, None), None
-    if chosen != AUTO:
-        return
-    tried: list[tuple[int, int, Step, Patches]] = []
-    for split in split_points(model, Flow.of(model, scope)):
-        side = min(model.tensors[model.op(split).output].shape[1:3])
-        for count in PATCH_COUNTS:
-            if count <= side:
-                patches = Patches(count, split)
-                step = lower_with(model, board, scope, settings, residency, patches)
-                tried.append((step.patch_macs, lower_bound(step.problem()).bytes, step, patches))
-    fitting = sorted((t for t in tried if t[1] <= settings.sram_bytes), key=lambda t: t[:2])
-    for _, _, step, patches in fitting[:8]:
-        yield step, patches
-    if not fitting and tried:
-        _, _, step, patches = min(tried, key=lambda t: (t[1], t[0]))
-        yield step, patches
+    whole = lower_with(model, board, scope, settings, residency, None)
+    yield whole, None
+    if chosen == AUTO:
+        yield from _patched(whole, board, settings)
+
+
+def _patched(whole: Step, board: Board, settings: Settings) -> Iterator[tuple[Step, Patches | None]]:
+    """Yield patched steps whose bound fits, fewest recomputed multiply-accumulates first.
+
+    More patches and a later split never recompute less, so the cheapest candidate is always next to
+    one already seen. If none fits, the one with the lowest bound is yielded.
+    """
+    model, scope = whole.model, whole.scope
+    splits = _promising(whole, settings.sram_bytes)
+    heap: list[tuple[int, int, int]] = []
+    seen: set[tuple[int, int]] = set()
+    steps: dict[tuple[int, int], Step] = {}
+    lowest: tuple[int, Step, Patches] | None = None
+
+    def push(split: int, count: int) -> None:
+        if split >= len(splits) or count > PATCH_COUNTS or (split, count) in seen:
+            return
+        seen.add((split, count))
+        if count <= min(model.tensors[model.op(splits[split]).output].shape[1:3]):
+            patches = Patches(count, splits[split])
+            step = lower_with(model, board, scope, settings, whole.residency, patches)
+            steps[split, count] = step
+            heappush(heap, (step.patch_macs, split, count))
+
+    push(0, 2)
+    while heap:
+        _, split, count = heappop(heap)
+        step, patches = steps.pop((split, count)), Patches(count, splits[split])
+        bound = lower_bound(step.problem()).bytes
+        if bound <= settings.sram_bytes:
+            yield step, patches
+        if lowest is None or bound < lowest[0]:
+            lowest = (bound, step, patches)
+        push(split, count + 1)
+        push(split + 1, count)
+    if lowest is not None and lowest[0] > settings.sram_bytes:
+        yield lowest[1], lowest[2]
+
+
+def _promising(whole: Step, budget: int) -> list[str]:
+    """Return the splits after which the whole-image rest fits; all splits if it never does."""
+    points = split_points(whole.model, Flow.of(whole.model, whole.scope))
+    live = whole.live_profile()
+    kept = []
+    for name in points:
+        end = max(i for i, op in enumerate(whole.ops) if op.source is not None and op.name == name)
+        if max(live[end + 1 :]) <= budget:
+            kept.append(name)
+    return kept or points
