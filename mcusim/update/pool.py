@@ -28,11 +28,14 @@ def pool(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
     if kind not in KINDS:
         return tuple(known[name] for name in known if name in _named(model, kind))
     found = blocks(model)
-    names = {name for block in found[-last_blocks:] for name in block.ops}
     inverted = any(block.expand for block in found)
-    chosen = tuple(
-        known[op.name] for op in trunk(model) if op.name in names and _is(model, op, kind, inverted, found)
-    )
+    names = {
+        name
+        for block in found[-last_blocks:]
+        for name in block.ops
+        if _is(model, model.op(name), kind, block, inverted)
+    }
+    chosen = tuple(known[name] for name in known if name in names)
     if not chosen:
         raise BadArgument(
             f"the last {last_blocks} blocks of {model.name}", f"have no {kind} layers", "choose layers=all"
@@ -47,6 +50,33 @@ class Territory:
     layers: tuple[Layer, ...]
     biases: tuple[str, ...]
     head: bool
+
+
+def counted(model: Model, text: str) -> tuple[str, dict[str, int] | None]:
+    """Split numbers of channels off layers: ``36*2+39*4`` -> ``36+39`` and op name -> number.
+
+    Returns:
+        The text without numbers, and the numbers; ``None`` where there are none.
+
+    Raises:
+        UnknownName: if the model has no such layer.
+        BadArgument: if only some layers have a number, or a layer does not have that many channels.
+    """
+    if "*" not in text:
+        return text, None
+    known = layers(model)
+    counts: dict[str, int] = {}
+    for part in text.split("+"):
+        name, _, number = (p.strip() for p in part.partition("*"))
+        (op,) = _named(model, name)
+        if not number.isdigit() or not 1 <= int(number) <= known[op].channels:
+            raise BadArgument(
+                f"layer {part!r}",
+                f"has no number of channels from 1 to {known[op].channels}",
+                "write e.g. 36*2+39*4, a number for every layer or for none",
+            )
+        counts[op] = int(number)
+    return "+".join(counts), counts
 
 
 # A redraw every iteration must not walk the graph every time; few territories are in use at once.
@@ -69,15 +99,18 @@ def territory(model: Model, last_blocks: int, kind: str, bias_blocks: int | None
     return Territory(pool(model, last_blocks, kind), biases(model, ops), model.head is not None)
 
 
-def _is(model: Model, op: Op, kind: str, inverted: bool, found: tuple[Block, ...]) -> bool:
+def _is(model: Model, op: Op, kind: str, block: Block, inverted: bool) -> bool:
     if kind == "expand":
-        return is_expanding(model, op) if inverted else op.kind is not OpKind.DEPTHWISE_CONV_2D
+        if not inverted:
+            return op.kind is not OpKind.DEPTHWISE_CONV_2D
+        # Inside a block, a gate of squeeze-and-excitation expands too, but a pooled tensor.
+        return op.name == block.expand if block.depthwise else is_expanding(model, op)
     if kind == "pointwise":
         return is_pointwise(model, op)
     if kind == "depthwise":
         return op.kind is OpKind.DEPTHWISE_CONV_2D
     if kind == "project":
-        return op.name in {block.project for block in found}
+        return op.name == block.project
     return True
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.files import replacing
 from mcusim.graph import Model
-from mcusim.update.channels import Layer, layers
+from mcusim.update.channels import Layer, layers, require
 from mcusim.update.policy import observed
 from mcusim.update.statistics import Statistics
 
@@ -87,9 +87,14 @@ class Ranking:
             total += self.importance[op]
         return tuple(op for op in self.importance if op in chosen)
 
-    def spelled(self, share: float = 0.97) -> str:
-        """Return ``top`` as the ``layers`` parameter of a scheme."""
-        return "+".join(self.top(share))
+    def spelled(self, model: Model, share: float = 0.97) -> str:
+        """Return ``top`` as the ``layers`` parameter of a scheme: numbers, since names may hold anything.
+
+        Raises:
+            UnknownName: if the model does not have a layer of the ranking.
+        """
+        numbers = {op: number for number, op in enumerate(layers(model))}
+        return "+".join(str(numbers[require(model, op).op]) for op in self.top(share))
 
     def save(self, path: str | Path) -> None:
         """Write the ranking as JSON.

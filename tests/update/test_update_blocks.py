@@ -65,6 +65,11 @@ def test_kinds_of_layers():
     assert names(model, 1, "0+b1.expand+0") == ["stem", "b1.expand"]
 
 
+def test_gates_of_squeeze_and_excitation_are_no_expanding_layers():
+    assert names(squeeze_excite(), 2, "expand") == ["expand"]
+    assert names(squeeze_excite(), 1, "pointwise") == ["expand", "reduce", "restore", "project"]
+
+
 def test_where_nothing_expands_by_design_every_layer_but_depthwise_is_meant():
     assert names(resnet(), 1, "expand") == ["r1.a", "r1.b", "r1.shortcut"]
     assert names(separable(), 2, "expand") == ["b1.pointwise", "b2.pointwise"]

@@ -30,8 +30,8 @@ def test_importance_is_norm_for_memory():
         {"b1.expand": 1.0, "b1.depthwise": 1.0}
     )
     assert rgn.top(0.7) == ("b1.depthwise",)
-    assert rgn.spelled() == "b1.expand+b1.depthwise"
-    found = scheme(f"trady:elements=2000,layers={rgn.spelled()}")
+    assert rgn.spelled(model) == "3+4"
+    found = scheme(f"trady:elements=2000,layers={rgn.spelled(model)}")
     assert found.scope(model).pool == ("b1.expand", "b1.depthwise")
 
 
@@ -40,6 +40,8 @@ def test_a_ranking_is_saved_and_read(tmp_path):
     ranking.save(tmp_path / "ranking.json")
     assert Ranking.load(tmp_path / "ranking.json") == ranking
     assert ranking.top(1.0) == ("a",)
+    with pytest.raises(UnknownName, match="layer of mobilenet"):
+        ranking.spelled(mobilenet())
 
 
 @pytest.mark.parametrize(

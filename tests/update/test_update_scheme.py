@@ -174,6 +174,22 @@ def test_dynamic_has_the_same_numbers_in_every_stage_and_visits_everything():
     assert coverage.fraction == 1
 
 
+def test_dynamic_with_given_numbers_of_channels():
+    model = mobilenet(4)
+    found = scheme("dynamic:ratio=0.2,layers=b3.expand*2+8*5")
+    assert dict(found.scope(model).channels) == {"b2.project": 5, "b3.expand": 2}
+    assert scheme(found.name) == found
+    with pytest.raises(BadArgument, match="allows"):
+        scheme("dynamic:ratio=0.01,layers=b3.expand*8").scope(model)
+    for wrong in ("b3.expand*9", "b3.expand*0", "b3.expand*x", "b3.expand*2+8"):
+        with pytest.raises(BadArgument, match="number of channels"):
+            scheme(f"dynamic:layers={wrong}").scope(model)
+    with pytest.raises(UnknownName, match=r"b3\.expand"):
+        scheme("dynamic:layers=b3.expnd*2").scope(model)
+    with pytest.raises(UnknownName):
+        scheme("trady:layers=b3.expand*2").scope(model)
+
+
 def test_trady_is_uniform_over_all_channels_of_the_pool():
     model, found = mobilenet(6), scheme("trady:elements=1400,blocks=4,layers=pointwise")
     coverage = Coverage(model, found.scope(model))

@@ -17,7 +17,7 @@ from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import territory
+from mcusim.update.pool import counted, territory
 from mcusim.update.quota import quota
 from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Scope, Selection
@@ -38,7 +38,8 @@ class Dynamic:
         stage: iterations between redraws; ``None`` for one draw before training.
         blocks: how many of the last blocks learn; where there are fewer, all.
         layers: which layers of these blocks: ``expand``, ``pointwise``, ``depthwise``, ``project``,
-            ``all``; or names or numbers of layers joined by ``+``, whatever their block.
+            ``all``; or names or numbers of layers joined by ``+``, whatever their block, each with or
+            all without its number of learning channels: ``36*2+39*4``.
         policy: which channels: a name from ``mcusim.update.policy.POLICIES``.
         bias_blocks: how many of the last blocks have learning biases; ``None`` for ``blocks``.
 
@@ -76,7 +77,8 @@ class Dynamic:
         """Return the layers and the fixed number of channels of each.
 
         Raises:
-            BadArgument: if not even one channel fits in the budget.
+            BadArgument: if not even one channel fits in the budget, or given numbers exceed it.
+            UnknownName: if the model does not have a layer.
         """
         return _layout(self, model)[0]
 
@@ -104,8 +106,11 @@ class Dynamic:
 @lru_cache(maxsize=4)
 def _layout(scheme: Dynamic, model: Model) -> tuple[Scope, tuple[Layer, ...]]:
     """Return the scope of a scheme, and the layers in which at least one channel learns."""
-    where = territory(model, scheme.blocks, scheme.layers, scheme.bias_blocks)
-    counts = quota(where.layers, Budget.of(model, ratio=scheme.ratio))
+    names, counts = counted(model, scheme.layers)
+    where = territory(model, scheme.blocks, names, scheme.bias_blocks)
+    budget = Budget.of(model, ratio=scheme.ratio)
+    if counts is None:
+        counts = quota(where.layers, budget)
     learning = tuple(item for item in where.layers if counts[item.op])
     scope = Scope(
         {item.op: counts[item.op] for item in learning},
@@ -113,4 +118,11 @@ def _layout(scheme: Dynamic, model: Model) -> tuple[Scope, tuple[Layer, ...]]:
         where.biases,
         where.head,
     )
+    weights = scope.weights_updated(model)
+    if budget.weights is not None and weights > budget.weights:
+        raise BadArgument(
+            f"layers {scheme.layers}",
+            f"have {weights} learning weights, ratio={scheme.ratio} allows {budget.weights}",
+            "choose fewer channels or raise the ratio",
+        )
     return scope, learning
