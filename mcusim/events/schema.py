@@ -75,10 +75,10 @@ class Event(NamedTuple):
 COLUMNS: Final = Event._fields
 INTEGERS: Final = ("seq", "cycle", "step", "offset", "bytes")
 ENUMERATED: Final[dict[str, tuple[str, ...]]] = {
-    "phase": ("", *Phase),
-    "event": ("", *EventKind),
-    "region": ("", *Region),
-    "role": ("", *Role),
+    "phase": ("", *(k.value for k in Phase)),
+    "event": ("", *(k.value for k in EventKind)),
+    "region": ("", *(k.value for k in Region)),
+    "role": ("", *(k.value for k in Role)),
 }
 """The vocabularies that are part of the schema. A column holds indices into its vocabulary; 0 is empty."""
 
