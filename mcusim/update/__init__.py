@@ -4,7 +4,7 @@ from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.schedule import Schedule
-from mcusim.update.scheme import SCHEMES, Scheme, scheme
+from mcusim.update.scheme import SCHEMES, Scheme, scheme, statistics_for
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.statistics import Statistics
 
@@ -19,4 +19,5 @@ __all__ = [
     "Sgd",
     "Statistics",
     "scheme",
+    "statistics_for",
 ]

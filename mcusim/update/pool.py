@@ -116,6 +116,8 @@ def _is(model: Model, op: Op, kind: str, block: Block, inverted: bool) -> bool:
 
 def _named(model: Model, text: str) -> set[str]:
     """Return the layers that a text like ``36+39`` or ``conv1+conv2`` names."""
+    if "," in text:
+        raise BadArgument(f"layers {text}", "hold a comma, which separates parameters", "give their numbers")
     names = [op.name for op in trunk(model)]
     chosen = set()
     for part in (p.strip() for p in text.split("+")):

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from mcusim.core import BadArgument, Registry
 from mcusim.graph import Model
+from mcusim.update.channels import layers
 from mcusim.update.cost import Cost
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import parse
@@ -48,6 +49,12 @@ class Scheme(Protocol):
     def cost(self, model: Model) -> Cost:
         """Return the memory and the work that selecting costs on the device."""
         ...
+
+
+def statistics_for(found: Scheme, model: Model) -> Statistics:
+    """Return the empty statistics that a scheme needs for a model: of the layers of its pool."""
+    known = layers(model)
+    return Statistics.empty(found.needs, {op: known[op].channels for op in found.scope(model).pool})
 
 
 SCHEMES: Registry[type[Any]] = Registry("update scheme", "mcusim.schemes")

@@ -7,7 +7,7 @@ import pytest
 
 from mcusim.update import scheme
 from mcusim.update.blocks import blocks
-from mcusim.update.channels import biases, layers, trunk
+from mcusim.update.channels import biases, layers, trunk, trunk_weights
 from mcusim.update.coverage import Coverage
 from mcusim.update.schemes.static import CONFIGURATIONS
 from mcusim.update.tinytraining import accounting
@@ -89,3 +89,26 @@ def test_static_channels_are_those_of_largest_integer_norm(networks):
         worst = norms[chosen[op.name]].min()
         assert len(chosen[op.name]) == count
         assert (np.delete(norms, chosen[op.name]) <= worst).all()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("mlperftiny_ic_pretrainedResnet_quant", 4),
+        ("mlperftiny_kws_ref_model", 5),
+        ("mlperftiny_vww_96_int8", 14),
+        ("mlperftiny_ad01_int8", 9),
+    ],
+)
+def test_other_networks_have_blocks_and_schemes_too(data_dir, name, count):
+    from mcusim.importers.load import load
+
+    model = load(data_dir / "tflite" / f"{name}.tflite")
+    assert len(blocks(model)) == count
+    for text in ("head", "bias", "last-2", "dense", "dynamic", "trady:ratio=0.02", "tinytrain", "tinyprop"):
+        found = scheme(text)
+        selection = found.select(model, 0, 0)
+        selection.validate(model)
+        assert found.scope(model).contains(selection)
+    assert 0 < scheme("dynamic").scope(model).weights_updated(model) <= 0.02 * trunk_weights(model)

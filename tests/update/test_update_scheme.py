@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from update_networks import ALL, autoencoder, mobilenet, resnet
 
 from mcusim.core import BadArgument, UnknownName
-from mcusim.update import SCHEMES, Scheme, Statistics, scheme
+from mcusim.update import SCHEMES, Scheme, Statistics, scheme, statistics_for
 from mcusim.update.channels import layers, trunk, trunk_weights
 from mcusim.update.coverage import Coverage
 from mcusim.update.schemes import Dynamic, TinyTrain
@@ -37,8 +37,7 @@ TEXTS = [
 
 def play(found, model, stages, seed=0):
     """Yield the selection of each stage, with statistics filled by made-up amounts in between."""
-    sizes = {op: item.channels for op, item in layers(model).items()}
-    statistics = Statistics.empty(found.needs, sizes)
+    statistics = statistics_for(found, model)
     rng = np.random.default_rng(seed)
     for stage in range(stages):
         selection = found.select(model, stage, seed, statistics)
@@ -184,6 +183,8 @@ def test_dynamic_with_given_numbers_of_channels():
     for wrong in ("b3.expand*9", "b3.expand*0", "b3.expand*x", "b3.expand*2+8"):
         with pytest.raises(BadArgument, match="number of channels"):
             scheme(f"dynamic:layers={wrong}").scope(model)
+    with pytest.raises(BadArgument, match="comma"):
+        Dynamic(layers="a,b").scope(model)
     with pytest.raises(UnknownName, match=r"b3\.expand"):
         scheme("dynamic:layers=b3.expnd*2").scope(model)
     with pytest.raises(UnknownName):
