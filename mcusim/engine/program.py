@@ -45,6 +45,7 @@ class Program:
         self.target: Array | None = None
         self.loss, self.correct = 0.0, False
         self.updating = True
+        self._loaded = False
         self.scales = ErrorScales(step, state)
         self._learners: dict[str, Learner] = {}
         self._kernels: dict[object, Any] = {}
@@ -59,10 +60,11 @@ class Program:
         """Copy the learned parameters into the buffers and set what learns in this stage."""
         for learner in self._learners.values():
             learner.load(selection)
+        self._loaded = True
 
     def store(self) -> None:
-        """Copy the learned parameters back into the state."""
-        for learner in self._learners.values():
+        """Copy the learned parameters back into the state; before the first ``load`` there are none."""
+        for learner in self._learners.values() if self._loaded else ():
             learner.store()
 
     def run(self, x: Array, label: int | Array) -> float:

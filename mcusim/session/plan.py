@@ -18,12 +18,13 @@ from mcusim.mcu.cycles import Estimate
 from mcusim.memory.bound import Bound
 from mcusim.memory.problem import Problem, Solution
 from mcusim.session.settings import Settings
+from mcusim.session.summary import html, text, title, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """A placed training step.
 
@@ -143,6 +144,15 @@ class Plan:
             "time": self._time(),
             "formats": self.settings.as_dict()["formats"],
         }
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Plan {title(self)}: {self.peak_bytes:,} B, {verdict(self)}>"
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     def _time(self) -> dict[str, Any] | None:
         if self.estimate is None:

@@ -25,6 +25,8 @@ from mcusim.update.selection import Scope
 
 PATCH_COUNTS = 4
 """Most patches a side that the search tries."""
+HOPELESS = 12
+"""Patch stages tried without success before the search gives up."""
 
 
 def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
@@ -128,12 +130,14 @@ def _patched(whole: Step, board: Board, settings: Settings) -> Iterator[tuple[St
             heappush(heap, (step.patch_macs, split, count))
 
     push(0, 2)
-    while heap:
+    tries = 0
+    while heap and tries < HOPELESS:
         _, split, count = heappop(heap)
         step, patches = steps.pop((split, count)), Patches(count, splits[split])
         bound = lower_bound(step.problem()).bytes
         if bound <= settings.sram_bytes:
             yield step, patches
+        tries += 1
         if lowest is None or bound < lowest[0]:
             lowest = (bound, step, patches)
         push(split, count + 1)

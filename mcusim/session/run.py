@@ -12,6 +12,7 @@ from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
 from mcusim.session.plan import Plan
+from mcusim.session.summary import html, outcome, title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ class RunMemory:
         return str(self.plan)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Run:
     """The result of ``Session.train``.
 
@@ -137,10 +138,13 @@ class Run:
         return folder
 
     def __str__(self) -> str:
-        return (
-            f"{self.plan}\naccuracy {self.accuracy_before:.2%} before, {self.accuracy_after:.2%} after "
-            f"{self.steps:,} steps"
-        )
+        return f"{self.plan}\n\n{outcome(self)}"
+
+    def __repr__(self) -> str:
+        return f"<Run {title(self.plan)}: {outcome(self)}>"
+
+    def _repr_html_(self) -> str:
+        return f"{html(self.plan)}<p>{outcome(self)}</p>{self.history.to_html()}"
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""What a plan or a run says about itself: facts and the memory table, as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from mcusim.core import Phase
+from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
+
+if TYPE_CHECKING:
+    from mcusim.session.plan import Plan
+    from mcusim.session.run import Run
+
+Facts = list[tuple[str, str]]
+
+
+def title(plan: Plan) -> str:
+    """Return the line that names what was planned."""
+    return f"{plan.step.model.name} on {plan.board.name}, update {plan.settings.update}"
+
+
+def verdict(plan: Plan) -> str:
+    """Return one line: does it fit, and by how much."""
+    room = plan.settings.sram_bytes - plan.peak_bytes
+    if not plan.flash.fits:
+        missing = plan.flash.total_bytes - plan.flash.capacity_bytes
+        return f"does not fit: {missing:,} B of flash are missing"
+    if room < 0:
+        return f"does not fit: {-room:,} B of SRAM are missing at {plan.peak_op}"
+    return f"fits, {room:,} B of SRAM to spare"
+
+
+def memory(plan: Plan) -> list[tuple[str, int, float]]:
+    """Return role, bytes and share of the peak for every role that is there, holes included."""
+    rows = [(str(role), count) for role, count in plan.by_role.items() if count]
+    rows.append(("holes", plan.peak_bytes - plan.live_bytes))
+    return [(name, count, count / plan.peak_bytes) for name, count in rows if count]
+
+
+def facts(plan: Plan) -> Facts:
+    """Return what else there is to know, as pairs of a label and a text."""
+    step, model = plan.step, plan.step.model
+    saved, dense = saved_feature_bytes(step), dense_feature_bytes(model)
+    learns = step.scope.weights_updated(model)
+    forward, backward = step.macs(Phase.FORWARD), step.macs(Phase.BACKWARD, Phase.UPDATE)
+    again = f", {step.patch_macs:,} of them recomputed" if step.patch_macs else ""
+    proof = "" if plan.solution.status != "optimal" else ", no placement is lower"
+    formats = plan.settings.formats
+    rows = [
+        ("SRAM", f"{plan.peak_bytes:,} of {plan.settings.sram_bytes:,} B ({verdict(plan)})"),
+        ("peak at", f"{plan.peak_op} ({plan.solution.winner or plan.solution.planner}{proof})"),
+        ("flash", f"{plan.flash.total_bytes:,} of {plan.flash.capacity_bytes:,} B"),
+        ("learning", _learning(learns, model.conv_weights)),
+        ("saved features", f"{saved:,} B; {dense:,} B if everything learned"),
+        ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
+        ("formats", f"error {formats.error}, weight {formats.weight}, bias {formats.bias}, head {formats.head}"),
+        ("residency", str(step.residency)),
+    ]
+    if plan.settings.patches is not None:
+        rows.append(("patches", str(plan.settings.patches)))
+    rows.append(("time a step", time(plan)))
+    return rows
+
+
+def time(plan: Plan) -> str:
+    """Return the modelled time of one step, with its provenance and error band."""
+    if plan.estimate is None:
+        return f"unknown: {plan.board.name} has no cycle profile"
+    return str(plan.estimate.time_ms)
+
+
+def text(plan: Plan) -> str:
+    """Return a plan as plain text."""
+    table = [(name, f"{count:,}", f"{share:.1%}") for name, count, share in memory(plan)]
+    table.append(("peak", f"{plan.peak_bytes:,}", ""))
+    lines = [title(plan), "", *_aligned(facts(plan), "<<"), ""]
+    lines += _aligned([("SRAM at the peak", "bytes", "share"), *table], "<>>")
+    lines += ["", "what would lower the peak:", *plan.suggestions] if plan.suggestions else []
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def html(plan: Plan) -> str:
+    """Return a plan as an HTML fragment, for notebooks."""
+    left = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in facts(plan))
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{count:,} B</td><td>{share:.1%}</td></tr>"
+        for name, count, share in memory(plan)
+    )
+    more = "".join(f"<li>{escape(line)}</li>" for line in plan.suggestions)
+    return (
+        f"<b>{escape(title(plan))}</b><table>{left}</table>"
+        f"<table><tr><th>SRAM at the peak</th><th>bytes</th><th>share</th></tr>{rows}</table>"
+        + (f"<p>What would lower the peak:</p><ul>{more}</ul>" if more else "")
+    )
+
+
+def outcome(run: Run) -> str:
+    """Return one line: what training changed."""
+    return f"accuracy {run.accuracy_before:.2%} before, {run.accuracy_after:.2%} after {run.steps:,} steps"
+
+
+def _learning(weights: int, total: int) -> str:
+    share = f" ({weights / total:.1%})" if total else ""
+    return f"{weights:,} of {total:,} convolution weights{share}"
+
+
+def _aligned(rows: Iterable[Sequence[str]], sides: str) -> list[str]:
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    return ["  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True))
+            for row in rows]  # fmt: skip

@@ -1,0 +1,180 @@
+"""The arena tells the truth: the same step with every tensor in its own buffer gives the same bits."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import small_network
+
+from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
+from mcusim.engine.program import Program
+from mcusim.engine.state import State
+from mcusim.lowering.lower import lower
+from mcusim.lowering.patches import Patches
+from mcusim.memory.arena import Arena
+from mcusim.memory.checker import check
+from mcusim.memory.planners import PLANNERS
+from mcusim.update.formats import Formats
+from mcusim.update.optimizer import Sgd
+from mcusim.update.scheme import scheme
+
+SCHEMES = ("head", "bias", "bias-3", "last-2", "dense", "dynamic:ratio=0.1,blocks=2")
+INPUTS = np.random.default_rng(7).integers(-128, 128, (4, 1, 16, 16, 3)).astype(np.int8)
+
+
+def train(model, update, formats, *, arena, planner="best", sgd=None, patches=None, in_place=True, residency="sram"):
+    """Run four steps over two stages; return losses and learned arrays."""
+    sgd = sgd or Sgd(lr=0.01)
+    chosen = scheme(update)
+    step = lower(
+        model, chosen.scope(model), formats, residency=residency, patches=patches, in_place=in_place,
+        momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
+    )  # fmt: skip
+    state = State.of(model, step.scope, formats)
+    if arena:
+        problem = step.problem()
+        solution = PLANNERS[planner](problem)
+        check(problem, solution)
+        buffers = ArenaBuffers(step, solution.offsets, Arena(solution.height))
+    else:
+        buffers = SeparateBuffers(step)
+    program = Program(step, buffers, state, sgd, seed=3, poison=True)
+    losses = []
+    for i, x in enumerate(INPUTS):
+        if i % 2 == 0:
+            program.store()
+            program.load(chosen.select(model, i // 2, 5))
+            program.calibrate(x, 1, tail=False)
+        losses.append(program.run(x, i % 4))
+    program.store()
+    return losses, state
+
+
+def same(a, b):
+    """True if losses and every learned array agree bit for bit."""
+    return a[0] == b[0] and all(np.array_equal(v, b[1].arrays[k]) for k, v in a[1].arrays.items())
+
+
+@pytest.mark.smoke
+def test_a_step_in_the_arena_equals_a_step_with_separate_buffers():
+    model = small_network()
+    formats = Formats()
+    assert same(*(train(model, "dynamic:ratio=0.1,blocks=2", formats, arena=a) for a in (True, False)))
+
+
+@pytest.mark.parametrize("update", SCHEMES)
+@pytest.mark.parametrize(
+    ("error", "weight"),
+    [*product(("float32", "int16", "int8"), ("int8", "int8-sr")), ("float32", "int8+res8"), ("int8", "float32")],
+)
+def test_every_scheme_and_format_is_the_same_in_the_arena(update, error, weight):
+    model = small_network(1)
+    formats = Formats(error=error, weight=weight)
+    assert same(*(train(model, update, formats, arena=a) for a in (True, False)))
+
+
+@pytest.mark.parametrize("head", ["float32", "int8"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_heads_momentum_and_accumulation_are_the_same_in_the_arena(head, momentum, accumulate):
+    model = small_network(2, head=head)
+    sgd = Sgd(lr=0.01, momentum=momentum, accumulate=accumulate)
+    runs = [train(model, "last-3", Formats(head=head), arena=a, sgd=sgd) for a in (True, False)]
+    assert same(*runs)
+    before = State.of(model, scheme("last-3").scope(model), Formats(head=head))
+    assert any(not np.array_equal(v, runs[0][1].arrays[k]) for k, v in before.arrays.items())
+
+
+@pytest.mark.parametrize("planner", ["greedy_by_size", "greedy_by_lifetime", "hill_climb"])
+def test_the_planner_does_not_change_results(planner):
+    model = small_network(3)
+    assert same(*(train(model, "dense", Formats(), arena=a, planner=planner) for a in (True, False)))
+
+
+@pytest.mark.parametrize("weight", ["int8", "int8-sr", "int8+res8", "float32"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum):
+    model = small_network(4)
+    runs = [
+        train(
+            model, "dynamic:ratio=0.1,blocks=2", Formats(weight=weight), arena=True,
+            residency=r, sgd=Sgd(lr=0.01, momentum=momentum),
+        )
+        for r in ("sram", "flash")
+    ]  # fmt: skip
+    assert same(*runs)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("split", ["stem", "a.expand", "a.depthwise", "a.project"])
+def test_patches_compute_exactly_the_whole_image(count, split):
+    model = small_network(5)
+    runs = [train(model, "last-2", Formats(), arena=True, patches=p) for p in (None, Patches(count, split))]
+    assert same(*runs)
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 1000),
+    side=st.sampled_from([8, 9, 13, 16]),
+    count=st.integers(2, 3),
+    update=st.sampled_from(["head", "last-2"]),
+    split=st.sampled_from(["stem", "a.depthwise", "a.project"]),
+    in_place=st.booleans(),
+)
+def test_patches_and_in_place_never_change_a_bit(seed, side, count, update, split, in_place):
+    model = small_network(seed, side=side)
+    x = np.random.default_rng(seed).integers(-128, 128, (1, side, side, 3)).astype(np.int8)
+    losses = []
+    for patches, place in ((None, False), (Patches(min(count, -(-side // 4)), split), in_place)):
+        if patches is not None and patches.count < 2:
+            continue
+        step = lower(model, scheme(update).scope(model), Formats(), patches=patches, in_place=place)
+        solution = PLANNERS["best"](step.problem())
+        buffers = ArenaBuffers(step, solution.offsets, Arena(solution.height))
+        program = Program(step, buffers, State.of(model, step.scope, Formats()), Sgd(), poison=True)
+        program.load(scheme(update).select(model, 0, 0))
+        losses.append([program.run(x, 1), program.run(x, 2)])
+    assert all(other == losses[0] for other in losses)
+
+
+def test_the_tail_from_a_cached_front_equals_the_whole_step():
+    model = small_network(6)
+    chosen = scheme("last-2")
+    step = lower(model, chosen.scope(model), Formats())
+    assert step.boundary is not None
+    losses = []
+    for cached in (False, True):
+        program = Program(step, SeparateBuffers(step), State.of(model, step.scope, Formats()), Sgd(lr=0.01))
+        program.load(chosen.select(model, 0, 0))
+        front = SeparateBuffers(step)
+        whole = Program(step, front, State.of(model, step.scope, Formats()), Sgd(lr=0.0))
+        whole.load(chosen.select(model, 0, 0))
+        for x in INPUTS:
+            whole.run(x, 0)
+            boundary = front.view(step.boundary).copy()
+            losses.append(program.run_tail(boundary, 1) if cached else program.run(x, 1))
+    assert losses[:4] == losses[4:]
+
+
+def test_a_wrong_offset_corrupts_the_result():
+    """The test of the test: with two live tensors on top of each other the bits must differ."""
+    model = small_network(1)
+    step = lower(model, scheme("dense").scope(model), Formats())
+    solution = PLANNERS["best"](step.problem())
+    offsets = dict(solution.offsets)
+    saved = next(t for t in step.tensors.values() if t.role == "feature" and t.buffer in offsets)
+    error = next(t for t in step.tensors.values() if t.role == "error" and len(t.lifetime) > 1)
+    offsets[saved.buffer] = offsets[error.buffer]
+    state = State.of(model, step.scope, Formats())
+    arena = Arena(solution.height + 4096)
+    program = Program(step, ArenaBuffers(step, offsets, arena), state, Sgd(lr=0.01), seed=3)
+    program.load(scheme("dense").select(model, 0, 5))
+    right = train(model, "dense", Formats(), arena=False)
+    program.run(INPUTS[0], 0)
+    program.store()
+    assert [program.run(x, i % 4) for i, x in enumerate(INPUTS)] != right[0]

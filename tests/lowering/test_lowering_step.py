@@ -1,0 +1,190 @@
+"""Lifetimes, roles and figures of lowered steps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import small_network
+
+from mcusim.core import BadArgument, Phase, Role
+from mcusim.graph import OpKind
+from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
+from mcusim.lowering.flash import checkpoint_bytes
+from mcusim.lowering.gradients import Flow
+from mcusim.lowering.lower import lower, lower_inference
+from mcusim.lowering.patches import Patches, split_points
+from mcusim.lowering.step import Action
+from mcusim.memory.bound import lower_bound
+from mcusim.update.formats import Formats
+from mcusim.update.scheme import scheme
+from mcusim.update.selection import Scope
+
+UPDATES = ("head", "bias", "last-2", "dense", "dynamic:ratio=0.1,blocks=2")
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("update", UPDATES)
+def test_every_tensor_is_live_exactly_while_it_is_used(update):
+    model = small_network()
+    step = lower(model, scheme(update).scope(model), runtime_bytes=64)
+    for time, op in enumerate(step.ops):
+        touched = {*op.reads, *op.writes, *(n for n in (op.scratch, op.mask) if n)}
+        for name in touched:
+            tensor = step.tensors[name]
+            begins_after = tensor.buffer != name and tensor.lifetime.start == time + 1
+            assert time in tensor.lifetime or begins_after, (op.name, name)
+    for tensor in step.tensors.values():
+        if tensor.name not in step.resident and len(tensor.lifetime):
+            last = step.ops[tensor.lifetime.end - 1]
+            touched = (*last.reads, *last.writes, last.scratch, last.mask)
+            assert tensor.name in touched, tensor
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_the_sum_of_roles_is_the_sum_of_blocks_at_every_op(update):
+    model = small_network()
+    step = lower(model, scheme(update).scope(model), runtime_bytes=64)
+    blocks = list(step.blocks())
+    for time, live in enumerate(step.live_profile()):
+        assert sum(step.live_bytes(time).values()) == live == sum(b.bytes_at(time) for b in blocks)
+
+
+def test_only_what_learns_has_a_gradient():
+    model = small_network()
+    step = lower(model, scheme("last-2").scope(model))
+    backward = [op.source.name for op in step.ops if op.action is Action.GRAD_WEIGHT]
+    assert backward == ["classifier", "b.project", "b.depthwise"]
+    inputs = [op.source.name for op in step.ops if op.action is Action.GRAD_INPUT]
+    assert "b.depthwise" not in inputs
+    assert "b.expand" not in inputs
+    assert step.boundary is not None
+
+
+def test_the_input_gradient_sees_the_weights_of_the_forward_pass():
+    model = small_network()
+    step = lower(model, scheme("dense").scope(model))
+    order = {op.name: i for i, op in enumerate(step.ops)}
+    assert order["b.project:grad_input"] < order["b.project:grad_weight"]
+
+
+def test_saving_every_channel_costs_no_copy():
+    model = small_network()
+    step = lower(model, scheme("dense").scope(model))
+    assert not [op for op in step.ops if op.action is Action.SAVE]
+    assert saved_feature_bytes(step) == dense_feature_bytes(model)
+
+
+def test_formats_cost_what_they_say():
+    model = small_network()
+    scope = scheme("last-2").scope(model)
+
+    def resident(role, **formats):
+        step = lower(model, scope, Formats(**formats))
+        return sum(step.tensors[n].bytes for n in step.resident if step.tensors[n].role is role)
+
+    weights = sum(model.tensors[model.op(n).inputs[1]].elements for n in scope.pool)
+    channels = 2 * sum(scope.channels.values())
+    assert resident(Role.WEIGHT, weight="int8-sr") == weights + channels
+    assert resident(Role.WEIGHT, weight="int8+res8") == 2 * weights + channels
+    assert resident(Role.WEIGHT, weight="float32") == 5 * weights + channels
+    errors = [
+        sum(t.bytes for t in lower(model, scope, Formats(error=e)).tensors.values()
+            if t.role is Role.ERROR and t.dtype != "float32")
+        for e in ("int16", "int8")
+    ]  # fmt: skip
+    assert errors[0] == 2 * errors[1] > 0
+
+
+def test_flash_residency_keeps_only_selected_channels_in_sram():
+    model = small_network()
+    scope = scheme("dynamic:ratio=0.1,blocks=2").scope(model)
+    sram, flash = (lower(model, scope, residency=r) for r in ("sram", "flash"))
+
+    def weights(step):
+        return sum(step.tensors[n].bytes for n in step.resident if n.startswith("weight:") and "class" not in n)
+
+    assert weights(flash) == scope.weights_updated(model) < weights(sram)
+    assert checkpoint_bytes(sram) == checkpoint_bytes(flash)
+
+
+def test_accumulation_keeps_gradients_and_updates_last():
+    model = small_network()
+    step = lower(model, scheme("last-2").scope(model), accumulate=4, momentum=True)
+    assert any(t.role is Role.GRADIENT for t in step.tensors.values())
+    assert any(t.role is Role.OPTIMIZER for t in step.tensors.values())
+    assert [op.phase for op in step.ops if op.action is Action.UPDATE] == [Phase.UPDATE] * 6
+    with pytest.raises(BadArgument):
+        lower(model, scheme("head").scope(model), accumulate=0)
+
+
+@given(st.data())
+def test_a_sparser_selection_never_raises_the_lower_bound(data):
+    """Invariant 7."""
+    model = small_network()
+    full = scheme("dense").scope(model)
+    more = {n: data.draw(st.integers(0, c), n) for n, c in full.channels.items()}
+    less = {n: data.draw(st.integers(0, c), f"{n} sparser") for n, c in more.items()}
+    keep = data.draw(st.integers(0, len(full.biases)))
+
+    def bound(counts, biases):
+        counts = {n: c for n, c in counts.items() if c}
+        step = lower(model, Scope(counts, tuple(counts), biases), residency="flash")
+        return lower_bound(step.problem()).bytes
+
+    assert bound(less, full.biases[keep:]) <= bound(more, full.biases)
+
+
+def test_patches_lower_the_peak_and_count_what_they_recompute():
+    model = small_network(side=32)
+    scope = scheme("head").scope(model)
+    whole = lower(model, scope)
+    cut = lower(model, scope, patches=Patches(2, "a.depthwise"))
+    assert lower_bound(cut.problem()).bytes < lower_bound(whole.problem()).bytes
+    assert cut.patch_macs == cut.macs(Phase.FORWARD) - whole.macs(Phase.FORWARD) > 0
+    assert split_points(model, Flow.of(model, scope))[:3] == ["stem", "a.expand", "a.depthwise"]
+
+
+def test_a_patch_stage_that_cannot_be_is_refused():
+    model = small_network()
+    with pytest.raises(BadArgument, match="possible: stem"):
+        lower(model, scheme("last-2").scope(model), patches=Patches(2, "b.project"))
+    with pytest.raises(BadArgument, match="2 to 8"):
+        lower(model, scheme("head").scope(model), patches=Patches(9, "stem"))
+
+
+@pytest.mark.data
+def test_published_figures_of_mobilenet(data_dir):
+    from mcusim.importers.load import load
+
+    model = load("mbv2-w0.35", classes=10)
+    assert model.conv_weights == 238_688
+    assert dense_feature_bytes(model) == 961_664
+    for in_place, expected in ((True, 229_376), (False, 245_760)):
+        step = lower_inference(model, in_place=in_place)
+        working = [
+            sum(b for r, b in step.live_bytes(t).items() if r in (Role.INPUT, Role.ACTIVATION))
+            for t in range(len(step.ops))
+        ]
+        assert max(working) == expected
+    chosen = scheme("dynamic").scope(model)
+    assert chosen.weights_updated(model) <= 4_773
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "weights", "dense", "peak"),
+    [("proxyless-w0.3", 320_816, 802_816, 131_072), ("mcunet-5fps", 463_216, 846_592, 163_840)],
+)
+def test_published_figures_of_the_other_networks(data_dir, name, weights, dense, peak):
+    from mcusim.importers.load import load
+
+    model = load(name, classes=10)
+    assert (model.conv_weights, dense_feature_bytes(model)) == (weights, dense)
+    step = lower_inference(model)
+    working = max(
+        sum(b for r, b in step.live_bytes(t).items() if r in (Role.INPUT, Role.ACTIVATION))
+        for t in range(len(step.ops))
+    )
+    assert working == peak
+    assert any(op.kind is OpKind.MEAN for op in model.ops)
