@@ -51,7 +51,6 @@ def play(found, model, stages, seed=0):
         statistics.close_stage()
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("make", ALL)
 def test_every_scheme_on_every_network_stays_in_its_scope(make, text):
@@ -161,6 +160,7 @@ def test_simple_schemes():
     assert not scheme("dense").select(autoencoder(head=False), 0, 0).head
 
 
+@pytest.mark.smoke
 def test_dynamic_has_the_same_numbers_in_every_stage_and_visits_everything():
     model, found = mobilenet(8), scheme("dynamic:ratio=0.1,blocks=5")
     scope = found.scope(model)
