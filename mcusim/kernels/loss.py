@@ -1,5 +1,101 @@
-"""Losses."""
+"""Losses in float32: the compiled form of ``reference/loss.py``, operation for operation."""
 
-from mcusim.kernels.reference import mean_squared_error, softmax_cross_entropy
+from __future__ import annotations
 
-__all__ = ["mean_squared_error", "softmax_cross_entropy"]
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument
+from mcusim.kernels.prepared import compiled
+from mcusim.kernels.reference.loss import EXP, HALF_ROOT, LN2_HIGH, LN2_LOW, LOG, LOG2E, LOWEST
+
+ONE, HALF = np.float32(1), np.float32(0.5)
+
+
+@compiled
+def exponential(x):  # type: ignore[no-untyped-def]
+    """Return exp of one float32; see the slow twin."""
+    x = min(max(x, LOWEST), -LOWEST)
+    n = np.rint(x * LOG2E)
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    p = EXP[0]
+    for i in range(1, len(EXP)):
+        p = p * r + EXP[i]
+    p = (p * (r * r) + r) + ONE
+    return np.float32(np.ldexp(np.float64(p), np.int64(n)))
+
+
+@compiled
+def logarithm(x):  # type: ignore[no-untyped-def]
+    """Return the natural logarithm of a positive normal float32; see the slow twin."""
+    mantissa, exponent = np.frexp(np.float64(x))
+    m, e = np.float32(mantissa), np.float32(exponent)
+    if m < HALF_ROOT:
+        e -= ONE
+        m = (m + m) - ONE
+    else:
+        m = m - ONE
+    z = m * m
+    p = LOG[0]
+    for i in range(1, len(LOG)):
+        p = p * m + LOG[i]
+    y = (m * z) * p
+    y = y + LN2_LOW * e
+    y = y - HALF * z
+    return (m + y) + LN2_HIGH * e
+
+
+@compiled
+def _cross_entropy(logits, label, gradient):  # type: ignore[no-untyped-def]
+    top = logits[0]
+    for value in logits:
+        top = max(top, value)
+    total = np.float32(0)
+    for i in range(logits.size):
+        gradient[i] = exponential(logits[i] - top)
+        total += gradient[i]
+    for i in range(logits.size):
+        gradient[i] /= total
+    gradient[label] -= ONE
+    return logarithm(total) - (logits[label] - top)
+
+
+@compiled
+def _squared_error(output, target, gradient):  # type: ignore[no-untyped-def]
+    total, factor = np.float32(0), np.float32(2) / np.float32(output.size)
+    for i in range(output.size):
+        difference = output[i] - target[i]
+        total += difference * difference
+        gradient[i] = difference * factor
+    return total / np.float32(output.size)
+
+
+def softmax_cross_entropy(logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32]) -> float:
+    """Return -log softmax(logits)[label]; write softmax(logits) - onehot(label) to ``gradient``.
+
+    Args:
+        logits: float32 of shape (classes,).
+        label: 0 <= label < classes.
+        gradient: float32 of shape (classes,), written.
+
+    Raises:
+        BadArgument: if the label is no class.
+    """
+    if not 0 <= label < logits.size:
+        raise BadArgument(f"label {label}", f"is not a class: there are {logits.size}")
+    return float(_cross_entropy(logits, int(label), gradient))
+
+
+def mean_squared_error(
+    output: NDArray[np.float32], target: NDArray[np.float32], gradient: NDArray[np.float32]
+) -> float:
+    """Return mean((output - target)**2); write 2 (output - target) / n to ``gradient``.
+
+    All three are float32 of shape (n,).
+
+    Raises:
+        BadArgument: if the sizes differ.
+    """
+    if not output.size == target.size == gradient.size:
+        raise BadArgument("target", f"has {target.size} elements and the output {output.size}")
+    return float(_squared_error(output, target, gradient))

@@ -46,6 +46,15 @@ def record_at(address, dtype):  # type: ignore[no-untyped-def]
     return carray(_pointer(address), 1, dtype)[0]
 
 
+@compiled
+def exist(channels, count, limit):  # type: ignore[no-untyped-def]
+    """Return True if ``count`` int32 channels at an address are all in [0, limit)."""
+    for c in array_at(channels, count, np.int32):
+        if c < 0 or c >= limit:
+            return False
+    return True
+
+
 def address_of(array: Array | None) -> int:
     """Return where an array lies; 0 for ``None``."""
     return 0 if array is None else int(array.__array_interface__["data"][0])

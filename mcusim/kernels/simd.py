@@ -309,6 +309,18 @@ def inside_i32(b: Any, value: Any, low: Any, high: Any) -> Any:
     return b.zext(b.bitcast(inside, ir.IntType(LANES)), _LONG)
 
 
+@emitted(types.int64, types.int64)
+def ones(b: Any, bits: Any) -> Any:
+    """Count the bits that are set."""
+    return call(b, "llvm.ctpop.i64", _LONG, bits)
+
+
+@emitted(f32, f32, f32)
+def larger(b: Any, p: Any, q: Any) -> Any:
+    """Return the larger of each two lanes."""
+    return b.select(b.fcmp_ordered(">", p, q), p, q)
+
+
 @emitted(f32, types.int64, f32)
 def where(b: Any, bits: Any, value: Any) -> Any:
     """Keep the lanes whose bit is set; the others become 0."""
