@@ -65,6 +65,9 @@ class Attributes:
     """SOFTMAX."""
     align_corners: bool = False
     half_pixel_centers: bool = False
+    unsigned: bool = False
+    """The op is one of a uint8 network, shifted to int8: AVERAGE_POOL_2D and RESIZE_BILINEAR round as
+    TFLite's uint8 kernels do (of the unsigned values), all other kinds are the same for both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class _Attributes(_Strict):
     beta: Number
     align_corners: bool
     half_pixel_centers: bool
+    unsigned: bool
 
 
 class _Op(_Strict):

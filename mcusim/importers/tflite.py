@@ -25,6 +25,7 @@ from mcusim.importers.tflite_tensors import MAX_TENSORS, read_tensors
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_OPERATORS = 20_000
 MAX_OPERANDS = 1_000
+_ROUNDED_UNSIGNED = (OpKind.AVERAGE_POOL_2D, OpKind.RESIZE_BILINEAR)
 
 
 def load_tflite(path: str | Path) -> Model:
@@ -111,6 +112,8 @@ class _Reader:
         try:
             used, attributes = attributes_of(operator)
             names = inputs[:used]
+            if output in self.unsigned and operator.kind in _ROUNDED_UNSIGNED:
+                attributes = replace(attributes, unsigned=True)
             if operator.kind in WEIGHTED:
                 _check_parameters(operator)
                 names[1] = self.float32_product(operator, index)
