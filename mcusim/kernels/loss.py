@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,13 +24,13 @@ def exponential(x):  # type: ignore[no-untyped-def]
     for i in range(1, len(EXP)):
         p = p * r + EXP[i]
     p = (p * (r * r) + r) + ONE
-    return np.float32(np.ldexp(np.float64(p), np.int64(n)))
+    return np.float32(math.ldexp(np.float64(p), np.int32(n)))
 
 
 @compiled
 def logarithm(x):  # type: ignore[no-untyped-def]
     """Return the natural logarithm of a positive normal float32; see the slow twin."""
-    mantissa, exponent = np.frexp(np.float64(x))
+    mantissa, exponent = math.frexp(np.float64(x))
     m, e = np.float32(mantissa), np.float32(exponent)
     if m < HALF_ROOT:
         e -= ONE
