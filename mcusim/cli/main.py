@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from mcusim.core import McusimError
 
-VERBS = (
-    "plan", "train", "demo", "boards", "models", "fetch", "quantize", "pack", "replay", "explain",
-    "diff", "calibrate", "timeline", "compare",
-)  # fmt: skip
-"""The order in which help lists them."""
+VERBS = ("plan", "models", "fetch")
+"""In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
-def _app() -> typer.Typer:
+class Verbs(TyperGroup):
+    """Runs a verb; whatever a user can cause ends in one line on stderr, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # typer ends quietly when the reader of a pipe has gone
+        except (McusimError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted; a training with --out goes on with --resume", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def build() -> typer.Typer:
+    """Return the command line with every verb."""
     app = typer.Typer(
-        name="mcusim", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        cls=Verbs, name="mcusim", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
         help="A memory-accurate simulator of training neural networks on microcontrollers.",
     )  # fmt: skip
     for verb in VERBS:
@@ -38,15 +57,5 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit code 2 and one line for everything a user can cause."""
-    try:
-        _app()()
-    except McusimError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; a run with --out can be resumed with --resume", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    """Run the command line."""
+    build()()

@@ -49,13 +49,16 @@ def facts(plan: Plan) -> Facts:
     proof = "" if plan.solution.status != "optimal" else ", no placement is lower"
     formats = plan.settings.formats
     rows = [
-        ("SRAM", f"{plan.peak_bytes:,} of {plan.settings.sram_bytes:,} B ({verdict(plan)})"),
+        ("SRAM", f"{plan.peak_bytes:,} of {plan.settings.sram_bytes:,} B"),
         ("peak at", f"{plan.peak_op} ({plan.solution.winner or plan.solution.planner}{proof})"),
         ("flash", f"{plan.flash.total_bytes:,} of {plan.flash.capacity_bytes:,} B"),
         ("learning", _learning(learns, model.conv_weights)),
         ("saved features", f"{saved:,} B; {dense:,} B if everything learned"),
         ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
-        ("formats", f"error {formats.error}, weight {formats.weight}, bias {formats.bias}, head {formats.head}"),
+        (
+            "formats",
+            f"error {formats.error}, weight {formats.weight}, bias {formats.bias}, head {formats.head}",
+        ),
         ("residency", str(step.residency)),
     ]
     if plan.settings.patches is not None:
@@ -75,7 +78,7 @@ def text(plan: Plan) -> str:
     """Return a plan as plain text."""
     table = [(name, f"{count:,}", f"{share:.1%}") for name, count, share in memory(plan)]
     table.append(("peak", f"{plan.peak_bytes:,}", ""))
-    lines = [title(plan), "", *_aligned(facts(plan), "<<"), ""]
+    lines = [f"{title(plan)}: {verdict(plan)}", "", *_aligned(facts(plan), "<<"), ""]
     lines += _aligned([("SRAM at the peak", "bytes", "share"), *table], "<>>")
     lines += ["", "what would lower the peak:", *plan.suggestions] if plan.suggestions else []
     return "\n".join(line.rstrip() for line in lines)
@@ -90,7 +93,7 @@ def html(plan: Plan) -> str:
     )
     more = "".join(f"<li>{escape(line)}</li>" for line in plan.suggestions)
     return (
-        f"<b>{escape(title(plan))}</b><table>{left}</table>"
+        f"<b>{escape(title(plan))}: {escape(verdict(plan))}</b><table>{left}</table>"
         f"<table><tr><th>SRAM at the peak</th><th>bytes</th><th>share</th></tr>{rows}</table>"
         + (f"<p>What would lower the peak:</p><ul>{more}</ul>" if more else "")
     )

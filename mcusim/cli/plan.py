@@ -1,0 +1,45 @@
+"""``mcusim plan``: does it fit, and what is the peak made of. Needs no data, takes no time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+
+def plan(
+    model: o.ModelName,
+    board: o.BoardName,
+    update: o.Update = "dynamic",
+    sram: o.Sram = None,
+    classes: o.Classes = 10,
+    error: o.Error = "float32",
+    weight: o.Weight = "int8-sr",
+    head: o.Head = None,
+    residency: o.ResidencyName = "auto",
+    patches: o.PatchStage = "auto",
+    planner: o.Planner = "best",
+    profile: o.ProfileName = None,
+    momentum: o.Momentum = 0.0,
+    accumulate: o.Accumulate = 1,
+    seed: o.Seed = 0,
+    suggest: Annotated[bool, typer.Option(help="Also re-plan and say what would lower the peak.")] = True,
+    json: o.Json = False,
+) -> None:
+    """Say whether a training step fits, what its peak is made of, and how long it would take."""
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.sessions import load_network, session
+
+    network = load_network(model, classes, head)
+    found = session(
+        network, board, update, error=error, weight=weight, momentum=momentum, accumulate=accumulate,
+        sram=sram, residency=residency, patches=patches, planner=planner, profile=profile, seed=seed,
+    ).plan(suggest=suggest)  # fmt: skip
+    if json:
+        print_json({**found.as_dict(), "suggestions": list(found.suggestions)})
+        return
+    from mcusim.report.console import plan_view
+
+    print_tables(plan_view(found))

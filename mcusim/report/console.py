@@ -1,0 +1,108 @@
+"""Plans, runs and comparisons as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mcusim.session import summary
+from mcusim.session.plan import Plan
+from mcusim.session.run import Run
+
+BAR = 24
+"""Characters of a full bar of the memory table."""
+
+
+def plan_view(plan: Plan) -> RenderableType:
+    """Return a plan: what it is, does it fit, the facts, the memory table, and what would lower the peak."""
+    style = "bold green" if plan.fits else "bold red"
+    parts: list[RenderableType] = [
+        Text.assemble((summary.title(plan), "bold"), ": ", (summary.verdict(plan), style)),
+        facts_table(summary.facts(plan)),
+        memory_table(plan),
+    ]
+    if plan.suggestions:
+        parts.append(lines("what would lower the peak", plan.suggestions))
+    return Group(*parts)
+
+
+def run_view(run: Run) -> RenderableType:
+    """Return a run: accuracy first, then the memory table and the time a step takes on the device."""
+    gain = run.accuracy_after - run.accuracy_before
+    head = Text.assemble(
+        ("accuracy ", "bold"), f"{run.accuracy_before:.2%} before, ",
+        (f"{run.accuracy_after:.2%} after", "bold green" if gain > 0 else "bold red"),
+        f" {run.steps:,} steps ({run.images_per_s:,.0f} images/s on this computer)",
+    )  # fmt: skip
+    plan = run.plan
+    parts: list[RenderableType] = [
+        head,
+        Text(summary.title(plan)),
+        memory_table(plan),
+        facts_table(device_facts(run)),
+    ]
+    return Group(*parts)
+
+
+def device_facts(run: Run) -> summary.Facts:
+    """Return what the run would mean on the device."""
+    rows = [("SRAM", summary.verdict(run.plan)), ("time a step", summary.time(run.plan))]
+    estimate = run.plan.estimate
+    if estimate is not None:
+        faster = run.images_per_s * estimate.seconds
+        rows.append(("all steps", f"{_duration(estimate.seconds * run.steps)} on the device"))
+        if run.images_per_s:
+            rows.append(("simulated", f"{faster:,.0f} times faster than the device"))
+    return rows
+
+
+def facts_table(facts: summary.Facts) -> Table:
+    """Return pairs of a label and a text, without lines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for label, value in facts:
+        table.add_row(label, Text(value))
+    return table
+
+
+def memory_table(plan: Plan) -> Table:
+    """Return bytes of each role at the peak, with bars that show the shares."""
+    rows = [
+        (name, f"{count:,}", f"{share:.1%}", "█" * round(share * BAR))
+        for name, count, share in summary.memory(plan)
+    ]
+    table = grid(("SRAM at the peak", "bytes", "share", ""), rows, numbers=(1, 2))
+    table.show_footer = True
+    for column, footer in zip(table.columns, ("peak", f"{plan.peak_bytes:,}", "", ""), strict=True):
+        column.footer = Text(footer, "bold")
+    return table
+
+
+def grid(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = (), title: str = ""
+) -> Table:
+    """Return a plain table; the columns in ``numbers`` are aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for index, name in enumerate(header):
+        justify: JustifyMethod = "right" if index in numbers else "left"
+        table.add_column(name, justify=justify, no_wrap=index in numbers, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def lines(title: str, texts: Iterable[str]) -> RenderableType:
+    """Return a titled list."""
+    return Group(Text(f"{title}:", "bold"), *(Text(f"  {line}") for line in texts))
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
