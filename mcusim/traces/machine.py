@@ -15,15 +15,11 @@ from numpy.typing import NDArray
 
 from mcusim.core.errors import BadTrace, LiveBlock
 from mcusim.events import EventTable
-from mcusim.events.schema import CODES, ENUMERATED
+from mcusim.events.schema import ENUMERATED
+from mcusim.traces.live import ALLOC, FREE, SHRINK, memory_rows
 
 MAX_BYTES: Final = 1 << 40
 """Largest size or address of a block; keeps all sums within 64 bits."""
-
-ALLOC: Final = CODES["event"]["alloc"]
-FREE: Final = CODES["event"]["free"]
-SHRINK: Final = CODES["event"]["shrink"]
-SRAM: Final = CODES["region"]["sram"]
 
 LIVE, PEAK, PEAK_ROW, TOP, COUNT, MISFIT = range(6)
 """Places in ``Machine.sums``; ``MISFIT`` is the first row that reaches above the capacity, or -1."""
@@ -229,10 +225,3 @@ class Machine:
         ordered = {role: by_role[role] for role in ENUMERATED["role"] if role in by_role}
         places = tuple((int(self._place[code]), int(self._live[code])) for code in codes)
         return Moment(self.rows - 1, event.step, event.op, event.phase, live, ordered, places)
-
-
-def memory_rows(table: EventTable) -> NDArray[np.int64]:
-    """Return the rows that bring, take or shrink a block of SRAM."""
-    kinds = (table.event == ALLOC) | (table.event == FREE) | (table.event == SHRINK)
-    rows: NDArray[np.int64] = np.flatnonzero(kinds & (table.region == SRAM))
-    return rows

@@ -14,7 +14,7 @@ from mcusim.events import EventKind, EventTable
 from mcusim.events.schema import CODES
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
-from mcusim.traces.machine import memory_rows
+from mcusim.traces.live import memory_rows
 
 MAX_WINDOW = 1 << 20
 """Events of one step that are laid out together."""

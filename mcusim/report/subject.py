@@ -1,0 +1,52 @@
+"""What reports are about: a plan, a run, a trace in memory or a trace file. All become events."""
+
+from __future__ import annotations
+
+from mcusim.core.errors import BadArgument, BadTrace
+from mcusim.events import EventTable, Header
+from mcusim.session.plan import Plan
+from mcusim.session.run import Run
+from mcusim.traces import OpSpan, Trace, TraceFile, step_template
+from mcusim.traces.limits import MAX_LOADED
+from mcusim.traces.source import Source
+
+Subject = Plan | Run | Trace | TraceFile | EventTable
+
+
+def trace_of(subject: Subject) -> Trace:
+    """Return the events of a subject, checked for order, with what is known about where they come from.
+
+    A plan gives one step. A run gives what it recorded, or one step of its plan if that is on disk
+    or was switched off.
+
+    Raises:
+        BadTrace: a damaged trace file, or one too large to hold in memory.
+        BadArgument: something else than a subject.
+    """
+    match subject:
+        case Plan():
+            return _planned(subject)
+        case Run():
+            if len(subject.trace):
+                return Trace(subject.plan.header, subject.trace)
+            return _planned(subject.plan)
+        case TraceFile() if len(subject) > MAX_LOADED:
+            raise BadTrace(str(subject.path), f"has {len(subject):,} events, too many to hold in memory")
+        case Trace() | TraceFile() | EventTable():
+            source = Source(subject)
+            return Trace(source.header, EventTable.concat(list(source)))
+    raise BadArgument(f"{type(subject).__name__}", "cannot be reported on", "give a plan, a run or a trace")
+
+
+def title_of(header: Header) -> str:
+    """Return a header in a few words."""
+    place = " on ".join(word for word in (header.model, header.board) if word)
+    return ", ".join(word for word in (place, header.scheme) if word) or "trace"
+
+
+def _planned(plan: Plan) -> Trace:
+    ops = plan.step.ops
+    cycles = [0] * len(ops) if plan.estimate is None else plan.estimate.cycles
+    spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
+    template = step_template(plan.problem, plan.solution, spans)
+    return Trace(plan.header, template.step)
