@@ -53,12 +53,12 @@ class Domain:
 
 DOMAINS = {
     "source": Domain(
-        shape=(0.3, 0.9), ground=(0.0, 0.5), inverted=0.07, cast=(1.0, 1.0, 1.0),
+        shape=(0.3, 0.9), ground=(0.0, 0.5), inverted=0.03, cast=(1.0, 1.0, 1.0),
         radius=(8.0, 13.0), shift=4.0, tilt=0.15, stripes=0.0, noise=0.3,
     ),
     "target": Domain(
-        shape=(0.45, 1.0), ground=(0.0, 0.4), inverted=0.95, cast=(1.0, 0.7, 0.5),
-        radius=(7.0, 12.0), shift=5.0, tilt=0.4, stripes=0.08, noise=0.25,
+        shape=(0.45, 1.0), ground=(0.0, 0.4), inverted=0.95, cast=(1.0, 0.6, 0.4),
+        radius=(7.0, 12.0), shift=6.0, tilt=0.6, stripes=0.12, noise=0.25,
     ),
 }  # fmt: skip
 

@@ -96,8 +96,8 @@ def test_synthetic_bytes_are_fixed() -> None:
     assert synthetic(train=40, test=20, seed=1).train.digest() != SOURCE_DIGEST
 
 
-SOURCE_DIGEST = "ee3992aa6b68b99b2b3a31c3f06b20cc823a56403e6995d3f066a2976dba0091"
-TARGET_DIGEST = "f92b78c39b2995d262bb45e34eac6fa18b80a1d1d79a4ea62d442a835d8a23fe"
+SOURCE_DIGEST = "3fffb3bbeed17a4581c67edabf49a7993db77596f069f1e490f73f7cd27459bb"
+TARGET_DIGEST = "e41ff42d51364c49849d32e274c4e95eee68cd91a1f88333bf4e4e423f389bbf"
 
 
 def test_synthetic_bad_arguments() -> None:
