@@ -1,0 +1,236 @@
+"""Two pictures of a step: its live bytes by role, and its map of the arena. Need matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core.errors import BadArgument, MissingPackage
+from mcusim.core.vocabulary import Phase, Role
+from mcusim.events import EventTable, Header
+from mcusim.events.schema import CODES, ENUMERATED
+from mcusim.report.colors import ALERT, INK, ROLE_COLORS
+from mcusim.report.subject import Subject, title_of, trace_of
+from mcusim.traces.live import live_by_role, live_bytes
+from mcusim.traces.rectangles import Rectangle, rectangles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+KIB = 1024
+
+
+def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = None) -> Figure:
+    """Draw live bytes over the ops of a step, stacked by role, with the capacity and the peak.
+
+    Args:
+        subject: a plan, run or trace.
+        step: the step to draw; all there are if not given.
+        ax: where to draw; a new figure if not given.
+
+    Raises:
+        MissingPackage: matplotlib is not installed.
+        BadArgument: there is no such step.
+    """
+    events, header = _step(subject, step)
+    figure, ax = _axes(ax)
+    clock = _clock(events)
+    by_role = live_by_role(events)
+    layers = [(role, by_role[role] / KIB) for role in ROLE_COLORS if role in by_role]
+    if layers:
+        ax.stackplot(
+            clock,
+            [values for _, values in layers],
+            labels=[str(role) for role, _ in layers],
+            colors=[ROLE_COLORS[role] for role, _ in layers],
+            step="post",
+            linewidth=0,
+        )
+    total = live_bytes(events)
+    _mark_peak(ax, clock, total, events)
+    top = int(total.max(initial=0))
+    _finish(ax, events, header, clock, top, f"Live SRAM over a step: {title_of(header)}")
+    ax.set_ylabel("live bytes (KiB)")
+    _legend(ax, [role for role, _ in layers])
+    return figure
+
+
+def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = None) -> Figure:
+    """Draw the arena: every block as a rectangle of its addresses and its life, colored by role.
+
+    White is memory that nothing uses. Arguments and errors are those of :func:`plot_live`.
+    """
+    events, header = _step(subject, step)
+    figure, ax = _axes(ax)
+    clock = _clock(events)
+    drawn = rectangles(events)
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle as Patch
+
+    top = max((r.offset + r.bytes for r in drawn), default=0)
+    # A thin block would vanish under its own outline.
+    outlined = [r.bytes > 0.008 * top for r in drawn]
+    for role in ROLE_COLORS:
+        for width in (0.0, 0.35):
+            patches = [
+                _patch(Patch, r, clock)
+                for r, outline in zip(drawn, outlined, strict=True)
+                if r.role == role and outline == bool(width)
+            ]
+            style = {"facecolor": ROLE_COLORS[role], "edgecolor": "white", "linewidth": width}
+            ax.add_collection(PatchCollection(patches, **style))
+    _names(ax, drawn, clock, top)
+    _finish(ax, events, header, clock, top, f"Map of the arena: {title_of(header)}")
+    ax.set_ylabel("address (KiB)")
+    _legend(ax, [role for role in ROLE_COLORS if any(r.role == role for r in drawn)])
+    return figure
+
+
+def _step(subject: Subject, step: int | None) -> tuple[EventTable, Header]:
+    trace = trace_of(subject)
+    if step is None:
+        return trace.events, trace.header
+    before = trace.events.step < step
+    chosen = trace.events[~before & (trace.events.step <= step)]
+    if not len(chosen):
+        raise BadArgument(f"step {step}", "is not in the trace")
+    return chosen, trace.header
+
+
+def _axes(ax: Axes | None) -> tuple[Figure, Axes]:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise MissingPackage("matplotlib", "plotting", "plot") from error
+    if ax is not None:
+        return ax.figure, ax  # type: ignore[return-value]
+    figure, ax = plt.subplots(figsize=(11, 4.8), layout="constrained")
+    return figure, ax
+
+
+def _clock(events: EventTable) -> NDArray[np.float64]:
+    """Return the time of each event in ops: what happens before op ``t`` happens at ``t``."""
+    starts = events.event == CODES["event"]["op_start"]
+    times: NDArray[np.float64] = np.cumsum(starts).astype(float) - starts
+    return times
+
+
+def _mark_peak(ax: Axes, clock: NDArray[np.float64], total: NDArray[np.int64], events: EventTable) -> None:
+    """Point at the first moment with the most live bytes, from the emptier side."""
+    if not total.any():
+        return
+    row = int(np.argmax(total))
+    x, y = clock[row] + 0.5, float(total[row]) / KIB
+    right = x < 0.6 * clock[-1]
+    ax.plot([x], [y], marker="o", markersize=5, color=INK, zorder=5)
+    ax.annotate(
+        f"peak {int(total[row]):,} B\n{events.row(row).op or 'between ops'}",
+        (x, y),
+        xytext=(26 if right else -26, 20),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="bottom",
+        fontsize=9,
+        color=INK,
+        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 3},
+        zorder=6,
+    )
+
+
+def _finish(
+    ax: Axes, events: EventTable, header: Header, clock: NDArray[np.float64], top: int, title: str
+) -> None:
+    """Draw what both pictures share: capacity, phases, limits, labels."""
+    from matplotlib.ticker import MultipleLocator
+
+    end = max(float(clock[-1]), 1.0) if len(clock) else 1.0
+    capacity = header.sram_bytes
+    height = 1.25 * max(top, capacity, KIB) / KIB
+    if capacity:
+        ax.axhline(capacity / KIB, color=ALERT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=4)
+        ax.annotate(
+            f"SRAM {capacity:,} B",
+            (end, capacity / KIB),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            color=ALERT,
+            fontsize=9,
+        )
+    for start, stop, phase in _phases(events, clock):
+        if start:
+            ax.axvline(start, color=INK, linewidth=0.6, alpha=0.35, zorder=1)
+        if stop - start > 0.06 * end:
+            ax.text((start + stop) / 2, 0.975 * height, phase, ha="center", va="top", color=INK, fontsize=9)
+    ax.set_xlim(0, end)
+    ax.set_ylim(0, height)
+    ax.yaxis.set_major_locator(MultipleLocator(2 ** max(int(height).bit_length() - 3, 0)))
+    ax.set_xlabel("op")
+    ax.set_title(title, loc="left", color=INK, fontsize=12, pad=10)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(colors=INK, labelsize=9)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+
+
+def _phases(events: EventTable, clock: NDArray[np.float64]) -> list[tuple[float, float, str]]:
+    """Return the runs of ops of one phase; backward and update ops alternate and count as one."""
+    rows = np.flatnonzero(events.event == CODES["event"]["op_start"])
+    runs: list[tuple[float, float, str]] = []
+    for row in rows.tolist():
+        phase = ENUMERATED["phase"][events.phase[row]]
+        if phase == Phase.UPDATE:
+            phase = str(Phase.BACKWARD)
+        start = float(clock[row])
+        if runs and runs[-1][2] == phase:
+            runs[-1] = (runs[-1][0], start + 1, phase)
+        else:
+            runs.append((start, start + 1, phase))
+    return runs
+
+
+def _legend(ax: Axes, roles: list[Role]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(facecolor=ROLE_COLORS[role], label=str(role)) for role in reversed(roles)]
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.005, 1),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=1.1,
+        handleheight=1.1,
+    )
+
+
+def _patch(kind: Any, block: Rectangle, clock: NDArray[np.float64]) -> Any:
+    start, end = _span(block, clock)
+    return kind((start, block.offset / KIB), end - start, block.bytes / KIB)
+
+
+def _span(block: Rectangle, clock: NDArray[np.float64]) -> tuple[float, float]:
+    last = min(block.end, len(clock) - 1)
+    return float(clock[block.start]), float(clock[last])
+
+
+def _names(ax: Axes, blocks: list[Rectangle], clock: NDArray[np.float64], top: int) -> None:
+    """Write the tensor's name into rectangles that have room for it."""
+    width = max(float(clock[-1]), 1.0) if len(clock) else 1.0
+    for block in blocks:
+        start, end = _span(block, clock)
+        room = 110 * (end - start) / width
+        if block.bytes < 0.035 * top or room < 6:
+            continue
+        name = block.tensor if len(block.tensor) <= room else block.tensor[: int(room) - 1] + "…"
+        ax.text(
+            (start + end) / 2, (block.offset + block.bytes / 2) / KIB, name,
+            ha="center", va="center", fontsize=6.5, color="white", clip_on=True,
+        )  # fmt: skip
