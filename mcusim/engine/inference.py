@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadData
 from mcusim.graph import Model, Op
 from mcusim.kernels import forward as kernels
+from mcusim.kernels.prepared import Workspace
 
 Array = NDArray[Any]
 
@@ -32,8 +33,12 @@ class Inference:
         self.ops = tuple(model.ops if ops is None else ops)
         self.source = source or model.inputs[0]
         self.result = self.ops[-1].output if self.ops else self.source
-        self._kernels = [kernels.forward(op, model.tensors, model.arithmetic) for op in self.ops]
+        workspace = Workspace()
+        self._kernels = [
+            kernels.forward(op, model.tensors, model.arithmetic, workspace=workspace) for op in self.ops
+        ]
         self._buffers = self._allocate()
+        self._bound: dict[int, tuple[Array, list[tuple[Any, tuple[Array, ...], Array]], Array]] = {}
 
     def __call__(self, x: Array) -> Array:
         """Return the last op's output for a batch ``x`` of the source's shape ``(n, ...)``.
@@ -43,14 +48,25 @@ class Inference:
         n = len(x)
         if n > self.batch:
             raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
-        values: dict[str, Array] = {self.source: np.ascontiguousarray(x)}
+        if n not in self._bound:
+            self._bound[n] = self._bind(n)
+        source, calls, result = self._bound[n]
+        np.copyto(source, x)
+        for kernel, inputs, output in calls:
+            kernel(inputs, output, None)
+        return result
+
+    def _bind(self, n: int) -> tuple[Array, list[tuple[Any, tuple[Array, ...], Array]], Array]:
+        """Make every view for ``n`` examples once: kernels remember the arrays they have met."""
+        given = self.model.tensors[self.source]
+        values: dict[str, Array] = {self.source: np.empty((n, *given.shape[1:]), given.dtype)}
+        calls = []
         for op, kernel in zip(self.ops, self._kernels, strict=True):
-            tensor = self.model.tensors[op.output]
-            shape = (n, *tensor.shape[1:])
+            shape = (n, *self.model.tensors[op.output].shape[1:])
             size = int(np.prod(shape))
             values[op.output] = self._buffers[op.output][:size].reshape(shape)
-            kernel(self._inputs(op, values), values[op.output], None)
-        return values[self.result]
+            calls.append((kernel, self._inputs(op, values), values[op.output]))
+        return values[self.source], calls, values[self.result]
 
     def run(self, x: Array) -> Array:
         """Return the outputs for any number of examples, as an array of its own."""

@@ -1,0 +1,122 @@
+"""Rerun any accuracy run: ``python benchmarks/accuracy/run.py NAME.toml [--seed N]``.
+
+A run is a TOML file; its result is a CSV of the same name with one row an epoch and seed. Runs are resumable:
+checkpoints lie under ``runs/accuracy/NAME-SEED``, which is not committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+import mcusim
+from mcusim.core.files import replacing
+from mcusim.data.cifar10 import cifar10
+
+HERE = Path(__file__).parent
+
+
+class Config(BaseModel):
+    """One accuracy run."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str
+    board: str = "stm32f746"
+    sram: str = "256KiB"
+    update: str = "dynamic"
+    epochs: int = 10
+    warmup: float = 0.5
+    flip: bool = True
+    shift: int = 4
+    variants: int = 8
+    seeds: list[int] = Field(default_factory=lambda: [0])
+    sgd: dict[str, Any] = Field(default_factory=dict)
+    formats: dict[str, str] = Field(default_factory=dict)
+    residency: str = "auto"
+    head_seed: int = 0
+    note: str = ""
+
+
+def session(config: Config, seed: int) -> mcusim.Session:
+    """Return the session of one seed."""
+    model = mcusim.load(config.model, classes=10, seed=seed)
+    return mcusim.Session(
+        model, mcusim.board(config.board), update=config.update, sram=config.sram, seed=seed,
+        sgd=mcusim.Sgd(**config.sgd), formats=mcusim.Formats(**config.formats), residency=config.residency,
+    )  # fmt: skip
+
+
+def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
+    """Train one seed, from its checkpoint if there is one, and return its rows."""
+    config = Config(**tomllib.loads(path.read_text()))
+    current = session(config, seed)
+    out = Path(os.environ.get("MCUSIM_RUNS", "runs")) / "accuracy" / f"{path.stem}-{seed}"
+    started = time.perf_counter()
+
+    def tell(counts: dict[str, Any]) -> None:
+        if counts["position"] == 0 and not quiet:
+            print(
+                f"{path.stem} seed {seed} epoch {counts['epoch']}/{counts['epochs']} "
+                f"train {counts['accuracy']:.4f} test {counts['test_accuracy']:.4f} "
+                f"{time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
+
+    result = current.train(
+        cifar10(), config.epochs, out=out, resume=(out / "checkpoint.npz").exists(),
+        augmentation=mcusim.Augmentation(flip=config.flip, shift=config.shift, count=config.variants),
+        warmup=config.warmup, progress=tell,
+    )  # fmt: skip
+    plan = result.plan.as_dict()
+    fixed = {
+        "peak_bytes": plan["sram"]["peak_bytes"],
+        **{f"{role}_bytes": count for role, count in plan["sram"]["by_role"].items()},
+        "residency": plan["sram"]["residency"], "patches": plan["sram"]["patches"],
+        "ratio": round(plan["weights"]["ratio"], 6), "feature_reduction": round(plan["features"]["reduction"], 6),
+        "wall_s": round(time.perf_counter() - started),
+    }  # fmt: skip
+    return [{"seed": seed, **row, **fixed} for row in result.rows]
+
+
+def main() -> None:
+    """Run the seeds asked for and merge their rows into the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--seed", type=int, action="append", help="only this seed; may be repeated")
+    parser.add_argument("--quiet", action="store_true")
+    arguments = parser.parse_args()
+    path = arguments.config if arguments.config.exists() else HERE / arguments.config
+    seeds = arguments.seed or Config(**tomllib.loads(path.read_text())).seeds
+    for seed in seeds:
+        merge(path.with_suffix(".csv"), run(path, seed, arguments.quiet))
+
+
+def merge(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace the rows of the same seeds in a result file."""
+    seeds = {str(row["seed"]) for row in rows}
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if row["seed"] not in seeds]
+    with replacing(path) as file:
+        lines = [",".join(rows[0])]
+        lines += [
+            ",".join(_cell(row.get(key, "")) for key in rows[0])
+            for row in sorted([*kept, *rows], key=lambda r: (int(r["seed"]), int(r["epoch"])))
+        ]
+        file.write("\n".join(lines).encode() + b"\n")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value).replace(",", ";")
+
+
+if __name__ == "__main__":
+    main()
