@@ -9,6 +9,9 @@ from mcusim.kernels import reference
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.convolution import Convolution
 from mcusim.kernels.depthwise import Depthwise
+from mcusim.kernels.elementwise import Binary
+from mcusim.kernels.head import Dequantize, FloatFullyConnected
+from mcusim.kernels.pool import Pool
 from mcusim.kernels.prepared import Workspace
 
 Kernel = Callable[..., None]
@@ -27,4 +30,12 @@ def forward(
         return Depthwise(op, tensors, arithmetic, frozen, workspace)
     if op.kind in (*CONVOLUTIONS, OpKind.FULLY_CONNECTED) and tensors[op.inputs[1]].dtype == "int8":
         return Convolution(op, tensors, arithmetic, frozen, workspace)
+    if op.kind in (OpKind.ADD, OpKind.SUB, OpKind.MUL):
+        return Binary(op, tensors, arithmetic)
+    if op.kind in (OpKind.MEAN, OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D) and Pool.can(op, tensors):
+        return Pool(op, tensors, arithmetic)
+    if op.kind is OpKind.DEQUANTIZE and tensors[op.inputs[0]].dtype == "int8":
+        return Dequantize(op, tensors)
+    if op.kind is OpKind.FULLY_CONNECTED:
+        return FloatFullyConnected(op, tensors, frozen)
     return reference.forward(op, tensors, arithmetic, frozen=frozen)

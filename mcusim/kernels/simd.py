@@ -295,6 +295,29 @@ def clamp_i32(b: Any, value: Any, low: Any, high: Any) -> Any:
     return b.select(b.icmp_signed("<", value, high), value, high)
 
 
+@emitted(types.float32, f32)
+def tree_sum(b: Any, value: Any) -> Any:
+    """Add the upper half of the lanes to the lower half until one is left."""
+    count = LANES
+    while count > 1:
+        count //= 2
+        low, high = (
+            b.shuffle_vector(
+                value, ir.Constant(value.type, ir.Undefined),
+                ir.Constant(ir.VectorType(_WORD, count), list(range(at, at + count))),
+            )
+            for at in (0, count)
+        )  # fmt: skip
+        value = b.fadd(low, high)
+    return b.extract_element(value, _WORD(0))
+
+
+@emitted(f32, f32)
+def half_away(b: Any, value: Any) -> Any:
+    """Round half away from zero."""
+    return call(b, "llvm.round.v16f32", F32, value)
+
+
 @emitted(types.int64, f32, f32, f32)
 def inside_f32(b: Any, value: Any, low: Any, high: Any) -> Any:
     """Return 16 bits: which lanes lie in [low, high]."""

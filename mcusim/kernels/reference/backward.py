@@ -111,18 +111,18 @@ def _plain(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
     return _GRADIENTS[op.kind](op, tensors, index)
 
 
-def _ratio(op: Op, tensors: Tensors, index: int) -> np.float32:
+def gradient_ratio(op: Op, tensors: Tensors, index: int) -> np.float32:
     """Return s_x / s_y, the derivative of a rescaling."""
     return F(scale_of(tensors[op.inputs[index]]) / scale_of(tensors[op.output]))
 
 
 def _add(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    factor = _ratio(op, tensors, index)
+    factor = gradient_ratio(op, tensors, index)
     return lambda g, inputs, shape: g * factor
 
 
 def _mean(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    ratio = _ratio(op, tensors, 0)
+    ratio = gradient_ratio(op, tensors, 0)
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
         axes = tuple(a % len(shape) for a in op.attributes.axes)

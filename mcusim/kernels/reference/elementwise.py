@@ -56,6 +56,30 @@ def _add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
+def multiply_factor(op: Op, tensors: Tensors) -> float:
+    """Return s_a * s_b / s_y."""
+    s_a, s_b = (scale_of(tensors[n]) for n in op.inputs)
+    return s_a * s_b / scale_of(tensors[op.output])
+
+
+def _multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    z_a, z_b, z_y = (quant_of(tensors[n]).zero_point for n in (*op.inputs, op.output))
+    factor = multiply_factor(op, tensors)
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        product = (inputs[0].astype(np.int64) - z_a) * (inputs[1].astype(np.int64) - z_b)
+        if arithmetic is Arithmetic.TFLITE:
+            pre = multiply_by_quantized(product, *multiplier_and_shift(factor)) + z_y
+        else:
+            scaled = product.astype(np.float32) * np.float32(factor)
+            rounded = np.rint(scaled) if arithmetic is Arithmetic.FLOAT else np.trunc(scaled)
+            pre = np.clip(rounded, -FAR, FAR).astype(np.int64) + z_y
+        store(pre, low, high, output, mask)
+
+    return kernel
+
+
 def _quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     x, y = tensors[op.inputs[0]], tensors[op.output]
     s_y, z_y = scale_of(y), quant_of(y).zero_point
@@ -104,6 +128,7 @@ def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
     OpKind.ADD: _add,
     OpKind.SUB: _add,
+    OpKind.MUL: _multiply,
     OpKind.QUANTIZE: _quantize,
     OpKind.DEQUANTIZE: _dequantize,
     OpKind.SOFTMAX: _softmax,

@@ -1,0 +1,113 @@
+"""ADD, SUB and MUL of two int8 tensors, 16 elements at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.kernels import simd
+from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.prepared import Prepared, address_of, check, check_mask, check_shape, compiled, record_at
+from mcusim.kernels.reference.elementwise import LEFT_SHIFT, multiply_factor
+from mcusim.kernels.requant import FLOAT, TFLITE, store_bits
+from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
+from mcusim.kernels.weighted import MODES
+
+INTEGERS = (
+    "a", "b", "y", "mask", "count", "multiplies", "mode", "sign", "low", "high", "z_a", "z_b", "z_y",
+    "m_a", "m_b", "m_y", "shift_a", "shift_b", "shift_y",
+)  # fmt: skip
+RECORD = np.dtype([(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in ("f_a", "f_b", "f_y", "_")])
+
+
+@compiled
+def combine(address):  # type: ignore[no-untyped-def]
+    """Run the op that the record at ``address`` describes; see the slow twin for the formulas."""
+    r = record_at(address, RECORD)
+    z_a, z_b, z_y = simd.splat_i32(np.int32(r.z_a)), simd.splat_i32(np.int32(r.z_b)), simd.splat_i32(np.int32(r.z_y))
+    m_a, m_b, m_y = simd.splat_i32(np.int32(r.m_a)), simd.splat_i32(np.int32(r.m_b)), simd.splat_i32(np.int32(r.m_y))
+    shift_a, shift_b = simd.splat_i32(np.int32(r.shift_a)), simd.splat_i32(np.int32(r.shift_b))
+    shift_y, unit = simd.splat_i32(np.int32(r.shift_y)), simd.splat_i32(np.int32(1 << LEFT_SHIFT))
+    sign = simd.splat_i32(np.int32(r.sign))
+    f_sign = simd.splat_f32(np.float32(r.sign))
+    f_a, f_b, f_y = simd.splat_f32(r.f_a), simd.splat_f32(r.f_b), simd.splat_f32(r.f_y)
+    low, high = simd.splat_i32(np.int32(r.low)), simd.splat_i32(np.int32(r.high))
+    f_low, f_high = simd.splat_f32(np.float32(r.low - r.z_y)), simd.splat_f32(np.float32(r.high - r.z_y))
+    f_z = simd.splat_f32(np.float32(r.z_y))
+    for i in range(0, r.count, 16):
+        few = min(r.count - i, 16)
+        p = simd.load_s8_first(r.a + i, few) - z_a
+        q = simd.load_s8_first(r.b + i, few) - z_b
+        if r.mode == TFLITE:
+            if r.multiplies:
+                value = simd.rescale_fixed(p * q, m_y, shift_y) + z_y
+            else:
+                p = simd.rescale_fixed(p * unit, m_a, shift_a)
+                q = simd.rescale_fixed(q * unit, m_b, shift_b)
+                value = simd.rescale_fixed(p + sign * q, m_y, shift_y) + z_y
+            bits = simd.inside_i32(value, low, high)
+            value = simd.clamp_i32(value, low, high)
+        else:
+            if r.multiplies:
+                real = simd.to_f32(p * q) * f_y
+                real = simd.rint(real) if r.mode == FLOAT else simd.trunc(real)
+            else:
+                real = (simd.to_f32(p) * f_a + f_sign * (simd.to_f32(q) * f_b)) / f_y
+                real = simd.rint(real) if r.mode == FLOAT else simd.half_away(real + f_z) - f_z
+            bits = simd.inside_f32(real, f_low, f_high)
+            value = simd.to_i32(simd.clamp_f32(real, f_low, f_high)) + z_y
+        simd.store_s8_first(r.y + i, value, few)
+        if r.mask != 0:
+            store_bits(r.mask, i, bits, few)
+
+
+class Binary(Prepared):
+    """ADD, SUB or MUL; see ``forward.forward``. The output may be one of the inputs."""
+
+    def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
+        super().__init__()
+        self.op = op
+        s_a, s_b = (scale_of(tensors[n]) for n in op.inputs)
+        s_y = scale_of(tensors[op.output])
+        self._constants = np.zeros(1, RECORD)
+        r = self._constants[0]
+        r["mode"], r["multiplies"] = MODES[arithmetic], op.kind is OpKind.MUL
+        r["sign"] = -1 if op.kind is OpKind.SUB else 1
+        r["low"], r["high"] = clamp_of(op)
+        for field, name in zip(("z_a", "z_b", "z_y"), (*op.inputs, op.output), strict=True):
+            r[field] = quant_of(tensors[name]).zero_point
+        if op.kind is OpKind.MUL:
+            factor = multiply_factor(op, tensors)
+            r["m_y"], r["shift_y"] = multiplier_and_shift(factor)
+            r["f_y"] = factor
+            return
+        twice = 2 * max(s_a, s_b)
+        r["m_a"], r["shift_a"] = multiplier_and_shift(s_a / twice)
+        r["m_b"], r["shift_b"] = multiplier_and_shift(s_b / twice)
+        r["m_y"], r["shift_y"] = multiplier_and_shift(twice / ((1 << LEFT_SHIFT) * s_y))
+        r["f_a"], r["f_b"], r["f_y"] = s_a, s_b, s_y
+
+    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+        y, mask, a, b = buffers
+        assert y is not None and a is not None and b is not None
+        name, record = f"op {self.op.name!r}", self._constants.copy()
+        check(f"output of {name}", y, "int8")
+        for field, array in (("a", a), ("b", b)):
+            check(f"input of {name}", array, "int8")
+            check_shape(f"input of {name}", array, y.shape)
+            record[0][field] = address_of(array)
+        if mask is not None:
+            check_mask(name, mask, y)
+        record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
+        return combine, record
+
+    def __call__(
+        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
+    ) -> None:
+        a, b = inputs
+        if a.shape != output.shape or b.shape != output.shape:
+            a, b = (np.ascontiguousarray(np.broadcast_to(i, output.shape)) for i in (a, b))
+        self.bound(output, mask, a, b)()
