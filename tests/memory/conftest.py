@@ -15,9 +15,7 @@ from mcusim.memory.problem import Problem
 def training_like(seed: int, *, layers: int = 20, align: int = 16) -> Problem:
     """A step of a made-up network: activations, saved features, masks, errors, gradients, weights."""
     rng = random.Random(seed)
-    sizes = sorted(
-        (rng.choice([16, 24, 40, 96]) * rng.choice([16, 64, 256, 1024]) for _ in range(layers + 1))
-    )
+    sizes = sorted(rng.choice([16, 24, 40, 96]) * rng.choice([16, 64, 256, 1024]) for _ in range(layers + 1))
     sizes.reverse()
     first_learning, end, blocks = rng.randint(0, layers - 3), 3 * layers + 1, []
     for i, size in enumerate(sizes):
