@@ -1,0 +1,187 @@
+"""Sensor, DMA, core and flash as simpy processes over integer nanoseconds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mcusim.mcu.scenario import Scenario
+
+Process = Generator[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Something that lasted from ``start_ns`` until ``end_ns`` on one track."""
+
+    track: str
+    name: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(slots=True)
+class Totals:
+    """Running sums of a simulation; times in nanoseconds."""
+
+    caught: int = 0
+    """Frames that found a free buffer."""
+    steps: int = 0
+    write_backs: int = 0
+    active_ns: int = 0
+    """The core computes."""
+    stalled_ns: int = 0
+    """The core waits for the flash."""
+    beside_ns: int = 0
+    """The flash is written while the core computes or sleeps."""
+
+    def plus(self, other: Totals, times: int) -> Totals:
+        """Return these totals plus ``times`` times another's."""
+        return Totals(*(getattr(self, f.name) + times * getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What happened since an equal state of rest, and how often it happens again."""
+
+    totals: Totals
+    period_ns: int
+    pending: int
+    """Steps it adds to those since the last write-back."""
+    times: int
+
+
+class Device:
+    """The device from an instant of rest on: all buffers free, nothing moving, core asleep.
+
+    Args:
+        scenario: what happens.
+        start: that instant, in nanoseconds.
+        totals: sums until then.
+        pending: steps since the last write-back.
+        window_ns: slices are kept, and nothing is skipped, until then.
+    """
+
+    def __init__(self, scenario: Scenario, start: int, totals: Totals, pending: int, window_ns: int) -> None:
+        self.scenario, self.start, self.window_ns = scenario, start, window_ns
+        self.totals, self.pending = totals, pending
+        self.slices: list[Slice] = []
+        self.now = start
+        self.repeat: Repeat | None = None
+        self._free = scenario.buffers
+        self._ready: deque[int] = deque()
+        self._flash_until = start
+        self._rests: dict[tuple[int, ...], tuple[int, Totals, int]] = {}
+
+    def run(self) -> None:
+        """Run until the scenario ends (``repeat`` is None) or can be continued by repetition."""
+        import simpy
+
+        self._env: Any = simpy.Environment(initial_time=self.start)
+        self._buffer_free, self._frame_ready = self._env.event(), self._env.event()
+        self._halt = self._env.event()
+        self._env.process(self._sensor())
+        self._env.process(self._core())
+        end = self._env.timeout(max(0, self.scenario.duration_ns - self.start))
+        self._env.run(until=self._env.any_of([self._halt, end]))
+        self.now = self._env.now
+
+    def _sensor(self) -> Process:
+        env, period = self._env, self.scenario.period_ns
+        frame = -(-env.now // period)
+        while frame * period < self.scenario.duration_ns:
+            yield env.timeout(frame * period - env.now)
+            if not self._free:
+                self._buffer_free = env.event()
+                yield self._buffer_free
+                frame = -(-env.now // period)  # the frames in between passed unseen
+                continue
+            self._free -= 1
+            self.totals.caught += 1
+            self._keep("DMA", f"frame {frame}", self.scenario.dma_ns)
+            # A callback is a third of the events of a process: frames are what a day is full of.
+            moved = env.timeout(self.scenario.dma_ns, frame)
+            moved.callbacks.append(self._moved)
+            frame += 1
+
+    def _moved(self, event: Any) -> None:
+        self._ready.append(event.value)
+        if not self._frame_ready.triggered:
+            self._frame_ready.succeed()
+
+    def _core(self) -> Process:
+        env, scenario = self._env, self.scenario
+        while True:
+            if not self._ready:
+                if self._recurs():
+                    self._halt.succeed()
+                    return
+                self._frame_ready = env.event()
+                yield self._frame_ready
+            frame = self._ready.popleft()
+            self.totals.active_ns += self._inside(scenario.step_ns)
+            self._keep("core", f"step on frame {frame}", scenario.step_ns)
+            yield env.timeout(scenario.step_ns)
+            self.totals.steps += 1
+            self.pending += 1
+            self._free += 1
+            if not self._buffer_free.triggered:
+                self._buffer_free.succeed()
+            if self.pending == scenario.write_back_every:
+                yield from self._write_back()
+
+    def _write_back(self) -> Process:
+        env, duration = self._env, self.scenario.write_back_ns
+        busy = self._flash_until - env.now
+        if busy > 0:
+            yield from self._stall(busy, "wait for the flash")
+        self.pending = 0
+        self.totals.write_backs += 1
+        self._flash_until = env.now + duration
+        self._keep("flash", "write-back", duration)
+        if self.scenario.stalls:
+            yield from self._stall(duration, "stalled by the write-back")
+        else:
+            self.totals.beside_ns += self._inside(duration)
+
+    def _stall(self, duration: int, name: str) -> Process:
+        self.totals.stalled_ns += self._inside(duration)
+        self._keep("core", name, duration)
+        yield self._env.timeout(duration)
+
+    def _inside(self, duration: int) -> int:
+        """Return how much of a duration from now lies within the scenario."""
+        return int(min(duration, self.scenario.duration_ns - self._env.now))
+
+    def _keep(self, track: str, name: str, duration: int) -> None:
+        now = self._env.now
+        if now < self.window_ns and duration:
+            self.slices.append(Slice(track, name, now, now + duration))
+
+    def _recurs(self) -> bool:
+        """Look for an earlier state of rest after which everything happened that will happen again."""
+        now, scenario = self._env.now, self.scenario
+        if now < self.window_ns or self._free < scenario.buffers or self._flash_until > now:
+            return False
+        phase = now % scenario.period_ns
+        # The whole state, or the state but for the steps since the last write-back: the latter
+        # repeats itself only until the next write-back is due.
+        for key in ((phase, self.pending), (phase,)):
+            before = self._rests.setdefault(key, (now, replace(self.totals), self.pending))
+            if before[0] == now:
+                continue
+            totals = self.totals.plus(before[1], -1)
+            times = (scenario.duration_ns - now) // (now - before[0])
+            added = self.pending - before[2]
+            if len(key) == 1:
+                if totals.write_backs:
+                    self._rests[key] = (now, replace(self.totals), self.pending)
+                    continue
+                if scenario.write_back_every and added:
+                    times = min(times, (scenario.write_back_every - 1 - self.pending) // added)
+            if times > 1:
+                self.repeat = Repeat(totals, now - before[0], added, times)
+                return True
+        return False
