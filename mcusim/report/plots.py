@@ -80,8 +80,9 @@ def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = N
                 for r, outline in zip(drawn, outlined, strict=True)
                 if r.role == role and outline == bool(width)
             ]
-            style = {"facecolor": ROLE_COLORS[role], "edgecolor": "white", "linewidth": width}
-            ax.add_collection(PatchCollection(patches, **style))
+            ax.add_collection(
+                PatchCollection(patches, facecolor=ROLE_COLORS[role], edgecolor="white", linewidth=width)
+            )
     _names(ax, drawn, clock, top)
     _finish(ax, events, header, clock, top, f"Map of the arena: {title_of(header)}")
     ax.set_ylabel("address (KiB)")

@@ -6,6 +6,7 @@ from traces_plans import planned, problems, session, small_problem, spans
 from mcusim.core import BadArgument, BadTrace, Interval, OutOfSram, Role, UnknownName
 from mcusim.events import Event, EventKind, EventTable, Header
 from mcusim.memory import PLANNERS, Block, Ledger, Problem, lower_bound
+from mcusim.memory.allocators import ALLOCATORS
 from mcusim.traces import Trace, TraceFile, read_trace, store, write_trace
 from mcusim.traces.replay import replay
 from mcusim.traces.windows import problem_of
@@ -139,7 +140,7 @@ def trace_of(rows, offset=None):
         ([(EventKind.ALLOC, "a", 2), (EventKind.FREE, "a", 1)], "row 1: frees 'a' with 1 bytes"),
     ],
 )
-@pytest.mark.parametrize("how", [{}, {"planner": "greedy_by_size"}])
+@pytest.mark.parametrize("how", [{}, {"planner": "greedy_by_size"}, {"allocator": "tlsf"}])
 def test_events_that_contradict_each_other_are_refused_with_the_row(rows, reason, how):
     with pytest.raises(BadTrace, match=reason):
         replay(trace_of(rows), **how)
@@ -191,8 +192,50 @@ def test_wrong_requests_are_refused(small):
         replay(events, sram="-3")
 
 
+def heap_of(events, allocator, capacity):
+    """The slow twin: the heap, event by event."""
+    heap, places = ALLOCATORS[allocator](capacity), {}
+    for event in events:
+        if event.region != "sram":
+            continue
+        if event.event == EventKind.ALLOC:
+            places[event.tensor] = heap.alloc(event.bytes)
+        elif event.event == EventKind.FREE:
+            heap.free(places.pop(event.tensor))
+        elif event.event == EventKind.SHRINK:
+            heap.shrink(places[event.tensor], event.bytes)
+    return heap
+
+
+@settings(max_examples=10, deadline=None)
+@given(problems(), st.sampled_from(sorted(ALLOCATORS)))
+def test_an_allocator_needs_what_its_heap_says(problem, allocator):
+    events = session([planned(problem)] * 2)
+    result = replay(Trace(Header(sram_bytes=2**16), events), allocator=allocator)
+    assert result.peak_bytes == heap_of(events, allocator, result.sram_bytes).top_bytes
+    assert result.live_bytes == ledger_of(events).peak.live_bytes
+    assert result.peak_bytes >= result.live_bytes
+    assert replay(events, allocator=allocator, sram=result.sram_bytes).peak_bytes == result.peak_bytes
+
+
+@pytest.mark.parametrize("allocator", ["first_fit", "bump"])
+def test_a_heap_that_is_too_small_fails_at_the_row(small, allocator):
+    events = session([planned(small)])
+    with pytest.raises(OutOfSram, match="row 5, step 0, op op1") as caught:
+        replay(events, allocator=allocator, sram=84 + ALLOCATORS[allocator](84).control_bytes)
+    assert [block.name for block in caught.value.live] == ["x", "w"]
+    assert caught.value.missing_bytes > 0
+
+
+def test_an_allocator_without_capacity_gets_a_heap_that_fits(small):
+    events = session([planned(small)] * 100)
+    result = replay(events, allocator="bump")
+    assert result.peak_bytes <= result.sram_bytes
+    assert result.overhead_bytes >= 0
+
+
 def test_an_empty_trace_needs_nothing():
-    for how in ({}, {"planner": "greedy_by_size"}):
+    for how in ({}, {"planner": "greedy_by_size"}, {"allocator": "first_fit"}):
         result = replay(EventTable.empty(), **how)
         assert (result.live_bytes, result.peak_bytes, result.events) == (0, 0, 0)
         assert result.moment.row == -1
@@ -203,7 +246,7 @@ def test_groups_of_a_file_make_no_difference(tmp_path, monkeypatch, small):
     whole = write_trace(tmp_path / "whole.csv", events, Header())
     monkeypatch.setattr("mcusim.traces.csv_form.GROUP", 3)
     monkeypatch.setattr(store, "GROUP", 3)
-    for how in ({}, {"planner": "greedy_by_size"}):
+    for how in ({}, {"planner": "greedy_by_size"}, {"allocator": "first_fit"}):
         assert replay(TraceFile(whole), **how) == replay(events, **how)
 
 
