@@ -1,0 +1,150 @@
+"""Data sets as NumPy arrays, in memory or in files: pictures, spectrograms, sensor windows."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+from mcusim.data.dataset import Dataset, Split
+from mcusim.data.splits import held_out
+
+MAX_BYTES = 2**33
+_NAMES = (
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("images", "labels"),
+    ("x", "y"),
+)
+"""What the arrays may be called; with two, the test split is taken out of them."""
+
+
+def from_arrays(
+    images: NDArray[Any],
+    labels: NDArray[Any] | None = None,
+    test_images: NDArray[Any] | None = None,
+    test_labels: NDArray[Any] | None = None,
+    *,
+    names: Sequence[str] = (),
+    name: str = "arrays",
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Dataset:
+    """Return a data set of arrays.
+
+    ``uint8`` of 3 or 4 dimensions are pictures (``[N, H, W]`` is grey); other numbers become float32 real
+    values, such as the spectrograms ``[N, frames, bands]`` of a keyword network; ``int8`` is left as it
+    is: values of the network's own input quantisation.
+
+    Args:
+        images: the examples, or the training examples.
+        labels: one integer for each; left out (all 0) where the example is its own target, as for an
+            autoencoder.
+        test_images: without them, ``test_fraction`` of the examples of each class, chosen by ``seed``.
+        test_labels: of the test examples.
+        names: of the classes; their numbers if left out.
+        name: of the data set.
+        test_fraction: between 0 and 1.
+        seed: of the split.
+
+    Raises:
+        BadData: if shapes, types or labels do not fit together, or values are not finite.
+    """
+    train = _split(images, labels)
+    if test_images is not None:
+        test = _split(test_images, test_labels)
+    else:
+        held = held_out(train.labels, test_fraction, seed)
+        train, test = train.subset(np.flatnonzero(~held)), train.subset(np.flatnonzero(held))
+    count = 1 + max(int(train.labels.max()), int(test.labels.max()))
+    if not names and count > 65_536:
+        raise BadData(f"labels of {name}", f"go up to {count - 1:,}", "number the classes from 0")
+    return Dataset(train, test, tuple(names) or tuple(map(str, range(count))), name)
+
+
+def load_arrays(path: str | Path, **more: Any) -> Dataset:
+    """Return the data set in an ``.npz`` file, or in a folder of ``.npy`` files; see `from_arrays`.
+
+    The arrays are called ``train_images``, ``train_labels``, ``test_images``, ``test_labels``, or
+    ``x_train``, ``y_train``, ``x_test``, ``y_test``, or only ``images``, ``labels`` or ``x``, ``y``. In a
+    folder they are mapped into memory. Pickled objects are never read.
+
+    Raises:
+        BadData: if the file is missing or damaged, or holds no arrays of these names.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = {p.stem: _mapped(p) for p in sorted(path.glob("*.npy"))}
+    elif path.is_file():
+        found = _unzipped(path)
+    else:
+        raise BadData(str(path), "does not exist", "give an .npz file or a folder of .npy files")
+    for names in _NAMES:
+        if all(name in found for name in names):
+            return from_arrays(*(found[name] for name in names), name=path.stem, **more)
+    if len(found) == 1:
+        return from_arrays(*found.values(), name=path.stem, **more)
+    known = "; ".join(", ".join(names) for names in _NAMES)
+    raise BadData(str(path), f"holds the arrays {', '.join(found) or 'none'}", f"name them: {known}")
+
+
+def _split(images: NDArray[Any], labels: NDArray[Any] | None) -> Split:
+    images = np.asanyarray(images)
+    if images.dtype.kind not in "iuf":
+        raise BadData("images", f"are {images.dtype}", "give numbers")
+    if images.dtype == np.uint8 and images.ndim == 3:
+        images = images[..., None]
+    elif images.dtype not in (np.uint8, np.int8):
+        images = images.astype(np.float32, copy=False)
+        if not np.isfinite(images).all():
+            raise BadData("images", "hold values that are no finite numbers", "clean the data")
+    if labels is None:
+        labels = np.zeros(len(images), np.int64)
+    labels = np.asarray(labels)
+    return Split(images, labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise BadData(str(path), f"is no array file: {error}", "save it with numpy.save") from error
+
+
+def _unzipped(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an ``.npz``; a header is believed only if it fits the entry's size."""
+    found = {}
+    room = MAX_BYTES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                room -= info.file_size
+                if room < 0:
+                    raise ValueError(f"it unpacks to more than {MAX_BYTES:,} B")
+                with archive.open(info) as file:
+                    version = np.lib.format.read_magic(file)
+                    read = np.lib.format.read_array_header_1_0
+                    if version != (1, 0):
+                        read = np.lib.format.read_array_header_2_0
+                    shape, fortran, dtype = read(file)
+                    size = prod(shape) * dtype.itemsize
+                    if dtype.kind not in "iuf" or not 0 < size <= info.file_size:
+                        raise ValueError(f"{info.filename} holds {dtype} {shape} in {info.file_size:,} B")
+                    values = np.frombuffer(file.read(size), dtype)
+                found[info.filename.removesuffix(".npy")] = values.reshape(
+                    shape, order="F" if fortran else "C"
+                )
+    except (
+        OSError, ValueError, EOFError, SyntaxError, TypeError, zipfile.BadZipFile, zlib.error,
+        NotImplementedError, RuntimeError,
+    ) as error:  # fmt: skip
+        raise BadData(str(path), f"is no archive of arrays: {error}", "save it with numpy.savez") from error
+    return found

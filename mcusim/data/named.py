@@ -1,0 +1,45 @@
+"""Data sets by name or path, as people write them on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from mcusim.core import Registry, UnknownName
+from mcusim.data.arrays import load_arrays
+from mcusim.data.cifar10 import cifar10
+from mcusim.data.dataset import Dataset
+from mcusim.data.image_folder import image_folder
+from mcusim.data.synthetic import DOMAINS, synthetic
+
+DATASETS: Registry[Callable[[], Dataset]] = Registry("data set", "mcusim.datasets")
+"""Names and the functions that return the data sets."""
+
+DATASETS.register("cifar10")(cifar10)
+DATASETS.register("synthetic")(partial(synthetic, "target"))
+for _domain in DOMAINS:
+    DATASETS.register(f"synthetic:{_domain}")(partial(synthetic, _domain))
+
+
+def named(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:
+    """Return the data set that a text means.
+
+    ``cifar10``; ``synthetic`` (its target domain), ``synthetic:source``, ``synthetic:target``; the path of
+    an ``.npz`` file or of a folder of ``.npy`` files (see `load_arrays`); of a folder or archive with
+    CIFAR-10; or of a folder of pictures with one folder a class (see `image_folder`), scaled to ``size``.
+
+    Raises:
+        UnknownName: if it is neither a name nor a path; suggests the nearest names.
+        BadData: if what the path leads to is no data set.
+    """
+    if str(text) in DATASETS.names():
+        return DATASETS[str(text)]()
+    path = Path(text)
+    if not path.exists() and path.parent == Path() and path.suffix != ".npz":
+        raise UnknownName("data set", str(text), DATASETS.names())
+    if path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
+        return load_arrays(path)
+    if path.is_dir() and not any((*path.glob("cifar-10-*"), *path.glob("data_batch_1*"))):
+        return image_folder(path, size=size)
+    return cifar10(path)

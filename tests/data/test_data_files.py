@@ -1,0 +1,159 @@
+"""Image folders, array files, and data sets by name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mcusim.core import BadArgument, BadData, UnknownName
+from mcusim.data import from_arrays, image_folder, load_arrays, named
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def pictures(
+    root: Path, counts: dict[str, int], size: tuple[int, int] = (6, 5), suffix: str = ".png"
+) -> Path:
+    for label, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.full((*size, 3), 20 * label + i, np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i:03}{suffix}")
+    return root
+
+
+def test_folder_is_divided_by_class(tmp_path: Path) -> None:
+    data = image_folder(pictures(tmp_path / "set", {"cat": 10, "ant": 5}), seed=3)
+    assert data.labels == ("ant", "cat")
+    assert data.name == "set"
+    assert np.bincount(data.test.labels).tolist() == [1, 2]
+    assert np.bincount(data.train.labels).tolist() == [4, 8]
+    assert data.train.image_shape == (6, 5, 3)
+    values = sorted([*data.train.images[:, 0, 0, 0], *data.test.images[:, 0, 0, 0]])
+    assert values == [*range(10), *range(20, 25)]
+    again = image_folder(tmp_path / "set", seed=3)
+    assert again.train.digest() == data.train.digest()
+    assert image_folder(tmp_path / "set", seed=4).train.digest() != data.train.digest()
+
+
+def test_folder_with_train_and_test(tmp_path: Path) -> None:
+    pictures(tmp_path / "train", {"a": 3, "b": 2}, suffix=".jpg")
+    pictures(tmp_path / "val", {"a": 1, "b": 1}, suffix=".jpg")
+    data = image_folder(tmp_path)
+    assert (len(data.train), len(data.test)) == (5, 2)
+    assert data.labels == ("a", "b")
+
+
+def test_folder_of_mixed_sizes_needs_a_size(tmp_path: Path) -> None:
+    pictures(tmp_path, {"a": 3})
+    pictures(tmp_path / "more", {"b": 3}, (8, 8))
+    (tmp_path / "more" / "b").rename(tmp_path / "b")
+    (tmp_path / "more").rmdir()
+    with pytest.raises(BadData, match="size="):
+        image_folder(tmp_path)
+    assert image_folder(tmp_path, size=4).train.image_shape == (4, 4, 3)
+    assert named(tmp_path, size=(4, 7)).test.image_shape == (4, 7, 3)
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="no folder"):
+        image_folder(tmp_path / "none")
+    with pytest.raises(BadData, match="no folders"):
+        image_folder(tmp_path)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(BadData, match="holds no pictures"):
+        image_folder(tmp_path)
+    (tmp_path / "a" / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    with pytest.raises(BadData, match="one example"):
+        image_folder(tmp_path)
+    (tmp_path / "a" / "y.png").write_bytes(b"")
+    with pytest.raises(BadData, match="no readable picture"):
+        image_folder(tmp_path)
+    with pytest.raises(BadArgument):
+        image_folder(tmp_path, test_fraction=1)
+    with pytest.raises(BadArgument):
+        image_folder(tmp_path, size=0)
+
+
+def test_a_picture_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    pictures(tmp_path, {"a": 2})
+    head = b"P6 60000 60000 255\n"
+    for name in ("000.ppm", "001.ppm"):
+        (tmp_path / "a" / name).write_bytes(head + bytes(100))
+    for png in (tmp_path / "a").glob("*.png"):
+        png.unlink()
+    with pytest.raises(BadData):
+        image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("x_train", "y_train", "x_test", "y_test"), ("images", "labels")])
+def test_array_files(tmp_path: Path, names: tuple[str, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3), np.uint8)
+    labels = np.arange(20) % 4
+    arrays = dict(zip(names, [images, labels] * 2, strict=False))
+    np.savez_compressed(tmp_path / "set.npz", **arrays)
+    (tmp_path / "folder").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "folder" / f"{name}.npy", array)
+    first, second = named(tmp_path / "set.npz"), named(tmp_path / "folder")
+    assert first.train.digest() == second.train.digest()
+    assert first.test.digest() == second.test.digest()
+    assert first.labels == ("0", "1", "2", "3")
+    assert len(first.test) == (20 if len(names) == 4 else 4)
+
+
+def test_spectrograms_and_targets_of_their_own() -> None:
+    frames = np.random.default_rng(0).normal(size=(12, 49, 10))
+    data = from_arrays(frames, np.arange(12) % 2, names=("no", "yes"))
+    assert data.train.images.dtype == np.float32
+    assert data.train.image_shape == (49, 10)
+    assert data.labels == ("no", "yes")
+    windows = from_arrays(frames.reshape(12, -1))
+    assert windows.classes == 1
+    ready = from_arrays(frames.astype(np.int8), np.arange(12) % 2)
+    assert ready.train.images.dtype == np.int8
+    grey = from_arrays(np.zeros((6, 8, 8), np.uint8), np.arange(6) % 3)
+    assert grey.train.image_shape == (8, 8, 1)
+
+
+def test_bad_arrays(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="finite"):
+        from_arrays(np.full((4, 3), np.nan), np.zeros(4, int))
+    with pytest.raises(BadData, match="one example"):
+        from_arrays(np.zeros((3, 3)), np.array([0, 0, 1]))
+    with pytest.raises(BadData):
+        from_arrays(np.array([["a"]]))
+    with pytest.raises(BadData, match="does not exist"):
+        load_arrays(tmp_path / "no.npz")
+    np.savez(tmp_path / "odd.npz", a=np.zeros(3), b=np.zeros(3))
+    with pytest.raises(BadData, match="name them"):
+        load_arrays(tmp_path / "odd.npz")
+    np.save(tmp_path / "object.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(BadData, match="no array file"):
+        load_arrays(tmp_path)
+    whole = (tmp_path / "odd.npz").read_bytes()
+    for content in (b"", b"junk", whole[:-30], whole[:100]):
+        (tmp_path / "cut.npz").write_bytes(content)
+        with pytest.raises(BadData, match="no archive"):
+            load_arrays(tmp_path / "cut.npz")
+
+
+@pytest.mark.parametrize("shape", [(2**40,), (2**31, 2**31), (-1,), (10,)])
+def test_archives_that_promise_more_than_they_hold(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    stream = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
+        archive.writestr("x.npy", stream.getvalue() + bytes(8))
+    with pytest.raises(BadData, match="no archive"):
+        load_arrays(tmp_path / "liar.npz")
+
+
+def test_names() -> None:
+    assert named("synthetic").name == "synthetic-target"
+    with pytest.raises(UnknownName, match="cifar10"):
+        named("cifar-10")
