@@ -27,8 +27,16 @@ RECORD = np.dtype([(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in 
 def combine(address):  # type: ignore[no-untyped-def]
     """Run the op that the record at ``address`` describes; see the slow twin for the formulas."""
     r = record_at(address, RECORD)
-    z_a, z_b, z_y = simd.splat_i32(np.int32(r.z_a)), simd.splat_i32(np.int32(r.z_b)), simd.splat_i32(np.int32(r.z_y))
-    m_a, m_b, m_y = simd.splat_i32(np.int32(r.m_a)), simd.splat_i32(np.int32(r.m_b)), simd.splat_i32(np.int32(r.m_y))
+    z_a, z_b, z_y = (
+        simd.splat_i32(np.int32(r.z_a)),
+        simd.splat_i32(np.int32(r.z_b)),
+        simd.splat_i32(np.int32(r.z_y)),
+    )
+    m_a, m_b, m_y = (
+        simd.splat_i32(np.int32(r.m_a)),
+        simd.splat_i32(np.int32(r.m_b)),
+        simd.splat_i32(np.int32(r.m_y)),
+    )
     shift_a, shift_b = simd.splat_i32(np.int32(r.shift_a)), simd.splat_i32(np.int32(r.shift_b))
     shift_y, unit = simd.splat_i32(np.int32(r.shift_y)), simd.splat_i32(np.int32(1 << LEFT_SHIFT))
     sign = simd.splat_i32(np.int32(r.sign))

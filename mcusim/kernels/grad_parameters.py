@@ -191,7 +191,12 @@ class GradWeight(Gradient):
             raise BadArgument(what, f"has {count} channels and features of shape {x.shape}")
         self._set_sizes(r, x.shape, g_y.shape)
         self._frame_inputs(r)
-        r["x"], r["channels"], r["selected"], r["out"] = address_of(x), address_of(channels), count, address_of(out)
+        r["x"], r["channels"], r["selected"], r["out"] = (
+            address_of(x),
+            address_of(channels),
+            count,
+            address_of(out),
+        )
         self.workspace.reserve(self._workspace_bytes(r))
         return (grad_weight_depthwise if self._depthwise else grad_weight_convolution), record
 
@@ -208,4 +213,6 @@ class GradWeight(Gradient):
         x: Array, channels: NDArray[np.int32], out: NDArray[np.float32],
     ) -> None:  # fmt: skip
         if not self.bound(g_y, mask, x, channels, out)(float(g_y_scale)):
-            raise BadArgument(f"channels of {self.name}", f"are not all in 0..{self._constants['c_in'][0] - 1}")
+            raise BadArgument(
+                f"channels of {self.name}", f"are not all in 0..{self._constants['c_in'][0] - 1}"
+            )

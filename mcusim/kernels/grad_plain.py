@@ -20,9 +20,29 @@ from mcusim.kernels.errors import (
     read_statistics,
     store_row,
 )
-from mcusim.kernels.prepared import Prepared, Workspace, address_of, aligned, check, check_mask, compiled, record_at
+from mcusim.kernels.prepared import (
+    Prepared,
+    Workspace,
+    address_of,
+    aligned,
+    check,
+    check_mask,
+    compiled,
+    record_at,
+)
 
-INTEGERS = ("g", "g_format", "mask", "mask_bytes", "g_x", "g_x_format", "workspace", "count", "inner", "repeats")
+INTEGERS = (
+    "g",
+    "g_format",
+    "mask",
+    "mask_bytes",
+    "g_x",
+    "g_x_format",
+    "workspace",
+    "count",
+    "inner",
+    "repeats",
+)
 RECORD = np.dtype([(name, np.int64) for name in INTEGERS] + [("factor", np.float32), ("_", np.float32)])
 
 ROW = 1024
@@ -94,4 +114,3 @@ class PassOn(Prepared):
     ) -> Stored:  # fmt: skip
         run = self.bound(g_y, mask, g_x)
         return Stored(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))
-

@@ -14,7 +14,9 @@ from mcusim.kernels.prepared import Prepared, address_of, array_at, check, check
 from mcusim.kernels.scales import quant_of, scale_of
 
 INTEGERS = ("x", "y", "weight", "bias", "count", "outputs", "rows", "z_x", "clamps")
-RECORD = np.dtype([(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in ("scale", "low", "high", "_")])
+RECORD = np.dtype(
+    [(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in ("scale", "low", "high", "_")]
+)
 
 
 @compiled

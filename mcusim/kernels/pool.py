@@ -107,9 +107,10 @@ class Pool(Prepared):
         r["z_x"], r["z_y"] = quant_of(x).zero_point, quant_of(y).zero_point
         r["ratio"] = scale_of(x) / scale_of(y)
         self._ratio = scale_of(x) / scale_of(y)
-        r["kh"], r["kw"] = a.kernel
-        r["stride_h"], r["stride_w"] = a.stride
-        r["top"], r["left"] = a.padding[0][0], a.padding[1][0]
+        if op.kind is not OpKind.MEAN:
+            r["kh"], r["kw"] = a.kernel
+            r["stride_h"], r["stride_w"] = a.stride
+            r["top"], r["left"] = a.padding[0][0], a.padding[1][0]
         r["workspace"] = address_of(self.workspace.cell)
 
     @staticmethod

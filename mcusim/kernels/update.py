@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.prepared import Prepared, address_of, array_at, check, check_shape, compiled, exist, record_at
+from mcusim.kernels.prepared import (
+    Prepared,
+    address_of,
+    array_at,
+    check,
+    check_shape,
+    compiled,
+    exist,
+    record_at,
+)
 from mcusim.kernels.qas import qas_bias, qas_weight
 from mcusim.kernels.reference.update import BIAS_FORMATS, WEIGHT_FORMATS
 
