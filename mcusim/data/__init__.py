@@ -5,7 +5,7 @@ from mcusim.data.augment import Augmentation
 from mcusim.data.cifar10 import cifar10
 from mcusim.data.dataset import Dataset, Split
 from mcusim.data.image_folder import image_folder
-from mcusim.data.named import DATASETS, named
+from mcusim.data.named import DATASETS, open_data
 from mcusim.data.preprocess import Preprocessor
 from mcusim.data.splits import class_incremental, distribution_shift, shifted
 from mcusim.data.synthetic import synthetic
@@ -22,7 +22,7 @@ __all__ = [
     "from_arrays",
     "image_folder",
     "load_arrays",
-    "named",
+    "open_data",
     "shifted",
     "synthetic",
 ]

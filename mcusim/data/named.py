@@ -22,7 +22,7 @@ for _domain in DOMAINS:
     DATASETS.register(f"synthetic:{_domain}")(partial(synthetic, _domain))
 
 
-def named(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:
+def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:
     """Return the data set that a text means.
 
     ``cifar10``; ``synthetic`` (its target domain), ``synthetic:source``, ``synthetic:target``; the path of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mcusim.core import BadArgument, BadData, UnknownName
-from mcusim.data import from_arrays, image_folder, load_arrays, named
+from mcusim.data import from_arrays, image_folder, load_arrays, open_data
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -56,7 +56,7 @@ def test_folder_of_mixed_sizes_needs_a_size(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="size="):
         image_folder(tmp_path)
     assert image_folder(tmp_path, size=4).train.image_shape == (4, 4, 3)
-    assert named(tmp_path, size=(4, 7)).test.image_shape == (4, 7, 3)
+    assert open_data(tmp_path, size=(4, 7)).test.image_shape == (4, 7, 3)
 
 
 def test_bad_folders(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_array_files(tmp_path: Path, names: tuple[str, ...]) -> None:
     (tmp_path / "folder").mkdir()
     for name, array in arrays.items():
         np.save(tmp_path / "folder" / f"{name}.npy", array)
-    first, second = named(tmp_path / "set.npz"), named(tmp_path / "folder")
+    first, second = open_data(tmp_path / "set.npz"), open_data(tmp_path / "folder")
     assert first.train.digest() == second.train.digest()
     assert first.test.digest() == second.test.digest()
     assert first.labels == ("0", "1", "2", "3")
@@ -154,6 +154,6 @@ def test_archives_that_promise_more_than_they_hold(tmp_path: Path, shape: tuple[
 
 
 def test_names() -> None:
-    assert named("synthetic").name == "synthetic-target"
+    assert open_data("synthetic").name == "synthetic-target"
     with pytest.raises(UnknownName, match="cifar10"):
-        named("cifar-10")
+        open_data("cifar-10")
