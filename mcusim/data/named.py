@@ -19,13 +19,13 @@ DATASETS: Registry[Callable[[], Dataset]] = Registry("data set", "mcusim.dataset
 DATASETS.register("cifar10")(cifar10)
 DATASETS.register("synthetic")(partial(synthetic, "target"))
 for _domain in DOMAINS:
-    DATASETS.register(f"synthetic:{_domain}")(partial(synthetic, _domain))
+    DATASETS.register(f"synthetic-{_domain}")(partial(synthetic, _domain))
 
 
 def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:
     """Return the data set that a text means.
 
-    ``cifar10``; ``synthetic`` (its target domain), ``synthetic:source``, ``synthetic:target``; the path of
+    ``cifar10``; ``synthetic`` (its target domain), ``synthetic-source``, ``synthetic-target``; the path of
     an ``.npz`` file or of a folder of ``.npy`` files (see `load_arrays`); of a folder or archive with
     CIFAR-10; or of a folder of pictures with one folder a class (see `image_folder`), scaled to ``size``.
 

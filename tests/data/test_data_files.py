@@ -154,6 +154,6 @@ def test_archives_that_promise_more_than_they_hold(tmp_path: Path, shape: tuple[
 
 
 def test_names() -> None:
-    assert open_data("synthetic").name == "synthetic-target"
+    assert open_data("synthetic-target").name == "synthetic-target"
     with pytest.raises(UnknownName, match="cifar10"):
         open_data("cifar-10")
