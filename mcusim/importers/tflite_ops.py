@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcusim.core import BadModel
-from mcusim.graph import Attributes, OpKind, Tensor
+from mcusim.graph import Attributes, OpKind, Pads, Tensor
 from mcusim.importers.flatbuffer import Table
 from mcusim.importers.tflite_schema import ACTIVATIONS, SAME, VALID
 
@@ -81,21 +81,31 @@ def clamp_range(output: Tensor, activation: int) -> tuple[float, float] | None:
     return (low, high)
 
 
-def padding_of(operator: Operator, field: int, kernel: tuple[int, int], stride: tuple[int, int],
-               dilation: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:  # fmt: skip
-    """Return explicit padding; SAME puts the odd row or column at the bottom or right."""
-    mode = operator.byte(field)
+def padding_of(
+    operator: Operator, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Pads:
+    """Return the padding of an operator, whose mode is its first option, as explicit numbers.
+
+    Raises:
+        BadModel: if the mode is neither SAME nor VALID.
+    """
+    mode, shape = operator.byte(0), operator.inputs[0].shape
     if mode not in (SAME, VALID):
         raise BadModel("", f"has padding mode {mode}", "supported: SAME, VALID")
-    shape = operator.inputs[0].shape
     if mode == VALID or len(shape) != 4:
         return ((0, 0), (0, 0))
+    return same_padding(shape, kernel, stride, dilation)
+
+
+def same_padding(
+    shape: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Pads:
+    """Return what SAME means for an NHWC shape; an odd row or column goes to the bottom or right."""
     pads = []
     for i in range(2):
-        size = shape[1 + i]
-        windows = -(-size // stride[i])
-        total = max((windows - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - size, 0)
-        pads.append((total // 2, total - total // 2))
+        windows = -(-shape[1 + i] // stride[i])
+        total = (windows - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - shape[1 + i]
+        pads.append((max(total, 0) // 2, max(total, 0) - max(total, 0) // 2))
     return (pads[0], pads[1])
 
 
@@ -158,7 +168,7 @@ def _convolution(operator: Operator) -> Attributes:
     return Attributes(
         stride=stride,
         dilation=dilation,
-        padding=padding_of(operator, 0, (weight[1], weight[2]), stride, dilation),
+        padding=padding_of(operator, (weight[1], weight[2]), stride, dilation),
         clamp=clamp_range(operator.output, operator.byte(activation)),
     )
 
@@ -171,7 +181,7 @@ def _pool(operator: Operator) -> Attributes:
     return Attributes(
         stride=stride,
         kernel=kernel,
-        padding=padding_of(operator, 0, kernel, stride, (1, 1)),
+        padding=padding_of(operator, kernel, stride, (1, 1)),
         clamp=clamp_range(operator.output, operator.byte(5)),
     )
 

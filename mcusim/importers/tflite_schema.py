@@ -37,6 +37,19 @@ OPERATORS: dict[int, OpKind] = {
 }
 """Builtin operator codes."""
 
+CAST = 53
+"""An operator that only the exporter uses."""
+VERSIONS: dict[OpKind, int] = {
+    **dict.fromkeys(OPERATORS.values(), 2),
+    OpKind.CONV_2D: 3,
+    OpKind.DEPTHWISE_CONV_2D: 3,
+    OpKind.FULLY_CONNECTED: 5,
+    OpKind.RESIZE_BILINEAR: 3,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: 3,
+    **dict.fromkeys((OpKind.RESHAPE, OpKind.QUANTIZE, OpKind.HARD_SWISH), 1),
+}
+"""Versions of the operators in which they take int8."""
+
 TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 """Element types that a graph here can hold."""
 OTHER_TYPES: dict[int, str] = {

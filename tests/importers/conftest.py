@@ -38,7 +38,7 @@ def synthetic_model() -> Model:
     build.op("mean", OpKind.MEAN, (x,), mean, Attributes(axes=(1, 2)))
     x = weighted("fc", OpKind.FULLY_CONNECTED, mean, (5, 4), 0, (1, 5))
     softmax = build.activation("softmax", (1, 5), Quant.of(1 / 256, -128))
-    build.op("softmax", OpKind.SOFTMAX, (x,), softmax, Attributes())
+    build.op("softmax", OpKind.SOFTMAX, (x,), softmax, Attributes(axes=(1,)))
     return validate(
         Model("synthetic", tuple(build.ops), build.tensors, ("x",), (softmax,), labels=tuple("abcde"))
     )
