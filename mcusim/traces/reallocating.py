@@ -31,13 +31,11 @@ def reallocate(trace: Source, allocator: str, capacity: int | None) -> Replay:
         OutOfSram: no hole is large enough for an alloc.
     """
     live_bytes, peak_row, events = measure(trace)
-    heap_events, rows = _heap_events(trace, events)
+    played, rows = heap_events(trace, events)
     if capacity is None:
-        capacity, result = _growing(
-            allocator, heap_events, max(trace.header.sram_bytes, 2 * live_bytes, 4096)
-        )
+        capacity, result = _growing(allocator, played, max(trace.header.sram_bytes, 2 * live_bytes, 4096))
     else:
-        result = _replay(allocator, capacity, heap_events, rows, trace)
+        result = _replay(allocator, capacity, played, rows, trace)
     return Replay(
         method="allocator",
         name=allocator,
@@ -77,7 +75,7 @@ def _growing(allocator: str, events: HeapEvents, capacity: int) -> tuple[int, He
             capacity *= 2
 
 
-def _heap_events(trace: Source, count: int) -> tuple[HeapEvents, NDArray[np.int64]]:
+def heap_events(trace: Source, count: int) -> tuple[HeapEvents, NDArray[np.int64]]:
     """Return the events of SRAM as the allocators take them, and the row of each."""
     if count > MAX_LOADED:
         raise BadTrace(
