@@ -8,18 +8,17 @@ import typer
 
 from mcusim.cli import options as o
 
-MODEL, DATA, RATE = "synthetic-mbv2", "synthetic:target", 0.02
-INTRO = """\
-A small int8 network knows ten shapes: bright ones on dark, smooth grounds. Now the scene changes
-to dark, tilted shapes on bright, striped, tinted, noisy grounds. It learns again, one image at a
-time, a changing 2 % of its weights at a time, inside the {sram:,} B of SRAM of a board:
-{board}
-"""
+MODEL, DATA, RATE = "synthetic-mbv2", "synthetic-target", 0.02
+INTRO = (
+    "A small int8 network knows ten shapes: bright ones on dark, smooth grounds. Now the scene changes to "
+    "dark, tilted shapes on bright, striped, tinted, noisy grounds. It learns again, one image at a time, "
+    "a changing 2 % of its weights at a time, inside the {sram:,} B of SRAM of this board:\n{board}\n"
+)
 NEXT = (
     ("mcusim plan -m {model} -b {board}", "what the peak is made of"),
-    ("mcusim compare -m {model} --boards {board},stm32f746", "boards and schemes side by side"),
+    ("mcusim compare -m {model} --boards {board},stm32f746", "boards side by side"),
     ("mcusim train -m {model} -b {board} --data synthetic --out run", "the same, kept"),
-    ("mcusim models", "networks to fetch, from MobileNetV2 to MLPerf Tiny"),
+    ("mcusim models", "networks by name"),
 )
 
 
@@ -32,14 +31,14 @@ def demo(
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.progress import training_bar
     from mcusim.cli.sessions import load_network, session
-    from mcusim.data.named import named
+    from mcusim.data.named import open_data
 
     network = load_network(MODEL, None, None)
     found = session(network, board, "dynamic", error="float32", weight="int8-sr", lr=RATE, seed=seed)
     if not json:
         print_tables(INTRO.format(sram=found.settings.sram_bytes, board=found.board))
     with training_bar(wanted=not json) as report:
-        run = found.train(named(DATA), progress=report)
+        run = found.train(open_data(DATA), progress=report)
     if json:
         print_json({**run.as_dict(), "images_per_s": run.images_per_s})
         return

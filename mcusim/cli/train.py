@@ -45,9 +45,9 @@ def train(
     from mcusim.cli.progress import training_bar
     from mcusim.cli.sessions import load_network, session
     from mcusim.data.augment import Augmentation
-    from mcusim.data.named import named
+    from mcusim.data.named import open_data
 
-    images = named(data)
+    images = open_data(data)
     found = session(
         load_network(model, classes or images.classes, head), board, update, error=error, weight=weight,
         lr=lr, momentum=momentum, accumulate=accumulate, sram=sram, residency=residency, patches=patches,

@@ -9,7 +9,9 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mcusim.core import Figure
 from mcusim.session import summary
+from mcusim.session.comparison import Comparison
 from mcusim.session.plan import Plan
 from mcusim.session.run import Run
 
@@ -58,6 +60,34 @@ def device_facts(run: Run) -> summary.Facts:
         if run.images_per_s:
             rows.append(("simulated", f"{faster:,.0f} times faster than the device"))
     return rows
+
+
+def comparison_view(found: Comparison) -> RenderableType:
+    """Return one line a candidate, and below them where times come from and what could not be said."""
+    rows, notes = [], {}
+    for row in found.rows:
+        plan = row.plan
+        rows.append(
+            (
+                plan.board.name, plan.settings.update, "yes" if plan.fits else "no",
+                f"{plan.peak_bytes:,}", f"{plan.settings.sram_bytes:,}",
+                _figure(row.step_ms), _figure(row.step_mj),
+                "–" if row.write_backs is None else f"{row.write_backs:,}",
+            )
+        )  # fmt: skip
+        notes.update(dict.fromkeys(row.missing))
+        if row.step_ms is not None and plan.estimate is not None:
+            notes[f"{plan.board.name}: time {row.step_ms.provenance}, {plan.estimate.profile.name}"] = None
+    header = ("board", "update", "fits", "peak B", "of B", "ms a step", "mJ a step", "write-backs")
+    table = grid(header, rows, numbers=range(3, 8), title=found.model.name)
+    return Group(table, *(Text(note, "dim") for note in notes))
+
+
+def _figure(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    error = figure.mean_error if figure.mean_error is not None else figure.worst_error
+    return f"{figure.value:,.3g}" + ("" if error is None else f" ±{error:.0%}")
 
 
 def facts_table(facts: summary.Facts) -> Table:

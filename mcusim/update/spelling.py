@@ -61,6 +61,17 @@ def parse(kind: type[Any], name: str, rest: str) -> Any:
     return kind(**values)
 
 
+def split_list(text: str) -> list[str]:
+    """Return the schemes of a list with commas: ``head,dynamic:ratio=0.02,stage=200`` are two."""
+    found: list[str] = []
+    for part in (p.strip() for p in text.split(",")):
+        if found and "=" in part and ":" not in part:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
 def _default(item: Field[Any]) -> object:
     return item.default if item.default_factory is MISSING else item.default_factory()
 

@@ -1,0 +1,43 @@
+"""``mcusim compare``: boards and schemes side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+BOARDS = "stm32f746,stm32h743,stm32l4r5,stm32u585,nrf52840,rp2040"
+
+
+def compare(
+    model: o.ModelName,
+    boards: Annotated[str, typer.Option(help="Names or TOML files, with commas.")] = BOARDS,
+    updates: Annotated[str, typer.Option(help="Update schemes, with commas.")] = "head,last-3,dynamic",
+    sram: Annotated[str | None, typer.Option(help="Use at most so much SRAM, e.g. 256KiB.")] = None,
+    classes: o.Classes = 10,
+    error: o.Error = "float32",
+    weight: o.Weight = "int8-sr",
+    head: o.Head = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+) -> None:
+    """Say for each scheme on each board: fits, peak, time and energy a step, life of the flash."""
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.sessions import load_network
+    from mcusim.mcu.board_files import board
+    from mcusim.session.comparison import compare as side_by_side
+    from mcusim.update.formats import Formats
+    from mcusim.update.spelling import split_list
+
+    found = side_by_side(
+        load_network(model, classes, head), [board(name.strip()) for name in boards.split(",")],
+        split_list(updates), sram=sram, formats=Formats(error=error, weight=weight), seed=seed,
+    )  # fmt: skip
+    if json:
+        print_json(found.as_dict())
+        return
+    from mcusim.report.console import comparison_view
+
+    print_tables(comparison_view(found))

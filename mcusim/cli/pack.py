@@ -1,0 +1,73 @@
+"""``mcusim pack``: solve any allocation problem in the minimalloc CSV form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+
+def pack(
+    file: Annotated[
+        Path, typer.Argument(help="Problem: rows of id,lower,upper,size; lifetimes are half-open.")
+    ],
+    planner: o.Planner = "best",
+    capacity: Annotated[str | None, typer.Option(help="Bytes there are, e.g. 1048576 or 1MiB.")] = None,
+    align: Annotated[int, typer.Option(help="Every offset is a multiple of this power of two.")] = 1,
+    effort: Annotated[
+        int | None, typer.Option(help="Work to spend, in the planner's own unit.", min=0)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the solution here.", metavar="FILE")] = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+) -> None:
+    """Give every block of a CSV file an offset, and say how low the placement is and what is proven.
+
+    Exits with 2 if the placement does not fit the capacity; then nothing is written.
+    """
+    from time import perf_counter
+
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.core import parse_bytes
+    from mcusim.memory.checker import check
+    from mcusim.memory.csv import read_csv, write_csv
+    from mcusim.memory.planners import PLANNERS
+    from mcusim.memory.problem import Status
+
+    problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
+    solve = PLANNERS[planner]
+    began = perf_counter()
+    solution = solve(problem, seed=seed, effort=effort)
+    seconds = perf_counter() - began
+    check(problem.with_capacity(None), solution)
+    if out is not None and solution.fits:
+        write_csv(out, problem, solution.offsets)
+    found = {
+        "file": str(file), "blocks": len(problem.blocks), "planner": planner, "winner": solution.winner,
+        "status": str(solution.status), "fits": solution.fits, "capacity_bytes": problem.capacity,
+        "lower_bound_bytes": solution.lower_bound, "height_bytes": solution.height, "seconds": seconds,
+        "out": str(out) if out is not None and solution.fits else None,
+    }  # fmt: skip
+    if json:
+        print_json(found)
+    else:
+        print_tables(
+            f"{found['blocks']:,} blocks, planner {planner}, won by {solution.winner}",
+            f"lower bound  {solution.lower_bound:>15,} B",
+            f"height       {solution.height:>15,} B",
+            f"time         {seconds:>15.3f} s",
+            f"status       {solution.status!s:>15}",
+        )
+    if not solution.fits:
+        assert problem.capacity is not None
+        over = f"capacity {problem.capacity:,} B is exceeded by {solution.height - problem.capacity:,} B"
+        proof = (
+            f"no placement fits: at least {solution.lower_bound:,} B are needed"
+            if solution.status is Status.INFEASIBLE
+            else "a better placement may exist: try --planner exact, or more --effort"
+        )
+        typer.echo(f"error: {over}; {proof}", err=True)
+        raise typer.Exit(2)
