@@ -11,7 +11,8 @@ import numpy as np
 from mcusim.core.vocabulary import SRAM_ROLES, Phase
 from mcusim.events import EventTable
 from mcusim.events.schema import CODES, ENUMERATED
-from mcusim.report.subject import Subject, title_of, trace_of
+from mcusim.report.subject import Subject, trace_of
+from mcusim.traces.explanation import title_of
 from mcusim.traces.live import inside_ops, live_bytes
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcusim.core.errors import BadArgument, BadTrace
-from mcusim.events import EventTable, Header
+from mcusim.events import EventTable
 from mcusim.session.plan import Plan
 from mcusim.session.run import Run
 from mcusim.traces import OpSpan, Trace, TraceFile, step_template
@@ -36,12 +36,6 @@ def trace_of(subject: Subject) -> Trace:
             source = Source(subject)
             return Trace(source.header, EventTable.concat(list(source)))
     raise BadArgument(f"{type(subject).__name__}", "cannot be reported on", "give a plan, a run or a trace")
-
-
-def title_of(header: Header) -> str:
-    """Return a header in a few words."""
-    place = " on ".join(word for word in (header.model, header.board) if word)
-    return ", ".join(word for word in (place, header.scheme) if word) or "trace"
 
 
 def _planned(plan: Plan) -> Trace:

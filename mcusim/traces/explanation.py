@@ -1,0 +1,184 @@
+"""Why a step needs the SRAM it needs: when, in which op, which tensors of which role, how much is holes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcusim.core.errors import LiveBlock
+from mcusim.events import Header
+from mcusim.memory.bound import lower_bound
+from mcusim.memory.problem import Problem, Solution
+from mcusim.traces.source import Source, Traced
+
+BAR = 24
+"""Characters of the longest bar."""
+
+SHOWN = 4
+"""Tensors listed for each role; the rest is summed up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a step needs the SRAM it needs. All sizes are exact counts of bytes.
+
+    Attributes:
+        title: what is explained.
+        capacity_bytes: the SRAM there is; 0 if not known.
+        peak_bytes: highest address in use, holes included.
+        lower_bound_bytes: what no placement can beat.
+        op, phase: the op during which most bytes are live.
+        live: the blocks live then, largest first; blocks without bytes are left out.
+        planner: where the offsets come from.
+        suggestions: what would lower the peak, from really planning it; one line each.
+    """
+
+    title: str
+    capacity_bytes: int
+    peak_bytes: int
+    lower_bound_bytes: int
+    op: str
+    phase: str
+    live: Sequence[LiveBlock]
+    planner: str = ""
+    suggestions: Sequence[object] = ()
+
+    def __post_init__(self) -> None:
+        live = sorted((b for b in self.live if b.bytes), key=lambda b: (-b.bytes, b.name))
+        object.__setattr__(self, "live", tuple(live))
+        object.__setattr__(self, "suggestions", tuple(map(str, self.suggestions)))
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes live at the fullest moment."""
+        return sum(block.bytes for block in self.live)
+
+    @property
+    def fragmentation_bytes(self) -> int:
+        """Bytes of the peak in which nothing lies at the fullest moment."""
+        return self.peak_bytes - self.live_bytes
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes by which it does not fit; 0 if it does."""
+        return max(self.peak_bytes - self.capacity_bytes, 0) if self.capacity_bytes else 0
+
+    @property
+    def by_role(self) -> dict[str, int]:
+        """Bytes of each role at the fullest moment, largest first; they sum to the live bytes."""
+        totals: dict[str, int] = {}
+        for block in self.live:
+            totals[block.role] = totals.get(block.role, 0) + block.bytes
+        return dict(sorted(totals.items(), key=lambda item: -item[1]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "title": self.title,
+            "capacity_bytes": self.capacity_bytes,
+            "fits": not self.missing_bytes,
+            "missing_bytes": self.missing_bytes,
+            "peak_bytes": self.peak_bytes,
+            "live_bytes": self.live_bytes,
+            "lower_bound_bytes": self.lower_bound_bytes,
+            "fragmentation_bytes": self.fragmentation_bytes,
+            "peak_op": self.op,
+            "peak_phase": self.phase,
+            "by_role": self.by_role,
+            "live": [{"tensor": b.name, "role": b.role, "bytes": b.bytes} for b in self.live],
+            "planner": self.planner,
+            "suggestions": list(map(str, self.suggestions)),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([*self._head(), "", *self._roles(), *self._advice()])
+
+    def _head(self) -> Iterable[str]:
+        yield self.title
+        peak = f"peak         {self.peak_bytes:>11,} B"
+        if self.missing_bytes:
+            peak += f"   does not fit {self.capacity_bytes:,} B: {self.missing_bytes:,} B are missing"
+        elif self.capacity_bytes:
+            peak += f"   {self.peak_bytes / self.capacity_bytes:.1%} of {self.capacity_bytes:,} B"
+        yield peak
+        during = f"{self.op} ({self.phase})" if self.op else "no op"
+        yield f"live         {self.live_bytes:>11,} B   during {during}"
+        yield f"lower bound  {self.lower_bound_bytes:>11,} B   no placement needs less"
+        share = self.fragmentation_bytes / self.peak_bytes if self.peak_bytes else 0.0
+        holes = f"holes        {self.fragmentation_bytes:>11,} B   {share:.1%} of the peak"
+        yield holes + (f", placed by {self.planner}" if self.planner else "")
+
+    def _roles(self) -> Iterable[str]:
+        by_role = self.by_role
+        largest = max(by_role.values(), default=1)
+        for role, size in by_role.items():
+            bar = "█" * max(round(BAR * size / largest), 1)
+            yield f"{role:<12} {size:>11,} B  {size / self.live_bytes:>6.1%}  {bar}"
+            blocks = [block for block in self.live if block.role == role]
+            for block in blocks[:SHOWN]:
+                yield f"  {block.bytes:>20,} B  {block.name}"
+            rest = blocks[SHOWN:]
+            if rest:
+                yield f"  {sum(b.bytes for b in rest):>20,} B  in {len(rest)} more"
+
+    def _advice(self) -> Iterable[str]:
+        if self.suggestions:
+            yield ""
+            yield "what would lower it"
+            for line in self.suggestions:
+                yield f"  {line}"
+
+
+def explain_trace(traced: Traced, *, suggestions: Sequence[object] = ()) -> Explanation:
+    """Explain the peak of a trace, with the offsets it was recorded with.
+
+    Raises:
+        BadTrace: a damaged trace or events that contradict each other.
+    """
+    from mcusim.traces.replay import replay
+
+    header = Source(traced).header
+    result = replay(traced)
+    return Explanation(
+        title=title_of(header),
+        capacity_bytes=header.sram_bytes,
+        peak_bytes=result.peak_bytes,
+        lower_bound_bytes=result.live_bytes,
+        op=result.moment.op,
+        phase=result.moment.phase,
+        live=result.moment.live,
+        planner=header.planner,
+        suggestions=suggestions,
+    )
+
+
+def explain_placement(
+    problem: Problem,
+    solution: Solution,
+    ops: Sequence[tuple[str, str]] = (),
+    *,
+    title: str = "placement",
+    suggestions: Sequence[object] = (),
+) -> Explanation:
+    """Explain a solved placement problem; ``ops`` are names and phases, by time."""
+    bound = lower_bound(problem)
+    live = [LiveBlock(b.name, str(b.role), b.bytes_at(bound.time)) for b in problem.blocks]
+    op, phase = ops[bound.time] if 0 <= bound.time < len(ops) else (f"time {bound.time}", "")
+    return Explanation(
+        title=title,
+        capacity_bytes=problem.capacity or 0,
+        peak_bytes=solution.height,
+        lower_bound_bytes=solution.lower_bound,
+        op=op,
+        phase=phase,
+        live=live,
+        planner=solution.winner or solution.planner,
+        suggestions=suggestions,
+    )
+
+
+def title_of(header: Header) -> str:
+    """Return where a trace comes from in a few words."""
+    place = " on ".join(word for word in (header.model, header.board) if word)
+    return ", ".join(word for word in (place, header.scheme) if word) or "trace"
