@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.learning import Learner
+from mcusim.engine.observer import Observer
 from mcusim.engine.state import State
 from mcusim.graph import WEIGHTED, Op
 from mcusim.kernels import backward as backward_kernels
@@ -21,6 +22,7 @@ from mcusim.lowering.forward import backward_activations, saved_name
 from mcusim.lowering.step import Action, Step, StepOp
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
+from mcusim.update.statistics import Statistics
 
 Array = NDArray[Any]
 
@@ -35,11 +37,21 @@ class Program:
         sgd: rates, momentum and accumulation.
         seed: seeds the stochastic rounding.
         poison: overwrite every tensor when it dies.
+        statistics: accumulators to fill for a scheme that selects by what it observes.
     """
 
     def __init__(
-        self, step: Step, buffers: Buffers, state: State, sgd: Sgd, *, seed: int = 0, poison: bool = False
+        self,
+        step: Step,
+        buffers: Buffers,
+        state: State,
+        sgd: Sgd,
+        *,
+        seed: int = 0,
+        poison: bool = False,
+        statistics: Statistics | None = None,
     ) -> None:
+        self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.sgd, self.seed = step, buffers, state, sgd, seed
         self.rate, self.label = 1.0, 0
         self.target: Array | None = None
@@ -163,6 +175,10 @@ class Program:
             self._kernels[key] = forward_kernels.forward(source, model.tensors, model.arithmetic)
         return self._kernels[key]
 
+    def _bind_observe(self, op: StepOp) -> Callable[[], None]:
+        # The statistics themselves are taken where the gradients are; this op carries their cost.
+        return lambda: None
+
     def _bind_crop(self, op: StepOp) -> Callable[[], None]:
         assert op.box is not None
         r0, r1, c0, c1 = op.box
@@ -262,10 +278,13 @@ class Program:
         y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
         learner = self._learners[source.name]
         gradient = learner.weight_gradient
+        watch = None if learner.head else self._watch
 
         def run() -> None:
             if self.updating:
                 kernel(g_y, scale[y], mask, x, learner.channels, gradient)
+                if watch is not None:
+                    watch.take(learner, g_y, scale[y])
                 learner.learn_weight(self.rate)
 
         return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.core import BadArgument, Role
+from mcusim.core import BadArgument, Phase, Role, Work
 from mcusim.graph import Model
 from mcusim.lowering.backward import Backward, emit_loss, gradient_name
 from mcusim.lowering.builder import Builder
@@ -11,7 +11,8 @@ from mcusim.lowering.gradients import Flow
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.residency import Residency
-from mcusim.lowering.step import Step
+from mcusim.lowering.step import Action, Step
+from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -27,6 +28,7 @@ def lower(
     momentum: bool = False,
     accumulate: int = 1,
     runtime_bytes: int = 0,
+    cost: Cost | None = None,
 ) -> Step:
     """Return one training step of ``model``.
 
@@ -40,6 +42,7 @@ def lower(
         momentum: keep a float32 momentum for every parameter that can learn.
         accumulate: number of batch-1 gradients summed before an update.
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
+        cost: memory and work of choosing what learns.
 
     Raises:
         BadArgument: if ``accumulate`` is below 1.
@@ -64,12 +67,21 @@ def lower(
     emit_tail(builder, model, flow, flow.ops[front:], parameters, in_place)
     emit_loss(builder, model, flow)
     Backward(builder, model, flow, parameters).emit()
+    _emit_cost(builder, cost or Cost())
     _declare_error_scales(builder, flow, formats)
     return Step(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident,
     )  # fmt: skip
+
+
+def _emit_cost(builder: Builder, cost: Cost) -> None:
+    """Keep what a scheme remembers between steps, and do what it observes in each."""
+    for role, count in cost.sram.items():
+        builder.tensor(f"selection:{role}", (count,), "uint8", role, persistent=True)
+    if cost.step != Work(cost.step.kind):
+        builder.op("observe", Action.OBSERVE, Phase.UPDATE, work=cost.step)
 
 
 def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> None:

@@ -38,6 +38,8 @@ class Action(StrEnum):
     """Gradient of the bias; applied at once unless gradients are accumulated."""
     GRAD_WEIGHT = "grad_weight"
     """Gradient of one selected channel after the other, each applied at once unless accumulated."""
+    OBSERVE = "observe"
+    """Gather the statistics a scheme selects by, and what selecting costs in every step."""
     UPDATE = "update"
     """Apply accumulated gradients; runs once every ``Step.accumulate`` steps."""
 

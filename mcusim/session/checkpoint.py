@@ -13,9 +13,11 @@ import numpy as np
 from mcusim.core import BadRun
 from mcusim.core.files import replacing
 from mcusim.engine.state import Array, State
+from mcusim.update.statistics import Statistics
 
 VERSION = 1
 FILE = "checkpoint.npz"
+STATISTICS = "statistics/"
 MAX_BYTES = 2**31
 """No state of a network that trains on a microcontroller is larger than this."""
 
@@ -35,10 +37,12 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_checkpoint(path: Path, state: State, progress: Progress, identity: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, state: State, statistics: Statistics, progress: Progress, identity: dict[str, Any]
+) -> None:
     """Write a checkpoint; the one before stays until the new one is whole.
 
-    ``identity`` is what must be the same for a resume: model, data, scheme, seed, formats.
+    ``statistics`` are those the scheme selects by, ``identity`` is what must be the same for a resume: model, data, scheme, seed, formats.
 
     Raises:
         SaveFailed: if the disk is full or the folder cannot be written.
@@ -48,13 +52,16 @@ def save_checkpoint(path: Path, state: State, progress: Progress, identity: dict
         "saturations": state.saturations, "peaks": state.peaks,
         "progress": {k: getattr(progress, k) for k in Progress.__slots__},
     }  # fmt: skip
-    entry = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
+    watched = {f"{STATISTICS}{name}": array for name, array in statistics.arrays().items()}
+    entry = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as file:
-        np.savez(file, **{"meta.json": entry}, **state.arrays)  # type: ignore[arg-type]
+        np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)  # type: ignore[arg-type]
 
 
-def load_checkpoint(path: Path, state: State, identity: dict[str, Any]) -> Progress:
-    """Put a checkpoint into ``state`` and return how far the run had come.
+def load_checkpoint(
+    path: Path, state: State, statistics: Statistics, identity: dict[str, Any]
+) -> Progress:
+    """Put a checkpoint into ``state`` and ``statistics`` and return how far the run had come.
 
     Raises:
         BadRun: if the file is damaged, of another version, or of another run.
@@ -65,7 +72,9 @@ def load_checkpoint(path: Path, state: State, identity: dict[str, Any]) -> Progr
         raise BadRun(
             str(path), f"belongs to a run with other {', '.join(differ)}", "resume with the same settings"
         )
+    watched = {n.removeprefix(STATISTICS): arrays.pop(n) for n in list(arrays) if n.startswith(STATISTICS)}
     state.restore(arrays)
+    statistics.restore(watched)  # type: ignore[arg-type]
     state.iteration, state.saturations = meta["iteration"], meta["saturations"]
     state.peaks = dict(meta["peaks"])
     return Progress(**meta["progress"])

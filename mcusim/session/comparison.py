@@ -117,9 +117,9 @@ def candidate(plan: Plan) -> Candidate:
         try:
             joules = energy(board, estimate.seconds).figure
         except BadBoard as error:
-            missing.append(str(error))
+            missing.append(f"{error.thing}: {error.reason}")
     try:
         writes = write_back(board, checkpoint_bytes(plan.step)).sessions
     except (BadBoard, OutOfFlash) as error:
-        missing.append(str(error))
+        missing.append(f"{error.thing}: {error.reason}")
     return Candidate(plan, None if estimate is None else estimate.time_ms, joules, writes, tuple(missing))

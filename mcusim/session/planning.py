@@ -20,11 +20,14 @@ from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
 from mcusim.session.plan import Plan
 from mcusim.session.settings import AUTO, Settings
+from mcusim.update.cost import Cost
 from mcusim.update.scheme import Scheme
-from mcusim.update.selection import Scope
+from mcusim.update.selection import Scope, Selection
 
 PATCH_COUNTS = 4
 """Most patches a side that the search tries."""
+PREVIEW = 8
+"""Stages looked at when selections differ in size."""
 HOPELESS = 12
 """Patch stages tried without success before the search gives up."""
 
@@ -35,17 +38,36 @@ def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) ->
     With ``auto`` residency and patches the order is: everything in SRAM and the image as a whole;
     patches, fewest recomputed multiply-accumulates first; then the same with weights in flash.
     """
-    scope = scheme.scope(model)
-    plan = search(model, board, scope, settings)
+    scopes = previewed(model, scheme, settings.seed)
+    cost = scheme.cost(model)
+    plans = (search(model, board, scope, settings, cost) for scope in scopes)
+    plan = max(plans, key=lambda p: p.peak_bytes)
     observe.notify(plan)
     return plan
 
 
-def search(model: Model, board: Board, scope: Scope, settings: Settings) -> Plan:
+def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
+    """Return the scopes to plan for: one if selections never differ in size or depend on what is
+    observed, else those of the first stages, since no stage takes the most of every layer at once.
+    """
+    scope = scheme.scope(model)
+    if scope.fixed or scheme.needs:
+        return [scope]
+    scopes = [sized(scope, scheme.select(model, stage, seed)) for stage in range(PREVIEW)]
+    return list({tuple(s.channels.items()): s for s in scopes}.values())
+
+
+def sized(scope: Scope, selection: Selection) -> Scope:
+    """Return the scope of one selection: its numbers of channels, in the whole pool."""
+    counts = {name: len(chosen) for name, chosen in selection.channels.items()}
+    return Scope(counts, scope.pool, scope.biases, scope.head, fixed=False)
+
+
+def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost) -> Plan:
     """Return the cheapest plan that fits, or the one with the lowest peak."""
     best: Plan | None = None
     for residency in _residencies(settings):
-        for step, patches in _steps(model, board, scope, settings, residency):
+        for step, patches in _steps(model, board, scope, settings, cost, residency):
             plan = place(step, board, replace(settings, residency=str(residency), patches=patches))
             if plan.fits:
                 return plan
@@ -76,13 +98,19 @@ def _estimate(step: Step, board: Board, settings: Settings) -> Estimate | None:
 
 
 def lower_with(
-    model: Model, board: Board, scope: Scope, settings: Settings, residency: Residency, patches: Patches | None
+    model: Model,
+    board: Board,
+    scope: Scope,
+    settings: Settings,
+    cost: Cost,
+    residency: Residency,
+    patches: Patches | None,
 ) -> Step:
     """Lower with everything that the settings fix."""
     return lower(
         model, scope, settings.formats, residency=residency, patches=patches, in_place=settings.in_place,
         momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
-        runtime_bytes=board.runtime_bytes,
+        runtime_bytes=board.runtime_bytes, cost=cost,
     )  # fmt: skip
 
 
@@ -93,20 +121,20 @@ def _residencies(settings: Settings) -> tuple[Residency, ...]:
 
 
 def _steps(
-    model: Model, board: Board, scope: Scope, settings: Settings, residency: Residency
+    model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost, residency: Residency
 ) -> Iterator[tuple[Step, Patches | None]]:
     """Yield the steps to try: without patches, then, if they are to be searched, the promising ones."""
     chosen = settings.patches
     if isinstance(chosen, Patches):
-        yield lower_with(model, board, scope, settings, residency, chosen), chosen
+        yield lower_with(model, board, scope, settings, cost, residency, chosen), chosen
         return
-    whole = lower_with(model, board, scope, settings, residency, None)
+    whole = lower_with(model, board, scope, settings, cost, residency, None)
     yield whole, None
     if chosen == AUTO:
-        yield from _patched(whole, board, settings)
+        yield from _patched(whole, board, settings, cost)
 
 
-def _patched(whole: Step, board: Board, settings: Settings) -> Iterator[tuple[Step, Patches | None]]:
+def _patched(whole: Step, board: Board, settings: Settings, cost: Cost) -> Iterator[tuple[Step, Patches | None]]:
     """Yield patched steps whose bound fits, fewest recomputed multiply-accumulates first.
 
     More patches and a later split never recompute less, so the cheapest candidate is always next to
@@ -125,7 +153,7 @@ def _patched(whole: Step, board: Board, settings: Settings) -> Iterator[tuple[St
         seen.add((split, count))
         if count <= min(model.tensors[model.op(splits[split]).output].shape[1:3]):
             patches = Patches(count, splits[split])
-            step = lower_with(model, board, scope, settings, whole.residency, patches)
+            step = lower_with(model, board, scope, settings, cost, whole.residency, patches)
             steps[split, count] = step
             heappush(heap, (step.patch_macs, split, count))
 

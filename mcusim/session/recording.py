@@ -48,6 +48,14 @@ class Recording:
                 self._recorder = Recorder(path, plan.header)
                 self._recorder.write(template.opening, 0, 0)
 
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
+        """After an error or an interrupt keep what was streamed, so that a resumed run goes on from it."""
+        if kind is not None and self._recorder is not None:
+            self._recorder.__exit__(kind, *about)
+
     @property
     def streamed(self) -> bool:
         """True if every step goes to disk."""

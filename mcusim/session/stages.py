@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mcusim.engine.buffers import ArenaBuffers
@@ -10,11 +9,11 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.memory.arena import Arena
 from mcusim.session.plan import Plan
-from mcusim.session.planning import lower_with, place
+from mcusim.session.planning import lower_with, place, sized
 from mcusim.traces.template import OpSpan, StepTemplate, step_template
 from mcusim.update.coverage import Coverage
-from mcusim.update.scheme import Scheme
-from mcusim.update.selection import Scope, Selection
+from mcusim.update.scheme import Scheme, statistics_for
+from mcusim.update.selection import Selection
 
 KEPT = 4
 """Plans of earlier stages that are kept bound, for schemes whose selections differ in size."""
@@ -29,6 +28,7 @@ class Stages:
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
         self._current: tuple[Plan, Program, StepTemplate] | None = None
         self._stage = -1
+        self.statistics = statistics_for(scheme, plan.step.model)
         self.coverage = Coverage(plan.step.model, plan.step.scope)
         accumulate = plan.settings.sgd.accumulate
         # A stage ends only after an update, so that no accumulated gradient is left behind.
@@ -67,7 +67,9 @@ class Stages:
 
     def _switch(self, stage: int, starts: bool) -> None:
         model, seed = self._plan.step.model, self._plan.settings.seed
-        selection = self._scheme.select(model, stage, seed)
+        if starts and stage:
+            self.statistics.close_stage()
+        selection = self._scheme.select(model, stage, seed, self.statistics)
         selection.validate(model)
         if starts:  # a resumed run has counted the stage it is in
             self.coverage.add(selection)
@@ -77,14 +79,16 @@ class Stages:
     def _bind(self, selection: Selection) -> tuple[Plan, Program, StepTemplate]:
         scope = self._plan.step.scope
         if not scope.fixed:
-            counts = {n: len(c) for n, c in selection.channels.items()}
-            scope = Scope(counts, scope.pool, selection.biases, selection.head)
+            scope = sized(scope, selection)
         key = tuple(scope.channels.items())
         if key not in self._bound:
             plan = self._plan if self._plan.step.scope.channels == scope.channels else self._replan(scope)
             plan.require()
             buffers = ArenaBuffers(plan.step, plan.solution.offsets, self._arena)
-            program = Program(plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed)
+            program = Program(
+                plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed,
+                statistics=self.statistics,
+            )  # fmt: skip
             while len(self._bound) >= KEPT:
                 del self._bound[next(iter(self._bound))]
             self._bound[key] = (plan, program, _template(plan))
@@ -94,10 +98,11 @@ class Stages:
         plan = self._plan
         patches = plan.settings.patches
         assert not isinstance(patches, str)
+        model = plan.step.model
         step = lower_with(
-            plan.step.model, plan.board, scope, plan.settings, plan.step.residency, patches
+            model, plan.board, scope, plan.settings, self._scheme.cost(model), plan.step.residency, patches
         )
-        return place(step, plan.board, replace(plan.settings))
+        return place(step, plan.board, plan.settings)
 
 
 def _template(plan: Plan) -> StepTemplate:

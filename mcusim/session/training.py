@@ -80,7 +80,10 @@ class Training:
         folder = None if out is None else Path(out)
         self._report = progress or self._report
         resumed = self._resume(folder) if resume else False
-        recording = self._recording(trace, folder, resumed)
+        with self._recording(trace, folder, resumed) as recording:
+            return self._run(folder, resumed, recording)
+
+    def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
         evaluation = Evaluation(self.features)
         if not resumed:
@@ -96,7 +99,8 @@ class Training:
         run = Run(
             plan=self.plan, model=self.state.trained(), rows=rows, accuracy_before=self.progress.before,
             accuracy_after=rows[-1]["test_accuracy"], steps=self.state.iteration,
-            trace=recording.finish(self.state.iteration, self.progress.cycle), saturations=self.state.saturations,
+            trace=recording.finish(self.state.iteration, self.progress.cycle),
+            saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
         )  # fmt: skip
@@ -110,7 +114,7 @@ class Training:
         path = folder / FILE
         if not path.exists():
             raise BadRun(str(folder), "has no checkpoint to resume from", "start the run without resume")
-        self.progress = load_checkpoint(path, self.state, self.identity)
+        self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
         visits = {n: np.array(v, np.int64) for n, v in self.progress.coverage.items()}
         self.stages.coverage.restore(visits)
         return True
@@ -127,7 +131,9 @@ class Training:
         self.stages.store()
         self.progress.trace_position = recording.position()
         self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
-        save_checkpoint(folder / FILE, self.state, self.progress, self.identity)
+        save_checkpoint(
+            folder / FILE, self.state, self.stages.statistics, self.progress, self.identity
+        )
 
     def _epoch(self, folder: Path | None, recording: Recording) -> None:
         progress, state = self.progress, self.state

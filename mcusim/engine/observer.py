@@ -1,0 +1,51 @@
+"""Fills the statistics that a scheme selects by, from gradients the step computes anyway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.engine.columns import gather
+from mcusim.engine.learning import Learner
+from mcusim.graph import OpKind
+from mcusim.kernels.qas import qas_weight
+from mcusim.lowering.step import Step
+from mcusim.update import observe
+from mcusim.update.statistics import Statistics
+
+Array = NDArray[Any]
+
+
+class Observer:
+    """Adds what one layer's weight gradient shows to the accumulators that exist."""
+
+    def __init__(self, statistics: Statistics, step: Step) -> None:
+        self._statistics, self._tensors = statistics, step.model.tensors
+        self._qas: dict[str, Array] = {}
+
+    def take(self, learner: Learner, error: Array, scale: float) -> None:
+        """Observe the gradient of a layer's learning channels and the error at its output."""
+        name, channels, gradient = learner.op.name, learner.channels, learner.weight_gradient
+        for kind, ops in self._statistics.sums.items():
+            if name not in ops:
+                continue
+            if kind == "gradient-norm":
+                amounts = observe.gradient_norm(gradient, self._factors(learner))
+                self._statistics.add(kind, name, amounts, channels)
+            elif kind == "fisher":
+                weights = gather(learner.op, learner.weight, channels, learner.inputs)
+                self._statistics.add(kind, name, observe.fisher(gradient, weights), channels)
+            else:
+                self._statistics.add(kind, name, observe.error_norm(error, scale))
+
+    def _factors(self, learner: Learner) -> Array:
+        """Return 1 / s_W**2 of each weight of a channel's block; a depthwise channel has its own."""
+        name = learner.op.name
+        if name not in self._qas:
+            self._qas[name] = qas_weight(learner.op, self._tensors)
+        factors = self._qas[name]
+        if learner.op.kind is OpKind.DEPTHWISE_CONV_2D:
+            return np.ascontiguousarray(factors.reshape(learner.inputs, -1)[learner.channels])
+        return factors
