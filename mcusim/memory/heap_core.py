@@ -13,19 +13,31 @@ from numba import njit
 FIRST_FIT, BEST_FIT, TLSF = 0, 1, 2
 ALLOC, FREE, SHRINK = 0, 1, 2
 DONE, FULL, BAD_ALLOC, BAD_FREE, BAD_SHRINK = 0, 1, 2, 3, 4
-COLUMNS = 7
-START, END, BEFORE, AFTER, IS_FREE, PREVIOUS, NEXT = range(COLUMNS)
+COLUMNS = 8
+START, END, BEFORE, AFTER, IS_FREE, PREVIOUS, NEXT, LIST = range(COLUMNS)
 NONE = -1
 
 
 @njit(cache=True)
 def _log2(value: int) -> int:
+    # Unrolled: this runs several times an event.
     result = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if value >> step:
-            value >>= step
-            result += step
-    return result
+    if value >> 32:
+        value >>= 32
+        result = 32
+    if value >> 16:
+        value >>= 16
+        result += 16
+    if value >> 8:
+        value >>= 8
+        result += 8
+    if value >> 4:
+        value >>= 4
+        result += 4
+    if value >> 2:
+        value >>= 2
+        result += 2
+    return result + (value >> 1)
 
 
 @njit(cache=True)
@@ -49,7 +61,8 @@ def _link(policy: int, nodes: Any, heads: Any, bits: Any, node: int, align: int)
         following = heads[0]
         while following != NONE and nodes[following, START] < nodes[node, START]:
             previous, following = following, nodes[following, NEXT]
-    nodes[node, IS_FREE], nodes[node, PREVIOUS], nodes[node, NEXT] = 1, previous, following
+    nodes[node, IS_FREE], nodes[node, LIST] = 1, key
+    nodes[node, PREVIOUS], nodes[node, NEXT] = previous, following
     if previous == NONE:
         heads[key] = node
     else:
@@ -59,7 +72,7 @@ def _link(policy: int, nodes: Any, heads: Any, bits: Any, node: int, align: int)
 
 
 @njit(cache=True)
-def _unlink(policy: int, nodes: Any, heads: Any, bits: Any, node: int, align: int) -> None:
+def _unlink(policy: int, nodes: Any, heads: Any, bits: Any, node: int) -> None:
     previous, following = nodes[node, PREVIOUS], nodes[node, NEXT]
     nodes[node, IS_FREE] = 0
     if following != NONE:
@@ -67,7 +80,7 @@ def _unlink(policy: int, nodes: Any, heads: Any, bits: Any, node: int, align: in
     if previous != NONE:
         nodes[previous, NEXT] = following
         return
-    key = _class(nodes[node, END] - nodes[node, START], align) if policy == TLSF else 0
+    key = nodes[node, LIST]
     heads[key] = following
     if policy == TLSF and following == NONE:
         bits[key >> 5] &= ~(1 << (key & 31))
@@ -177,7 +190,7 @@ def run(
         if kind == ALLOC:
             if node != NONE:
                 return BAD_ALLOC, index, top, peak, peak_event, peak_taken
-            gross = max(min_block, (size + header + align - 1) // align * align)
+            gross = max(min_block, (size + header + align - 1) & -align)
             hole = _find(policy, nodes, heads, bits, gross, align)
             if hole == NONE:
                 return FULL, index, top, peak, peak_event, peak_taken
@@ -185,13 +198,13 @@ def run(
             end = start + gross
             if nodes[hole, END] - end < min_block:
                 end = nodes[hole, END]
-                _unlink(policy, nodes, heads, bits, hole, align)
+                _unlink(policy, nodes, heads, bits, hole)
                 node = hole
             else:
                 spares -= 1
                 node = spare[spares]
                 if policy == TLSF:
-                    _unlink(policy, nodes, heads, bits, hole, align)
+                    _unlink(policy, nodes, heads, bits, hole)
                 nodes[hole, START] = end
                 _insert(nodes, node, nodes[hole, BEFORE], hole, start, end)
                 if policy == TLSF:
@@ -212,14 +225,14 @@ def run(
                 return BAD_SHRINK, index, top, peak, peak_event, peak_taken
             live -= live_of[block] - size
             live_of[block] = size
-            cut = start + max(min_block, (size + header + align - 1) // align * align)
+            cut = start + max(min_block, (size + header + align - 1) & -align)
             after_is_free = after != NONE and nodes[after, IS_FREE] == 1
             if cut < end and (after_is_free or end - cut >= min_block):
                 nodes[node, END] = cut
                 taken -= end - cut
                 if after_is_free:
                     if policy == TLSF:
-                        _unlink(policy, nodes, heads, bits, after, align)
+                        _unlink(policy, nodes, heads, bits, after)
                     nodes[after, START] = cut
                     if policy == TLSF:
                         _link(policy, nodes, heads, bits, after, align)
@@ -234,14 +247,14 @@ def run(
         taken -= end - start
         before = nodes[node, BEFORE]
         if after != NONE and nodes[after, IS_FREE] == 1:
-            _unlink(policy, nodes, heads, bits, after, align)
+            _unlink(policy, nodes, heads, bits, after)
             nodes[node, END] = nodes[after, END]
             _drop(nodes, after)
             spare[spares] = after
             spares += 1
         if before != NONE and nodes[before, IS_FREE] == 1:
             if policy == TLSF:
-                _unlink(policy, nodes, heads, bits, before, align)
+                _unlink(policy, nodes, heads, bits, before)
             nodes[before, END] = nodes[node, END]
             _drop(nodes, node)
             spare[spares] = node

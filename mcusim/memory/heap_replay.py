@@ -96,7 +96,7 @@ def replay(allocator: str, capacity: int, events: HeapEvents) -> HeapReplay:
     first = heap.holes[0].start if room else 0
     most = _most_live(events.kind)
     nodes = np.zeros((2 * most + 3, core.COLUMNS), np.int64)
-    nodes[0] = first, first + room, core.NONE, core.NONE, 0, core.NONE, core.NONE
+    nodes[0] = first, first + room, core.NONE, core.NONE, 0, core.NONE, core.NONE, 0
     rows = max(1, capacity.bit_length())
     blocks = int(events.block.max()) + 1 if len(events.block) else 0
     offsets = np.zeros(len(events.kind), np.int64)

@@ -52,7 +52,7 @@ class Ledger:
         self._fixed = fixed_overhead
         self._entries: dict[str, Entry] = {}
         self._events = 0
-        self._peak_bytes = -1
+        self._peak_bytes = 0
         self._peak: tuple[int, str, tuple[Entry, ...]] = (0, "", ())
 
     def alloc(
@@ -130,9 +130,9 @@ class Ledger:
         by_role: dict[Role, int] = {}
         for entry in entries:
             by_role[entry.role] = by_role.get(entry.role, 0) + entry.bytes
-        ordered = {role: by_role[role] for role in Role if role in by_role}
+        ordered = {role: by_role[role] for role in Role if by_role.get(role)}
         live = tuple(LiveBlock(e.name, str(e.role), e.bytes) for e in entries)
-        return Peak(max(self._peak_bytes, 0), event, where, ordered, live)
+        return Peak(self._peak_bytes, event, where, ordered, live)
 
     def check(self) -> None:
         """Add everything up again from the single entries.
