@@ -28,7 +28,7 @@ from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 from mcusim.kernels.weighted import MODES
 
 INTEGERS = (
-    "x", "y", "mask", "workspace", "what", "mode", "same", "low", "high", "z_x", "z_y", "multiplier",
+    "x", "y", "mask", "workspace", "what", "mode", "same", "unsigned", "low", "high", "z_x", "z_y", "multiplier",
     "shift", "n", "h", "w", "c", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "top", "left",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in INTEGERS] + [("ratio", np.float32), ("_", np.float32)])
@@ -50,6 +50,8 @@ def _finish(r, total, count):  # type: ignore[no-untyped-def]
     if r.what == AVERAGE or r.same:
         if r.mode == FLOAT:
             return np.int64(np.rint(np.float32(total) / np.float32(count)))
+        if r.what == AVERAGE and r.unsigned:
+            return (total + 128 * count + count // 2) // count - 128
         if r.what == AVERAGE or r.mode == TINYENGINE:
             return half_away(total, count)
     if r.mode == TFLITE:
@@ -103,6 +105,7 @@ class Pool(Prepared):
         r = self._constants[0]
         r["what"] = {OpKind.MEAN: MEAN, OpKind.AVERAGE_POOL_2D: AVERAGE, OpKind.MAX_POOL_2D: MAXIMUM}[op.kind]
         r["mode"], r["same"] = MODES[arithmetic], quant_of(x).same_as(quant_of(y))
+        r["unsigned"] = a.unsigned
         r["low"], r["high"] = clamp_of(op)
         r["z_x"], r["z_y"] = quant_of(x).zero_point, quant_of(y).zero_point
         r["ratio"] = scale_of(x) / scale_of(y)

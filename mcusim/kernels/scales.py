@@ -102,16 +102,17 @@ def weight_scales(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.float64]:
 def accumulator_factors(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.float64]:
     """Return s_x * s_W[c] / s_y in float64; s_y = 1 where the output is the accumulator itself.
 
-    TFLite multiplies s_x and s_W of a fully connected op with one scale in float32 first.
+    TFLite multiplies s_x and s_W of fully connected ops, and of all uint8 ops, in float32 first where
+    there is one s_W for all channels (``GetQuantizedConvolutionMultipler``).
     """
     x, y = tensors[op.inputs[0]], tensors[op.output]
     s_y = scale_of(y) if y.dtype == "int8" else 1.0
-    weight = quant_of(tensors[op.inputs[1]])
-    if op.kind is OpKind.FULLY_CONNECTED and weight.scale.size == 1:
-        channels = tensors[op.inputs[1]].shape[0]
-        product = np.float32(scale_of(x)) * np.float32(weight.scale[0])
-        return np.full(channels, float(product) / s_y)
-    return scale_of(x) * weight_scales(op, tensors) / s_y
+    weights = weight_scales(op, tensors)
+    one = quant_of(tensors[op.inputs[1]]).scale.size == 1
+    if one and (op.kind is OpKind.FULLY_CONNECTED or op.attributes.unsigned):
+        product = np.float32(scale_of(x)) * weights.astype(np.float32)
+        return product.astype(np.float64) / s_y
+    return scale_of(x) * weights / s_y
 
 
 def gradient_factors(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import CONVOLUTIONS, Arithmetic, Op
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.prepared import (
     Prepared,
@@ -116,7 +116,7 @@ class WeightedForward(Prepared):
         record = self._constants.copy()
         r = record[0]
         name = f"op {self.op.name!r}"
-        check(f"input of {name}", x, "int8", int(r["c_in"]) if x.ndim == 4 else None)
+        check(f"input of {name}", x, "int8", int(r["c_in"]) if self.op.kind in CONVOLUTIONS else None)
         check(f"output of {name}", y, self.output_dtype)
         if not self.frozen:
             assert parameters[0] is not None

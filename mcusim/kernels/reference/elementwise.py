@@ -9,21 +9,13 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.reference.loss import exponential
-from mcusim.kernels.reference.rescale import FAR, multiply_by_quantized, store
+from mcusim.kernels.reference.rescale import FAR, half_away, multiply_by_quantized, store
+from mcusim.kernels.reference.unary import unary
 from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
 
 Kernel = Callable[..., None]
 LEFT_SHIFT = 20
 """TFLite's ADD and SUB work in units of 2**-20 of twice the larger input scale."""
-
-
-def half_away(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round half away from zero, as C's ``round``."""
-    away: NDArray[np.float32] = np.where(
-        np.abs(x - np.trunc(x)) >= 0.5, np.trunc(x) + np.sign(x), np.trunc(x)
-    )
-    return away
 
 
 def _add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
@@ -82,18 +74,15 @@ def _multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 def _quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     x, y = tensors[op.inputs[0]], tensors[op.output]
+    if x.dtype != "float32":
+        return unary(op, tensors, arithmetic)
     s_y, z_y = scale_of(y), quant_of(y).zero_point
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        if x.dtype == "float32":
-            scaled = half_away(inputs[0] / np.float32(s_y))
-            pre = np.clip(scaled, -FAR, FAR).astype(np.int64) + z_y
-        else:
-            multiplier, shift = multiplier_and_shift(scale_of(x) / s_y)
-            pre = inputs[0].astype(np.int64) - quant_of(x).zero_point
-            pre = multiply_by_quantized(pre, multiplier, shift) + z_y
-        store(pre, low, high, output, mask)
+        scaled = inputs[0] / np.float32(s_y)
+        rounded = np.rint(scaled) if arithmetic is Arithmetic.FLOAT else half_away(scaled)
+        store(np.clip(rounded, -FAR, FAR).astype(np.int64) + z_y, low, high, output, mask)
 
     return kernel
 
@@ -108,28 +97,10 @@ def _dequantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
-    x, y = tensors[op.inputs[0]], tensors[op.output]
-    step = np.float32(scale_of(x) * op.attributes.beta)
-
-    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        rows = inputs[0].reshape(-1, inputs[0].shape[-1]).astype(np.int64)
-        e = exponential((rows - rows.max(1, keepdims=True)).astype(np.float32) * step)
-        total = np.zeros(len(rows), np.float32)
-        for column in e.T:
-            total += column
-        p = e / total[:, None]
-        pre = np.rint(p / np.float32(scale_of(y))).astype(np.int64) + quant_of(y).zero_point
-        store(pre, -128, 127, output, mask)
-
-    return kernel
-
-
 KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
     OpKind.ADD: _add,
     OpKind.SUB: _add,
     OpKind.MUL: _multiply,
     OpKind.QUANTIZE: _quantize,
     OpKind.DEQUANTIZE: _dequantize,
-    OpKind.SOFTMAX: _softmax,
 }

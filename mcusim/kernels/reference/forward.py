@@ -14,6 +14,8 @@ from mcusim.kernels.reference.elementwise import KERNELS as ELEMENTWISE
 from mcusim.kernels.reference.pool import KERNELS as POOL
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.shape import KERNELS as SHAPE
+from mcusim.kernels.reference.softmax import KERNELS as SOFTMAX
+from mcusim.kernels.reference.unary import KERNELS as UNARY
 from mcusim.kernels.scales import accumulator_factors, quant_of, rescaling
 
 Kernel = Callable[..., None]
@@ -23,7 +25,7 @@ def forward(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = 
     """Return ``kernel(inputs, output, mask=None)``; see ``mcusim.kernels.forward.forward``."""
     if op.kind in (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED):
         return _weighted(op, tensors, arithmetic, frozen)
-    for kernels in (ELEMENTWISE, POOL, SHAPE):
+    for kernels in (ELEMENTWISE, POOL, SHAPE, SOFTMAX, UNARY):
         if op.kind in kernels:
             return kernels[op.kind](op, tensors, arithmetic)
     raise BadModel(f"op {op.name!r}", f"{op.kind} has no forward kernel")

@@ -63,6 +63,8 @@ def _average(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
         count = sum(p.astype(np.int64) for p in _windows(op, np.ones_like(inputs[0]), 0))
         if arithmetic is Arithmetic.FLOAT:
             pre = np.rint(total.astype(np.float32) / count.astype(np.float32)).astype(np.int64)
+        elif op.attributes.unsigned:
+            pre = (total + 128 * count + count // 2) // count - 128
         else:
             pre = divide_half_away(total, count)
         store(pre, low, high, output, mask)

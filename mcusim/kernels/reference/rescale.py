@@ -46,6 +46,12 @@ def multiply_by_quantized(
     return divide_by_power_of_two(high, right)
 
 
+def half_away(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round half away from zero, as C's ``round``."""
+    whole = np.trunc(x)
+    return np.where(np.abs(x - whole) >= 0.5, whole + np.sign(x), whole)
+
+
 def rescale(acc: NDArray[np.int64], r: Rescaling) -> NDArray[np.int64]:
     """Return accumulators [..., C] as integers of the output, before the clamp.
 

@@ -1,4 +1,4 @@
-"""Ops that move elements without changing them."""
+"""Ops that move elements: most without changing them. They are as fast as numpy copies, and have no twin."""
 
 from __future__ import annotations
 
@@ -9,17 +9,149 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.rescale import FAR, half_away, store
+from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 
+F = np.float32
 Kernel = Callable[..., None]
+Mask = NDArray[np.uint8] | None
 
 
 def _reshape(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
-    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        output[...] = inputs[0].reshape(output.shape)
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        np.copyto(output, inputs[0].reshape(output.shape))
+
+    return kernel
+
+
+def _pad(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    y = tensors[op.output]
+    nothing = quant_of(y).zero_point if y.dtype == "int8" else 0
+    inside = interior(op, tensors[op.inputs[0]].shape)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        output.fill(nothing)
+        output[(slice(None), *inside[1:]) if not any(op.attributes.pads[0]) else inside] = inputs[0]
+
+    return kernel
+
+
+def interior(op: Op, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return where PAD puts its input."""
+    return tuple(
+        slice(before, before + size) for size, (before, _) in zip(shape, op.attributes.pads, strict=True)
+    )
+
+
+def _concatenation(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    y, axis = tensors[op.output], op.attributes.axes[0]
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        np.concatenate(inputs, axis=axis, out=output)
+        for place, name, x in zip(parts(inputs, axis, output), op.inputs, inputs, strict=True):
+            quant = tensors[name].quant
+            if quant is None or quant.same_as(y.quant):
+                continue
+            # As TFLite's ConcatenationWithScaling: a float32 scale and bias an input, half away from zero.
+            scale = F(scale_of(tensors[name])) * (F(1) / F(scale_of(y)))
+            scaled = half_away(x.astype(F) * scale + F(-quant.zero_point) * scale)
+            pre = np.clip(scaled, -FAR, FAR).astype(np.int64) + quant_of(y).zero_point
+            store(pre, low, high, place, None)
+
+    return kernel
+
+
+def parts(inputs: tuple[Array, ...], axis: int, output: Array) -> list[Array]:
+    """Return the views of ``output`` that belong to each input along ``axis``."""
+    ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
+    return list(np.split(output, ends, axis=axis))
+
+
+def _transpose(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        np.copyto(output, inputs[0].transpose(op.attributes.axes))
+
+    return kernel
+
+
+def _nearest(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        rows, columns = (nearest(op, inputs[0].shape[i], output.shape[i]) for i in (1, 2))
+        np.copyto(output, inputs[0][:, rows[:, None], columns])
+
+    return kernel
+
+
+def nearest(op: Op, size: int, new: int) -> NDArray[np.int64]:
+    """Return the source index of every output index, in float32 as TFLite computes it."""
+    a = op.attributes
+    aligned = a.align_corners and new > 1
+    scale = F(size - 1) / F(new - 1) if aligned else F(size) / F(new)
+    position = (np.arange(new, dtype=F) + F(0.5 if a.half_pixel_centers else 0)) * scale
+    index = half_away(position) if a.align_corners else np.floor(position)
+    return np.clip(index.astype(np.int64), 0, size - 1)
+
+
+def _bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    low, high = clamp_of(op)
+    offset = 128 if op.attributes.unsigned else 0
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        x = inputs[0].astype(np.int64)
+        total: Array = np.zeros(1, F if op.attributes.unsigned else np.int64)
+        for rows, down in weights(op, x.shape[1], output.shape[1]):
+            for columns, across in weights(op, x.shape[2], output.shape[2]):
+                corner = x[:, rows[:, None], columns] + offset
+                if op.attributes.unsigned:
+                    corner = corner.astype(F)
+                total = total + corner * down[:, None, None] * across[:, None]
+        if op.attributes.unsigned:
+            pre = (total + F(0.5)).astype(np.int64) - offset
+        else:
+            magnitude = (np.abs(total) + (1 << 19)) >> 20
+            pre = np.where(total < 0, -magnitude, magnitude)
+        store(pre, low, high, output, None)
+
+    return kernel
+
+
+def weights(op: Op, size: int, new: int) -> list[tuple[NDArray[np.int64], Array]]:
+    """Return (lower index, its weight) and (upper index, its weight) along one dimension.
+
+    TFLite's int8 kernel works in units of 1/1024, its uint8 kernel in float32.
+    """
+    a, at = op.attributes, np.arange(new, dtype=np.int64)
+    aligned = a.align_corners and new > 1
+    if a.unsigned:
+        scale = F(size - 1) / F(new - 1) if aligned else F(size) / F(new)
+        place = (at.astype(F) + F(0.5)) * scale - F(0.5) if a.half_pixel_centers else at.astype(F) * scale
+        lower = np.maximum(np.floor(place), 0).astype(np.int64)
+        upper = np.minimum(np.ceil(place).astype(np.int64), size - 1)
+        share = place - lower.astype(F)
+        return [(lower, F(1) - share), (upper, share)]
+    step = (1024 * (size - 1) + (new - 1) // 2) // (new - 1) if aligned else (1024 * size + new // 2) // new
+    fixed = at * step + (step // 2 - 512 if a.half_pixel_centers else 0)
+    # C's division truncates, but the lower index is at least 0 in any case.
+    truncated = np.trunc(fixed / 1024).astype(np.int64)
+    lower, upper = np.maximum(truncated, 0), np.minimum(truncated + 1, size - 1)
+    share = fixed - 1024 * lower
+    return [(lower, 1024 - share), (upper, share)]
+
+
+def _arg_max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
+        output[...] = inputs[0].argmax(op.attributes.axes[0]).reshape(output.shape)
 
     return kernel
 
 
 KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
     OpKind.RESHAPE: _reshape,
+    OpKind.PAD: _pad,
+    OpKind.CONCATENATION: _concatenation,
+    OpKind.TRANSPOSE: _transpose,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
+    OpKind.RESIZE_BILINEAR: _bilinear,
+    OpKind.ARG_MAX: _arg_max,
 }

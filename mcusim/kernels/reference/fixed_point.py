@@ -1,0 +1,53 @@
+"""Gemmlowp's fixed-point exponential and reciprocal, on which TFLite's integer SOFTMAX rests.
+
+A number with i integer bits is an int32 in units of 2**(i - 31). Constants are exp(-2**k) and exp(-1/8)
+as 31-bit fractions, and 48/17 and -32/17 with two integer bits (Newton-Raphson division).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.kernels.reference.rescale import INT32, divide_by_power_of_two, doubling_high_mul
+
+Ints = NDArray[np.int64]
+EXP_EIGHTH, THIRD = 1895147668, 715827883
+EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+"""exp(-2**k) for k = -2 .. 4."""
+RATIO_48_17, RATIO_32_17 = 1515870810, -1010580540
+DIFF_BITS, SUM_BITS = 5, 12
+ONE = INT32 - 1
+
+
+def shift_left(x: Ints, bits: int) -> Ints:
+    """Multiply by a power of two, saturating in 32 bits."""
+    return np.clip(x << bits, -INT32, INT32 - 1)
+
+
+def exp_of_negative(a: Ints) -> Ints:
+    """Return exp(a) with no integer bits for a <= 0 with five integer bits."""
+    quarter = 1 << 24
+    offset = (a & (quarter - 1)) - quarter
+    x = shift_left(offset, DIFF_BITS) + (1 << 28)
+    x2 = doubling_high_mul(x, x)
+    x3, x4 = doubling_high_mul(x2, x), doubling_high_mul(x2, x2)
+    tail = doubling_high_mul(divide_by_power_of_two(x4, 2) + x3, THIRD) + x2
+    series = x + divide_by_power_of_two(tail, 1)
+    result = np.clip(EXP_EIGHTH + doubling_high_mul(series, EXP_EIGHTH), -INT32, INT32 - 1)
+    remainder = offset - a
+    for k, factor in enumerate(EXP_POWERS):
+        result = np.where(remainder & (1 << (24 + k)), doubling_high_mul(result, factor), result)
+    return np.where(a == 0, ONE, result)
+
+
+def reciprocal(total: int) -> tuple[int, int]:
+    """Return (r, bits) with 1 / total = r * 2**(-31 - bits) for a sum with twelve integer bits."""
+    headroom = 32 - total.bit_length()
+    x = np.array([(total << headroom) - INT32], np.int64)
+    half = (x + ONE + 1) >> 1
+    estimate = RATIO_48_17 + doubling_high_mul(half, RATIO_32_17)
+    for _ in range(3):
+        error = (1 << 29) - doubling_high_mul(half, estimate)
+        estimate = estimate + shift_left(doubling_high_mul(estimate, error), 2)
+    return int(shift_left(estimate, 1)[0]), SUM_BITS - headroom

@@ -1,0 +1,78 @@
+"""SOFTMAX over the last dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.fixed_point import DIFF_BITS, SUM_BITS, exp_of_negative, reciprocal
+from mcusim.kernels.reference.loss import exponential
+from mcusim.kernels.reference.rescale import (
+    divide_by_power_of_two,
+    doubling_high_mul,
+    multiply_by_quantized,
+    store,
+)
+from mcusim.kernels.scales import multiplier_and_shift, quant_of, scale_of
+
+F = np.float32
+Kernel = Callable[..., None]
+
+
+def exponentials(op: Op, tensors: Tensors) -> NDArray[np.int64]:
+    """Return exp(-d * beta * s_x) as 31-bit fractions for d = 0 .. 255; -1 where TFLite takes it as 0."""
+    real = min(op.attributes.beta * scale_of(tensors[op.inputs[0]]) * (1 << (31 - DIFF_BITS)), 2.0**31 - 1)
+    multiplier, shift = multiplier_and_shift(real)
+    radius = floor(((1 << DIFF_BITS) - 1) * (1 << (31 - DIFF_BITS)) / 2.0**shift)
+    difference = -np.arange(256, dtype=np.int64)
+    table = exp_of_negative(multiply_by_quantized(difference, multiplier, shift))
+    return np.where(difference >= -radius, table, -1)
+
+
+def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    if tensors[op.inputs[0]].dtype == "int8" and arithmetic is Arithmetic.TFLITE:
+        return _fixed(op, tensors)
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    step = F((scale_of(x) if x.dtype == "int8" else 1.0) * op.attributes.beta)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        rows = inputs[0].reshape(-1, inputs[0].shape[-1])
+        wide = rows.astype(np.int64) if x.dtype == "int8" else rows
+        e = exponential((wide - wide.max(1, keepdims=True)).astype(F) * step)
+        total = np.zeros(len(rows), F)
+        for column in e.T:
+            total += column
+        p = e / total[:, None]
+        if y.dtype == "float32":
+            output[...] = p.reshape(output.shape)
+            return
+        pre = np.rint(p / F(scale_of(y))).astype(np.int64) + quant_of(y).zero_point
+        store(pre, -128, 127, output, mask)
+
+    return kernel
+
+
+def _fixed(op: Op, tensors: Tensors) -> Kernel:
+    table = exponentials(op, tensors)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        rows = inputs[0].reshape(-1, inputs[0].shape[-1]).astype(np.int64)
+        pre = np.empty(rows.shape, np.int64)
+        for row, result in zip(rows, pre, strict=True):
+            e = table[row.max() - row]
+            # Rescaling from 0 to 12 integer bits rounds; the sum has 12.
+            total = int(divide_by_power_of_two(e[e >= 0], SUM_BITS).sum())
+            scale, bits = reciprocal(total)
+            unsaturated = divide_by_power_of_two(doubling_high_mul(e, scale), bits + 31 - 8)
+            result[...] = np.where(e >= 0, unsaturated - 128, -128)
+        store(pre, -128, 127, output, mask)
+
+    return kernel
+
+
+KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {OpKind.SOFTMAX: _softmax}
