@@ -113,7 +113,8 @@ def load_profile(path: Path) -> Profile:
     if "file" in data:
         raise BadBoard(str(path), "unknown key file", "the path is filled in when the profile is read")
     found = toml_files.build(Profile, {**data, "file": str(path)}, str(path))
-    for where, terms in (*found.terms.items(), ("default", found.default)):
+    tables = {f"terms.{kind}": terms for kind, terms in found.terms.items()}
+    for where, terms in {**tables, "default": found.default}.items():
         for count in terms:
             if count != "ops" and count not in COUNTS:
                 raise unknown_key(str(path), f"{where}.{count}", count, ("ops", *COUNTS))

@@ -47,7 +47,9 @@ def build(kind: type[T], data: dict[str, Any], file: str) -> T:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        raise _explained(kind, error.errors()[0], file) from error
+        # A misspelt key shows up twice, as missing and as unknown; the second says more.
+        wrong = sorted(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
+        raise _explained(kind, wrong[0], file) from error
 
 
 def unknown_key(file: str, path: str, key: str, known: Sequence[str]) -> BadBoard:

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from itertools import product
+
+import lowering_counting_twin as twin
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcusim.core import Region
+from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
+from mcusim.lowering.work import backward_work, forward_work, kind_of, loss_work
+
+
+@st.composite
+def weighted(draw):
+    """An op with weights over small random shapes, and its tensors."""
+    kind = draw(st.sampled_from([OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED]))
+    cin, cout = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    quant = Quant.of(0.1)
+    if kind is OpKind.FULLY_CONNECTED:
+        shapes = ((1, cin), (cout, cin), (1, cout))
+        attributes = Attributes()
+    else:
+        window = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+        stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 2)))
+        dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+        pad = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
+        size = [
+            draw(st.integers(max(1, (window[d] - 1) * dilation[d] + 1 - sum(pad[d])), 6)) for d in range(2)
+        ]
+        out = [(size[d] + sum(pad[d]) - (window[d] - 1) * dilation[d] - 1) // stride[d] + 1 for d in range(2)]
+        if kind is OpKind.DEPTHWISE_CONV_2D:
+            cout = cin * draw(st.integers(1, 2))
+            weight = (1, *window, cout)
+        else:
+            weight = (cout, *window, cin)
+        shapes = ((1, *size, cin), weight, (1, *out, cout))
+        attributes = Attributes(stride=stride, padding=pad, dilation=dilation)
+    dtype = draw(st.sampled_from(["int8", "int32"])) if kind is OpKind.FULLY_CONNECTED else "int8"
+    names = dict(zip("xwy", shapes, strict=True))
+    tensors = {n: Tensor(n, s, dtype if n == "y" else "int8", quant) for n, s in names.items()}
+    tensors["b"] = Tensor("b", (cout,), "int32", quant)
+    tensors["w"] = Tensor("w", shapes[1], "int8", quant, np.ones(shapes[1], np.int8))
+    return Op("op", kind, ("x", "w", "b"), "y", attributes), tensors
+
+
+def arrays(tensors):
+    rng = np.random.default_rng(0)
+    return {n: rng.integers(-9, 9, t.shape).astype(float) for n, t in tensors.items()}
+
+
+@given(weighted())
+def test_forward_counts_what_the_slow_twin_counts(drawn):
+    op, tensors = drawn
+    a = arrays(tensors)
+    count = twin.forward(op, tensors, a["x"], a["w"], a["b"])
+    work = forward_work(op, tensors)
+    assert work.macs == count.macs
+    assert work.outputs == tensors["y"].elements
+    assert work.requants == count.requants
+    assert work.int_ops == count.int_ops
+    assert work.im2col_bytes == (count.im2col if work.kind == "conv" else 0)
+    assert work.sram_read == count.read_bytes("x")
+    assert work.flash_read == count.read_bytes("w") + count.read_bytes("b", 4)
+    assert work.sram_written == count.written_bytes("y", twin.element_bytes(tensors["y"]))
+    in_sram = forward_work(op, tensors, Region.SRAM)
+    assert in_sram.sram_read == work.sram_read + work.flash_read
+    assert in_sram.flash_read == 0
+
+
+@given(weighted(), st.sampled_from([1, 2, 4]))
+def test_grad_input_counts_what_the_slow_twin_counts(drawn, error_bytes):
+    op, tensors = drawn
+    a = arrays(tensors)
+    count = twin.grad_input(op, tensors, a["y"], a["w"])
+    work = backward_work(op, tensors, "grad_input", error_bytes=error_bytes)
+    masked = tensors["y"].dtype == "int8"
+    width = error_bytes if masked else 4
+    assert work.float_macs == count.macs
+    assert work.float_ops == count.float_ops
+    assert work.int_ops == (count.int_ops if masked else 0)
+    assert work.requants == (tensors["x"].elements if error_bytes < 4 else 0)
+    mask_bytes = -(-tensors["y"].elements // 8) if masked else 0
+    assert work.sram_read == count.read_bytes("g", width) + mask_bytes
+    assert work.sram_written == count.written_bytes("gx", error_bytes)
+    assert work.weight_bytes == tensors["w"].bytes
+
+
+@given(weighted(), st.data())
+def test_grad_weight_and_update_count_what_the_slow_twin_counts(drawn, data):
+    op, tensors = drawn
+    a = arrays(tensors)
+    cin = tensors["x"].shape[-1]
+    channels = sorted(data.draw(st.sets(st.integers(0, cin - 1), min_size=1)))
+    count = twin.grad_weight(op, tensors, a["x"], a["y"], channels)
+    work = backward_work(op, tensors, "grad_weight", channels=len(channels))
+    assert work.float_macs == count.macs
+    weights = [
+        k
+        for k in np.ndindex(*tensors["w"].shape)
+        if (k[-1] * cin // tensors["w"].shape[-1] if op.kind is OpKind.DEPTHWISE_CONV_2D else k[-1])
+        in channels
+    ]
+    assert work.outputs == len(weights)
+    assert work.sram_written == 4 * len(weights)
+    update = twin.update(a["w"], a["w"], weights)
+    step = backward_work(op, tensors, "update", channels=len(channels))
+    assert (step.float_ops, step.int_ops, step.outputs) == (update.float_ops, update.int_ops, len(weights))
+    assert step.sram_read == update.read_bytes("gw", 4) + update.read_bytes("w")
+    assert step.sram_written == update.written_bytes("w")
+
+
+@given(weighted())
+def test_grad_bias_counts_what_the_slow_twin_counts(drawn):
+    op, tensors = drawn
+    count = twin.grad_bias(arrays(tensors)["y"])
+    work = backward_work(op, tensors, "grad_bias")
+    masked = tensors["y"].dtype == "int8"
+    assert (work.float_ops, work.int_ops) == (count.float_ops, count.int_ops if masked else 0)
+    assert work.sram_written == count.written_bytes("gb", 4)
+
+
+@given(
+    st.sampled_from([OpKind.ADD, OpKind.MUL, OpKind.MEAN, OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D]),
+    st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), st.integers(1, 2), st.integers(0, 1),
+)  # fmt: skip
+def test_ops_without_weights_count_what_the_slow_twin_counts(kind, rows, columns, channels, stride, pad):
+    quant = Quant.of(0.1)
+    x = Tensor("x", (1, rows, columns, channels), quant=quant)
+    if kind in (OpKind.ADD, OpKind.MUL):
+        shape, inputs, attributes = x.shape, ("x", "z"), Attributes()
+    elif kind is OpKind.MEAN:
+        shape, inputs, attributes = (1, channels), ("x",), Attributes(axes=(1, 2))
+    else:
+        pads = ((pad, pad), (pad, pad))
+        shape = (1, (rows + 2 * pad - 1) // stride + 1, (columns + 2 * pad - 1) // stride + 1, channels)
+        attributes = Attributes(stride=(stride, stride), padding=pads, kernel=(1, 1))
+        inputs = ("x",)
+    tensors = {"x": x, "z": Tensor("z", x.shape, quant=quant), "y": Tensor("y", shape, quant=quant)}
+    op = Op("op", kind, inputs, "y", attributes)
+    count, work = twin.elementwise(op, tensors), forward_work(op, tensors)
+    assert (work.requants, work.int_ops) == (count.requants, count.int_ops)
+    assert work.sram_written == count.written_bytes("y")
+
+
+@pytest.mark.smoke
+def test_known_counts_of_a_padded_3x3_convolution():
+    tensors = {
+        "x": Tensor("x", (1, 4, 4, 2)),
+        "w": Tensor("w", (3, 3, 3, 2), data=np.zeros((3, 3, 3, 2), np.int8)),
+        "y": Tensor("y", (1, 4, 4, 3)),
+    }
+    op = Op("op", OpKind.CONV_2D, ("x", "w"), "y", Attributes(padding=((1, 1), (1, 1))))
+    work = forward_work(op, tensors)
+    assert work.macs == 10 * 10 * 2 * 3  # 4 outputs a side: 2 + 3 + 3 + 2 taps
+    assert work.im2col_bytes == 16 * 9 * 2
+    assert kind_of(op, tensors) == "conv"
+
+
+def test_float_ops_are_float_work():
+    tensors = {
+        "x": Tensor("x", (1, 8), "float32"),
+        "w": Tensor("w", (3, 8), "float32", data=np.zeros((3, 8), np.float32)),
+        "b": Tensor("b", (3,), "float32", data=np.zeros(3, np.float32)),
+        "y": Tensor("y", (1, 3), "float32"),
+    }
+    work = forward_work(
+        Op("op", OpKind.FULLY_CONNECTED, ("x", "w", "b"), "y", Attributes(clamp=None)), tensors
+    )
+    assert (work.macs, work.float_macs, work.requants, work.float_ops) == (0, 24, 0, 3)
+
+
+def test_every_op_kind_has_counts():
+    quant = Quant.of(0.1)
+    tensors = {n: Tensor(n, (1, 4, 4, 2), quant=quant) for n in "xy"}
+    tensors["w"] = Tensor("w", (2, 1, 1, 2), data=np.zeros((2, 1, 1, 2), np.int8))
+    for kind, what in product(OpKind, ("forward", "grad_input")):
+        if kind in (OpKind.FULLY_CONNECTED, OpKind.DEPTHWISE_CONV_2D):
+            continue
+        op = Op("op", kind, ("x", "w") if kind is OpKind.CONV_2D else ("x",), "y")
+        work = forward_work(op, tensors) if what == "forward" else backward_work(op, tensors, "grad_input")
+        assert work.outputs == 32
+        assert "." in work.kind or what == "forward"
+
+
+def test_loss_reads_and_writes_one_float_a_class():
+    work = loss_work(10)
+    assert (work.kind, work.outputs, work.sram_read, work.sram_written) == ("loss", 10, 40, 40)
