@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from mcusim.core.errors import LiveBlock
 from mcusim.report.subject import Subject
 from mcusim.session.plan import Plan
 from mcusim.session.run import Run
-from mcusim.traces.explanation import Explanation, explain_trace, title_of
+from mcusim.traces.explanation import Explanation, explain_trace
 
 
 def explain(subject: Subject, *, suggestions: Sequence[object] = ()) -> Explanation:
@@ -22,17 +22,8 @@ def explain(subject: Subject, *, suggestions: Sequence[object] = ()) -> Explanat
         BadTrace: a damaged trace or events that contradict each other.
     """
     if isinstance(subject, Run):
-        return explain(subject.plan, suggestions=suggestions)
+        subject = subject.plan
     if not isinstance(subject, Plan):
         return explain_trace(subject, suggestions=suggestions)
-    return Explanation(
-        title=title_of(subject.header),
-        capacity_bytes=subject.settings.sram_bytes,
-        peak_bytes=subject.peak_bytes,
-        lower_bound_bytes=subject.bound.bytes,
-        op=subject.peak_op,
-        phase=str(subject.step.ops[subject.bound.time].phase),
-        live=[LiveBlock(t.name, str(t.role), t.bytes) for t in subject.live_tensors()],
-        planner=subject.header.planner,
-        suggestions=suggestions or subject.suggestions,
-    )
+    found = subject.explain()
+    return replace(found, suggestions=suggestions) if suggestions else found

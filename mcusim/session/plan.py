@@ -19,6 +19,7 @@ from mcusim.memory.bound import Bound
 from mcusim.memory.problem import Problem, Solution
 from mcusim.session.settings import Settings
 from mcusim.session.summary import html, text, title, verdict
+from mcusim.traces.explanation import Explanation, title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,20 @@ class Plan:
         """Return the tensors live at the fullest moment, largest first."""
         live = (t for t in self.step.tensors.values() if self.bound.time in t.lifetime)
         return tuple(sorted(live, key=lambda t: (-t.bytes, t.name)))
+
+    def explain(self) -> Explanation:
+        """Say when the peak is, what it is made of, and, once asked for, what would lower it."""
+        return Explanation(
+            title=title_of(self.header),
+            capacity_bytes=self.settings.sram_bytes,
+            peak_bytes=self.peak_bytes,
+            lower_bound_bytes=self.bound.bytes,
+            op=self.peak_op,
+            phase=str(self.step.ops[self.bound.time].phase),
+            live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
+            planner=self.header.planner,
+            suggestions=self.suggestions,
+        )
 
     def require(self) -> None:
         """Raise if the session cannot run.

@@ -13,6 +13,7 @@ from mcusim.events import EventTable
 from mcusim.graph import Model
 from mcusim.session.plan import Plan
 from mcusim.session.summary import html, outcome, title
+from mcusim.traces.explanation import Explanation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class RunMemory:
         """Bytes of each role at the fullest moment, as a table."""
         return self.plan.table
 
-    def explain(self) -> Any:
+    def explain(self) -> Explanation:
         """Say when the peak is, what it is made of, and what would lower it."""
         return self.plan.explain()
 

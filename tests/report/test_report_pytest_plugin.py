@@ -1,0 +1,109 @@
+"""The budget as a test, in tests that pytest runs for us."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLAN = """
+    import pytest
+    from mcusim.core.observe import notify
+
+    class Plan:
+        def __init__(self, peak_bytes, board_name="stm32f746"):
+            self.peak_bytes, self.board_name = peak_bytes, board_name
+
+        def explain(self):
+            return f"made of {self.peak_bytes} bytes of weights"
+"""
+
+
+@pytest.fixture
+def outcome(pytester):
+    """Run a test body and return the result."""
+
+    def run(marker, body):
+        lines = "\n        ".join(body)
+        pytester.makepyfile(f"{PLAN}\n    @pytest.mark.{marker}\n    def test_budget():\n        {lines}\n")
+        return pytester.runpytest_inprocess("--strict-markers", "-p", "no:cacheprovider")
+
+    return run
+
+
+def test_within_the_budget_passes(outcome):
+    result = outcome('sram_budget("256KiB")', ["notify(Plan(262_144))", "notify(Plan(1))"])
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.smoke
+def test_above_the_budget_fails_with_the_explanation(outcome):
+    result = outcome('sram_budget("256KiB")', ["notify(Plan(1))", "notify(Plan(262_145))"])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*SRAM budget: the peak is 262,145 B and the budget 262,144 B: 1 B too many*",
+            "*made of 262145 bytes of weights*",
+        ]
+    )
+
+
+def test_a_test_that_plans_nothing_fails(outcome):
+    result = outcome("sram_budget(1024)", ["pass"])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*nothing was planned in this test*"])
+
+
+def test_only_plans_for_the_board_count(outcome):
+    marker = 'sram_budget("1KiB", board="rp2040")'
+    outcome(marker, ['notify(Plan(9999, "stm32f746"))', 'notify(Plan(9, "rp2040"))']).assert_outcomes(
+        passed=1
+    )
+    result = outcome(marker, ['notify(Plan(9, "stm32f746"))'])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*nothing was planned in this test for rp2040 (only for stm32f746)*"])
+
+
+def test_without_a_size_the_budget_is_the_board(outcome):
+    marker = 'sram_budget(board="rp2040")'
+    outcome(marker, ['notify(Plan(270_336, "rp2040"))']).assert_outcomes(passed=1)
+    outcome(marker, ['notify(Plan(270_337, "rp2040"))']).assert_outcomes(failed=1)
+
+
+def test_a_test_that_fails_anyway_fails_for_its_own_reason(outcome):
+    result = outcome('sram_budget("1KiB")', ["notify(Plan(9999))", "assert False, 'own reason'"])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*own reason*"])
+    result.stdout.no_fnmatch_line("*SRAM budget*")
+
+
+@pytest.mark.parametrize("marker", ["sram_budget()", 'sram_budget("much")', "sram_budget(board='nowhere')"])
+def test_budgets_that_make_no_sense_are_errors(outcome, marker):
+    result = outcome(marker, ["notify(Plan(1))"])
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*needs a size*" if "()" in marker else "*is not *"])
+
+
+def test_a_session_is_observed(pytester):
+    pytester.makepyfile(
+        """
+        import pytest, mcusim
+        from networks import small_network
+
+        @pytest.mark.sram_budget("1KiB", board="stm32f746")
+        def test_budget():
+            mcusim.Session(small_network(), mcusim.board("stm32f746"), update="head").plan()
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*SRAM budget: the peak is *", "*lower bound*"])
+
+
+def test_the_plugin_costs_other_projects_nothing():
+    code = (
+        "import sys, mcusim.report.pytest_plugin;"
+        "assert not {'numpy', 'numba', 'pandas', 'matplotlib', 'rich'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
