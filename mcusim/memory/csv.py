@@ -53,15 +53,23 @@ def write_csv(path: str | Path, problem: Problem, offsets: Mapping[str, int] | N
     """Write ``problem``, and its solution if ``offsets`` are given; whole or not at all.
 
     Raises:
+        BadProblem: if a name could not be read again.
         SaveFailed: if the file cannot be written.
     """
+    text = format_csv(problem, offsets)
     with replacing(path) as file:
-        file.write(format_csv(problem, offsets).encode())
+        file.write(text.encode())
 
 
 def format_csv(problem: Problem, offsets: Mapping[str, int] | None = None) -> str:
-    """Return the text of ``write_csv``. Columns beyond the public form appear only where needed."""
+    """Return the text of ``write_csv``. Columns beyond the public form appear only where needed.
+
+    Raises:
+        BadProblem: if a name could not be read again: empty, too long, or with control characters.
+    """
     blocks = problem.blocks
+    for block in blocks:
+        _check_name(block.name, "problem")
     columns = list(NEEDED)
     if any(problem.align_of(b) > 1 for b in blocks):
         columns.append("alignment")
@@ -152,8 +160,7 @@ def _check_header(header: list[str], source: str) -> None:
 
 def _block(cells: dict[str, str], where: str) -> Block:
     name = cells["id"].strip()
-    if not name or len(name) > MAX_NAME:
-        raise BadProblem(where, f"has an id of {len(name)} characters", f"use 1 to {MAX_NAME}")
+    _check_name(name, where)
     lower = _integer(cells["lower"], "lower", where)
     upper = _integer(cells["upper"], "upper", where)
     if upper < lower:
@@ -177,6 +184,13 @@ def _block(cells: dict[str, str], where: str) -> Block:
         if error.thing == where:
             raise
         raise BadProblem(where, f"{error.thing} {error.reason}", error.way_out) from error
+
+
+def _check_name(name: str, where: str) -> None:
+    if not name or len(name) > MAX_NAME:
+        raise BadProblem(where, f"has an id of {len(name)} characters", f"use 1 to {MAX_NAME}")
+    if name != name.strip() or not name.isprintable():
+        raise BadProblem(where, f"has the id {name!r}", "leave out spaces around it and control characters")
 
 
 def _shrink(text: str, where: str) -> tuple[int, int]:

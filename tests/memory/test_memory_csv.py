@@ -79,6 +79,7 @@ def test_columns_in_any_order_blank_lines_and_windows_line_ends() -> None:
         (HEAD + "a,,1,2\n", "row 2: has '' as lower"),
         (HEAD + ",0,1,2\n", "row 2: has an id of 0 characters"),
         (HEAD + "x" * 500 + ",0,1,2\n", "row 2: has an id of 500 characters"),
+        (HEAD + '"a\tb",0,1,2\n', "row 2: has the id 'a\\tb'"),
         (HEAD + '"a,0,1,2\n', "is no CSV"),
         (HEAD + "a" * 200_000 + ",0,1,2\n", "is no CSV"),
         ("id,lower,upper,size,alignment\na,0,1,2,3\n", "row 2: block 'a' wants alignment 3"),
@@ -111,6 +112,13 @@ def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(csv_module, "MAX_FILE_BYTES", 10)
     with pytest.raises(BadProblem, match="larger than"):
         read_csv(path)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a\rb", "x" * 500])
+def test_names_that_could_not_be_read_again_are_not_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadProblem, match="problem: has"):
+        write_csv(tmp_path / "p.csv", Problem((Block(name, 1, Interval(0, 1)),)))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
