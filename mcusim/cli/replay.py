@@ -1,0 +1,64 @@
+"""``mcusim replay``: the memory behaviour of a trace again, without the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+
+def replay(
+    trace: Annotated[Path, typer.Argument(help="Trace file, or the folder of a run.", metavar="TRACE")],
+    sram: Annotated[
+        str | None, typer.Option(help="Bytes there are, e.g. 192KiB; without them the need is measured.")
+    ] = None,
+    board: Annotated[str | None, typer.Option(help="Take the SRAM of this board.", metavar="BOARD")] = None,
+    planner: Annotated[str | None, typer.Option(help="Lay it out anew with this static planner.")] = None,
+    allocator: Annotated[str | None, typer.Option(help="Serve it with this dynamic allocator.")] = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+) -> None:
+    """Replay a trace in another SRAM, with another planner, or on a dynamic allocator.
+
+    Exits with 2 if it does not fit, and says at which event and what is live there.
+    """
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.subjects import trace_file
+    from mcusim.core import BadArgument, OutOfSram
+    from mcusim.mcu.board_files import board as find_board
+    from mcusim.traces.replay import replay as run
+
+    if sram is not None and board is not None:
+        raise BadArgument("--sram and --board", "both name a size", "give one of them")
+    size = sram if board is None else find_board(board).sram_bytes
+    file = trace_file(trace)
+    try:
+        found = run(file, sram=size, planner=planner, allocator=allocator, seed=seed)
+    except OutOfSram as error:
+        if json:
+            print_json(
+                {
+                    "fits": False, "sram_bytes": error.capacity_bytes, "needed_bytes": error.needed_bytes,
+                    "missing_bytes": error.missing_bytes, "where": error.where,
+                    "largest_hole_bytes": error.largest_hole_bytes,
+                    "live": [{"tensor": b.name, "role": b.role, "bytes": b.bytes} for b in error.live],
+                }
+            )  # fmt: skip
+        raise
+    if json:
+        print_json(found.as_dict())
+        return
+    from mcusim.report.console import facts_table
+    from mcusim.report.tables import role_table
+
+    facts = [
+        ("trace", f"{trace}, {found.events:,} events"),
+        ("replayed", f"{found.method} {found.name}".strip()),
+        ("peak", f"{found.peak_bytes:,} B" + (f" of {found.sram_bytes:,} B" if found.sram_bytes else "")),
+        ("live", f"{found.live_bytes:,} B at {found.moment.where}"),
+        ("overhead", f"{found.overhead_bytes:,} B of headers and rounding then"),
+    ]
+    print_tables(facts_table(facts), role_table({"bytes": found.moment.by_role}))

@@ -1,0 +1,44 @@
+"""What verbs about memory look at: a trace file, a run's folder, or a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcusim.session.plan import Plan
+    from mcusim.traces import TraceFile
+
+
+def trace_file(path: Path) -> TraceFile:
+    """Return the trace in a file, or in the folder that ``train --out`` wrote.
+
+    Raises:
+        BadTrace: there is none, or it is damaged.
+    """
+    from mcusim.session.run import TRACE
+    from mcusim.traces import TraceFile
+
+    return TraceFile(path / TRACE if path.is_dir() else path)
+
+
+def subject(name: str, model: str | None, board: str | None, **options: Any) -> TraceFile | Plan:
+    """Return the trace at a path or, with a network and a board, the plan of an update scheme.
+
+    Raises:
+        BadTrace: there is no such file, and no network and board to plan for.
+    """
+    if Path(name).exists() or model is None or board is None:
+        return trace_file(Path(name))
+    return plan(model, board, name, **options)
+
+
+def plan(
+    model: str, board: str, update: str, *, suggest: bool = False, classes: int | None = 10, **options: Any
+) -> Plan:
+    """Return the plan that options describe."""
+    from mcusim.cli.sessions import load_network, session
+
+    settings = {"error": "float32", "weight": "int8-sr", **options}
+    found: Plan = session(load_network(model, classes, None), board, update, **settings).plan(suggest=suggest)
+    return found
