@@ -43,7 +43,7 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
     if format not in ("float32", "int8"):
         raise BadArgument(f"head={format!r}", "is no head format", "use 'float32' or 'int8'")
     head = find_head(model)
-    features = model.tensors[head.inputs[0]]
+    features = _features(model, head)
     count = model.tensors[head.inputs[1]].shape[-1]
     if features.elements != count:
         raise BadModel(
@@ -55,7 +55,7 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
         raise BadArgument("head='int8'", f"needs int8 features, these are {features.dtype}", "head='float32'")
 
     build = GraphBuilder()
-    build.ops, build.tensors = _without_head(model, head)
+    build.ops, build.tensors = _without_head(model, head, features.name)
     x = features.name
     if features.shape != (1, count):
         x = _append(build, "flatten", OpKind.RESHAPE, (x,), (1, count), features.quant, features.dtype)
@@ -111,9 +111,17 @@ def head_name(model: Model) -> str | None:
     return head.name if features == model.tensors[head.inputs[1]].shape[-1] else None
 
 
-def _without_head(model: Model, head: Op) -> tuple[list[Op], dict[str, Tensor]]:
-    """Return the ops and tensors that the head's input needs, the network's inputs included."""
-    needed = {head.inputs[0]}
+def _features(model: Model, head: Op) -> Tensor:
+    """Return what the head learns from: the int8 features, where a float32 head has them dequantised."""
+    for op in model.ops:
+        if op.output == head.inputs[0] and op.kind is OpKind.DEQUANTIZE:
+            return model.tensors[op.inputs[0]]
+    return model.tensors[head.inputs[0]]
+
+
+def _without_head(model: Model, head: Op, features: str) -> tuple[list[Op], dict[str, Tensor]]:
+    """Return the ops and tensors that ``features`` need, the network's inputs included."""
+    needed = {features}
     kept: list[Op] = []
     for op in reversed(model.ops):
         if op.output in needed and op is not head:

@@ -12,6 +12,7 @@ from mcusim.graph import CONVOLUTIONS, WEIGHTED, Arithmetic, Model, Op, OpKind, 
 from mcusim.graph.validate import validate
 from mcusim.importers.flatbuffer import Buffer, Table
 from mcusim.importers.head import head_name
+from mcusim.importers.preprocessing import pixels_fill_the_input
 from mcusim.importers.tflite_ops import Operator, attributes_of
 from mcusim.importers.tflite_schema import (
     IDENTIFIER,
@@ -25,6 +26,8 @@ from mcusim.importers.tflite_tensors import MAX_TENSORS, read_tensors
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_OPERATORS = 20_000
 MAX_OPERANDS = 1_000
+RAW_PIXELS = Preprocessing((0.0,), (1 / 255,))
+"""What a float32 network is given whose file does not say more: the pixels as they are."""
 _ROUNDED_UNSIGNED = (OpKind.AVERAGE_POOL_2D, OpKind.RESIZE_BILINEAR)
 
 
@@ -154,7 +157,7 @@ class _Reader:
             source=description,
         )
         validate(model)
-        return replace(model, head=head_name(model), preprocessing=_preprocessing(model))
+        return replace(model, head=head_name(model), preprocessing=pixels_fill_the_input(model, RAW_PIXELS))
 
 
 def _check_parameters(operator: Operator) -> None:
@@ -163,19 +166,3 @@ def _check_parameters(operator: Operator) -> None:
             raise BadModel("", f"{tensor.name!r} is no constant", "weights and biases must be constants")
     if len(operator.inputs) < 2 or operator.output.dtype == "int32":
         raise BadModel("", f"has {len(operator.inputs)} inputs and gives {operator.output.dtype}")
-
-
-def _preprocessing(model: Model) -> Preprocessing:
-    """Return what maps pixel p to p - 128, whatever the input's scale and zero point.
-
-    Converters calibrate an image input so that pixels fill the 8 bits. A float input is looked at
-    behind its QUANTIZE; without one the file says nothing, and the pixels stay what they are.
-    """
-    x = model.input
-    for op in model.ops:
-        if op.kind is OpKind.QUANTIZE and op.inputs[0] == x.name and x.dtype == "float32":
-            x = model.tensors[op.output]
-            break
-    if x.quant is None:
-        return Preprocessing((0.0,), (1 / 255,))
-    return Preprocessing(((128 + x.quant.zero_point) / 255,), (1 / (255 * float(x.quant.scale[0])),))

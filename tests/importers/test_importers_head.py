@@ -67,8 +67,12 @@ def test_bad_class_counts_are_refused(synthetic_model: Model, classes: object) -
 def test_bad_formats_are_refused(synthetic_model: Model) -> None:
     with pytest.raises(BadArgument, match="head"):
         replace_head(synthetic_model, 3, format="int4")  # type: ignore[arg-type]
-    with pytest.raises(BadArgument, match="int8 features"):
-        replace_head(replace_head(synthetic_model, 3), 3, format="int8")
+
+
+def test_an_int8_head_takes_the_place_of_a_float_one(synthetic_model: Model) -> None:
+    direct = replace_head(synthetic_model, 3, format="int8")
+    again = replace_head(replace_head(synthetic_model, 3), 3, format="int8")
+    assert [op.kind for op in again.ops] == [op.kind for op in direct.ops]
 
 
 def test_networks_without_a_classifier_are_refused(synthetic_model: Model) -> None:

@@ -1,0 +1,170 @@
+"""The parts of an ONNX file, checked: sizes of arrays against their bytes, attributes against their types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadModel, MissingPackage
+
+MAX_FILE_BYTES = 512 * 1024**2
+MAX_NODES = 50_000
+
+# Numbers of TensorProto.DataType, their names, and the field that holds values that are not raw.
+_TYPES = {
+    1: ("float32", "float_data"),
+    2: ("uint8", "int32_data"),
+    3: ("int8", "int32_data"),
+    6: ("int32", "int32_data"),
+    7: ("int64", "int64_data"),
+    9: ("bool", "int32_data"),
+    11: ("float64", "double_data"),
+}
+
+
+def read_onnx(path: str | Path) -> Any:
+    """Return the ``ModelProto`` of a file.
+
+    Raises:
+        MissingPackage: if ``onnx`` is not installed.
+        BadModel: if the file is missing, too large, damaged, or refers to other files.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingPackage("onnx", "reading an .onnx file", "onnx") from error
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise BadModel(
+                str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model"
+            )
+        model = onnx.ModelProto.FromString(path.read_bytes())
+    except OSError as error:
+        raise BadModel(str(path), f"cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # protobuf's own error types differ between its versions
+        if isinstance(error, BadModel):
+            raise
+        raise BadModel(str(path), f"is damaged: {error}", "get the file again") from error
+    if not model.graph.node:
+        raise BadModel(str(path), "holds no graph", "it is no ONNX model")
+    if len(model.graph.node) > MAX_NODES:
+        raise BadModel(str(path), f"has more than {MAX_NODES:,} nodes")
+    return model
+
+
+def text(name: Any) -> str:
+    """Return a name; protobuf gives bytes where it is no UTF-8."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def array_of(tensor: Any) -> NDArray[Any]:
+    """Return the values of a ``TensorProto``.
+
+    Raises:
+        BadModel: if its type is not supported, it lies in another file, or its values do not fill its shape.
+    """
+    thing = f"tensor {tensor.name!r}"
+    if tensor.data_type not in _TYPES:
+        raise BadModel(
+            thing, f"has the ONNX element type {tensor.data_type}", "supported: float32, int8, uint8, int32"
+        )
+    if tensor.data_location:
+        raise BadModel(thing, "keeps its values in another file", "save the model as one file")
+    name, field = _TYPES[tensor.data_type]
+    shape = tuple(tensor.dims)
+    if len(shape) > 8 or any(size < 0 for size in shape):
+        raise BadModel(thing, f"has shape {shape}")
+    if tensor.raw_data:
+        if prod(shape) * np.dtype(name).itemsize != len(tensor.raw_data):
+            raise BadModel(
+                thing, f"of shape {shape} and type {name} has {len(tensor.raw_data):,} B of values"
+            )
+        return np.frombuffer(tensor.raw_data, np.dtype(name).newbyteorder("<")).reshape(shape).astype(name)
+    values = getattr(tensor, field)
+    if len(values) != prod(shape):
+        raise BadModel(thing, f"of shape {shape} has {len(values):,} values")
+    return np.array(values).astype(name).reshape(shape)
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of a graph input; a free first dimension, the batch, becomes 1.
+
+    Raises:
+        BadModel: if it is no float32, int8 or uint8 tensor, or another dimension is free.
+    """
+    kind = value.type.tensor_type
+    if kind.elem_type not in (1, 2, 3):
+        raise BadModel(f"input {value.name!r}", f"has the ONNX element type {kind.elem_type}")
+    sizes = [int(d.dim_value) if d.HasField("dim_value") else 0 for d in kind.shape.dim]
+    if sizes and sizes[0] < 1:
+        sizes[0] = 1
+    if not sizes or len(sizes) > 8 or min(sizes) < 1:
+        raise BadModel(
+            f"input {value.name!r}", f"has the dynamic shape {sizes}", "fix all sizes when exporting"
+        )
+    return tuple(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its type, its values by name (empty: left out), its attributes as plain data."""
+
+    index: int
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: dict[str, Any]
+
+    def fail(self, reason: str, way_out: str = "") -> BadModel:
+        """Return the error for this node."""
+        listed = f"inputs {', '.join(map(repr, self.inputs))}; output {self.output!r}"
+        return BadModel(f"node {self.index} ({self.kind})", f"{reason}; {listed}", way_out)
+
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return an attribute that is a list of integers."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, tuple) or not all(isinstance(v, int) and abs(v) < 2**31 for v in value):
+            raise self.fail(f"its attribute {name!r} is no list of integers")
+        return value
+
+    def integer(self, name: str, default: int) -> int:
+        """Return an attribute that is an integer."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise self.fail(f"its attribute {name!r} is no integer")
+        return value
+
+
+def node_of(index: int, proto: Any) -> Node:
+    """Return a ``NodeProto`` as plain data.
+
+    Raises:
+        BadModel: if it has not exactly one output that is used, or holds a graph of its own.
+    """
+    attributes: dict[str, Any] = {}
+    for a in proto.attribute:
+        match a.type:
+            case 1 | 2:
+                attributes[text(a.name)] = a.f if a.type == 1 else int(a.i)
+            case 3:
+                attributes[text(a.name)] = a.s.decode("utf-8", "replace")
+            case 4:
+                attributes[text(a.name)] = array_of(a.t)
+            case 6 | 7:
+                attributes[text(a.name)] = tuple(a.floats) if a.type == 6 else tuple(int(i) for i in a.ints)
+            case _:
+                attributes[text(a.name)] = None
+    inputs = tuple(text(name) for name in proto.input)
+    outputs = [text(name) for name in proto.output if name]
+    node = Node(index, text(proto.op_type), inputs, outputs[0] if outputs else "", attributes)
+    if not outputs or (len(outputs) > 1 and proto.op_type not in ("Dropout", "BatchNormalization")):
+        raise node.fail(f"has {len(outputs)} outputs", "only ops with one output are supported")
+    if proto.domain not in ("", "ai.onnx", "com.microsoft"):
+        raise node.fail(f"is of the domain {proto.domain!r}")
+    return node
