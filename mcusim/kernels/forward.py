@@ -13,8 +13,10 @@ from mcusim.kernels.elementwise import Binary
 from mcusim.kernels.head import Dequantize, FloatFullyConnected
 from mcusim.kernels.pool import Pool
 from mcusim.kernels.prepared import Workspace
+from mcusim.kernels.unary import Unary
 
 Kernel = Callable[..., None]
+UNARY = (OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE)
 
 
 def forward(
@@ -34,6 +36,8 @@ def forward(
         return Binary(op, tensors, arithmetic)
     if op.kind in (OpKind.MEAN, OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D) and Pool.can(op, tensors):
         return Pool(op, tensors, arithmetic)
+    if op.kind in UNARY:
+        return Unary(op, tensors, arithmetic)
     if op.kind is OpKind.DEQUANTIZE and tensors[op.inputs[0]].dtype == "int8":
         return Dequantize(op, tensors)
     if op.kind is OpKind.FULLY_CONNECTED:
