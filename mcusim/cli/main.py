@@ -10,7 +10,10 @@ from typer.core import TyperGroup
 
 from mcusim.core import McusimError
 
-VERBS = ("plan", "train", "demo", "compare", "models", "fetch")
+VERBS = (
+    "plan", "train", "demo", "compare", "boards", "models", "fetch", "explain", "diff", "pack", "replay",
+    "export", "timeline", "calibrate",
+)  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 
 EXIT_ERROR = 2

@@ -87,7 +87,8 @@ def _figure(figure: Figure | None) -> str:
     if figure is None:
         return "–"
     error = figure.mean_error if figure.mean_error is not None else figure.worst_error
-    return f"{figure.value:,.3g}" + ("" if error is None else f" ±{error:.0%}")
+    number = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
+    return number + ("" if error is None else f" ±{error:.0%}")
 
 
 def facts_table(facts: summary.Facts) -> Table:

@@ -1,0 +1,64 @@
+"""``mcusim timeline``: frames, steps, write-backs and sleep side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+
+def timeline(
+    model: o.ModelName,
+    board: o.BoardName,
+    update: o.Update = "dynamic",
+    sram: o.Sram = None,
+    classes: o.Classes = 10,
+    error: o.Error = "float32",
+    weight: o.Weight = "int8-sr",
+    head: o.Head = None,
+    profile: o.ProfileName = None,
+    fps: Annotated[float, typer.Option(help="Frames a second that the sensor makes.")] = 1.0,
+    hours: Annotated[float, typer.Option(help="Simulated time.")] = 1.0,
+    dma: Annotated[
+        float | None, typer.Option(help="Bytes a second from sensor to SRAM; at once if not given.")
+    ] = None,
+    buffers: Annotated[int, typer.Option(help="Input buffers.", min=1, max=64)] = 1,
+    write_back_every: Annotated[
+        int, typer.Option(help="Steps between write-backs of the learned parameters; 0: never.", min=0)
+    ] = 1000,
+    slots: Annotated[int, typer.Option(help="Copies in flash, written in turn.", min=2, max=64)] = 2,
+    seed: o.Seed = 0,
+    trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the first seconds (.png, .svg, .pdf).")] = None,
+    json: o.Json = False,
+) -> None:
+    """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.sessions import load_network, session
+    from mcusim.mcu.timeline_views import plot_timeline, write_timeline_trace
+    from mcusim.session.timeline import timeline as simulated
+
+    network = load_network(model, classes, head)
+    plan = session(
+        network, board, update, error=error, weight=weight, sram=sram, profile=profile, seed=seed
+    ).plan(suggest=False)
+    found = simulated(
+        plan, frames_per_s=fps, duration_s=hours * 3600, dma_bytes_per_s=dma, buffers=buffers,
+        write_back_every=write_back_every, slots=slots,
+    )  # fmt: skip
+    if trace is not None:
+        write_timeline_trace(found, trace)
+    if plot is not None:
+        from mcusim.core.files import replacing
+
+        with replacing(plot) as file:
+            plot_timeline(found).savefig(file, format=plot.suffix.lstrip(".") or "png", dpi=110)
+    if json:
+        print_json({"model": network.name, "board": plan.board.name, "update": update, **found.as_dict()})
+        return
+    from mcusim.report.timeline_view import timeline_view
+
+    print_tables(timeline_view(found))

@@ -1,0 +1,111 @@
+"""The habits of the house, enforced: who may import whom, how long a file may be, what stays light."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mcusim
+from mcusim.cli.main import VERBS
+
+ROOT = Path(mcusim.__file__).parent
+FLOORS = {
+    "core": 0, "graph": 1, "events": 1, "kernels": 2, "memory": 2, "mcu": 2, "update": 3, "lowering": 3,
+    "traces": 3, "importers": 3, "data": 3, "engine": 4, "session": 5, "report": 6, "cli": 7,
+}  # fmt: skip
+BESIDE = {("lowering", "update"), ("importers", "data"), ("data", "importers")}
+"""Rooms of one floor that may look into each other: lowering is told what learns by a ``Selection``."""
+MAX_LINES = 400
+HEAVY = (
+    "numba", "pandas", "pyarrow", "simpy", "pydantic", "rich", "typer", "torch", "tflite", "onnx",
+    "matplotlib", "ortools", "scipy", "PIL",
+)  # fmt: skip
+
+
+def sources() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield every module of this package that a file imports, inside functions too, with the line."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from ((name, node.lineno) for name in names if name.split(".")[0] == "mcusim")
+
+
+@pytest.mark.smoke
+def test_imports_go_down() -> None:
+    wrong = []
+    for path in sources():
+        parts = path.relative_to(ROOT).parts
+        if len(parts) == 1:
+            continue  # the package's own door opens on every room
+        room = parts[0]
+        for name, line in imports(path):
+            other = name.split(".")[1] if "." in name else ""
+            if other not in FLOORS:  # mcusim itself: its version, nothing of a room
+                assert other in ("__version__", ""), f"{path}:{line} imports {name}"
+                continue
+            down = FLOORS[other] < FLOORS[room]
+            if not (down or other == room or (room, other) in BESIDE):
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {room} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_folder_is_a_room() -> None:
+    rooms = {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    assert rooms == set(FLOORS)
+
+
+def test_files_are_short() -> None:
+    lengths = {p: len(p.read_text("utf-8").splitlines()) for p in sources()}
+    assert not {str(p): n for p, n in lengths.items() if n > MAX_LINES}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [p for p in sources() if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    assert not silent
+
+
+def test_public_names_exist() -> None:
+    for name in mcusim.__all__:
+        assert getattr(mcusim, name) is not None
+    assert set(mcusim.__all__) <= set(dir(mcusim))
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = mcusim.nothing_like_it
+
+
+def test_the_package_is_light() -> None:
+    script = f"import sys, mcusim; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_verb_is_registered() -> None:
+    files = {m.name for m in pkgutil.iter_modules([str(ROOT / "cli")])}
+    verbs = {
+        name
+        for name in files
+        if name not in ("main", "__main__") and hasattr(importlib.import_module(f"mcusim.cli.{name}"), name)
+    }
+    assert verbs == set(VERBS)
+
+
+def test_nothing_of_this_machine_is_written_down() -> None:
+    words = ("/work" + "/", "/tmp" + "/")
+    for path in [*sources(), *ROOT.rglob("*.toml")]:
+        text = path.read_text("utf-8")
+        assert not [w for w in words if w in text], path
