@@ -157,7 +157,7 @@ def test_statistics_are_exact_where_they_say_so() -> None:
         values = parts[0]
         assert found[name].low == values.min()
         assert found[name].high == values.max()
-        np.testing.assert_allclose(found[name].mean, values.astype(np.float64).mean(0), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found[name].mean, values.astype(np.float64).mean(0), rtol=1e-5, atol=1e-6)
         assert np.isin(found[name].sample, values).all()
         assert len(found[name].sample) == values.size
 

@@ -17,7 +17,7 @@ SAMPLE = 2**18
 
 @dataclass(slots=True, eq=False)
 class Statistics:
-    """Of one tensor: exact extremes and mean, and a sample of its values."""
+    """Of one tensor: exact extremes, the mean, and a sample of its values."""
 
     low: float = np.inf
     high: float = -np.inf
@@ -40,7 +40,9 @@ class Statistics:
         """Take in the values of some examples, keeping about ``sample`` values of each."""
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
-        self.total = self.total + values.sum(0, dtype=np.float64)
+        if not self.count:
+            self.total = np.zeros(values.shape[1:])
+        self.total += values.sum(0)
         each = values[0].size
         # An odd stride visits all channels: a power of two would keep meeting the same ones.
         stride = max(1, each // sample) | 1
