@@ -4,8 +4,8 @@
 
 Writes ``mcusim/mcu/profiles/*.toml`` and, beside this file, ``rows.csv`` (every row with its errors),
 ``summary.csv``, ``carried.csv`` (one chip's constants on a sibling), ``ratio.csv`` (how the cost of a
-fully connected MAC was chosen), ``energy.csv`` and ``predicted.png``. Deterministic: running
-it again changes nothing.
+fully connected MAC was chosen), ``energy.csv``, ``training.csv`` (the one published training step) and
+``predicted.png``. Deterministic: running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from statistics import fmean, median
 from figure import draw
 from layers import CHIP, CORE, FORMS, OTHER_KERNEL, layers
 from sets import PROBES, SETS, MeasuredSet, measurements, network_works
+from training import training_step
 
 from mcusim.core import Work
 from mcusim.mcu.calibrate import Fit, fit, held_out
@@ -60,6 +61,7 @@ def main() -> None:
     save("carried.csv", carried(works))
     save("energy.csv", energy)
     save("ratio.csv", [ratio(probe, works, r) for probe in PROBES for r in RATIOS])
+    save("training.csv", training_step())
     draw(rows, HERE / "predicted.png")
     for line in summary:
         print("  ".join(f"{v}" for v in line.values()))

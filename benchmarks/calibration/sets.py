@@ -14,7 +14,7 @@ from mcusim.mcu import board
 from mcusim.mcu.form import Form, network_form
 from mcusim.mcu.measurement import Measurement
 
-DATA = Path(os.environ["MCUSIM_DATA"])
+DATA = Path(os.environ.get("MCUSIM_DATA", "MCUSIM_DATA is not set"))
 NETWORKS = {
     "ad": "mlperftiny_ad01_int8",
     "ic": "mlperftiny_ic_pretrainedResnet_quant",

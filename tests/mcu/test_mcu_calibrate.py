@@ -133,6 +133,11 @@ def committed(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_the_published_training_step_is_near():
+    for line in committed("training.csv"):
+        assert abs(float(line["error"])) < 0.25
+
+
 def test_committed_tables_reach_the_targets():
     lines = {line["profile"]: line for line in committed("summary.csv")}
     for name, line in lines.items():

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mcusim.core import BadData, McusimError
+from mcusim.mcu import estimate, load_profile
+from mcusim.mcu.board_files import board
+
+
+def invoke(*arguments: str):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    for verb in ("boards", "calibrate", "timeline"):
+        app.command(verb)(getattr(import_module(f"mcusim.cli.{verb}"), verb))
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, McusimError):
+        raise result.exception
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def test_boards_lists_and_shows():
+    assert "stm32f746" in invoke("boards")
+    assert "RM0385" in invoke("boards", "stm32f746")
+    assert json.loads(invoke("boards", "rp2040", "--json"))["clock_hz"] == 125_000_000
+    assert len(json.loads(invoke("boards", "--json"))["boards"]) >= 10
+
+
+def measurements(path, rows=14):
+    lines = ["name,kind,macs,outputs,weight_bytes,cycles"]
+    for i in range(rows):
+        macs, outputs, weights = 1000 * (i * i % 17 + 1), 10 * (i % 5 + 1), 37 * (i * 7 % 11 + 1)
+        lines.append(f"l{i},pointwise,{macs},{outputs},{weights},{2.5 * macs + 40 * outputs + 3 * weights}")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_calibrate_writes_a_profile_that_can_be_used(tmp_path):
+    pytest.importorskip("scipy")
+    out = tmp_path / "mine.toml"
+    text = invoke(
+        "calibrate", measurements(tmp_path / "m.csv"), "--core", "cortex-m4", "--library", "mine",
+        "--name", "mine", "--out", str(out),
+    )  # fmt: skip
+    assert "left out: mean 0.0%" in text
+    profile = load_profile(out)
+    assert profile.terms["pointwise"] == pytest.approx(
+        {"macs": 2.5, "outputs": 40, "weight_bytes": 3}, rel=1e-3
+    )
+    assert profile.fitted.held_out_mean_error == pytest.approx(0, abs=1e-4)
+    assert estimate([], board("stm32l4r5"), out).total_cycles == 0
+
+
+def test_calibrate_as_json_and_with_too_few_rows(tmp_path):
+    pytest.importorskip("scipy")
+    options = ("--core", "cortex-m4", "--library", "x", "--name", "x", "--out", str(tmp_path / "x.toml"))
+    data = json.loads(invoke("calibrate", measurements(tmp_path / "m.csv"), *options, "--json"))
+    assert len(data["rows"]) == 14
+    (tmp_path / "x.toml").unlink()
+    with pytest.raises(BadData, match="too few"):
+        invoke("calibrate", measurements(tmp_path / "m.csv", rows=5), *options)
+    with pytest.raises(BadData, match="cannot be read"):
+        invoke("calibrate", str(tmp_path / "absent.csv"), *options)
+    assert not (tmp_path / "x.toml").exists()
+
+
+@pytest.mark.data
+def test_timeline_of_a_real_network(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("MCUSIM_DATA", str(data_dir))
+    common = ("timeline", "--model", "mbv2-w0.35", "--board", "nrf52840", "--update", "head", "--fps", "0.5")
+    text = invoke(*common, "--trace", str(tmp_path / "t.json"), "--plot", str(tmp_path / "t.png"))
+    assert "average current" in text
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    data = json.loads(invoke(*common, "--json"))
+    assert data["missing"] == {}
+    assert data["steps"] <= data["frames"] == 1800
+    assert "pydantic" in sys.modules
