@@ -108,6 +108,7 @@ def _follow(
                 return 6, row
             else:
                 live[who] = bytes_
+                roles[who] = role[row]
             sums[LIVE] -= had - (bytes_ if kind == SHRINK else 0)
             if placed and had:
                 index = _rank(starts, count, place[who])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mcusim.core.vocabulary import Region
+from mcusim.core.vocabulary import Region, Role
 from mcusim.events import EventKind, EventTable, TableBuilder
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem, Solution
@@ -36,7 +36,12 @@ class StepTemplate:
 
 
 def step_template(
-    problem: Problem, solution: Solution, ops: Sequence[OpSpan], *, resident: Collection[str] = ()
+    problem: Problem,
+    solution: Solution,
+    ops: Sequence[OpSpan],
+    *,
+    resident: Collection[str] = (),
+    handovers: Mapping[str, Sequence[tuple[int, Role, int]]] | None = None,
 ) -> StepTemplate:
     """Return the events of a step.
 
@@ -49,34 +54,40 @@ def step_template(
         solution: their offsets.
         ops: name, phase and cycles of each op, in execution order.
         resident: names of blocks that stay from step to step.
+        handovers: for blocks that in-place ops pass on, ``(time, role, bytes)`` of each new owner; a
+            shrink event then also tells the role. Without it a block keeps its role.
     """
     blocks = [block for block in problem.blocks if block.bytes]
     staying = [block for block in blocks if block.name in resident]
     passing = [block for block in blocks if block.name not in resident]
     opening, step, closing = TableBuilder(), TableBuilder(), TableBuilder()
     for block in staying:
-        _alloc(opening, block, solution)
-        _free(closing, block, solution)
+        _event(opening, EventKind.ALLOC, block, solution, block.bytes, block.role)
+        _event(closing, EventKind.FREE, block, solution, block.bytes, block.role)
 
     born: dict[int, list[Block]] = {}
-    shrinking: dict[int, list[tuple[Block, int]]] = {}
+    shrinking: dict[int, list[tuple[Block, Role, int]]] = {}
+    last = {block.name: block.role for block in blocks}
     dying: dict[int, list[Block]] = {}
     for block in passing:
         born.setdefault(max(block.lifetime.start, 0), []).append(block)
         dying.setdefault(min(block.lifetime.end, len(ops)), []).append(block)
-        for time, size in block.shrinks:
-            shrinking.setdefault(time, []).append((block, size))
+        own = [(time, block.role, size) for time, size in block.shrinks]
+        for time, role, size in (handovers or {}).get(block.name, own):
+            shrinking.setdefault(time, []).append((block, role, size))
+            last[block.name] = role
 
     cycle = 0
     step.add(EventKind.STEP_START)
     for time, op in enumerate([*ops, OpSpan("", "", 0)]):
         place: dict[str, Any] = {"cycle": cycle, "phase": op.phase, "op": op.name}
         for block in dying.get(time, ()):
-            _free(step, block, solution, **place)
-        for block, size in shrinking.get(time, ()):
-            _event(step, EventKind.SHRINK, block, solution, size, **place)
+            size = block.bytes_at(block.lifetime.end - 1)
+            _event(step, EventKind.FREE, block, solution, size, last[block.name], **place)
+        for block, role, size in shrinking.get(time, ()):
+            _event(step, EventKind.SHRINK, block, solution, size, role, **place)
         for block in born.get(time, ()):
-            _alloc(step, block, solution, **place)
+            _event(step, EventKind.ALLOC, block, solution, block.bytes, block.role, **place)
         if time < len(ops):
             step.add(EventKind.OP_START, **place)
             cycle += op.cycles
@@ -85,21 +96,19 @@ def step_template(
     return StepTemplate(opening.build(), step.build(), closing.build(), cycle)
 
 
-def _alloc(builder: TableBuilder, block: Block, solution: Solution, **place: Any) -> None:
-    _event(builder, EventKind.ALLOC, block, solution, block.bytes, **place)
-
-
-def _free(builder: TableBuilder, block: Block, solution: Solution, **place: Any) -> None:
-    _event(builder, EventKind.FREE, block, solution, block.bytes_at(block.lifetime.end - 1), **place)
-
-
 def _event(
-    builder: TableBuilder, kind: EventKind, block: Block, solution: Solution, size: int, **place: Any
+    builder: TableBuilder,
+    kind: EventKind,
+    block: Block,
+    solution: Solution,
+    size: int,
+    role: Role,
+    **place: Any,
 ) -> None:
     builder.add(
         kind,
         region=Region.SRAM,
-        role=block.role,
+        role=role,
         tensor=block.name,
         offset=solution.offsets[block.name],
         bytes=size,

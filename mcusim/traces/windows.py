@@ -72,6 +72,8 @@ def window(events: EventTable, before: Live | None = None) -> Window:
             live.shrink(time, event.bytes)
     for block in open_.values():
         block.end = end
+    # What is given back before the first op was live before the window and is not in it.
+    blocks = [block for block in blocks if block.end > block.start]
     after = {name: (block.now, block.role) for name, block in open_.items()}
     return Window(
         tuple(b.block() for b in blocks),

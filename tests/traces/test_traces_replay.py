@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from traces_plans import planned, problems, session, small_problem, spans
 
 from mcusim.core import BadArgument, BadTrace, Interval, OutOfSram, Role, UnknownName
-from mcusim.events import Event, EventKind, EventTable, Header
+from mcusim.events import Event, EventKind, EventTable, Header, TableSink
 from mcusim.memory import PLANNERS, Block, Ledger, Problem, lower_bound
 from mcusim.memory.allocators import ALLOCATORS
 from mcusim.traces import Trace, TraceFile, read_trace, store, write_trace
@@ -98,6 +98,19 @@ def test_equal_steps_are_planned_once(small):
     result = replay(events, planner="greedy_by_size")
     assert result.steps == 3  # the first brings the weights, the last takes them
     assert result.live_bytes == 104
+
+
+def test_residents_may_change_between_steps(small):
+    template = planned(small, resident=["w"], ops=4)
+    sink = TableSink()
+    for step in range(5):
+        start, end = 1000 * step, 1000 * step + template.cycles
+        sink.write(template.opening, step, start)
+        sink.write(template.step, step, start)
+        # At times the resident goes only when the next step has begun.
+        sink.write(template.closing, step + step // 3, end)
+    result = replay(sink.table(), planner="greedy_by_size")
+    assert (result.peak_bytes, result.live_bytes) == (104, 104)
 
 
 def test_irregular_events_fall_back_to_their_own_order():
