@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,27 @@ def from_torch(
             source="PyTorch",
         )
     )
+
+
+def load_exported(path: str | Path) -> Model:
+    """Load a ``.pt2`` file that ``torch.export.save`` wrote. Such files can run code: trust their source.
+
+    Raises:
+        MissingPackage: without PyTorch.
+        BadModel: if the file is missing or damaged, or has an operation that is not supported.
+    """
+    path = Path(path)
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackage("torch", "reading a .pt2 file", "torch") from None
+    if not path.is_file():
+        raise BadModel(str(path), "there is no such file")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # torch raises whatever its reader meets
+        raise BadModel(str(path), f"is no exported program: {error}", "use torch.export.save") from error
+    return from_torch(program, name=path.stem)
 
 
 def stored(shape: Sequence[int]) -> Shape:

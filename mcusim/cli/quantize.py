@@ -1,0 +1,99 @@
+"""``mcusim quantize``: from a float network and some pictures to an int8 network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcusim.cli import options as o
+
+if TYPE_CHECKING:
+    from mcusim.graph import Model, Preprocessing
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(help="Float network: a name, .onnx, .json, .pt2 (torch.export).")],
+    data: Annotated[
+        str, typer.Option(help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.")
+    ],
+    images: Annotated[int, typer.Option(help="Training images to calibrate with.", min=1)] = 256,
+    test: Annotated[int, typer.Option(help="Test images to compare the two networks on.", min=1)] = 64,
+    ranges: Annotated[str, typer.Option(help="Activation ranges: minmax, percentile or mse.")] = "minmax",
+    bias_correction: Annotated[bool, typer.Option(help="Take the mean rounding error out of biases.")] = True,
+    equalize: Annotated[bool, typer.Option("--equalize", help="Cross-layer equalisation first.")] = False,
+    head: Annotated[str, typer.Option(help="Format of the classifier: int8 or float32.")] = "int8",
+    arithmetic: Annotated[
+        str, typer.Option(help="Rounding of the int8 network: tflite or float.")
+    ] = "tflite",
+    mean: Annotated[str | None, typer.Option(help="Mean of pixels / 255, e.g. 0.485,0.456,0.406.")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation of pixels / 255.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; NAME-int8.npz if not given.")] = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+) -> None:
+    """Quantise a float network after training, and say how much of it survives."""
+    from mcusim.cli.output import print_json, print_tables
+    from mcusim.data import Preprocessor, open_data
+    from mcusim.graph import Arithmetic
+    from mcusim.importers.npz import save
+    from mcusim.importers.quantize import Settings, compare, fold
+    from mcusim.importers.quantize import quantize as quantise
+
+    if arithmetic not in tuple(Arithmetic):
+        from mcusim.core import UnknownName
+
+        raise UnknownName("arithmetic", arithmetic, Arithmetic)
+    settings = Settings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
+    floating = _normalised(_load(model), mean, std)
+    examples = open_data(data, size=floating.input.shape[1:3])  # type: ignore[arg-type]
+    prepare = Preprocessor(floating, examples.train.image_shape, examples.train.images.dtype.name)
+    quantised = quantise(floating, prepare(examples.train.sample(images, seed).images), settings)
+    report = compare(fold(floating), quantised, prepare(examples.test.sample(test, seed).images))
+    path = out or Path(f"{floating.name}-int8.npz")
+    save(quantised, path)
+    if json:
+        print_json({**report.as_dict(), "out": str(path)})
+        return
+    from mcusim.report.console import grid
+
+    rows = [(layer.name, f"{layer.snr_db:.1f}", f"{layer.clipped:.1%}") for layer in report.layers]
+    print_tables(
+        grid(("tensor", "signal to noise, dB", "at the ends"), rows, numbers=(1, 2)),
+        f"top-1 agreement with the float network {report.agreement:.1%} on {report.examples} test images, "
+        f"output signal to noise {report.output_snr_db:.1f} dB",
+        str(path),
+    )
+
+
+def _load(model: str) -> Model:
+    if Path(model).suffix != ".pt2":
+        from mcusim.importers.load import load
+
+        return load(model)
+    from mcusim.importers.quantize.torch_module import load_exported
+
+    return load_exported(model)
+
+
+def _normalised(model: Model, mean: str | None, std: str | None) -> Model:
+    from dataclasses import replace
+
+    old: Preprocessing = model.preprocessing
+    changed = replace(old, mean=_numbers("--mean", mean) or old.mean, std=_numbers("--std", std) or old.std)
+    return replace(model, preprocessing=changed)
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...]:
+    from mcusim.core import BadArgument
+
+    if text is None:
+        return ()
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise BadArgument(f"{option} {text}", "is no list of numbers", "write it like 0.5,0.5,0.5") from None
+    if len(values) not in (1, 3) or (option == "--std" and min(values) <= 0):
+        raise BadArgument(f"{option} {text}", "must be 1 or 3 numbers, a --std above 0")
+    return values
