@@ -35,7 +35,9 @@ def small_network(
         )
         bias = rng.integers(-2000, 2000, outputs, dtype=np.int32)
         s_x = float(tensors[x].quant.scale[0])
-        tensors[f"{name}.b"] = Tensor(f"{name}.b", (outputs,), "int32", Quant(scales * np.float32(s_x), 0, 0), bias)
+        tensors[f"{name}.b"] = Tensor(
+            f"{name}.b", (outputs,), "int32", Quant(scales * np.float32(s_x), 0, 0), bias
+        )
         pad = kernel // 2
         fan = kernel * kernel * (1 if depthwise else inputs)
         spread = float(np.sqrt(fan)) * 70 * float(scales.mean()) * s_x * 60 / 100

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.columns import gather, scatter
-from mcusim.engine.state import State
+from mcusim.engine.state import State, constant
 from mcusim.graph import Op
 from mcusim.kernels import update as kernels
 from mcusim.lowering.residency import Residency
@@ -37,11 +37,12 @@ class Learner:
         self._views = {n: buffers.view(n) for n in self._names}
         learns = f"weight:{op.name}" in self._views
         self.compact = learns and not self.head and step.residency is Residency.FLASH
-        self.weight = self._views.get(f"weight:{op.name}", step.model.tensors[op.inputs[1]].data)
+        self.weight: Array = self._views.get(f"weight:{op.name}", constant(step.model, op.inputs[1]))
         if self.compact:
             self.weight = np.empty(step.model.tensors[op.inputs[1]].shape, np.int8)
-        bias = None if op.bias is None else step.model.tensors[op.bias].data
-        self.bias = self._views.get(f"bias:{op.name}", bias)
+        self.bias: Array | None = None
+        if op.bias is not None:
+            self.bias = self._views.get(f"bias:{op.name}", constant(step.model, op.bias))
         count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
         self._count = count if learns else 0
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)

@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.engine.buffers import Buffers
-from mcusim.engine.scales import ErrorScales
 from mcusim.engine.learning import Learner
 from mcusim.engine.observer import Observer
-from mcusim.engine.state import State
+from mcusim.engine.scales import ErrorScales
+from mcusim.engine.state import State, constant
 from mcusim.graph import WEIGHTED, Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels import loss as loss_kernels
+from mcusim.kernels.prepared import Workspace
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
-from mcusim.lowering.step import Action, Step, StepOp
+from mcusim.lowering.step import Step, StepOp
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
 from mcusim.update.statistics import Statistics
@@ -61,6 +62,7 @@ class Program:
         self.scales = ErrorScales(step, state)
         self._learners: dict[str, Learner] = {}
         self._kernels: dict[object, Any] = {}
+        self._workspace = Workspace()
         for op in step.model.ops:
             if f"weight:{op.name}" in step.tensors or f"bias:{op.name}" in step.tensors:
                 self._learners[op.name] = Learner(op, step, buffers, state, sgd, seed)
@@ -143,21 +145,18 @@ class Program:
         output = view(op.writes[0])
         mask = view(op.mask) if op.mask else None
         learner = self._learners.get(source.name)
-        constants = self.step.model.tensors
+        kernel = self._kernel(source, frozen=learner is None)
+        reads = iter(op.reads)
         if learner is None:
-            kernel = self._kernel("forward", source)
-            inputs = tuple(view(n) for n in op.reads)
-            if any(constants[n].constant for n in source.inputs) and source.kind not in WEIGHTED:
-                reads = iter(op.reads)
-                inputs = tuple(
-                    constants[n].data if constants[n].constant else view(next(reads))  # type: ignore[misc]
-                    for n in source.inputs
-                )
+            given = source.inputs[:1] if source.kind in WEIGHTED else source.inputs
+            tensors = self.step.model.tensors
+            # A patch reads tensors of its own, in the order of the activations of its op.
+            inputs = tuple(
+                constant(self.step.model, n) if tensors[n].constant else view(next(reads)) for n in given
+            )
             return lambda: kernel(inputs, output, mask)
-        kernel = forward_kernels.forward(source, constants, self.step.model.arithmetic, frozen=False)
-        x = view(op.reads[0])
-        weight, bias = learner.weight, learner.bias
-        inputs = (x, weight) if bias is None else (x, weight, bias)
+        parameters = (learner.weight,) if learner.bias is None else (learner.weight, learner.bias)
+        inputs = (view(next(reads)), *parameters)
         if not learner.compact:
             return lambda: kernel(inputs, output, mask)
 
@@ -167,12 +166,14 @@ class Program:
 
         return run
 
-    def _kernel(self, what: str, source: Op) -> Any:
+    def _kernel(self, source: Op, frozen: bool) -> Any:
         """Return a prepared kernel; patches with the same padding share one."""
-        key = (what, source.name, source.attributes)
+        key = (source.name, source.attributes)
         if key not in self._kernels:
             model = self.step.model
-            self._kernels[key] = forward_kernels.forward(source, model.tensors, model.arithmetic)
+            self._kernels[key] = forward_kernels.forward(
+                source, model.tensors, model.arithmetic, frozen=frozen, workspace=self._workspace
+            )
         return self._kernels[key]
 
     def _bind_observe(self, op: StepOp) -> Callable[[], None]:
@@ -239,7 +240,7 @@ class Program:
         if learner is not None and source.kind in WEIGHTED:
             inputs = (learner.weight,)
         elif source.kind in WEIGHTED:
-            inputs = (model.tensors[source.inputs[1]].data,)  # type: ignore[assignment]
+            inputs = (constant(model, source.inputs[1]),)
         else:
             inputs = tuple(self._operand(n) for n in backward_activations(source))
         y, x = scales.index(name_y), scales.index(name_x)

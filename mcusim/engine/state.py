@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from mcusim.graph import Model, Op
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,14 +39,14 @@ class State:
         for op in model.ops:
             head = scope.head and op.name == model.head
             if op.name in scope.pool or head:
-                weight = _constant(model, op.inputs[1])
+                weight = constant(model, op.inputs[1])
                 arrays[f"weight:{op.name}"] = weight.copy()
                 if formats.companion == "float32" and weight.dtype == np.int8:
                     arrays[f"companion:{op.name}"] = weight.astype(np.float32)
                 elif formats.companion == "int8" and weight.dtype == np.int8:
                     arrays[f"companion:{op.name}"] = np.zeros(weight.shape, np.int8)
             if (op.name in scope.biases or head) and op.bias is not None:
-                arrays[f"bias:{op.name}"] = _constant(model, op.bias).copy()
+                arrays[f"bias:{op.name}"] = constant(model, op.bias).copy()
         return cls(model, arrays)
 
     def trained(self) -> Model:
@@ -86,7 +87,12 @@ class State:
                 mine[...] = array
 
 
-def _constant(model: Model, name: str) -> Array:
+def constant(model: Model, name: str) -> NDArray[Any]:
+    """Return the values of a constant tensor.
+
+    Raises:
+        BadRun: if it has none.
+    """
     data = model.tensors[name].data
     if data is None:
         raise BadRun(f"tensor {name!r}", "has no values to start from", "load the model again")

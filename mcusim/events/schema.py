@@ -17,9 +17,9 @@ bytes     int64      size in bytes, or 0 where there is none
 ========  =========  ==================================================================
 
 A block is named by its region and tensor: between its ``alloc`` and its ``free`` no other
-``alloc`` of the same two may occur. ``free`` repeats the role and offset of its ``alloc`` and says
-how many bytes it had last, so every row can be read by itself. An op that works in place keeps
-the block of its input: where its output is smaller, the block shrinks.
+``alloc`` of the same two may occur. ``free`` repeats the offset of its ``alloc`` and says
+which role and how many bytes it had last, so every row can be read by itself. An op that works in place
+keeps the block of its input: a ``shrink`` gives it the role and the size of the output.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EventKind(StrEnum):
     FREE = "free"
     """The block that ``tensor`` names is given back."""
     SHRINK = "shrink"
-    """The block that ``tensor`` names from now on occupies only its first ``bytes`` bytes."""
+    """The block that ``tensor`` names from now on has ``role`` and only its first ``bytes`` bytes."""
     OP_START = "op_start"
     OP_END = "op_end"
     FLASH_ERASE = "flash_erase"

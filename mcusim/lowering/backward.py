@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mcusim.core import Phase, Role, Work
+from typing import Literal
+
+from mcusim.core import Phase, Role
 from mcusim.graph import WEIGHTED, Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.builder import Builder
@@ -112,15 +114,13 @@ class Backward:
         self._emit_parameter(op, "grad_weight", Action.GRAD_WEIGHT, names, True, count, (features,))
 
     def _emit_parameter(
-        self, op: Op, what: str, action: Action, names: list[str], weighted: bool, count: int,
+        self, op: Op, what: Literal["grad_bias", "grad_weight"], action: Action, names: list[str], weighted: bool, count: int,
         features: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
         builder, tensors = self.builder, self.model.tensors
         key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"
-        work = backward_work(
-            op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error]
-        )
+        work = backward_work(op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error])
         update = backward_work(
             op, tensors, "update_bias" if action is Action.GRAD_BIAS else "update", channels=count,
             error_bytes=ERROR_BYTES[self.error],

@@ -144,9 +144,7 @@ def _emit_patch(
         output = op.output + tag
         local[output] = _sized(model.tensors[op.output], output, target)
         part = replace(op, inputs=tuple(inputs), output=output, attributes=attributes)
-        emit_op(
-            builder, part, local, in_place=in_place, tag=tag, source=replace(op, attributes=attributes)
-        )
+        emit_op(builder, part, local, in_place=in_place, tag=tag, source=replace(op, attributes=attributes))
         have[op.output] = target
     last = stage[-1]
     builder.op(

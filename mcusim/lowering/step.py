@@ -10,9 +10,9 @@ from math import prod
 
 from mcusim.core import Interval, Phase, Role, Work
 from mcusim.graph import DTYPES, Model, Op
+from mcusim.lowering.residency import Residency
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
-from mcusim.lowering.residency import Residency
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -130,6 +130,14 @@ class Step:
                     shrinks.append((tensor.lifetime.start, size))
             lifetime = Interval(first.lifetime.start, group[-1].lifetime.end)
             yield Block(name, first.bytes, lifetime, first.role, shrinks=tuple(shrinks))
+
+    def handovers(self) -> dict[str, tuple[tuple[int, Role, int], ...]]:
+        """Return, for each buffer that in-place ops pass on, when it gets which role and size."""
+        found: dict[str, list[tuple[int, Role, int]]] = {}
+        for tensor in self.tensors.values():
+            if tensor.buffer != tensor.name and len(tensor.lifetime):
+                found.setdefault(tensor.buffer, []).append((tensor.lifetime.start, tensor.role, tensor.bytes))
+        return {name: tuple(sorted(rows)) for name, rows in found.items()}
 
     def problem(self, capacity: int | None = None) -> Problem:
         """Return the placement problem of this step."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mcusim.core.errors import BadArgument, BadTrace
-from mcusim.events import EventTable
+from mcusim.events import EventTable, TableSink
 from mcusim.session.plan import Plan
 from mcusim.session.run import Run
-from mcusim.traces import OpSpan, Trace, TraceFile, step_template
+from mcusim.traces import Trace, TraceFile
 from mcusim.traces.limits import MAX_LOADED
 from mcusim.traces.source import Source
 
@@ -39,8 +39,9 @@ def trace_of(subject: Subject) -> Trace:
 
 
 def _planned(plan: Plan) -> Trace:
-    ops = plan.step.ops
-    cycles = [0] * len(ops) if plan.estimate is None else plan.estimate.cycles
-    spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
-    template = step_template(plan.problem, plan.solution, spans)
-    return Trace(plan.header, template.step)
+    sink = TableSink()
+    template = plan.template()
+    sink.write(template.opening, 0, 0)
+    sink.write(template.step, 0, 0)
+    sink.write(template.closing, 0, template.cycles)
+    return Trace(plan.header, sink.table())

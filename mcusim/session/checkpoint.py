@@ -42,7 +42,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint; the one before stays until the new one is whole.
 
-    ``statistics`` are those the scheme selects by, ``identity`` is what must be the same for a resume: model, data, scheme, seed, formats.
+    ``statistics`` are those the scheme selects by, ``identity`` is what must be the same for a resume:
+    model, data, scheme, seed, formats.
 
     Raises:
         SaveFailed: if the disk is full or the folder cannot be written.
@@ -55,12 +56,10 @@ def save_checkpoint(
     watched = {f"{STATISTICS}{name}": array for name, array in statistics.arrays().items()}
     entry = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as file:
-        np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)  # type: ignore[arg-type]
+        np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)
 
 
-def load_checkpoint(
-    path: Path, state: State, statistics: Statistics, identity: dict[str, Any]
-) -> Progress:
+def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: dict[str, Any]) -> Progress:
     """Put a checkpoint into ``state`` and ``statistics`` and return how far the run had come.
 
     Raises:
@@ -74,7 +73,7 @@ def load_checkpoint(
         )
     watched = {n.removeprefix(STATISTICS): arrays.pop(n) for n in list(arrays) if n.startswith(STATISTICS)}
     state.restore(arrays)
-    statistics.restore(watched)  # type: ignore[arg-type]
+    statistics.restore(watched)
     state.iteration, state.saturations = meta["iteration"], meta["saturations"]
     state.peaks = dict(meta["peaks"])
     return Progress(**meta["progress"])
@@ -94,7 +93,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     except BadRun:
         raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadRun(str(path), f"is damaged ({error})", "start the run again, or restore the file") from error
+        raise BadRun(
+            str(path), f"is damaged ({error})", "start the run again, or restore the file"
+        ) from error
     if version != VERSION:
         raise BadRun(
             str(path), f"has version {version}, this program writes {VERSION}", "resume with that version"

@@ -23,28 +23,40 @@ CHUNK = 256
 class Evaluation:
     """Evaluates the learning tail on the test images of ``features``."""
 
-    def __init__(self, features: Features) -> None:
-        self._features, self._labels = features, features.labels
+    def __init__(self, features: Features, *, reconstructs: bool = False) -> None:
+        self._features, self._labels, self._reconstructs = features, features.labels, reconstructs
 
     def accuracy(self, state: State) -> float:
-        """Return the fraction of test images that the current parameters classify correctly."""
+        """Return the fraction of test images that the current parameters classify correctly.
+
+        For an autoencoder: the mean squared error of the reconstruction, in real units.
+        """
         model, flow = state.trained(), self._features.flow
         tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64)
         logits = model.tensors[flow.logits]
-        correct = 0
+        total = 0.0
         for start in range(0, len(self._labels), CHUNK):
             index = np.arange(start, min(start + CHUNK, len(self._labels)))
-            rows = np.stack(self._features.rows("test", index))
-            correct += int((predictions(tail.run(rows), logits) == self._labels[index]).sum())
-        return correct / len(self._labels)
+            outputs = tail.run(np.stack(self._features.rows("test", index)))
+            if self._reconstructs:
+                wrong = reals(outputs, logits) - self._features.targets("test", index).reshape(len(index), -1)
+                total += float(np.square(wrong, dtype=np.float64).mean(axis=1).sum())
+            else:
+                total += float((predictions(outputs, logits) == self._labels[index]).sum())
+        return total / len(self._labels)
 
 
 def predictions(outputs: Array, logits: Tensor) -> NDArray[np.int64]:
     """Return the class of each row of outputs; integer logits are compared as the reals they stand for."""
+    return np.asarray(reals(outputs, logits).argmax(axis=1), np.int64)
+
+
+def reals(outputs: Array, tensor: Tensor) -> Array:
+    """Return the real values of outputs ``(n, ...)`` as ``(n, elements)`` float32."""
     flat = outputs.reshape(len(outputs), -1)
-    if logits.quant is not None and logits.quant.per_channel:
-        flat = flat.astype(np.float32) * logits.quant.scale
-    return np.asarray(flat.argmax(axis=1), np.int64)
+    if tensor.quant is None:
+        return flat
+    return (flat.astype(np.float32) - np.float32(tensor.quant.zero_point)) * tensor.quant.scale
 
 
 def evaluate(model: Model, split: Split) -> float:
@@ -56,7 +68,5 @@ def evaluate(model: Model, split: Split) -> float:
     for start in range(0, len(split), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(split)))
         outputs = inference.run(prepare(split.images[index]))
-        correct += int(
-            (predictions(outputs, model.tensors[ops[-1].output]) == split.labels[index]).sum()
-        )
+        correct += int((predictions(outputs, model.tensors[ops[-1].output]) == split.labels[index]).sum())
     return correct / len(split)

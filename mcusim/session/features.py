@@ -28,7 +28,7 @@ class Features:
     """
 
     def __init__(self, step: Step, data: Dataset, augmentation: Augmentation, seed: int) -> None:
-        model = step.model
+        self.model = model = step.model
         self.flow = Flow.of(model, step.scope)
         self.tail = step.boundary is not None
         front = self.flow.ops[: self.flow.front]
@@ -37,6 +37,7 @@ class Features:
         self._images = {"train": data.train.images, "test": data.test.images}
         self.labels = data.test.labels
         self._fronts: dict[str, Front] = {}
+        self._prepare: dict[str, Preprocessor] = {}
         source = model.tensors[step.boundary or model.inputs[0]]
         root = cache_dir() / "features" if front else None
         digests = []
@@ -45,6 +46,7 @@ class Features:
             prepare = Preprocessor(
                 model, split.image_shape, split.images.dtype.name, augmentation=varied, seed=seed
             )
+            self._prepare[part] = prepare
             digest = split.digest()
             key = front_key(model, front, digest, repr(asdict(varied)), str(seed))
             digests.append(key)
@@ -59,6 +61,15 @@ class Features:
             variant = self._augmentation.draw(index, epoch, self._seed)
         return self._fronts[part].rows(self._images[part], index, variant)
 
-    def train(self, program: Program, row: Array, label: int) -> float:
+    def targets(self, part: str, index: NDArray[np.int64]) -> Array:
+        """Return the real values of the prepared inputs: what an autoencoder should give."""
+        model = self.model
+        x = self._prepare[part](self._images[part][index], index)
+        quant = model.input.quant
+        if quant is None:
+            return np.asarray(x, np.float32)
+        return (x.astype(np.float32) - np.float32(quant.zero_point)) * quant.scale
+
+    def train(self, program: Program, row: Array, label: int | Array) -> float:
         """Run one training step from ``row``; return the loss."""
         return program.run_tail(row, label) if self.tail else program.run(row, label)

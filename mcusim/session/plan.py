@@ -20,6 +20,7 @@ from mcusim.memory.problem import Problem, Solution
 from mcusim.session.settings import Settings
 from mcusim.session.summary import html, text, title, verdict
 from mcusim.traces.explanation import Explanation, title_of
+from mcusim.traces.template import OpSpan, StepTemplate, step_template
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,15 @@ class Plan:
         """Return the tensors live at the fullest moment, largest first."""
         live = (t for t in self.step.tensors.values() if self.bound.time in t.lifetime)
         return tuple(sorted(live, key=lambda t: (-t.bytes, t.name)))
+
+    def template(self) -> StepTemplate:
+        """Return the events of one step, and of what is resident before and after."""
+        ops = self.step.ops
+        cycles = [0] * len(ops) if self.estimate is None else self.estimate.cycles
+        spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
+        return step_template(
+            self.problem, self.solution, spans, resident=self.step.resident, handovers=self.step.handovers()
+        )
 
     def explain(self) -> Explanation:
         """Say when the peak is, what it is made of, and, once asked for, what would lower it."""
@@ -207,7 +217,7 @@ class Plan:
     def by_op(self) -> list[Mapping[str, Any]]:
         """Return the rows of ``operations`` as plain data."""
         cycles = self.estimate.cycles if self.estimate is not None else [None] * len(self.step.ops)
-        rows = []
+        rows: list[Mapping[str, Any]] = []
         for time, (op, live) in enumerate(zip(self.step.ops, self.step.live_profile(), strict=True)):
             rows.append(
                 {

@@ -134,7 +134,9 @@ def _steps(
         yield from _patched(whole, board, settings, cost)
 
 
-def _patched(whole: Step, board: Board, settings: Settings, cost: Cost) -> Iterator[tuple[Step, Patches | None]]:
+def _patched(
+    whole: Step, board: Board, settings: Settings, cost: Cost
+) -> Iterator[tuple[Step, Patches | None]]:
     """Yield patched steps whose bound fits, fewest recomputed multiply-accumulates first.
 
     More patches and a later split never recompute less, so the cheapest candidate is always next to

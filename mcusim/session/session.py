@@ -40,6 +40,8 @@ class Session:
         in_place: let outputs overwrite dead inputs.
         planner: name of the static planner.
         profile: name of the cycle profile; the board's own by default.
+        loss: ``cross_entropy``, ``mse`` (reconstruct the input), or ``auto``: ``mse`` for networks
+            whose output is as large as their input.
 
     Raises:
         UnknownName: for an unknown scheme, format or planner; suggests the nearest.
@@ -61,6 +63,7 @@ class Session:
         in_place: bool = True,
         planner: str = "best",
         profile: str | None = None,
+        loss: str = AUTO,
     ) -> None:
         self.model, self.board, self.scheme = model, board, scheme(update)
         budget = board.sram_bytes if sram is None else parse_bytes(sram)
@@ -76,6 +79,7 @@ class Session:
         self.settings = Settings(
             update=self.scheme.name, sram_bytes=budget, seed=seed, formats=formats, sgd=sgd or Sgd(),
             residency=residency, patches=patches, in_place=in_place, planner=planner, profile=profile,
+            loss=_loss_of(model) if loss == AUTO else loss,
         )  # fmt: skip
         self._plan: Plan | None = None
 
@@ -142,3 +146,8 @@ class Session:
         from mcusim.session.evaluation import evaluate
 
         return evaluate(model or self.model, split)
+
+
+def _loss_of(model: Model) -> str:
+    """An autoencoder gives as many numbers as it gets."""
+    return "mse" if model.output.elements == model.input.elements else "cross_entropy"

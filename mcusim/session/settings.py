@@ -12,6 +12,7 @@ from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 
 RESIDENCIES = ("auto", "sram", "flash")
+LOSSES = ("cross_entropy", "mse")
 AUTO = "auto"
 
 
@@ -30,6 +31,7 @@ class Settings:
         in_place: let outputs overwrite inputs nobody needs any more.
         planner: name of a static planner.
         profile: name of a cycle profile, or ``None`` for the board's own.
+        loss: ``cross_entropy`` over classes, or ``mse``: reconstruct the input, for autoencoders.
     """
 
     update: str = "dynamic"
@@ -42,10 +44,13 @@ class Settings:
     in_place: bool = True
     planner: str = "best"
     profile: str | None = None
+    loss: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         if self.residency not in RESIDENCIES:
             raise UnknownName("residency", self.residency, RESIDENCIES)
+        if self.loss not in LOSSES:
+            raise UnknownName("loss", self.loss, LOSSES)
         if isinstance(self.patches, str) and self.patches != AUTO:
             object.__setattr__(self, "patches", parse_patches(self.patches))
         if not 0 <= self.seed < 2**32:

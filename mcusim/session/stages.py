@@ -10,10 +10,10 @@ from mcusim.engine.state import State
 from mcusim.memory.arena import Arena
 from mcusim.session.plan import Plan
 from mcusim.session.planning import lower_with, place, sized
-from mcusim.traces.template import OpSpan, StepTemplate, step_template
+from mcusim.traces.template import StepTemplate
 from mcusim.update.coverage import Coverage
 from mcusim.update.scheme import Scheme, statistics_for
-from mcusim.update.selection import Selection
+from mcusim.update.selection import Scope, Selection
 
 KEPT = 4
 """Plans of earlier stages that are kept bound, for schemes whose selections differ in size."""
@@ -91,7 +91,7 @@ class Stages:
             )  # fmt: skip
             while len(self._bound) >= KEPT:
                 del self._bound[next(iter(self._bound))]
-            self._bound[key] = (plan, program, _template(plan))
+            self._bound[key] = (plan, program, plan.template())
         return self._bound[key]
 
     def _replan(self, scope: Scope) -> Plan:
@@ -103,9 +103,3 @@ class Stages:
             model, plan.board, scope, plan.settings, self._scheme.cost(model), plan.step.residency, patches
         )
         return place(step, plan.board, plan.settings)
-
-
-def _template(plan: Plan) -> StepTemplate:
-    cycles = plan.estimate.cycles if plan.estimate is not None else [0] * len(plan.step.ops)
-    spans = [OpSpan(o.name, str(o.phase), c) for o, c in zip(plan.step.ops, cycles, strict=True)]
-    return step_template(plan.problem, plan.solution, spans, resident=plan.step.resident)

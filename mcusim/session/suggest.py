@@ -35,7 +35,9 @@ def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
     found = []
     for change, settings in _changes(plan):
         try:
-            other = search(plan.step.model, plan.board, plan.step.scope, settings, scheme.cost(plan.step.model))
+            other = search(
+                plan.step.model, plan.board, plan.step.scope, settings, scheme.cost(plan.step.model)
+            )
         except McusimError:
             continue
         saved = plan.peak_bytes - other.peak_bytes

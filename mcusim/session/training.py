@@ -48,7 +48,9 @@ class Training:
     ) -> None:
         if epochs < 1 or (limit is not None and limit < 1):
             raise BadArgument(f"{epochs} epochs of {limit or 'all'} steps", "is no training", "use 1 or more")
-        _check_classes(data, session.model.classes)
+        self.reconstructs = session.settings.loss == "mse"
+        if not self.reconstructs:
+            _check_classes(data, session.model.classes)
         self.session, self.data, self.epochs = session, data, epochs
         self.augmentation = augmentation or Augmentation()
         self.per_epoch = min(len(data.train), limit or len(data.train))
@@ -67,10 +69,16 @@ class Training:
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
         return {
-            "model": front_key(self.session.model, self.session.model.ops), "data": self.features.key, "name": self.data.name, 
-            "images": len(self.data.train), "settings": self.session.settings.as_dict(), "augmentation": asdict(self.augmentation),
-            "schedule": asdict(self.schedule), "epochs": self.epochs, "per_epoch": self.per_epoch,
-        }  # fmt: skip
+            "model": front_key(self.session.model, self.session.model.ops),
+            "data": self.features.key,
+            "name": self.data.name,
+            "images": len(self.data.train),
+            "settings": self.session.settings.as_dict(),
+            "augmentation": asdict(self.augmentation),
+            "schedule": asdict(self.schedule),
+            "epochs": self.epochs,
+            "per_epoch": self.per_epoch,
+        }
 
     def run(
         self, *, out: str | Path | None, resume: bool, trace: str,
@@ -85,7 +93,7 @@ class Training:
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
-        evaluation = Evaluation(self.features)
+        evaluation = Evaluation(self.features, reconstructs=self.reconstructs)
         if not resumed:
             self.progress.before = evaluation.accuracy(self.state)
             self._save(folder, recording)
@@ -123,7 +131,9 @@ class Training:
         """Return where events go; one that goes on needs to know which plan was running."""
         self.stages.program(max(self.state.iteration - 1, 0) if resumed else 0)
         template = self.stages.template()
-        return Recording(self.plan, trace, folder, template, self.progress.trace_position if resumed else None)
+        return Recording(
+            self.plan, trace, folder, template, self.progress.trace_position if resumed else None
+        )
 
     def _save(self, folder: Path | None, recording: Recording) -> None:
         if folder is None:
@@ -131,9 +141,7 @@ class Training:
         self.stages.store()
         self.progress.trace_position = recording.position()
         self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
-        save_checkpoint(
-            folder / FILE, self.state, self.stages.statistics, self.progress, self.identity
-        )
+        save_checkpoint(folder / FILE, self.state, self.stages.statistics, self.progress, self.identity)
 
     def _epoch(self, folder: Path | None, recording: Recording) -> None:
         progress, state = self.progress, self.state
@@ -151,15 +159,18 @@ class Training:
             if progress.position % CHECKPOINT_STEPS == 0 and progress.position < self.per_epoch:
                 self._save(folder, recording)
 
-    def _examples(self) -> Iterator[tuple[Any, int]]:
-        """Yield what is left of the epoch: a tail input and a label each."""
+    def _examples(self) -> Iterator[tuple[Any, Any]]:
+        """Yield what is left of the epoch: a tail input and its label (or reconstruction target) each."""
         split, seed = self.data.train, self.session.settings.seed
         epoch = self.progress.epoch
         order = split.order(epoch, seed)[: self.per_epoch]
         for start in range(self.progress.position, self.per_epoch, BLOCK):
             index = order[start : start + BLOCK]
             rows = self.features.rows("train", index, epoch)
-            yield from zip(rows, split.labels[index].tolist(), strict=True)
+            if self.reconstructs:
+                yield from zip(rows, self.features.targets("train", index), strict=True)
+            else:
+                yield from zip(rows, split.labels[index].tolist(), strict=True)
 
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         progress = self.progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-GROUP: Final = 1 << 17
+GROUP: Final = 1 << 18
 """Events in a group of a file; the unit in which it is written, read and replayed."""
 
 MAX_ROWS: Final = 1 << 40

@@ -26,7 +26,9 @@ SCHEMES = ("head", "bias", "bias-3", "last-2", "dense", "dynamic:ratio=0.1,block
 INPUTS = np.random.default_rng(7).integers(-128, 128, (4, 1, 16, 16, 3)).astype(np.int8)
 
 
-def train(model, update, formats, *, arena, planner="best", sgd=None, patches=None, in_place=True, residency="sram"):
+def train(
+    model, update, formats, *, arena, planner="best", sgd=None, patches=None, in_place=True, residency="sram"
+):
     """Run four steps over two stages; return losses and learned arrays."""
     sgd = sgd or Sgd(lr=0.01)
     chosen = scheme(update)
@@ -69,7 +71,11 @@ def test_a_step_in_the_arena_equals_a_step_with_separate_buffers():
 @pytest.mark.parametrize("update", SCHEMES)
 @pytest.mark.parametrize(
     ("error", "weight"),
-    [*product(("float32", "int16", "int8"), ("int8", "int8-sr")), ("float32", "int8+res8"), ("int8", "float32")],
+    [
+        *product(("float32", "int16", "int8"), ("int8", "int8-sr")),
+        ("float32", "int8+res8"),
+        ("int8", "float32"),
+    ],
 )
 def test_every_scheme_and_format_is_the_same_in_the_arena(update, error, weight):
     model = small_network(1)

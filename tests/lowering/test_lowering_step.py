@@ -102,7 +102,9 @@ def test_flash_residency_keeps_only_selected_channels_in_sram():
     sram, flash = (lower(model, scope, residency=r) for r in ("sram", "flash"))
 
     def weights(step):
-        return sum(step.tensors[n].bytes for n in step.resident if n.startswith("weight:") and "class" not in n)
+        return sum(
+            step.tensors[n].bytes for n in step.resident if n.startswith("weight:") and "class" not in n
+        )
 
     assert weights(flash) == scope.weights_updated(model) < weights(sram)
     assert checkpoint_bytes(sram) == checkpoint_bytes(flash)

@@ -72,7 +72,12 @@ def test_another_seed_gives_another_result():
     assert runs[0].rows[0]["loss"] != runs[1].rows[0]["loss"]
 
 
-UPDATES = ("dynamic:ratio=0.1,blocks=2,stage=7", "medyate:blocks=2,stage=9", "tinyprop:blocks=2,stage=9", "last-2")
+UPDATES = (
+    "dynamic:ratio=0.1,blocks=2,stage=7",
+    "medyate:blocks=2,stage=9",
+    "tinyprop:blocks=2,stage=9",
+    "last-2",
+)
 
 
 @pytest.mark.parametrize("update", UPDATES)
@@ -214,3 +219,15 @@ def test_planning_needs_no_data_and_no_compiled_code():
     )
     tests = str(Path(__file__).parent.parent)
     subprocess.run([sys.executable, "-c", code, tests], check=True)
+
+
+def test_the_trace_of_a_step_has_the_roles_of_the_plan():
+    from mcusim.traces.replay import replay
+
+    run = session("dense").train(tiny_data(), epochs=1, limit=2)
+    step = run.plan.step
+    profile = step.live_profile()
+    fullest = profile.index(max(profile))
+    found = replay(run.trace)
+    assert found.live_bytes == profile[fullest]
+    assert found.moment.by_role == {str(r): b for r, b in step.live_bytes(fullest).items() if b}
