@@ -19,8 +19,7 @@ from mcusim.kernels.grad_parameters import GradBias, GradWeight
 from mcusim.kernels.grad_plain import PassOn
 from mcusim.kernels.pool import Pool
 from mcusim.kernels.prepared import Workspace
-from mcusim.kernels.reference.backward import gradient_ratio
-from mcusim.kernels.scales import scale_of
+from mcusim.kernels.reference.plain import gradient_ratio
 
 __all__ = ["Stored", "grad_bias", "grad_input", "grad_weight"]
 
@@ -49,8 +48,8 @@ def grad_input(
         return PassOn(op, -ratio if op.kind is OpKind.SUB and index == 1 else ratio)
     if op.kind is OpKind.RESHAPE:
         return PassOn(op, np.float32(1))
-    if op.kind is OpKind.DEQUANTIZE:
-        return PassOn(op, np.float32(scale_of(x)))
+    if op.kind in (OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.RELU, OpKind.RELU6):
+        return PassOn(op, gradient_ratio(op, tensors, 0))
     if op.kind is OpKind.MEAN and Pool.can(op, tensors):
         return PassOn(op, gradient_ratio(op, tensors, 0), spread=True)
     return reference.grad_input(op, tensors, arithmetic, index)

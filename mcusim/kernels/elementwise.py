@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels import simd
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.prepared import Prepared, address_of, check, check_mask, check_shape, compiled, record_at
+from mcusim.kernels.prepared import (
+    ForwardKernel,
+    address_of,
+    check,
+    check_mask,
+    check_shape,
+    compiled,
+    record_at,
+)
 from mcusim.kernels.reference.elementwise import LEFT_SHIFT, multiply_factor
 from mcusim.kernels.requant import FLOAT, TFLITE, store_bits
 from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
@@ -72,7 +80,7 @@ def combine(address):  # type: ignore[no-untyped-def]
             store_bits(r.mask, i, bits, few)
 
 
-class Binary(Prepared):
+class Binary(ForwardKernel):
     """ADD, SUB or MUL; see ``forward.forward``. The output may be one of the inputs."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
@@ -98,9 +106,8 @@ class Binary(Prepared):
         r["m_y"], r["shift_y"] = multiplier_and_shift(twice / ((1 << LEFT_SHIFT) * s_y))
         r["f_a"], r["f_b"], r["f_y"] = s_a, s_b, s_y
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, a, b = buffers
-        assert y is not None and a is not None and b is not None
         name, record = f"op {self.op.name!r}", self._constants.copy()
         check(f"output of {name}", y, "int8")
         for field, array in (("a", a), ("b", b)):
@@ -112,10 +119,7 @@ class Binary(Prepared):
         record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
         return combine, record
 
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        a, b = inputs
-        if a.shape != output.shape or b.shape != output.shape:
-            a, b = (np.ascontiguousarray(np.broadcast_to(i, output.shape)) for i in (a, b))
-        self.bound(output, mask, a, b)()
+    def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
+        if all(i.shape == output.shape for i in inputs):
+            return inputs
+        return tuple(np.ascontiguousarray(np.broadcast_to(i, output.shape)) for i in inputs)

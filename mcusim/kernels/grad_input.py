@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels import simd, tiles
-from mcusim.kernels.arrays import Array, Stored, Tensors
+from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.errors import (
     FORMATS,
     STATISTICS_BYTES,
@@ -20,7 +20,16 @@ from mcusim.kernels.errors import (
     store_row,
 )
 from mcusim.kernels.grad_record import RECORD, Gradient, tile_rows
-from mcusim.kernels.prepared import Workspace, address_of, aligned, array_at, check, compiled, record_at
+from mcusim.kernels.prepared import (
+    GradInputKernel,
+    Workspace,
+    address_of,
+    aligned,
+    array_at,
+    check,
+    compiled,
+    record_at,
+)
 
 PIXELS = tiles.PIXELS
 
@@ -49,7 +58,7 @@ def convert(a, wide, floats):  # type: ignore[no-untyped-def]
 def load_plane(a, scale, image, wide, plane, row):  # type: ignore[no-untyped-def]
     """Write ga of one image into a plane framed with zeros: [multiplier][plane_h][plane_w][wide].
 
-    For depthwise ops with a multiplier the channels are split by remainder; ``row`` is a buffer for one pixel.
+    For depthwise ops with a multiplier the channels are split by remainder; ``row`` holds one pixel.
     """
     several = a.multiplier if wide != a.c_out + (-a.c_out & 15) else 1
     size = a.plane_h * a.plane_w * wide * 4
@@ -183,16 +192,15 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     return read_statistics(statistics)
 
 
-class GradInput(Gradient):
+class GradInput(Gradient, GradInputKernel):
     """Kernel of a weighted op; see ``backward.grad_input``."""
 
     def __init__(self, op: Op, tensors: Tensors, workspace: Workspace | None) -> None:
         super().__init__(op, tensors, workspace)
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
-        g_y, mask, weight, g_x = buffers
-        assert g_y is not None and weight is not None and g_x is not None
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        g_y, mask, g_x, weight = buffers
         record, r = self._start(g_y, mask)
         check(f"weight of {self.name}", weight, self.weight_dtype)
         if weight.shape != self.weight_shape:
@@ -213,10 +221,3 @@ class GradInput(Gradient):
             return STATISTICS_BYTES + PIXELS * c_in + taps * int(r["c_out"]) * c_in + pixels * c_out + 256
         several = int(r["multiplier"]) * c_in
         return STATISTICS_BYTES + 16 * taps + c_out + c_in + (taps + pixels) * several + 512
-
-    def __call__(
-        self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
-        g_x: Array, g_x_scale: float, accumulate: bool,
-    ) -> Stored:  # fmt: skip
-        run = self.bound(g_y, mask, inputs[0], g_x)
-        return Stored(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))

@@ -152,9 +152,8 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
 class GradBias(Gradient):
     """Kernel of the bias; see ``backward.grad_bias``."""
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         g_y, mask, out = buffers
-        assert g_y is not None and out is not None
         record, r = self._start(g_y, mask)
         check(f"bias gradient of {self.name}", out, "float32")
         check_shape(f"bias gradient of {self.name}", out.reshape(-1), (int(r["c_out"]),))
@@ -166,6 +165,7 @@ class GradBias(Gradient):
     def __call__(
         self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, out: NDArray[np.float32]
     ) -> None:
+        """Compute the gradient; see ``backward``."""
         self.bound(g_y, mask, out)(float(g_y_scale))
 
 
@@ -176,9 +176,8 @@ class GradWeight(Gradient):
         super().__init__(op, tensors, workspace)
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         g_y, mask, x, channels, out = buffers
-        assert g_y is not None and x is not None and channels is not None and out is not None
         record, r = self._start(g_y, mask)
         count, what = channels.size, f"weight gradient of {self.name}"
         check(f"features of {self.name}", x, self.x_dtype)
@@ -212,6 +211,7 @@ class GradWeight(Gradient):
         self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,
         x: Array, channels: NDArray[np.int32], out: NDArray[np.float32],
     ) -> None:  # fmt: skip
+        """Compute the gradient; see ``backward``."""
         if not self.bound(g_y, mask, x, channels, out)(float(g_y_scale)):
             raise BadArgument(
                 f"channels of {self.name}", f"are not all in 0..{self._constants['c_in'][0] - 1}"

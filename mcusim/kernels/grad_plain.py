@@ -1,4 +1,4 @@
-"""Gradients of ops without weights that pass g on, times a constant: ADD, MEAN, RESHAPE, DEQUANTIZE …"""
+"""Gradients of ops without weights that pass g on, times a constant: ADD, MEAN, RESHAPE, DEQUANTIZE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op
 from mcusim.kernels import simd
-from mcusim.kernels.arrays import Array, Stored
 from mcusim.kernels.errors import (
     FORMATS,
     STATISTICS_BYTES,
@@ -21,7 +20,7 @@ from mcusim.kernels.errors import (
     store_row,
 )
 from mcusim.kernels.prepared import (
-    Prepared,
+    GradInputKernel,
     Workspace,
     address_of,
     aligned,
@@ -70,7 +69,7 @@ def pass_on(address, g_scale, x_scale, accumulate):  # type: ignore[no-untyped-d
     return read_statistics(statistics)
 
 
-class PassOn(Prepared):
+class PassOn(GradInputKernel):
     """Kernel of such an op: g_x = g * factor, in the same order of elements, or spread over an image.
 
     Args:
@@ -84,9 +83,8 @@ class PassOn(Prepared):
         self.name, self.factor, self.spread = f"op {op.name!r}", factor, spread
         self._workspace = Workspace()
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
-        g, mask, g_x = buffers
-        assert g is not None and g_x is not None
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        g, mask, g_x, *_ = buffers
         record = np.zeros(1, RECORD)
         r = record[0]
         for field, array in (("g", g), ("g_x", g_x)):
@@ -107,10 +105,3 @@ class PassOn(Prepared):
         self._workspace.reserve(STATISTICS_BYTES + aligned(4 * int(r["inner"])))
         r["workspace"] = address_of(self._workspace.cell)
         return pass_on, record
-
-    def __call__(
-        self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
-        g_x: Array, g_x_scale: float, accumulate: bool,
-    ) -> Stored:  # fmt: skip
-        run = self.bound(g_y, mask, g_x)
-        return Stored(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))

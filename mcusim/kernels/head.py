@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from mcusim.graph import Op
 from mcusim.kernels import simd
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.prepared import Prepared, address_of, array_at, check, check_shape, compiled, record_at
+from mcusim.kernels.prepared import (
+    ForwardKernel,
+    address_of,
+    array_at,
+    check,
+    check_shape,
+    compiled,
+    record_at,
+)
 from mcusim.kernels.scales import quant_of, scale_of
 
 INTEGERS = ("x", "y", "weight", "bias", "count", "outputs", "rows", "z_x", "clamps")
@@ -49,7 +57,7 @@ def fully_connect(address):  # type: ignore[no-untyped-def]
             y[row * r.outputs + c] = value
 
 
-class Dequantize(Prepared):
+class Dequantize(ForwardKernel):
     """DEQUANTIZE from int8; see ``forward.forward``."""
 
     def __init__(self, op: Op, tensors: Tensors) -> None:
@@ -59,9 +67,8 @@ class Dequantize(Prepared):
         x = tensors[op.inputs[0]]
         self._constants[0]["z_x"], self._constants[0]["scale"] = quant_of(x).zero_point, scale_of(x)
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
-        y, x = buffers
-        assert y is not None and x is not None
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        y, _, x = buffers
         record = self._constants.copy()
         check(f"input of {self.name}", x, "int8")
         check(f"output of {self.name}", y, "float32")
@@ -69,13 +76,8 @@ class Dequantize(Prepared):
         record[0]["x"], record[0]["y"], record[0]["count"] = address_of(x), address_of(y), x.size
         return dequantise, record
 
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.bound(output, *inputs)()
 
-
-class FloatFullyConnected(Prepared):
+class FloatFullyConnected(ForwardKernel):
     """FULLY_CONNECTED in float32; see ``forward.forward``."""
 
     def __init__(self, op: Op, tensors: Tensors, frozen: bool) -> None:
@@ -91,9 +93,9 @@ class FloatFullyConnected(Prepared):
         if op.attributes.clamp is not None:
             r["clamps"], (r["low"], r["high"]) = True, op.attributes.clamp
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
-        y, x, weight, *bias = buffers
-        assert y is not None and x is not None and weight is not None
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        y, _, x, *parameters = buffers
+        weight, *bias = parameters or self._parameters
         record = self._constants.copy()
         r = record[0]
         for what, array in (("input", x), ("output", y), ("weight", weight), *(("bias", b) for b in bias)):
@@ -108,8 +110,3 @@ class FloatFullyConnected(Prepared):
             check_shape(f"bias of {self.name}", bias[0].reshape(-1), self.shape[:1])
             r["bias"] = address_of(bias[0])
         return fully_connect, record
-
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.bound(output, *inputs, *self._parameters)()

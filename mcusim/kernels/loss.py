@@ -24,7 +24,7 @@ def exponential(x):  # type: ignore[no-untyped-def]
     for i in range(1, len(EXP)):
         p = p * r + EXP[i]
     p = (p * (r * r) + r) + ONE
-    return np.float32(math.ldexp(np.float64(p), np.int32(n)))
+    return np.float32(math.ldexp(np.float64(p), int(n)))
 
 
 @compiled

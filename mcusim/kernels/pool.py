@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels import simd
-from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.prepared import (
-    Prepared,
+    ForwardKernel,
     Workspace,
     address_of,
     aligned,
@@ -28,8 +28,8 @@ from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 from mcusim.kernels.weighted import MODES
 
 INTEGERS = (
-    "x", "y", "mask", "workspace", "what", "mode", "same", "unsigned", "low", "high", "z_x", "z_y", "multiplier",
-    "shift", "n", "h", "w", "c", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "top", "left",
+    "x", "y", "mask", "workspace", "what", "mode", "same", "unsigned", "low", "high", "z_x", "z_y",
+    "multiplier", "shift", "n", "h", "w", "c", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "top", "left",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in INTEGERS] + [("ratio", np.float32), ("_", np.float32)])
 MEAN, AVERAGE, MAXIMUM = range(3)
@@ -94,7 +94,7 @@ def pool(address):  # type: ignore[no-untyped-def]
                 store_bits(r.mask, pixel * r.c + c, np.int64(r.low <= value <= r.high), 1)
 
 
-class Pool(Prepared):
+class Pool(ForwardKernel):
     """MEAN over height and width, AVERAGE_POOL_2D or MAX_POOL_2D; see ``forward.forward``."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
@@ -122,16 +122,15 @@ class Pool(Prepared):
         rank = len(tensors[op.inputs[0]].shape)
         return op.kind is not OpKind.MEAN or (rank == 4 and {a % 4 for a in op.attributes.axes} == {1, 2})
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, x = buffers
-        assert y is not None and x is not None
         name, record = f"op {self.op.name!r}", self._constants.copy()
         r = record[0]
         check(f"input of {name}", x, "int8")
         check(f"output of {name}", y, "int8")
         r["n"], r["h"], r["w"], r["c"] = x.shape
         if r["what"] == MEAN:
-            r["kh"], r["kw"], r["oh"], r["ow"] = *x.shape[1:3], 1, 1
+            (r["kh"], r["kw"]), r["oh"], r["ow"] = x.shape[1:3], 1, 1
             r["multiplier"], r["shift"] = mean_multiplier(self._ratio, int(r["h"] * r["w"]))
         else:
             a = self.op.attributes
@@ -144,8 +143,3 @@ class Pool(Prepared):
         r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
         self.workspace.reserve(aligned(4 * int(r["c"])))
         return pool, record
-
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.bound(output, mask, *inputs)()

@@ -13,20 +13,20 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import carray, njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
-from mcusim.kernels.arrays import Array
+from mcusim.kernels.arrays import Array, Stored
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 """How every kernel is compiled: cached on disk, no float reordering."""
 ALIGNMENT = 64
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def _pointer(context: Any, address: Any) -> Any:
     def generate(target: Any, builder: Any, sig: Any, values: Any) -> Any:
         return builder.inttoptr(values[0], ir.IntType(8).as_pointer())
@@ -49,10 +49,8 @@ def record_at(address, dtype):  # type: ignore[no-untyped-def]
 @compiled
 def exist(channels, count, limit):  # type: ignore[no-untyped-def]
     """Return True if ``count`` int32 channels at an address are all in [0, limit)."""
-    for c in array_at(channels, count, np.int32):
-        if c < 0 or c >= limit:
-            return False
-    return True
+    found = array_at(channels, count, np.int32)
+    return np.all(found >= 0) and np.all(found < limit)
 
 
 def address_of(array: Array | None) -> int:
@@ -90,7 +88,7 @@ class Prepared:
     def __init__(self) -> None:
         self._bound: dict[tuple[int, ...], tuple[Callable[..., Any], list[Any]]] = {}
 
-    def _record(self, *buffers: Array | None) -> tuple[Callable[..., Any], NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         """Return the compiled entry and the record for these buffers, or raise ``BadArgument``."""
         raise NotImplementedError
 
@@ -119,6 +117,32 @@ class Prepared:
 
     def _forget(self, key: tuple[int, ...], _: object) -> None:
         self._bound.pop(key, None)
+
+
+class ForwardKernel(Prepared):
+    """Base of the forward kernels; ``_record`` gets (output, mask, *inputs)."""
+
+    def __call__(
+        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Run the op; see ``forward.forward``."""
+        self.bound(output, mask, *self._buffers(inputs, output))()
+
+    def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
+        """Return the inputs in the form the kernel takes them."""
+        return inputs
+
+
+class GradInputKernel(Prepared):
+    """Base of the kernels of input gradients; ``_record`` gets (g_y, mask, g_x, *inputs)."""
+
+    def __call__(
+        self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
+        g_x: Array, g_x_scale: float, accumulate: bool,
+    ) -> Stored:  # fmt: skip
+        """Compute the gradient; see ``backward.grad_input``."""
+        run = self.bound(g_y, mask, g_x, *inputs)
+        return Stored(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))
 
 
 def check(name: str, array: Array, dtype: str, last: int | None = None) -> None:

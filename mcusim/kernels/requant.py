@@ -31,10 +31,7 @@ def requantise_row(a, sums, row, extra):  # type: ignore[no-untyped-def]
         bias = simd.load_i32(a.bias + at)
         bits = 0
         if a.mode == ACCUMULATOR:
-            if a.wide:
-                total = simd.saturating_add(total, bias)
-            else:
-                total = total + bias
+            total = simd.saturating_add(total, bias) if a.wide else total + bias
             simd.store_i32_first(y + at, total, count)
             continue
         if a.mode == TFLITE:
@@ -45,10 +42,7 @@ def requantise_row(a, sums, row, extra):  # type: ignore[no-untyped-def]
             bits = simd.inside_i32(value, low, high)
             value = simd.clamp_i32(value, low, high)
         else:
-            if a.wide:
-                real = simd.wide_sum_to_f32(total, bias)
-            else:
-                real = simd.to_f32(total + bias)
+            real = simd.wide_sum_to_f32(total, bias) if a.wide else simd.to_f32(total + bias)
             real = real * simd.load_f32(a.factor + at)
             real = simd.rint(real) if a.mode == FLOAT else simd.trunc(real)
             bits = simd.inside_f32(real, f_low, f_high)

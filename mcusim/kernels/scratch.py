@@ -24,7 +24,7 @@ def scratch_bytes(
     | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) | one zero-padded int8 channel plane |
     | forward | softmax | 4 * classes | one row of float32 exponentials |
     | forward | others | 0 | element by element |
-    | grad_input | weighted | 4 * C_out, and 4 * C_in unless ``error`` is float32 | ga of a pixel; its sum before rounding |
+    | grad_input | weighted | 4 * C_out; and 4 * C_in unless float32 | ga of a pixel; its unrounded sum |
     | grad_input | others | 0 | element by element |
     | grad_bias | weighted | 4 * C_out | one accumulator a channel |
     | grad_weight | convolution | 4 * kh*kw*C_out | the block of one selected input channel |

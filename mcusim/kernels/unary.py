@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op
 from mcusim.kernels import simd
-from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.prepared import (
-    Prepared,
+    ForwardKernel,
     address_of,
     array_at,
     check,
@@ -37,7 +37,7 @@ def look_up(address):  # type: ignore[no-untyped-def]
     table, inside = array_at(r.table, 256, np.int8), array_at(r.inside, 256, np.uint8)
     if r.mask != 0:
         for first in range(0, r.count, 8):
-            bits = 0
+            bits = np.int64(0)
             for i in range(min(r.count - first, 8)):
                 bits |= np.int64(inside[x[first + i]]) << i
             simd.store_byte(r.mask + first // 8, bits)
@@ -60,7 +60,7 @@ def quantise(address):  # type: ignore[no-untyped-def]
         simd.store_s8_first(r.y + i, simd.to_i32(simd.clamp_f32(real, low, high)) + zero, few)
 
 
-class Unary(Prepared):
+class Unary(ForwardKernel):
     """RELU, RELU6, HARD_SWISH, LOGISTIC and QUANTIZE; see ``forward.forward``. May work in place."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
@@ -79,9 +79,8 @@ class Unary(Prepared):
         self._inside = ((pre >= low) & (pre <= high)).astype(np.uint8)
         r["table"], r["inside"] = address_of(self._table), address_of(self._inside)
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, x = buffers
-        assert y is not None and x is not None
         record = self._constants.copy()
         check(f"input of {self.name}", x, self.dtype)
         check(f"output of {self.name}", y, "int8")
@@ -91,8 +90,3 @@ class Unary(Prepared):
         r = record[0]
         r["x"], r["y"], r["mask"], r["count"] = address_of(x), address_of(y), address_of(mask), x.size
         return (quantise if self.dtype == "float32" else look_up), record
-
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.bound(output, mask, *inputs)()

@@ -193,9 +193,8 @@ class WeightRule(Prepared):
         if self.dtype != "int8":
             self.companion = None
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         weight, companion, channels, gradient, velocity = buffers
-        assert weight is not None and channels is not None and gradient is not None
         record = self._constants.copy()
         r = record[0]
         check(f"channels of {self.name}", channels, "int32")
@@ -221,6 +220,7 @@ class WeightRule(Prepared):
         gradient: NDArray[np.float32], rate: float, velocity: NDArray[np.float32] | None, momentum: float,
         counter: int,
     ) -> None:  # fmt: skip
+        """Apply one step; see the function that makes the rule."""
         run = self.bound(weight, companion, channels, gradient, velocity)
         if not run(float(rate), float(momentum), self.seed, int(counter)):
             raise BadArgument(f"channels of {self.name}", f"are not all in 0..{self.inputs - 1}")
@@ -241,7 +241,7 @@ class BiasRule(Prepared):
         r["factor"], r["elements"] = address_of(self._factor), self._factor.size
         r["format"] = (WIDE if format == "int32" else WIDE_STOCHASTIC) if self.dtype == "int32" else REAL
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         record = self._constants.copy()
         dtypes = (self.dtype, "float32", "float32")
         for field, array, dtype in zip(("weight", "gradient", "velocity"), buffers, dtypes, strict=True):
@@ -255,6 +255,7 @@ class BiasRule(Prepared):
         self, bias: Array, gradient: NDArray[np.float32], rate: float,
         velocity: NDArray[np.float32] | None, momentum: float, counter: int,
     ) -> None:  # fmt: skip
+        """Apply one step; see the function that makes the rule."""
         run = self.bound(bias, gradient, velocity)
         run(float(rate), float(momentum), self.seed, int(counter))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mcusim.graph import CONVOLUTIONS, Arithmetic, Op
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.prepared import (
-    Prepared,
+    ForwardKernel,
     Workspace,
     address_of,
     aligned,
@@ -38,7 +38,7 @@ LANES = 16
 MODES = {Arithmetic.FLOAT: FLOAT, Arithmetic.TFLITE: TFLITE, Arithmetic.TINYENGINE: TINYENGINE}
 
 
-class WeightedForward(Prepared):
+class WeightedForward(ForwardKernel):
     """Forward of an int8 convolution or fully connected op; see ``forward.forward``."""
 
     def __init__(
@@ -110,9 +110,8 @@ class WeightedForward(Prepared):
         if bias is not None:
             check(f"bias of {self.op.name!r}", bias, "int32", int(r["c_out"]))
 
-    def _record(self, *buffers: Array | None) -> tuple[Any, NDArray[Any]]:
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, x, *parameters = buffers
-        assert x is not None and y is not None
         record = self._constants.copy()
         r = record[0]
         name = f"op {self.op.name!r}"
@@ -139,8 +138,3 @@ class WeightedForward(Prepared):
         shape = (n, *sizes, int(r["c_out"]))
         check_shape(f"output of op {self.op.name!r}", y, shape)
         r["n"], r["h"], r["w"], r["oh"], r["ow"] = n, h, w, *sizes
-
-    def __call__(
-        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
-    ) -> None:
-        self.bound(output, mask, *inputs)()

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from mcusim.core import BadModel
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Stored, Tensors, unpack
-from mcusim.kernels.scales import gradient_factors, quant_of, scale_of
+from mcusim.kernels.reference.plain import GRADIENTS
+from mcusim.kernels.reference.update import clamp
+from mcusim.kernels.reference.window import taps
+from mcusim.kernels.scales import gradient_factors, quant_of
 
 F = np.float32
-Floats = NDArray[np.float32]
+Floats = Array
 Kernel = Callable[..., Stored]
 
 
@@ -39,7 +42,7 @@ def store(values: Floats, g: Array, scale: float, accumulate: bool) -> Stored:
     top = F(127 if g.dtype == np.int8 else 32767)
     rounded = np.rint(values * F(1 / scale))
     saturated = int(np.count_nonzero(np.abs(rounded) > top))
-    g[...] = np.clip(rounded, -top, top).astype(g.dtype)
+    g[...] = clamp(rounded, float(-top), float(top)).astype(g.dtype)
     return Stored(saturated, float(np.abs(values).max(initial=0)))
 
 
@@ -83,86 +86,10 @@ def _weighted(op: Op, tensors: Tensors) -> Callable[..., Floats]:
     return compute
 
 
-def taps(
-    op: Op, x_shape: tuple[int, ...], y_shape: tuple[int, ...], kernel: tuple[int, ...]
-) -> list[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
-    """Return (i, j, pixels of x, pixels of y) for every tap: where x and y meet through W[i, j]."""
-    a = op.attributes
-    met = []
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            x_index: list[slice] = [slice(None)]
-            y_index: list[slice] = [slice(None)]
-            for d, tap in enumerate((i, j)):
-                offset = tap * a.dilation[d] - a.padding[d][0]
-                first = max(0, -(offset // a.stride[d]))
-                last = min(y_shape[1 + d], (x_shape[1 + d] - 1 - offset) // a.stride[d] + 1)
-                start = first * a.stride[d] + offset
-                stop = max(start, (last - 1) * a.stride[d] + offset + 1)
-                x_index.append(slice(start, stop, a.stride[d]))
-                y_index.append(slice(first, max(first, last)))
-            met.append((i, j, tuple(x_index), tuple(y_index)))
-    return met
-
-
 def _plain(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    if op.kind not in _GRADIENTS:
+    if op.kind not in GRADIENTS:
         raise BadModel(f"op {op.name!r}", f"{op.kind} has no gradient")
-    return _GRADIENTS[op.kind](op, tensors, index)
-
-
-def gradient_ratio(op: Op, tensors: Tensors, index: int) -> np.float32:
-    """Return s_x / s_y, the derivative of a rescaling."""
-    return F(scale_of(tensors[op.inputs[index]]) / scale_of(tensors[op.output]))
-
-
-def _add(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    factor = gradient_ratio(op, tensors, index)
-    return lambda g, inputs, shape: g * factor
-
-
-def _mean(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    ratio = gradient_ratio(op, tensors, 0)
-
-    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        axes = tuple(a % len(shape) for a in op.attributes.axes)
-        count = int(np.prod([shape[a] for a in axes]))
-        kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
-        return np.broadcast_to(g.reshape(kept) * (ratio / F(count)), shape)
-
-    return compute
-
-
-def _average(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        met = taps(op, shape, g.shape, op.attributes.kernel)
-        count = np.zeros(g.shape, F)
-        for _, _, _, outside in met:
-            count[outside] += F(1)
-        g_x = np.zeros(shape, F)
-        for _, _, inside, outside in met:
-            g_x[inside] += (g / count)[outside]
-        return g_x
-
-    return compute
-
-
-def _same(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    return lambda g, inputs, shape: g.reshape(shape)
-
-
-def _dequantize(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    factor = F(scale_of(tensors[op.inputs[0]]))
-    return lambda g, inputs, shape: g * factor
-
-
-_GRADIENTS: dict[OpKind, Callable[[Op, Tensors, int], Callable[..., Floats]]] = {
-    OpKind.ADD: _add,
-    OpKind.MEAN: _mean,
-    OpKind.AVERAGE_POOL_2D: _average,
-    OpKind.RESHAPE: _same,
-    OpKind.DEQUANTIZE: _dequantize,
-}
+    return GRADIENTS[op.kind](op, tensors, index)
 
 
 def grad_bias(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..., None]:

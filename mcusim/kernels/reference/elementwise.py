@@ -27,12 +27,12 @@ def _add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     factors = [multiplier_and_shift(f) for f in (s_a / twice, s_b / twice, twice / ((1 << LEFT_SHIFT) * s_y))]
     sign = -1 if op.kind is OpKind.SUB else 1
 
-    def fixed(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
+    def fixed(p: Array, q: Array) -> Array:
         p = multiply_by_quantized((p - z_a) << LEFT_SHIFT, *factors[0])
         q = multiply_by_quantized((q - z_b) << LEFT_SHIFT, *factors[1])
         return multiply_by_quantized(p + sign * q, *factors[2]) + z_y
 
-    def floating(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
+    def floating(p: Array, q: Array) -> Array:
         # In this order, each step rounded to float32, as the published simulator does it.
         left = (p - z_a).astype(np.float32) * np.float32(s_a)
         right = (q - z_b).astype(np.float32) * np.float32(s_b)

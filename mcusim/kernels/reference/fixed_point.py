@@ -7,11 +7,11 @@ as 31-bit fractions, and 48/17 and -32/17 with two integer bits (Newton-Raphson 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mcusim.kernels.arrays import Array
 from mcusim.kernels.reference.rescale import INT32, divide_by_power_of_two, doubling_high_mul
 
-Ints = NDArray[np.int64]
+Ints = Array
 EXP_EIGHTH, THIRD = 1895147668, 715827883
 EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 """exp(-2**k) for k = -2 .. 4."""
@@ -22,7 +22,8 @@ ONE = INT32 - 1
 
 def shift_left(x: Ints, bits: int) -> Ints:
     """Multiply by a power of two, saturating in 32 bits."""
-    return np.clip(x << bits, -INT32, INT32 - 1)
+    clipped: Ints = np.clip(x << bits, -INT32, INT32 - 1)
+    return clipped
 
 
 def exp_of_negative(a: Ints) -> Ints:

@@ -16,6 +16,7 @@ from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.shape import KERNELS as SHAPE
 from mcusim.kernels.reference.softmax import KERNELS as SOFTMAX
 from mcusim.kernels.reference.unary import KERNELS as UNARY
+from mcusim.kernels.reference.window import windows
 from mcusim.kernels.scales import accumulator_factors, quant_of, rescaling
 
 Kernel = Callable[..., None]
@@ -31,31 +32,11 @@ def forward(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = 
     raise BadModel(f"op {op.name!r}", f"{op.kind} has no forward kernel")
 
 
-def windows(x: Array, kernel: tuple[int, int], op: Op, fill: int) -> list[list[Array]]:
-    """Return, for every tap of a window, the input elements it meets: [kh][kw] of [N, OH, OW, C].
-
-    Padding holds ``fill``.
-    """
-    a = op.attributes
-    padded = np.pad(x, ((0, 0), *a.padding, (0, 0)), constant_values=fill)
-    sizes = [(padded.shape[1 + i] - (kernel[i] - 1) * a.dilation[i] - 1) // a.stride[i] + 1 for i in range(2)]
-    taps = []
-    for i in range(kernel[0]):
-        row = []
-        for j in range(kernel[1]):
-            top, left = i * a.dilation[0], j * a.dilation[1]
-            rows = slice(top, top + (sizes[0] - 1) * a.stride[0] + 1, a.stride[0])
-            columns = slice(left, left + (sizes[1] - 1) * a.stride[1] + 1, a.stride[1])
-            row.append(padded[:, rows, columns])
-        taps.append(row)
-    return taps
-
-
-def accumulate(op: Op, x: NDArray[np.int64], weight: NDArray[np.int64]) -> NDArray[np.int64]:
+def accumulate(op: Op, x: Array, weight: Array) -> Array:
     """Return Σ x * W over the window: x [N, H, W, C] without zero point, result [N, OH, OW, C_out]."""
     if op.kind is OpKind.FULLY_CONNECTED:
         return x.reshape(-1, weight.shape[1]) @ weight.T
-    acc: NDArray[np.int64] = np.zeros(1, np.int64)
+    acc: Array = np.zeros(1, np.int64)
     for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
         for j, patch in enumerate(row):
             if op.kind is OpKind.DEPTHWISE_CONV_2D:

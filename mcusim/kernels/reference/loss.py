@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import frexp
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
+from mcusim.kernels.arrays import Array
 
 F = np.float32
 EXP = tuple(F(c) for c in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
@@ -24,7 +24,7 @@ LOWEST = F(-87.0)
 """exp of anything below counts as exp(-87): results stay normal numbers."""
 
 
-def exponential(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def exponential(x: Array) -> Array:
     """Return exp(x) for -87 <= x <= 87; arguments outside are clamped."""
     x = np.clip(x.astype(F), LOWEST, -LOWEST)
     n = np.rint(x * LOG2E)
@@ -33,7 +33,8 @@ def exponential(x: NDArray[np.float32]) -> NDArray[np.float32]:
     for c in EXP[1:]:
         p = p * r + c
     p = (p * (r * r) + r) + F(1)
-    return p * np.exp2(n).astype(F)
+    scaled: Array = p * np.exp2(n).astype(F)
+    return scaled
 
 
 def logarithm(x: np.float32) -> np.float32:
@@ -55,7 +56,7 @@ def logarithm(x: np.float32) -> np.float32:
     return F((m + y) + LN2_HIGH * e)
 
 
-def softmax_cross_entropy(logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32]) -> float:
+def softmax_cross_entropy(logits: Array, label: int, gradient: Array) -> float:
     """Return -log softmax(logits)[label]; write softmax(logits) - onehot(label) to ``gradient``."""
     if not 0 <= label < logits.size:
         raise BadArgument(f"label {label}", f"is not a class: there are {logits.size}")
@@ -69,9 +70,7 @@ def softmax_cross_entropy(logits: NDArray[np.float32], label: int, gradient: NDA
     return float(logarithm(total) - shifted[label])
 
 
-def mean_squared_error(
-    output: NDArray[np.float32], target: NDArray[np.float32], gradient: NDArray[np.float32]
-) -> float:
+def mean_squared_error(output: Array, target: Array, gradient: Array) -> float:
     """Return mean((output - target)**2); write 2 (output - target) / n to ``gradient``."""
     difference = output - target
     total = F(0)

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import multiply_by_quantized, store
+from mcusim.kernels.reference.window import windows
 from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
 
 Kernel = Callable[..., None]
 
 
-def divide_half_away(total: NDArray[np.int64], count: NDArray[np.int64] | int) -> NDArray[np.int64]:
+def divide_half_away(total: Array, count: Array | int) -> Array:
     """Integer division rounding half away from zero: half the divisor added before truncation."""
     magnitude = (np.abs(total) + np.asarray(count) // 2) // count
-    return np.where(total < 0, -magnitude, magnitude)
+    return np.asarray(np.where(total < 0, -magnitude, magnitude))
 
 
 def mean_multiplier(real: float, count: int) -> tuple[int, int]:
@@ -59,8 +60,8 @@ def _average(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        total = sum(p.astype(np.int64) for p in _windows(op, inputs[0], 0))
-        count = sum(p.astype(np.int64) for p in _windows(op, np.ones_like(inputs[0]), 0))
+        total = np.sum([p.astype(np.int64) for p in _windows(op, inputs[0], 0)], 0)
+        count = np.sum([p.astype(np.int64) for p in _windows(op, np.ones_like(inputs[0]), 0)], 0)
         if arithmetic is Arithmetic.FLOAT:
             pre = np.rint(total.astype(np.float32) / count.astype(np.float32)).astype(np.int64)
         elif op.attributes.unsigned:
@@ -83,8 +84,6 @@ def _max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 
 def _windows(op: Op, x: Array, fill: int) -> list[Array]:
-    from mcusim.kernels.reference.forward import windows
-
     return [patch for row in windows(x, op.attributes.kernel, op, fill) for patch in row]
 
 

@@ -14,31 +14,33 @@ FAR = 2.0**40
 """Beyond every clamp, and still an exact int64."""
 
 
-def wrap(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def wrap(values: Array) -> Array:
     """Return what is left of the values in a 32-bit register."""
     return (values + INT32) % (2 * INT32) - INT32
 
 
-def doubling_high_mul(a: NDArray[np.int64], b: NDArray[np.int64] | int) -> NDArray[np.int64]:
+def doubling_high_mul(a: Array | int, b: Array | int) -> Array:
     """SaturatingRoundingDoublingHighMul of gemmlowp: round(a * b / 2**31), ties towards plus infinity.
 
     gemmlowp adds 2**30 or 1 - 2**30 by sign and truncates; that equals one floor division. The only
     case that saturates, both factors -2**31, cannot occur: multipliers are positive.
     """
-    return (a * np.int64(b) + (1 << 30)) >> 31
+    product: Array = (a * np.asarray(b, np.int64) + (1 << 30)) >> 31
+    return product
 
 
-def divide_by_power_of_two(x: NDArray[np.int64], exponent: NDArray[np.int64] | int) -> NDArray[np.int64]:
+def divide_by_power_of_two(x: Array, exponent: Array | int) -> Array:
     """RoundingDivideByPOT of gemmlowp: round half away from zero."""
-    exponent = np.int64(exponent)
-    mask = (np.int64(1) << exponent) - 1
+    bits = np.asarray(exponent, np.int64)
+    mask = (np.int64(1) << bits) - 1
     threshold = (mask >> 1) + (x < 0)
-    return (x >> exponent) + ((x & mask) > threshold)
+    rounded: Array = (x >> bits) + ((x & mask) > threshold)
+    return rounded
 
 
 def multiply_by_quantized(
-    x: NDArray[np.int64], multiplier: NDArray[np.int32] | int, shift: NDArray[np.int32] | int
-) -> NDArray[np.int64]:
+    x: Array, multiplier: NDArray[np.int32] | int, shift: NDArray[np.int32] | int
+) -> Array:
     """TFLite's MultiplyByQuantizedMultiplier with double rounding; int32 in, int32 out."""
     shift = np.asarray(shift, np.int64)
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
@@ -46,13 +48,13 @@ def multiply_by_quantized(
     return divide_by_power_of_two(high, right)
 
 
-def half_away(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def half_away(x: Array) -> Array:
     """Round half away from zero, as C's ``round``."""
     whole = np.trunc(x)
     return np.where(np.abs(x - whole) >= 0.5, whole + np.sign(x), whole)
 
 
-def rescale(acc: NDArray[np.int64], r: Rescaling) -> NDArray[np.int64]:
+def rescale(acc: Array, r: Rescaling) -> Array:
     """Return accumulators [..., C] as integers of the output, before the clamp.
 
     TFLITE and TINYENGINE accumulate in 32 bits and wrap, as the firmware does; FLOAT does not wrap.
@@ -63,10 +65,11 @@ def rescale(acc: NDArray[np.int64], r: Rescaling) -> NDArray[np.int64]:
         scaled = np.trunc(wrap(acc).astype(np.float32) * r.factor)
     else:
         scaled = np.rint(acc.astype(np.float32) * r.factor)
-    return np.clip(scaled, -FAR, FAR).astype(np.int64) + r.zero_point
+    pre: Array = np.clip(scaled, -FAR, FAR).astype(np.int64) + r.zero_point
+    return pre
 
 
-def store(pre: NDArray[np.int64], low: int, high: int, output: Array, mask: NDArray[np.uint8] | None) -> None:
+def store(pre: Array, low: int, high: int, output: Array, mask: NDArray[np.uint8] | None) -> None:
     """Clamp into ``output``; write one bit an element to ``mask``: 1 inside the clamp."""
     output[...] = np.clip(pre, low, high).astype(output.dtype).reshape(output.shape)
     if mask is not None:

@@ -83,7 +83,7 @@ def _nearest(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def nearest(op: Op, size: int, new: int) -> NDArray[np.int64]:
+def nearest(op: Op, size: int, new: int) -> Array:
     """Return the source index of every output index, in float32 as TFLite computes it."""
     a = op.attributes
     aligned = a.align_corners and new > 1
@@ -116,7 +116,7 @@ def _bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def weights(op: Op, size: int, new: int) -> list[tuple[NDArray[np.int64], Array]]:
+def weights(op: Op, size: int, new: int) -> list[tuple[Array, Array]]:
     """Return (lower index, its weight) and (upper index, its weight) along one dimension.
 
     TFLite's int8 kernel works in units of 1/1024, its uint8 kernel in float32.

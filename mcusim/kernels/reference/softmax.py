@@ -24,7 +24,7 @@ F = np.float32
 Kernel = Callable[..., None]
 
 
-def exponentials(op: Op, tensors: Tensors) -> NDArray[np.int64]:
+def exponentials(op: Op, tensors: Tensors) -> Array:
     """Return exp(-d * beta * s_x) as 31-bit fractions for d = 0 .. 255; -1 where TFLite takes it as 0."""
     real = min(op.attributes.beta * scale_of(tensors[op.inputs[0]]) * (1 << (31 - DIFF_BITS)), 2.0**31 - 1)
     multiplier, shift = multiplier_and_shift(real)

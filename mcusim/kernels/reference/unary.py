@@ -13,14 +13,13 @@ from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import (
     divide_by_power_of_two,
     half_away,
-    multiply_by_quantized,
     rescale,
     store,
 )
 from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, rescaling, scale_of
 
 F = np.float32
-Ints = NDArray[np.int64]
+Ints = Array
 Kernel = Callable[..., None]
 INT16 = 1 << 15
 
@@ -73,13 +72,15 @@ def _hard_swish(op: Op, tensors: Tensors) -> Callable[[Ints], Ints]:
     fine = F(1 / 128) * F(scale_of(x))
     out_multiplier, out_shift = multiplier_and_shift(float(fine / F(scale_of(y))))
     relu_multiplier, relu_shift = multiplier_and_shift(float(fine / (F(3) / F(32768))))
-    out_multiplier, relu_multiplier = (min((m + INT16) >> 16, INT16 - 1) for m in (out_multiplier, relu_multiplier))
+    out_multiplier, relu_multiplier = (
+        min((m + INT16) >> 16, INT16 - 1) for m in (out_multiplier, relu_multiplier)
+    )
 
     def high_mul(a: Ints, b: int) -> Ints:
-        return np.clip((a * b + (1 << 14)) >> 15, -INT16, INT16 - 1)
+        return np.asarray(np.clip((a * b + (1 << 14)) >> 15, -INT16, INT16 - 1))
 
     def shift_left(a: Ints, bits: int) -> Ints:
-        return np.clip(a << bits, -INT16, INT16 - 1)
+        return np.asarray(np.clip(a << bits, -INT16, INT16 - 1))
 
     def compute(stored: Ints) -> Ints:
         value = (stored - quant_of(x).zero_point) << 7

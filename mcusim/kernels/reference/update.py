@@ -13,7 +13,7 @@ from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.qas import qas_bias, qas_weight
 
 F = np.float32
-Floats = NDArray[np.float32]
+Floats = Array
 Rule = Callable[..., None]
 WEIGHT_FORMATS = ("int8", "int8-sr", "int8+res8", "float32")
 BIAS_FORMATS = ("int32", "int32-sr")
@@ -33,13 +33,13 @@ def key_of(seed: int, counter: int) -> int:
     return mix((mix(seed & WORD) + GOLDEN * (counter + 1)) & WORD)
 
 
-def uniform(key: int, index: NDArray[np.int64]) -> NDArray[np.float64]:
+def uniform(key: int, index: Array) -> Array:
     """Return u in [0, 1) with 32 bits for every element index: no generator has any state."""
     words = [mix((key + GOLDEN * (int(i) + 1)) & WORD) >> 32 for i in index.reshape(-1)]
     return (np.array(words, np.float64) * 2.0**-32).reshape(index.shape)
 
 
-def clamp(v: Array, low: int, high: int) -> Array:
+def clamp(v: Array, low: float, high: float) -> Array:
     """Clamp; NaN becomes ``low``, so that a diverged run stays the same on every machine."""
     return np.where(v >= low, np.minimum(v, high), low)
 
@@ -91,7 +91,7 @@ def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False,
         )
         scaled = gradient * factor
         if velocity is not None:
-            scaled = F(momentum) * block(velocity) + scaled
+            scaled = F(momentum) * np.asarray(block(velocity)) + scaled
             put(velocity, scaled)
         step = F(rate) * scaled
         old = block(weight)

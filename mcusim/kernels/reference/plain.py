@@ -1,0 +1,219 @@
+"""Gradients of ops without weights, with respect to one of their inputs.
+
+Each entry returns a function of (g, inputs, shape): the masked gradient of the output in real units, what
+the op's backward reads, and the shape of the input; it returns the gradient of the input as float32.
+Sums run in a fixed order: reduced elements ascending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mcusim.graph import Op, OpKind
+from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.shape import interior, nearest, weights
+from mcusim.kernels.reference.window import taps, windows
+from mcusim.kernels.scales import clamp_of, quant_of, scale_of
+
+F = np.float32
+Floats = Array
+Compute = Callable[[Floats, tuple[Array, ...], tuple[int, ...]], Floats]
+
+
+def gradient_ratio(op: Op, tensors: Tensors, index: int) -> np.float32:
+    """Return s_x / s_y, the derivative of a rescaling; a float32 tensor counts as scale 1."""
+    s_x, s_y = (
+        scale_of(t) if t.quant is not None and t.dtype != "float32" else 1.0
+        for t in (tensors[op.inputs[index]], tensors[op.output])
+    )
+    return F(s_x / s_y)
+
+
+def reduce_to(g: Floats, shape: tuple[int, ...]) -> Floats:
+    """Sum over the dimensions along which an input of ``shape`` was broadcast."""
+    padded = (1,) * (g.ndim - len(shape)) + shape
+    reduced = [i for i in range(g.ndim) if padded[i] == 1 and g.shape[i] > 1]
+    if reduced:
+        kept = [i for i in range(g.ndim) if i not in reduced]
+        rows = g.transpose(*reduced, *kept).reshape(int(np.prod([g.shape[i] for i in reduced])), -1)
+        total = np.zeros(rows.shape[1], F)
+        for row in rows:
+            total += row
+        g = total
+    return g.reshape(shape)
+
+
+def _scaled(op: Op, tensors: Tensors, index: int) -> Compute:
+    ratio = gradient_ratio(op, tensors, index)
+    factor = -ratio if op.kind is OpKind.SUB and index == 1 else ratio
+    return lambda g, inputs, shape: reduce_to(g * factor, shape) if g.shape != shape else g * factor
+
+
+def _reshape(op: Op, tensors: Tensors, index: int) -> Compute:
+    return lambda g, inputs, shape: g.reshape(shape)
+
+
+def _multiply(op: Op, tensors: Tensors, index: int) -> Compute:
+    other = quant_of(tensors[op.inputs[1 - index]])
+    s_a, s_b = (scale_of(tensors[n]) for n in op.inputs)
+    factor = F(s_a * s_b / scale_of(tensors[op.output]))
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        slope = (inputs[1 - index].astype(np.int64) - other.zero_point).astype(F) * factor
+        return reduce_to(g * slope, shape)
+
+    return compute
+
+
+def _mean(op: Op, tensors: Tensors, index: int) -> Compute:
+    ratio = gradient_ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        axes = {a % len(shape) for a in op.attributes.axes}
+        count = int(np.prod([shape[a] for a in axes]))
+        kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
+        return np.broadcast_to(g.reshape(kept) * (ratio / F(count)), shape)
+
+    return compute
+
+
+def _average(op: Op, tensors: Tensors, index: int) -> Compute:
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        met = taps(op, shape, g.shape, op.attributes.kernel)
+        count = np.zeros(g.shape, F)
+        for _, _, _, outside in met:
+            count[outside] += F(1)
+        share, g_x = g / count, np.zeros(shape, F)
+        for _, _, inside, outside in met:
+            g_x[inside] += share[outside]
+        return g_x
+
+    return compute
+
+
+def _max(op: Op, tensors: Tensors, index: int) -> Compute:
+    """All of the gradient goes to the first largest element of a window, in row-major order."""
+    low, high = clamp_of(op)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        patches = [p for row in windows(inputs[0], op.attributes.kernel, op, -128) for p in row]
+        stacked = np.stack(patches)
+        # Padding may hold -128 too; an element inside the image must win against it.
+        real = np.stack([p for r in windows(np.ones_like(inputs[0]), op.attributes.kernel, op, 0) for p in r])
+        winner = np.where(real == 1, stacked.astype(np.int64), -129).argmax(0)
+        largest = stacked.max(0)
+        g = np.where((largest >= low) & (largest <= high), g, F(0))
+        g_x = np.zeros(shape, F)
+        for number, (_, _, inside, outside) in enumerate(taps(op, shape, g.shape, op.attributes.kernel)):
+            g_x[inside] += np.where(winner == number, g, F(0))[outside]
+        return g_x
+
+    return compute
+
+
+def _pad(op: Op, tensors: Tensors, index: int) -> Compute:
+    return lambda g, inputs, shape: g[interior(op, shape)]
+
+
+def _concatenation(op: Op, tensors: Tensors, index: int) -> Compute:
+    axis, ratio = op.attributes.axes[0], gradient_ratio(op, tensors, index)
+    start = sum(tensors[n].shape[axis] for n in op.inputs[:index])
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        return g.take(range(start, start + shape[axis]), axis) * ratio
+
+    return compute
+
+
+def _transpose(op: Op, tensors: Tensors, index: int) -> Compute:
+    return lambda g, inputs, shape: g.transpose(np.argsort(op.attributes.axes))
+
+
+def _hard_swish(op: Op, tensors: Tensors, index: int) -> Compute:
+    """Derivative of x * relu6(x + 3) / 6: (2 x + 3) / 6 between -3 and 3, 0 below, 1 above."""
+    quant, ratio = quant_of(tensors[op.inputs[0]]), gradient_ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        x = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
+        inner = (x + x + F(3)) / F(6)
+        slope = np.where(x <= F(-3), F(0), np.where(x >= F(3), F(1), inner))
+        return (g * (slope * ratio)).reshape(shape)
+
+    return compute
+
+
+def _logistic(op: Op, tensors: Tensors, index: int) -> Compute:
+    """Derivative from the output: p (1 - p)."""
+    quant, ratio = quant_of(tensors[op.output]), gradient_ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        p = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
+        return (g * (p * (F(1) - p) * ratio)).reshape(shape)
+
+    return compute
+
+
+def _softmax(op: Op, tensors: Tensors, index: int) -> Compute:
+    """Derivative from the output: p_i (g_i - Σ_j g_j p_j), times beta."""
+    y, ratio = tensors[op.output], gradient_ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        p = inputs[0]
+        if y.dtype == "int8":
+            p = (p.astype(np.int64) - quant_of(y).zero_point).astype(F) * F(scale_of(y))
+        total = np.zeros(g.shape[:-1], F)
+        for j in range(g.shape[-1]):
+            total += g[..., j] * p[..., j]
+        return p * (g - total[..., None]) * (ratio * F(op.attributes.beta))
+
+    return compute
+
+
+def _nearest(op: Op, tensors: Tensors, index: int) -> Compute:
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        rows, columns = (nearest(op, shape[i], g.shape[i]) for i in (1, 2))
+        g_x = np.zeros(shape, F)
+        np.add.at(g_x, (slice(None), rows[:, None], columns), g)  # type: ignore[arg-type]
+        return g_x
+
+    return compute
+
+
+def _bilinear(op: Op, tensors: Tensors, index: int) -> Compute:
+    unit = F(1) if op.attributes.unsigned else F(1 / 1024)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        g_x = np.zeros(shape, F)
+        for rows, down in weights(op, shape[1], g.shape[1]):
+            for columns, across in weights(op, shape[2], g.shape[2]):
+                share = (down.astype(F) * unit)[:, None, None] * (across.astype(F) * unit)[:, None]
+                np.add.at(g_x, (slice(None), rows[:, None], columns), g * share)  # type: ignore[arg-type]
+        return g_x
+
+    return compute
+
+
+GRADIENTS: dict[OpKind, Callable[[Op, Tensors, int], Compute]] = {
+    OpKind.ADD: _scaled,
+    OpKind.SUB: _scaled,
+    OpKind.QUANTIZE: _scaled,
+    OpKind.DEQUANTIZE: _scaled,
+    OpKind.RELU: _scaled,
+    OpKind.RELU6: _scaled,
+    OpKind.RESHAPE: _reshape,
+    OpKind.MUL: _multiply,
+    OpKind.MEAN: _mean,
+    OpKind.AVERAGE_POOL_2D: _average,
+    OpKind.MAX_POOL_2D: _max,
+    OpKind.PAD: _pad,
+    OpKind.CONCATENATION: _concatenation,
+    OpKind.TRANSPOSE: _transpose,
+    OpKind.HARD_SWISH: _hard_swish,
+    OpKind.LOGISTIC: _logistic,
+    OpKind.SOFTMAX: _softmax,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
+    OpKind.RESIZE_BILINEAR: _bilinear,
+}
+"""All kinds but the weighted ones and ARG_MAX, which has no gradient."""

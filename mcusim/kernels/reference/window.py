@@ -1,0 +1,50 @@
+"""Which elements of an input meet which elements of an output through a window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcusim.graph import Op
+from mcusim.kernels.arrays import Array
+
+
+def windows(x: Array, kernel: tuple[int, int], op: Op, fill: int) -> list[list[Array]]:
+    """Return, for every tap of a window, the input elements it meets: [kh][kw] of [N, OH, OW, C].
+
+    Padding holds ``fill``.
+    """
+    a = op.attributes
+    padded = np.pad(x, ((0, 0), *a.padding, (0, 0)), constant_values=fill)
+    sizes = [(padded.shape[1 + i] - (kernel[i] - 1) * a.dilation[i] - 1) // a.stride[i] + 1 for i in range(2)]
+    taps = []
+    for i in range(kernel[0]):
+        row = []
+        for j in range(kernel[1]):
+            top, left = i * a.dilation[0], j * a.dilation[1]
+            rows = slice(top, top + (sizes[0] - 1) * a.stride[0] + 1, a.stride[0])
+            columns = slice(left, left + (sizes[1] - 1) * a.stride[1] + 1, a.stride[1])
+            row.append(padded[:, rows, columns])
+        taps.append(row)
+    return taps
+
+
+def taps(
+    op: Op, x_shape: tuple[int, ...], y_shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> list[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+    """Return (i, j, pixels of x, pixels of y) for every tap: where x and y meet through W[i, j]."""
+    a = op.attributes
+    met = []
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            x_index: list[slice] = [slice(None)]
+            y_index: list[slice] = [slice(None)]
+            for d, tap in enumerate((i, j)):
+                offset = tap * a.dilation[d] - a.padding[d][0]
+                first = max(0, -(offset // a.stride[d]))
+                last = min(y_shape[1 + d], (x_shape[1 + d] - 1 - offset) // a.stride[d] + 1)
+                start = first * a.stride[d] + offset
+                stop = max(start, (last - 1) * a.stride[d] + offset + 1)
+                x_index.append(slice(start, stop, a.stride[d]))
+                y_index.append(slice(first, max(first, last)))
+            met.append((i, j, tuple(x_index), tuple(y_index)))
+    return met
