@@ -28,8 +28,9 @@ class SramRegion:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     name: Name
     bytes: Bytes
-    wait_states: WaitStates = 0
-    """Extra cycles of a load from the core, caches off or missed."""
+    wait_states: WaitStates | None = None
+    """Extra cycles of a load from the core, caches off or missed. No measurement here tells regions
+    apart, so no cycle model reads it yet; it is a fact for those who place tensors by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Board:
     """True if the core has 8- or 16-bit SIMD multiply-accumulate instructions."""
     profile: str | None = None
     """Name of the cycle profile that is used unless another is asked for."""
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     file: str = ""
 
     @property

@@ -10,6 +10,8 @@ from typing import Any
 from mcusim.mcu.scenario import Scenario
 
 Process = Generator[Any, Any, None]
+MOST_SLICES = 200_000
+"""Kept for export; a viewer has enough of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Device:
 
     def _keep(self, track: str, name: str, duration: int) -> None:
         now = self._env.now
-        if now < self.window_ns and duration:
+        if now < self.window_ns and duration and len(self.slices) < MOST_SLICES:
             self.slices.append(Slice(track, name, now, now + duration))
 
     def _recurs(self) -> bool:

@@ -69,7 +69,7 @@ def scenario(
     """
     step_s = step if isinstance(step, (int, float)) else step.seconds
     for name, value, most in (
-        ("frames_per_s", frames_per_s, 1e6),
+        ("frames_per_s", frames_per_s, 10_000),
         ("duration_s", duration_s, 366 * 86_400),
         ("step", step_s, 86_400),
     ):

@@ -124,7 +124,8 @@ def simulate(scenario: Scenario, *, window_s: float = 10.0) -> Timeline:
     """Simulate a scenario; deterministic.
 
     When the device comes to rest in a state it was in before, everything since repeats itself: the
-    repetitions are added up instead of run, so a day costs little more than its first minute.
+    repetitions are added up instead of run, so a day costs little more than its first minute. Only a
+    device with several buffers that never rests is run step by step.
 
     Args:
         scenario: what happens.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from mcusim.core import BadBoard
 
@@ -42,14 +43,22 @@ def build(kind: type[T], data: dict[str, Any], file: str) -> T:
         BadBoard: names the first wrong field, what is wrong with it, and for an unknown key the
             nearest known one.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(data, default=str), strict=True)
+        built: T = _adapter(cast("Hashable", kind)).validate_json(json.dumps(data, default=str), strict=True)
+        return built
     except ValidationError as error:
         # A misspelt key shows up twice, as missing and as unknown; the second says more.
         wrong = sorted(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
         raise _explained(kind, wrong[0], file) from error
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def unknown_key(file: str, path: str, key: str, known: Sequence[str]) -> BadBoard:
