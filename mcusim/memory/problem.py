@@ -76,7 +76,7 @@ class Solution:
         status: what is proven.
         lower_bound: no placement at all is lower than this many bytes.
         winner: the planner whose placement this is; differs from ``planner`` for ``best``.
-        placements: work done, counted in single blocks placed (0 where that is no measure).
+        work: how often a placed block was looked at (0 where that is no measure).
     """
 
     offsets: Mapping[str, int]
@@ -85,7 +85,7 @@ class Solution:
     status: Status
     lower_bound: int
     winner: str = ""
-    placements: int = 0
+    work: int = 0
 
     @property
     def fits(self) -> bool:

@@ -31,7 +31,7 @@ def exact(
             reaches the liveness lower bound need no search.
         BadProblem: if sizes have no common divisor that brings them into the solver's range.
     """
-    greedy = replace(best(problem, seed=seed, effort=20_000), planner="exact")
+    greedy = replace(best(problem, seed=seed, effort=1_000_000), planner="exact")
     capacity = problem.capacity
     if greedy.height <= greedy.lower_bound or (capacity is not None and greedy.lower_bound > capacity):
         return greedy

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners.orders import GREEDY_ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
-from mcusim.memory.problem import Problem, Solution
+from mcusim.memory.planners.residents import split
+from mcusim.memory.problem import Problem, Solution, judge
 
-DEFAULT_EFFORT = 40_000
-"""Placements of single blocks: about a second for a training step of 300 blocks."""
+DEFAULT_EFFORT = 2_000_000
+"""Looks at placed blocks: half a second or so."""
 PATIENCE = 80
 """Steps without gain after which the climb starts again from another order."""
 
@@ -20,15 +22,25 @@ PATIENCE = 80
 def hill_climb(problem: Problem, /, *, seed: int = 0, effort: int | None = None) -> Solution:
     """Improve greedy orders step by step until the lower bound or the ``effort`` is reached.
 
-    ``effort`` counts placements of single blocks, by default ``DEFAULT_EFFORT``; ``seed`` drives
-    the choice of steps.
+    ``effort`` counts looks at placed blocks, by default ``DEFAULT_EFFORT``; ``seed`` drives the
+    choice of steps. Blocks that live all the time go to the bottom and take no part in the search.
     """
-    placing = Placing(problem)
-    starts = [order_of(problem) for order_of in GREEDY_ORDERS.values()]
-    return placing.solution("hill_climb", climb(placing, starts, seed=seed, effort=effort))
+    parts = split(problem)
+    placing = Placing(parts.rest)
+    starts = [order_of(parts.rest) for order_of in GREEDY_ORDERS.values()]
+    found = climb(placing, starts, seed=seed, effort=DEFAULT_EFFORT if effort is None else effort)
+    above = {b.name: parts.base + o for b, o in zip(parts.rest.blocks, found, strict=True)}
+    placed = {**parts.residents, **above}
+    offsets = {b.name: placed[b.name] if b.bytes else 0 for b in problem.blocks}
+    height = max((offsets[b.name] + b.bytes for b in problem.blocks), default=0)
+    bound = lower_bound(problem).bytes
+    return Solution(
+        offsets, height, "hill_climb", judge(problem, height, bound), bound,
+        winner="hill_climb", work=placing.work,
+    )  # fmt: skip
 
 
-def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effort: int | None) -> list[int]:
+def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effort: int) -> list[int]:
     """Return the offsets of the lowest placement found from the orders ``starts`` on.
 
     A step looks at the blocks that reach highest and at those that hold them up, directly or
@@ -37,17 +49,17 @@ def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effor
     at the bound, or within one alignment of it.
     """
     rng = random.Random(seed)
-    end = placing.placements + (DEFAULT_EFFORT if effort is None else effort)
+    end = placing.work + effort
     best_offsets: list[int] = []
     best_height = -1
     for round_ in range(max(end, 1)):
         hill = _Hill(placing, list(starts[round_ % len(starts)]))
         stuck = 0
-        while hill.height > placing.bound.padded_bytes and placing.placements < end and stuck < PATIENCE:
+        while hill.height > placing.bound.padded_bytes and placing.work < end and stuck < PATIENCE:
             stuck = 0 if hill.step(rng) else stuck + 1
         if best_height < 0 or hill.height < best_height:
             best_offsets, best_height = hill.offsets, hill.height
-        if best_height <= placing.bound.padded_bytes or placing.placements >= end:
+        if best_height <= placing.bound.padded_bytes or placing.work >= end:
             break
     return best_offsets
 
