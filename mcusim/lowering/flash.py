@@ -47,7 +47,7 @@ class FlashLayout:
         return self.total_bytes <= self.capacity_bytes
 
 
-def flash_layout(step: Step, board: Board, code_bytes: int = 0) -> FlashLayout:
+def flash_layout(step: Step, board: Board) -> FlashLayout:
     """Place the constants of a step.
 
     Program first, then per op weights, bias and rescaling constants (8 bytes an output channel in the
@@ -65,7 +65,7 @@ def flash_layout(step: Step, board: Board, code_bytes: int = 0) -> FlashLayout:
             offset += size
 
     model = step.model
-    place("program", Role.CODE, code_bytes)
+    place("program", Role.CODE, board.runtime.code_bytes)
     for op in model.ops:
         if op.kind not in WEIGHTED:
             continue

@@ -1,0 +1,33 @@
+"""What lies in flash."""
+
+from __future__ import annotations
+
+from networks import small_network
+
+import mcusim
+from mcusim.core import Role
+from mcusim.lowering.flash import checkpoint_bytes, flash_layout
+from mcusim.lowering.lower import lower
+from mcusim.update.scheme import scheme
+
+
+def test_constants_do_not_overlap_and_the_checkpoint_has_a_spare():
+    model, board = small_network(), mcusim.board("nrf52840")
+    step = lower(model, scheme("last-2").scope(model))
+    layout = flash_layout(step, board)
+    items = sorted(layout.items, key=lambda i: i.offset)
+    assert all(a.offset + a.bytes <= b.offset for a, b in zip(items, items[1:], strict=False))
+    assert layout.fits
+    assert layout.by_role[Role.CODE] == board.runtime.code_bytes
+    copies = [i for i in items if i.role is Role.CHECKPOINT]
+    page = board.flash.sectors[-1].bytes
+    assert len(copies) == 2
+    assert all(c.offset % page == 0 and c.bytes % page == 0 for c in copies)
+    assert copies[0].bytes - page < checkpoint_bytes(step) <= copies[0].bytes
+
+
+def test_weights_in_flash_are_the_models():
+    model = small_network()
+    layout = flash_layout(lower(model, scheme("head").scope(model)), mcusim.board("nrf52840"))
+    assert layout.by_role[Role.WEIGHT] == model.conv_weights
+    assert layout.by_role[Role.HEAD] == 4 * (16 * 4 + 4)
