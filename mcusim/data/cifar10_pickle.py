@@ -42,15 +42,23 @@ class _Array:
         self.state = state
 
 
-def _encode(text: str, _: str) -> bytes:
-    """Stand for ``codecs.encode``, by which Python 3 writes bytes into old pickles."""
-    return text.encode("latin1")
+class _Encoder:
+    """Stands for ``codecs.encode``, by which Python 3 writes bytes into old pickles."""
+
+    __slots__ = ()
+
+    def __call__(self, text: str, _: str) -> bytes:
+        return text.encode("latin1")
+
+    def __setstate__(self, state: object) -> None:
+        """Refuse: a pickle must not change what it is given."""
+        raise pickle.UnpicklingError("it changes the state of a function")
 
 
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array, ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _Array, ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): _Encoder(),
 }  # fmt: skip
 
 

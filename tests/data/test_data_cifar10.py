@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcusim.core import BadData, SaveFailed
 from mcusim.data import cifar10
@@ -182,6 +185,27 @@ class Evil:
 def test_hostile_pickles(content: bytes) -> None:
     with pytest.raises(BadData, match="batch"):
         read_batch("batch", content)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), min_size=1, max_size=5))
+def test_mutated_pickles_are_read_or_refused(changes: list[tuple[int, int]]) -> None:
+    content = bytearray(
+        pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2], b"names": ["a", "b"]}, 2)
+    )
+    head = len(content) // 20
+    for place, value in changes:
+        # The pixels in the middle are plain bytes: aim at what surrounds them.
+        content[place % head if place % 2 else -1 - place % 100] = value
+    with contextlib.suppress(BadData):
+        images, labels = read_batch("batch", bytes(content))
+        assert images.shape == (2, 3072)
+        assert labels.shape == (2,)
+
+
+def test_a_pickle_cannot_change_what_it_is_given() -> None:
+    changed = b"\x80\x02c_codecs\nencode\n(N}tb."
+    with pytest.raises(BadData, match="state of a function"):
+        read_batch("batch", changed)
 
 
 @pytest.mark.data

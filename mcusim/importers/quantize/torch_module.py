@@ -13,10 +13,7 @@ from mcusim.core import BadModel, MissingPackage
 from mcusim.graph import Attributes, Model, OpKind, Preprocessing
 from mcusim.graph.validate import validate
 from mcusim.importers.build import GraphBuilder
-
-Shape = tuple[int, ...]
-NHWC = (0, 2, 3, 1)
-"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of PyTorch's."""
+from mcusim.importers.quantize.torch_ops import NHWC, RULES, Shape, stored
 
 
 def from_torch(
@@ -92,11 +89,6 @@ def load_exported(path: str | Path) -> Model:
     return from_torch(program, name=path.stem)
 
 
-def stored(shape: Sequence[int]) -> Shape:
-    """Return a PyTorch shape as it is stored here: four dimensions become NHWC."""
-    return tuple(int(shape[i]) for i in NHWC) if len(shape) == 4 else tuple(map(int, shape))
-
-
 class _Walker:
     """Turns the nodes of an exported program into ops, in order."""
 
@@ -134,8 +126,6 @@ class _Walker:
         raise BadModel(self.name, "has no output")
 
     def _call(self, node: Any) -> None:
-        from mcusim.importers.quantize.torch_ops import RULES
-
         target = str(node.target).removeprefix("aten.")
         rule: Callable[..., str] | None = RULES.get(target) or RULES.get(target.split(".")[0])
         if rule is None:

@@ -11,9 +11,16 @@ import numpy as np
 from mcusim.graph import OpKind
 
 if TYPE_CHECKING:
-    from mcusim.importers.quantize.torch_module import Shape, _Walker
+    from mcusim.importers.quantize.torch_module import _Walker
 
+Shape = tuple[int, ...]
 NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of PyTorch's, and the other way round."""
+
+
+def stored(shape: Sequence[int]) -> Shape:
+    """Return a PyTorch shape as it is stored here: four dimensions become NHWC."""
+    return tuple(int(shape[i]) for i in NHWC) if len(shape) == 4 else tuple(map(int, shape))
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -24,10 +31,6 @@ def _pair(value: Any) -> tuple[int, int]:
 def _pads(value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     vertical, horizontal = _pair(value)
     return ((vertical, vertical), (horizontal, horizontal))
-
-
-def _stored(shape: Sequence[int]) -> Shape:
-    return tuple(shape[i] for i in NHWC) if len(shape) == 4 else tuple(shape)
 
 
 def _conv(
@@ -47,7 +50,7 @@ def _conv(
         inputs.append(g.build.constant(g.free(bias.name), g.arrays[bias].astype(np.float32)))
     kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
     return g.op(
-        node, kind, inputs, _stored(g.shape(node)),
+        node, kind, inputs, stored(g.shape(node)),
         stride=_pair(stride), padding=_pads(padding), dilation=_pair(dilation),
     )  # fmt: skip
 
@@ -71,7 +74,7 @@ def _batch_norm(
     if weight is not None:
         scale = scale * g.arrays[weight]
     shift = -g.arrays[mean] * scale + (0 if bias is None else g.arrays[bias])
-    shape = _stored(g.shape(node))
+    shape = stored(g.shape(node))
     factor = g.build.constant(g.free(f"{node.name}.scale"), scale.astype(np.float32))
     scaled = g.op(node, OpKind.MUL, (g.tensor(x), factor), shape, suffix=".scaled")
     offset = g.build.constant(g.free(f"{node.name}.shift"), shift.astype(np.float32))
@@ -80,7 +83,7 @@ def _batch_norm(
 
 def _unary(kind: OpKind) -> Callable[..., str]:
     def rule(g: _Walker, node: Any, x: Any, *_: Any) -> str:
-        return g.op(node, kind, (g.tensor(x),), _stored(g.shape(node)))
+        return g.op(node, kind, (g.tensor(x),), stored(g.shape(node)))
 
     return rule
 
@@ -94,7 +97,7 @@ def _clamp(g: _Walker, node: Any, x: Any, low: Any = None, high: Any = None) -> 
 
 
 def _hard_sigmoid(g: _Walker, node: Any, x: Any) -> str:
-    shape = _stored(g.shape(node))
+    shape = stored(g.shape(node))
     three = g.constant(f"{node.name}.three", np.full(1, 3))
     moved = g.op(node, OpKind.ADD, (g.tensor(x), three), shape, suffix=".moved")
     clamped = g.op(node, OpKind.RELU6, (moved,), shape, suffix=".clamped")
@@ -103,7 +106,7 @@ def _hard_sigmoid(g: _Walker, node: Any, x: Any) -> str:
 
 
 def _silu(g: _Walker, node: Any, x: Any) -> str:
-    shape = _stored(g.shape(node))
+    shape = stored(g.shape(node))
     gate = g.op(node, OpKind.LOGISTIC, (g.tensor(x),), shape, suffix=".gate")
     return g.op(node, OpKind.MUL, (g.tensor(x), gate), shape)
 
@@ -116,7 +119,7 @@ def _binary(kind: OpKind) -> Callable[..., str]:
             g.constant(f"{node.name}.value", np.full(1, o)) if isinstance(o, int | float) else g.tensor(o)
             for o in (a, b)
         ]
-        return g.op(node, kind, operands, _stored(g.shape(node)))
+        return g.op(node, kind, operands, stored(g.shape(node)))
 
     return rule
 
@@ -129,13 +132,13 @@ def _mean(g: _Walker, node: Any, x: Any, axes: Any, keepdim: bool = False, **_: 
     if rank == 4 and len(g.shape(node)) == 2 and chosen != [2, 3]:
         raise g.fail(node, f"reduces dimensions {chosen} and drops them")
     places = tuple(sorted(NHWC.index(a) for a in chosen)) if rank == 4 else tuple(chosen)
-    return g.op(node, OpKind.MEAN, (g.tensor(x),), _stored(g.shape(node)), axes=places)
+    return g.op(node, OpKind.MEAN, (g.tensor(x),), stored(g.shape(node)), axes=places)
 
 
 def _global_pool(g: _Walker, node: Any, x: Any, size: Any) -> str:
     if _pair(size) != (1, 1):
         raise g.fail(node, f"pools to {_pair(size)}: only to (1, 1)")
-    return g.op(node, OpKind.MEAN, (g.tensor(x),), _stored(g.shape(node)), axes=(1, 2))
+    return g.op(node, OpKind.MEAN, (g.tensor(x),), stored(g.shape(node)), axes=(1, 2))
 
 
 def _average_pool(
@@ -145,7 +148,7 @@ def _average_pool(
     if ceil_mode or divisor or (count_include_pad and _pair(padding) != (0, 0)):
         raise g.fail(node, "rounds up, counts its padding or has its own divisor")
     return g.op(
-        node, OpKind.AVERAGE_POOL_2D, (g.tensor(x),), _stored(g.shape(node)),
+        node, OpKind.AVERAGE_POOL_2D, (g.tensor(x),), stored(g.shape(node)),
         kernel=_pair(kernel), stride=_pair(stride or kernel), padding=_pads(padding),
     )  # fmt: skip
 
@@ -157,7 +160,7 @@ def _max_pool(
     if ceil_mode or _pair(dilation) != (1, 1):
         raise g.fail(node, "rounds up or is dilated")
     return g.op(
-        node, OpKind.MAX_POOL_2D, (g.tensor(x),), _stored(g.shape(node)),
+        node, OpKind.MAX_POOL_2D, (g.tensor(x),), stored(g.shape(node)),
         kernel=_pair(kernel), stride=_pair(stride or kernel), padding=_pads(padding),
     )  # fmt: skip
 
@@ -169,7 +172,7 @@ def _reshape(g: _Walker, node: Any, x: Any, *_: Any) -> str:
         name = g.op(node, OpKind.TRANSPOSE, (name,), old, suffix=".planes", axes=NCHW)
     name = g.op(node, OpKind.RESHAPE, (name,), new, shape=new)
     if len(new) == 4:
-        name = g.op(node, OpKind.TRANSPOSE, (name,), _stored(new), axes=NHWC)
+        name = g.op(node, OpKind.TRANSPOSE, (name,), stored(new), axes=NHWC)
     return name
 
 
@@ -177,14 +180,14 @@ def _permute(g: _Walker, node: Any, x: Any, order: Any) -> str:
     axes: tuple[int, ...] = tuple(int(a) % len(order) for a in order)
     if len(axes) == 4:
         axes = tuple(NHWC.index(axes[NHWC[i]]) for i in range(4))
-    return g.op(node, OpKind.TRANSPOSE, (g.tensor(x),), _stored(g.shape(node)), axes=axes)
+    return g.op(node, OpKind.TRANSPOSE, (g.tensor(x),), stored(g.shape(node)), axes=axes)
 
 
 def _concatenate(g: _Walker, node: Any, parts: Any, axis: int = 0) -> str:
     rank = len(g.shape(node))
     place = NHWC.index(axis % rank) if rank == 4 else axis % rank
     return g.op(
-        node, OpKind.CONCATENATION, [g.tensor(p) for p in parts], _stored(g.shape(node)), axes=(place,)
+        node, OpKind.CONCATENATION, [g.tensor(p) for p in parts], stored(g.shape(node)), axes=(place,)
     )
 
 
@@ -204,16 +207,16 @@ def _pad(g: _Walker, node: Any, x: Any, pads: Any, mode: Any = "constant", value
     if mode != "constant" or value not in (None, 0) or min(min(s) for s in sides) < 0:
         raise g.fail(node, f"pads by {list(pads)} with {mode} {value}: only with zeros")
     places = tuple(sides[i] for i in NHWC) if len(sides) == 4 else tuple(sides)
-    return g.op(node, OpKind.PAD, (g.tensor(x),), _stored(g.shape(node)), pads=places)
+    return g.op(node, OpKind.PAD, (g.tensor(x),), stored(g.shape(node)), pads=places)
 
 
 def _nearest(g: _Walker, node: Any, x: Any, *_: Any) -> str:
-    shape = _stored(g.shape(node))
+    shape = stored(g.shape(node))
     return g.op(node, OpKind.RESIZE_NEAREST_NEIGHBOR, (g.tensor(x),), shape, shape=shape)
 
 
 def _bilinear(g: _Walker, node: Any, x: Any, size: Any, align: bool, *_: Any) -> str:
-    shape = _stored(g.shape(node))
+    shape = stored(g.shape(node))
     return g.op(
         node, OpKind.RESIZE_BILINEAR, (g.tensor(x),), shape,
         shape=shape, align_corners=bool(align), half_pixel_centers=not align,
