@@ -26,13 +26,13 @@ LIVE, PEAK, PEAK_ROW, TOP, COUNT, MISFIT = range(6)
 
 FAULTS: Final = (
     "",
-    "allocates {name!r}, which is live",
-    "frees {name!r}, which is not live",
-    "shrinks {name!r}, which is not live",
-    "gives {name!r} a size or offset that makes no sense: {bytes} bytes at {offset}",
-    "frees {name!r} with {bytes} bytes at {offset}, and it has {live} at {place}",
-    "shrinks {name!r} to {bytes} bytes, and it has {live}",
-    "puts {name!r} on top of another live block: {bytes} bytes at {offset}",
+    "allocates {name!r:.80}, which is live",
+    "frees {name!r:.80}, which is not live",
+    "shrinks {name!r:.80}, which is not live",
+    "gives {name!r:.80} a size or offset that makes no sense: {bytes} bytes at {offset}",
+    "frees {name!r:.80} with {bytes} bytes at {offset}, and it has {live} at {place}",
+    "shrinks {name!r:.80} to {bytes} bytes, and it has {live}",
+    "puts {name!r:.80} on top of another live block: {bytes} bytes at {offset}",
 )
 
 
@@ -141,7 +141,7 @@ class Moment:
     @property
     def where(self) -> str:
         """Row, step and op in words."""
-        return f"row {self.row}, step {self.step}" + (f", op {self.op}" if self.op else "")
+        return f"row {self.row}, step {self.step}" + (f", op {self.op:.80}" if self.op else "")
 
     def largest_hole(self, capacity: int) -> int:
         """Return the largest run of bytes below ``capacity`` in which no live block lies."""

@@ -63,7 +63,7 @@ def window(events: EventTable, before: Live | None = None) -> Window:
     for event, time in zip(events[rows], times, strict=True):
         live = open_.get(event.tensor)
         if (live is None) != (event.event == EventKind.ALLOC) or event.bytes < 0:
-            raise BadTrace(f"trace row {event.seq}", f"cannot {event.event} {event.tensor!r} here")
+            raise BadTrace(f"trace row {event.seq}", f"cannot {event.event} {event.tensor!r:.80} here")
         if live is None:
             begin(event.tensor, event.bytes, Role(event.role or Role.ACTIVATION), time)
         elif event.event == EventKind.FREE:
