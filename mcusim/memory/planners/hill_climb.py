@@ -103,10 +103,8 @@ class _Hill:
         seen = set(todo)
         while todo:
             index = todo.pop()
-            offset, align = offsets[index], placing.aligns[index]
-            for other, _, theirs in placing.neighbours[index]:
-                touches = offsets[other] < offset < offsets[other] + theirs + align
-                if touches and other not in seen and turn_of[other] < turn_of[index]:
+            for other in placing.holds(index, offsets):
+                if other not in seen and turn_of[other] < turn_of[index]:
                     seen.add(other)
                     todo.append(other)
         return sorted(turn_of[index] for index in seen)

@@ -21,9 +21,11 @@ class Placing:
         problem: what is to be solved.
         bound: its liveness lower bound.
         sizes, aligns: bytes and alignment of each block, by index.
-        neighbours: for each block ``i``, ``(j, mine, theirs)`` of every block ``j`` live together
-            with it. ``mine`` is the room that ``i`` needs below ``j``: its size when both have
-            been born, since a block that shrank earlier needs less. ``theirs`` is the reverse.
+        neighbours: for each block, the indices of those live together with it at full size: the
+            lower of two such blocks needs all its bytes below the other.
+        shrunk: for each block ``i``, ``(j, mine, theirs)`` of the blocks live together with it where
+            the elder shrank before the younger was born. ``mine`` is the room that ``i`` needs
+            below ``j``, its size when both had been born; ``theirs`` is the reverse.
         work: how often a neighbour was looked at so far, over all orders: the measure of effort.
 
     Raises:
@@ -35,7 +37,7 @@ class Placing:
         self.bound: Bound = lower_bound(problem)
         self.sizes = [block.bytes for block in problem.blocks]
         self.aligns = [problem.align_of(block) for block in problem.blocks]
-        self.neighbours = _neighbours(problem)
+        self.neighbours, self.shrunk = _neighbours(problem)
         self.work = 0
 
     def place(
@@ -59,7 +61,7 @@ class Placing:
         for index in order[start:]:
             offset = self._lowest(index, offsets)
             offsets[index] = offset
-            self.work += len(self.neighbours[index]) + 1
+            self.work += len(self.neighbours[index]) + len(self.shrunk[index]) + 1
             end = offset + self.sizes[index]
             if end > height:
                 height = end
@@ -68,13 +70,16 @@ class Placing:
         return height
 
     def _lowest(self, index: int, offsets: list[int]) -> int:
-        align = self.aligns[index]
+        size, sizes, align = self.sizes[index], self.sizes, self.aligns[index]
         # Each placed neighbour forbids the offsets strictly between low and high.
         forbidden = [
-            (offsets[other] - mine, offsets[other] + theirs)
-            for other, mine, theirs in self.neighbours[index]
-            if offsets[other] >= 0
+            (offset - size, offset + sizes[other])
+            for other in self.neighbours[index]
+            if (offset := offsets[other]) >= 0
         ]
+        for other, mine, theirs in self.shrunk[index]:
+            if offsets[other] >= 0:
+                forbidden.append((offsets[other] - mine, offsets[other] + theirs))
         forbidden.sort()
         place = 0
         for low, high in forbidden:
@@ -103,11 +108,28 @@ class Placing:
         self.place(order, offsets)
         return offsets
 
+    def holds(self, index: int, offsets: Sequence[int]) -> list[int]:
+        """Return the blocks right below block ``index``, which keep it from lying lower."""
+        offset, align = offsets[index], self.aligns[index]
+        found = [
+            other
+            for other in self.neighbours[index]
+            if offsets[other] < offset < offsets[other] + self.sizes[other] + align
+        ]
+        for other, _, theirs in self.shrunk[index]:
+            if offsets[other] < offset < offsets[other] + theirs + align:
+                found.append(other)
+        return found
 
-def _neighbours(problem: Problem) -> list[list[tuple[int, int, int]]]:
-    """Return for each block ``(other, room of mine below it, room of its below mine)``."""
+
+Pairs = tuple[list[list[int]], list[list[tuple[int, int, int]]]]
+
+
+def _neighbours(problem: Problem) -> Pairs:
+    """Return ``Placing.neighbours`` and ``Placing.shrunk``."""
     blocks = problem.blocks
-    result: list[list[tuple[int, int, int]]] = [[] for _ in blocks]
+    full: list[list[int]] = [[] for _ in blocks]
+    shrunk: list[list[tuple[int, int, int]]] = [[] for _ in blocks]
     order = [i for i, b in enumerate(blocks) if b.bytes]
     order.sort(key=lambda i: blocks[i].lifetime.start)
     starts = np.array([blocks[i].lifetime.start for i in order], np.int64)
@@ -120,11 +142,16 @@ def _neighbours(problem: Problem) -> list[list[tuple[int, int, int]]]:
             "problem", f"has {pairs:,} pairs of blocks that are live together", f"at most {MAX_PAIRS:,}"
         )
     for rank, elder in enumerate(order):
-        block = blocks[elder]
-        mine = result[elder]
-        for younger in order[rank + 1 : last[rank]]:
-            born = blocks[younger]
-            room = block.bytes_at(born.lifetime.start) if block.shrinks else block.bytes
-            mine.append((younger, room, born.bytes))
-            result[younger].append((elder, born.bytes, room))
-    return result
+        younger = order[rank + 1 : last[rank]]
+        if blocks[elder].shrinks:
+            late = blocks[elder].shrinks[0][0]
+            for other in younger:
+                if blocks[other].lifetime.start >= late:
+                    room = blocks[elder].bytes_at(blocks[other].lifetime.start)
+                    shrunk[elder].append((other, room, blocks[other].bytes))
+                    shrunk[other].append((elder, blocks[other].bytes, room))
+            younger = [other for other in younger if blocks[other].lifetime.start < late]
+        full[elder] += younger
+        for other in younger:
+            full[other].append(elder)
+    return full, shrunk
