@@ -55,12 +55,11 @@ def convert(a, wide, floats):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def load_plane(a, scale, image, wide, plane, row):  # type: ignore[no-untyped-def]
-    """Write ga of one image into a plane framed with zeros: [multiplier][plane_h][plane_w][wide].
+def load_plane(a, scale, image, several, wide, plane, row):  # type: ignore[no-untyped-def]
+    """Write ga of one image into a plane framed with zeros: [several][plane_h][plane_w][wide].
 
-    For depthwise ops with a multiplier the channels are split by remainder; ``row`` holds one pixel.
+    The channels of depthwise ops with a multiplier are split by remainder; ``row`` holds one pixel.
     """
-    several = a.multiplier if wide != a.c_out + (-a.c_out & 15) else 1
     size = a.plane_h * a.plane_w * wide * 4
     if a.plane_h != a.oh or a.plane_w != a.ow or several > 1:
         for i in range(0, several * size, 64):
@@ -109,7 +108,7 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
     clear_statistics(statistics)
     convert(a, wide, weights)
     for image in range(a.n):
-        load_plane(a, g_scale, image, deep, plane, plane)
+        load_plane(a, g_scale, image, 1, deep, plane, plane)
         for y in range(a.h):
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
@@ -162,7 +161,7 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     offsets = array_at(met, 2 * taps, np.int64)
     size = a.plane_h * a.plane_w * wide * 4
     for image in range(a.n):
-        load_plane(a, g_scale, image, wide, plane, row)
+        load_plane(a, g_scale, image, a.multiplier, wide, plane, row)
         for y in range(a.h):
             for x in range(a.w):
                 count = 0

@@ -1,0 +1,149 @@
+"""Every fast backward kernel against its slow twin, bit for bit, in all error formats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kernels_cases import FORMATS, SEEDS, binary, int8, pool, stored_gradient, unary, weighted
+
+from mcusim.core import BadArgument, BadModel
+from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.kernels import backward, reference
+from mcusim.kernels.arrays import Stored
+
+FLOAT = Arithmetic.FLOAT
+
+
+def agree(case, formats, seed, inputs, *, index=0, masked=True, accumulate=False) -> Stored:
+    """Compare one input gradient with the twin's; return what was stored."""
+    dtype, g_scale, x_scale = formats
+    rng = np.random.default_rng(seed)
+    g = stored_gradient(rng, case.output_shape, dtype, g_scale)
+    mask = rng.integers(0, 256, -(-g.size // 8)).astype(np.uint8) if masked else None
+    x_shape = case.tensors[case.op.inputs[index]].shape
+    old = rng.integers(-20, 20, x_shape).astype(dtype)
+    results = []
+    for module in (backward, reference):
+        g_x = old.copy()
+        kernel = module.grad_input(case.op, case.tensors, FLOAT, index)
+        stored = kernel(g, g_scale, mask, inputs, g_x, x_scale, accumulate)
+        results.append((g_x, stored))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    return results[0][1]
+
+
+@pytest.mark.smoke
+@given(weighted(), FORMATS, SEEDS, st.booleans(), st.booleans())
+def test_input_gradients_of_weighted_ops(case, formats, seed, masked, accumulate):
+    weight = case.tensors["w"].data
+    agree(case, formats, seed, (weight,), masked=masked, accumulate=accumulate)
+
+
+@given(weighted(), FORMATS, SEEDS, st.booleans())
+def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
+    dtype, scale, _ = formats
+    rng = np.random.default_rng(seed)
+    g = stored_gradient(rng, case.output_shape, dtype, scale)
+    mask = rng.integers(0, 256, -(-g.size // 8)).astype(np.uint8) if masked else None
+    c_in, weight = case.tensors["x"].shape[-1], case.tensors["w"].shape
+    depthwise = case.op.kind is OpKind.DEPTHWISE_CONV_2D
+    c_out = weight[3] if depthwise else weight[0]
+    channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
+    x = np.ascontiguousarray(case.inputs[0][..., channels])
+    shape = (len(channels), *weight[1:-1], c_out // c_in if depthwise else c_out)
+    blocks = [np.full(shape, np.nan, np.float32) for _ in range(2)]
+    biases = [np.full(c_out, np.nan, np.float32) for _ in range(2)]
+    for module, block, bias in zip((backward, reference), blocks, biases, strict=True):
+        module.grad_weight(case.op, case.tensors, FLOAT)(g, scale, mask, x, channels, block)
+        module.grad_bias(case.op, case.tensors, FLOAT)(g, scale, mask, bias)
+    np.testing.assert_array_equal(*blocks)
+    np.testing.assert_array_equal(*biases)
+
+
+@given(binary(), FORMATS, SEEDS, st.integers(0, 1), st.booleans())
+def test_input_gradients_of_binary_ops(case, formats, seed, index, accumulate):
+    agree(case, formats, seed, case.inputs, index=index, accumulate=accumulate)
+
+
+@given(pool(), FORMATS, SEEDS, st.booleans())
+def test_input_gradients_of_pools(case, formats, seed, accumulate):
+    agree(case, formats, seed, (case.inputs[0], case.output()), accumulate=accumulate)
+
+
+@given(unary(), FORMATS, SEEDS)
+def test_input_gradients_of_single_elements(case, formats, seed):
+    x = int8(np.random.default_rng(seed), *case.output_shape)
+    agree(case, formats, seed, (x,))
+
+
+@given(SEEDS, st.integers(1, 70), st.integers(1, 20))
+def test_gradients_of_the_float_head(seed, features, classes):
+    rng = np.random.default_rng(seed)
+    tensors = {
+        "x": Tensor("x", (1, features), "float32"),
+        "w": Tensor("w", (classes, features), "float32"),
+        "y": Tensor("y", (1, classes), "float32"),
+    }
+    op = Op("head", OpKind.FULLY_CONNECTED, ("x", "w"), "y", Attributes(clamp=None))
+    g, w, x = (
+        rng.standard_normal(s).astype(np.float32) for s in ((1, classes), (classes, features), (1, features))
+    )
+    channels = np.arange(features, dtype=np.int32)
+    for module in (backward, reference):
+        g_x, block = np.empty((1, features), np.float32), np.empty((features, classes), np.float32)
+        module.grad_input(op, tensors, FLOAT)(g, 1.0, None, (w,), g_x, 1.0, False)
+        module.grad_weight(op, tensors, FLOAT)(g, 1.0, None, x, channels, block)
+        np.testing.assert_allclose(g_x, g @ w, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(block, x.T * g)
+
+
+def test_gradients_may_be_written_over_the_gradient_they_come_from():
+    rng = np.random.default_rng(0)
+    tensors = {
+        "x": Tensor("x", (1, 4, 5, 8), "int8", Quant.of(0.1)),
+        "w": Tensor("w", (8, 1, 1, 8), "int8", Quant.of(0.02), int8(rng, 8, 1, 1, 8)),
+        "y": Tensor("y", (1, 4, 5, 8), "int8", Quant.of(0.2)),
+    }
+    ops = (
+        (Op("conv", OpKind.CONV_2D, ("x", "w"), "y"), (tensors["w"].data,)),
+        (Op("add", OpKind.ADD, ("x", "x"), "y"), ()),
+    )
+    for op, inputs in ops:
+        g = rng.standard_normal((1, 4, 5, 8)).astype(np.float32)
+        expected = np.empty_like(g)
+        kernel = backward.grad_input(op, tensors, FLOAT)
+        kernel(g, 1.0, None, inputs, expected, 1.0, False)
+        kernel(g, 1.0, None, inputs, g, 1.0, False)
+        np.testing.assert_array_equal(g, expected)
+
+
+def test_saturation_is_counted_and_the_peak_is_in_real_units():
+    tensors = {"x": Tensor("x", (1, 4), "int8", Quant.of(1)), "y": Tensor("y", (1, 4), "int8", Quant.of(1))}
+    kernel = backward.grad_input(Op("r", OpKind.RESHAPE, ("x",), "y"), tensors, FLOAT)
+    g = np.array([[0.5, -1.25, 200.0, -63.49]], np.float32)
+    g_x = np.empty((1, 4), np.int8)
+    assert kernel(g, 1.0, None, (), g_x, 0.5, False) == Stored(1, 200.0)
+    assert g_x.tolist() == [[1, -2, 127, -127]]
+
+
+def test_channels_that_do_not_exist_are_refused():
+    rng = np.random.default_rng(0)
+    tensors = {
+        "x": Tensor("x", (1, 3, 3, 4), "int8", Quant.of(0.1)),
+        "w": Tensor("w", (1, 3, 3, 4), "int8", Quant.of(0.02), int8(rng, 1, 3, 3, 4)),
+        "y": Tensor("y", (1, 1, 1, 4), "int8", Quant.of(0.2)),
+    }
+    kernel = backward.grad_weight(Op("dw", OpKind.DEPTHWISE_CONV_2D, ("x", "w"), "y"), tensors, FLOAT)
+    g, x, out = np.ones((1, 1, 1, 4), np.float32), int8(rng, 1, 3, 3, 1), np.empty((1, 3, 3, 1), np.float32)
+    for wrong in (-1, 4):
+        with pytest.raises(BadArgument, match="dw"):
+            kernel(g, 1.0, None, x, np.array([wrong], np.int32), out)
+
+
+def test_an_op_without_a_gradient_says_so():
+    tensors = {"x": Tensor("x", (1, 4), "int8", Quant.of(1)), "y": Tensor("y", (1,), "int32")}
+    with pytest.raises(BadModel, match="no gradient"):
+        backward.grad_input(Op("top", OpKind.ARG_MAX, ("x",), "y", Attributes(axes=(1,))), tensors, FLOAT)
