@@ -107,14 +107,6 @@ def test_train_refuses_what_does_not_fit(refused, images: Path, model: Path):
     assert "error='int8'" in said
 
 
-def test_demo(run):
-    text = run("demo").stdout
-    for part in ("SRAM at the peak", "time a step", "How to go on"):
-        assert part in text
-    before, after = (float(p) for p in re.findall(r"([\d.]+)% (?:before|after)", text))
-    assert after > before + 20
-
-
 def test_demo_for_machines(answer, images: Path, monkeypatch):
     monkeypatch.setattr("mcusim.cli.demo.DATA", str(images))
     found = answer("demo")
