@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +44,8 @@ class Recorder:
 
     def __init__(self, path: str | Path, header: Header) -> None:
         self._open(Path(path), header, "xb")
-        self._writer.begin(header)
+        with self._saving():
+            self._writer.begin(header)
 
     def _open(self, path: Path, header: Header, mode: str) -> None:
         self.path, self.header = path, header
@@ -96,15 +99,16 @@ class Recorder:
     def position(self) -> Position:
         """Bring everything so far to the disk and return where that is."""
         self._flush()
-        try:
+        with self._saving():
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _failed(self.part, error) from error
         return Position(self._file.tell(), self._events)
 
     def close(self) -> Path:
-        """Turn the journal into the trace file, remove it, and return the file's path."""
+        """Turn the journal into the trace file, remove it, and return the file's path.
+
+        If that does not work the journal stays, and ``Recorder.resume(path).close()`` tries again.
+        """
         end = self.position().bytes
         self._file.close()
         with JournalReader(self.part) as journal:
@@ -124,16 +128,27 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        else:
+        elif not self._file.closed:
             self.position()
             self._file.close()
 
     def _flush(self) -> None:
-        try:
+        with self._saving():
             self._writer.append(self._pending)
-        except OSError as error:
-            raise _failed(self.part, error) from error
         self._pending.clear()
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Turn a full disk into an error, and give the journal up where it was torn."""
+        if self._file.closed:
+            raise SaveFailed(str(self.part), "is closed", "resume the recording")
+        try:
+            yield
+        except OSError as error:
+            # Closing may fail for the same reason; what reached the disk whole is found by resume.
+            with suppress(OSError):
+                self._file.close()
+            raise _failed(self.part, error) from error
 
 
 def part_of(path: Path) -> Path:
@@ -142,4 +157,8 @@ def part_of(path: Path) -> Path:
 
 
 def _failed(path: Path, error: OSError) -> SaveFailed:
-    return SaveFailed(str(path), f"cannot be written: {error.strerror or error}", "free some space")
+    return SaveFailed(
+        str(path),
+        f"cannot be written: {error.strerror or error}",
+        "free some space, then resume the recording",
+    )

@@ -178,20 +178,58 @@ def test_a_damaged_journal_is_noticed_when_closing(tmp_path):
     assert not rec.path.exists()
 
 
-def test_a_full_disk_is_reported(tmp_path, monkeypatch):
+class FullDisk:
+    """A journal file on a disk that takes so many more bytes."""
+
+    def __init__(self, file, room):
+        self._file, self._room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        self._room -= len(data)
+        if self._room < 0:
+            self._file.write(data[: self._room])
+            self._file.flush()
+            raise OSError(28, "No space left on device")
+        return self._file.write(data)
+
+
+def test_a_full_disk_is_reported_and_the_recording_can_go_on(tmp_path):
     with pytest.raises(SaveFailed, match="cannot be written"):
         Recorder("/proc/nowhere/t.parquet", HEADER)
+    whole = record(tmp_path / "whole.parquet", [BLOCKS[0]] * 9)
     rec = Recorder(tmp_path / "t.parquet", HEADER)
-
-    class Full:
-        def tell(self):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(rec._writer, "_file", Full())
-    rec.write(BLOCKS[0], 0, 0)
+    for step in range(3):
+        rec.write(BLOCKS[0], step, 1000 * step)
+    position = rec.position()
+    rec._writer._file = FullDisk(rec._file, 20)
+    rec.write(BLOCKS[0], 3, 3000)
     with pytest.raises(SaveFailed, match="No space left"):
         rec.position()
-    rec.discard()
+    with pytest.raises(SaveFailed, match="resume the recording"):
+        rec.position()
+    again = Recorder.resume(rec.path)
+    assert again.position() == position
+    for step in range(3, 9):
+        again.write(BLOCKS[0], step, 1000 * step)
+    assert again.close().read_bytes() == whole.read_bytes()
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_the_journal(tmp_path, monkeypatch):
+    rec = Recorder(tmp_path / "t.parquet", HEADER)
+    rec.write(BLOCKS[0], 0, 0)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(SaveFailed, match="No space left"):
+            rec.close()
+    assert os.listdir(tmp_path) == [rec.part.name]
+    assert len(read_trace(Recorder.resume(rec.path).close()).events) == 6
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
