@@ -126,7 +126,8 @@ class ForwardKernel(Prepared):
         self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
     ) -> None:
         """Run the op; see ``forward.forward``."""
-        self.bound(output, mask, *self._buffers(inputs, output))()
+        buffers = self._buffers(inputs, output)  # kept alive: copies of broadcast inputs have no other owner
+        self.bound(output, mask, *buffers)()
 
     def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
         """Return the inputs in the form the kernel takes them."""
