@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mcusim.core import BadModel, Registry, UnknownName
-from mcusim.graph import Model
+from mcusim.graph import Arithmetic, Model
 from mcusim.importers.head import HeadFormat, replace_head
 from mcusim.importers.registry import registry, shipped_models
 
@@ -58,7 +59,12 @@ def _onnx(path: Path) -> Model:
 
 
 def load(
-    name_or_path: str | Path, *, classes: int | None = None, head: HeadFormat = "float32", seed: int = 0
+    name_or_path: str | Path,
+    *,
+    classes: int | None = None,
+    head: HeadFormat = "float32",
+    seed: int = 0,
+    arithmetic: Arithmetic | str | None = None,
 ) -> Model:
     """Load a network.
 
@@ -71,9 +77,12 @@ def load(
         classes: give the network a fresh classifier for so many classes; None keeps the one it has.
         head: format of the fresh classifier, ``float32`` or ``int8``; see `replace_head`.
         seed: seed of the fresh classifier's weights.
+        arithmetic: how to rescale, if not as the file's origin does: ``float``, ``tflite`` or
+            ``tinyengine``. A network trained with ``tflite`` and written as ``.tflite`` gives the same
+            predictions on TFLite Micro and LiteRT's reference kernels.
 
     Raises:
-        UnknownName: if no file and no known model is called so; suggests the nearest.
+        UnknownName: if no file and no known model or arithmetic is called so; suggests the nearest.
         BadModel: if the file is damaged or holds something that is not supported, or if the name is
             that of a public model which was not fetched yet.
     """
@@ -81,6 +90,10 @@ def load(
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadModel(str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model")
     model = IMPORTERS[path.suffix.removeprefix(".")](path)
+    if arithmetic is not None:
+        if arithmetic not in list(Arithmetic):
+            raise UnknownName("arithmetic", arithmetic, list(Arithmetic))
+        model = replace(model, arithmetic=Arithmetic(arithmetic))
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
 
 

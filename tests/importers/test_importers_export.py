@@ -166,3 +166,24 @@ def test_pooling_with_odd_padding_is_refused() -> None:
     build.op("y", OpKind.MAX_POOL_2D, ("x",), "y", attributes)
     with pytest.raises(BadModel, match="'y': is pooled"):
         to_tflite(Model("m", tuple(build.ops), build.tensors, ("x",), ("y",)))
+
+
+@pytest.mark.data
+@pytest.mark.oracle
+@pytest.mark.parametrize("head", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "name", ["mlperftiny_ic_pretrainedResnet_quant", "coral_mobilenet_v1_0.25_128_quant"]
+)
+def test_predictions_are_ours_on_every_image(data_dir: Path, name: str, head: Any) -> None:
+    from mcusim.engine.inference import Inference
+
+    model = replace_head(load_tflite(data_dir / "tflite" / f"{name}.tflite"), 10, format=head, seed=1)
+    x = np.random.default_rng(2).integers(-128, 128, (40, *model.input.shape[1:])).astype(np.int8)
+    ours = Inference(model).run(x)
+    found = interpreter(to_tflite(model))
+    given, wanted = found.get_input_details()[0], found.get_output_details()[0]["index"]
+    for image, expected in zip(x, ours, strict=True):
+        stored = (image.view(np.uint8) ^ 128) if given["dtype"] == np.uint8 else image
+        found.set_tensor(given["index"], stored[None])
+        found.invoke()
+        assert found.get_tensor(wanted).argmax() == expected.argmax()

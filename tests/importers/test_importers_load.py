@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from mcusim.core import BadData, BadModel, UnknownName
-from mcusim.graph import Model
+from mcusim.graph import Arithmetic, Model
 from mcusim.importers import npz
 from mcusim.importers.fetch import fetch
 from mcusim.importers.load import available, find, load
 from mcusim.importers.registry import Entry, entry, registry
+from mcusim.importers.save import save
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -36,6 +37,20 @@ def test_names_stems_and_paths_are_found(home: Path) -> None:
     assert available()["tiny"] == file
     assert load("tiny").name == "synthetic"
     assert load("tiny", classes=3, head="int8", seed=5).classes == 3
+
+
+def test_arithmetic_can_be_chosen(home: Path) -> None:
+    assert load("tiny", arithmetic="float").arithmetic is Arithmetic.FLOAT
+    with pytest.raises(UnknownName, match="did you mean tflite"):
+        load("tiny", arithmetic="tflight")
+
+
+def test_networks_are_saved_as_their_suffix_says(tmp_path: Path, synthetic_model: Model) -> None:
+    for name in ("m.npz", "m.tflite"):
+        save(synthetic_model, tmp_path / name)
+        assert len(load(tmp_path / name).ops) == len(synthetic_model.ops)
+    with pytest.raises(UnknownName, match="known: npz, tflite"):
+        save(synthetic_model, tmp_path / "m.h5")
 
 
 def test_data_folder_comes_before_the_cache(home: Path, synthetic_model: Model) -> None:
