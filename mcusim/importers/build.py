@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,17 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
+
+
+@contextmanager
+def naming(file: str | Path) -> Iterator[None]:
+    """Let every `BadModel` raised inside begin with the file it is about."""
+    try:
+        yield
+    except BadModel as error:
+        if error.thing.startswith(str(file)):
+            raise
+        raise BadModel(f"{file}: {error.thing}", error.reason, error.way_out) from None
 
 
 class GraphBuilder:

@@ -18,7 +18,7 @@ from mcusim.core import BadModel
 from mcusim.graph import Arithmetic, Attributes, Model, OpKind, Preprocessing, Quant, Tensor
 from mcusim.graph.validate import validate
 from mcusim.importers.arrays import read_arrays
-from mcusim.importers.build import GraphBuilder
+from mcusim.importers.build import GraphBuilder, naming
 
 MAX_JSON_BYTES = 16 * 1024**2
 
@@ -85,7 +85,9 @@ def load_graph_json(path: str | Path) -> Model:
         if isinstance(error, BadModel):
             raise
         raise BadModel(str(path), f"is no JSON: {error}", "get the file again") from error
-    return graph_from_description(described, read_arrays(path.with_suffix(".npz")), str(path))
+    arrays = read_arrays(path.with_suffix(".npz"))
+    with naming(path):
+        return graph_from_description(described, arrays, str(path))
 
 
 def graph_from_description(described: object, arrays: dict[str, NDArray[Any]], where: str) -> Model:

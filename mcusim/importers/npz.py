@@ -20,6 +20,7 @@ from mcusim.core.files import replacing
 from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Preprocessing, Quant, Tensor
 from mcusim.graph.validate import validate
 from mcusim.importers.arrays import decode_array, read_archive, write_archive
+from mcusim.importers.build import naming
 
 SCHEMA = 1
 ENTRY = "mcusim.json"
@@ -147,7 +148,11 @@ def read(path: str | Path) -> SavedModel:
     Raises:
         BadModel: if the file is missing, damaged, of another version, or holds no valid network.
     """
-    entries = read_archive(path)
+    with naming(path):
+        return _decode(path, read_archive(path))
+
+
+def _decode(path: str | Path, entries: Mapping[str, bytes]) -> SavedModel:
     if ENTRY not in entries:
         raise BadModel(str(path), f"has no entry {ENTRY}", "it is no model file of this project")
     try:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from mcusim.core import BadModel
 from mcusim.graph import Arithmetic, Model, Preprocessing
 from mcusim.graph.validate import validate
+from mcusim.importers.build import naming
 from mcusim.importers.head import head_name
 from mcusim.importers.onnx_graph import Const, OnnxGraph, Real, stored_shape
 from mcusim.importers.onnx_ops import RULES
@@ -31,10 +31,8 @@ def load_onnx(path: str | Path) -> Model:
             with its index and values.
     """
     proto = read_onnx(path)
-    try:
+    with naming(path):
         return _model(proto, PurePath(path).stem)
-    except BadModel as error:
-        raise BadModel(f"{path}: {error.thing}", error.reason, error.way_out) from None
 
 
 def _model(proto: Any, name: str) -> Model:

@@ -17,6 +17,7 @@ from mcusim.core import BadModel
 from mcusim.graph import Model
 from mcusim.graph.shapes import window
 from mcusim.importers.arrays import read_archive
+from mcusim.importers.build import naming
 from mcusim.importers.graph_json import graph_from_description
 from mcusim.importers.safe_pickle import PickledArray, load_pickle
 
@@ -41,8 +42,9 @@ def load_tiny_training_pkl(path: str | Path, *, resolution: int = RESOLUTION) ->
     config = load_pickle(entries[pickles[0]], str(path))
     reader = _Reader(str(path), resolution)
     try:
-        reader.network(config)
-        return graph_from_description(reader.described(path.stem), reader.arrays, str(path))
+        with naming(path):
+            reader.network(config)
+            return graph_from_description(reader.described(path.stem), reader.arrays, str(path))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if isinstance(error, BadModel):
             raise

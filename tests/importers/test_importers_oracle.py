@@ -111,3 +111,13 @@ def test_int8_files_agree_with_tflite_micro(data_dir: Path, name: str) -> None:
 @pytest.mark.parametrize("name", UINT8)
 def test_uint8_files_agree_with_litert(data_dir: Path, name: str) -> None:
     check(data_dir / "tflite" / f"{name}.tflite", litert)
+
+
+def test_float_file_agrees_with_litert(data_dir: Path) -> None:
+    from mcusim.importers.quantize import run
+
+    path = data_dir / "tflite" / "mlperftiny_ic_pretrainedResnet_float.tflite"
+    model = load_tflite(path)
+    x = np.random.default_rng(0).integers(0, 256, model.input.shape).astype(np.float32)
+    theirs = litert(path, x)(len(model.ops) - 1)
+    assert np.allclose(run(model, x), theirs, rtol=1e-4, atol=1e-6)
