@@ -36,6 +36,9 @@ ResidencyName = Annotated[
 ]
 PatchStage = Annotated[str, typer.Option("--patches", help="Patch-based first stage: auto, off or COUNT:OP.")]
 Planner = Annotated[str, typer.Option(help="Static planner that places the tensors.")]
+AllocatorName = Annotated[
+    str | None, typer.Option("--allocator", help="Serve the step with a dynamic allocator, as a heap would.")
+]
 ProfileName = Annotated[
     str | None, typer.Option("--profile", help="Cycle profile; the board's own if not given.")
 ]

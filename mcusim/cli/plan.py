@@ -21,6 +21,7 @@ def plan(
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
     planner: o.Planner = "best",
+    allocator: o.AllocatorName = None,
     profile: o.ProfileName = None,
     momentum: o.Momentum = 0.0,
     accumulate: o.Accumulate = 1,
@@ -35,7 +36,7 @@ def plan(
     network = load_network(model, classes, head)
     found = session(
         network, board, update, error=error, weight=weight, momentum=momentum, accumulate=accumulate,
-        sram=sram, residency=residency, patches=patches, planner=planner, profile=profile, seed=seed,
+        sram=sram, residency=residency, patches=patches, planner=planner, allocator=allocator, profile=profile, seed=seed,
     ).plan(suggest=suggest)  # fmt: skip
     if json:
         print_json({**found.as_dict(), "suggestions": list(found.suggestions)})

@@ -25,6 +25,7 @@ def train(
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
     planner: o.Planner = "best",
+    allocator: o.AllocatorName = None,
     profile: o.ProfileName = None,
     lr: o.Rate = 0.01,
     momentum: o.Momentum = 0.0,
@@ -51,7 +52,7 @@ def train(
     found = session(
         load_network(model, classes or images.classes, head), board, update, error=error, weight=weight,
         lr=lr, momentum=momentum, accumulate=accumulate, sram=sram, residency=residency, patches=patches,
-        planner=planner, profile=profile, seed=seed,
+        planner=planner, allocator=allocator, profile=profile, seed=seed,
     )  # fmt: skip
     with training_bar(wanted=not json) as report:
         run = found.train(

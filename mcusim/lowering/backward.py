@@ -8,7 +8,7 @@ from mcusim.core import Phase, Role
 from mcusim.graph import WEIGHTED, Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.forward import backward_activations, mask_name, saved_name
+from mcusim.lowering.forward import backward_activations, mask_name, saved_name, weights_region
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.step import Action
@@ -88,7 +88,10 @@ class Backward:
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
                 reads=(*reads, *((gradient,) if accumulate else ())), writes=(gradient,),
-                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error]),
+                work=backward_work(
+                    op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error],
+                    weights=weights_region(self.parameters.read_by(op)),
+                ),
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
-from mcusim.core import Phase, Role, Work
+from mcusim.core import Phase, Region, Role, Work
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.builder import Builder
@@ -50,7 +50,7 @@ def emit_op(
     op: Op,
     tensors: Mapping[str, Tensor],
     *,
-    parameters: Iterable[str] = (),
+    parameters: Sequence[str] = (),
     mask: bool = False,
     in_place: bool = True,
     tag: str = "",
@@ -70,10 +70,15 @@ def emit_op(
         name = builder.tensor(mask_name(op), ((output.elements + 7) // 8,), "uint8", Role.MASK)
     builder.op(
         op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
-        writes=(op.output,), work=forward_work(op, tensors), mask=name,
+        writes=(op.output,), work=forward_work(op, tensors, weights_region(parameters)), mask=name,
         scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=in_place and _plane(op)),
         overwrites=[n for n in inputs if _overwritable(op, tensors, n)],
     )  # fmt: skip
+
+
+def weights_region(parameters: Sequence[str]) -> Region:
+    """Learning weights lie in SRAM; all others are read from flash."""
+    return Region.SRAM if any(n.startswith("weight:") for n in parameters) else Region.FLASH
 
 
 def _plane(op: Op) -> bool:

@@ -56,7 +56,7 @@ def save_checkpoint(
     watched = {f"{STATISTICS}{name}": array for name, array in statistics.arrays().items()}
     entry = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as file:
-        np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)
+        np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)  # type: ignore[arg-type]
 
 
 def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: dict[str, Any]) -> Progress:

@@ -16,6 +16,7 @@ from mcusim.lowering.step import Step, StepTensor
 from mcusim.mcu.board import Board
 from mcusim.mcu.cycles import Estimate
 from mcusim.memory.bound import Bound
+from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
 from mcusim.session.settings import Settings
 from mcusim.session.summary import html, text, title, verdict
@@ -70,6 +71,13 @@ class Plan:
     def live_bytes(self) -> int:
         """Bytes live at the fullest moment."""
         return sum(self.by_role.values())
+
+    @property
+    def static_peak_bytes(self) -> int:
+        """Peak of a static plan of the same step: what a dynamic allocator's peak compares with."""
+        if self.settings.allocator is None:
+            return self.peak_bytes
+        return best(self.problem, seed=self.settings.seed).height
 
     @property
     def peak_op(self) -> str:
@@ -142,6 +150,8 @@ class Plan:
                 "peak_op": self.peak_op,
                 "planner": self.solution.winner or self.solution.planner,
                 "status": str(self.solution.status),
+                "allocator": self.settings.allocator,
+                "static_peak_bytes": self.static_peak_bytes,
                 "residency": str(step.residency),
                 "patches": None if patches is None else str(patches),
             },

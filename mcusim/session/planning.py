@@ -18,6 +18,7 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.cycles import Estimate, estimate
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
+from mcusim.memory.serving import serve
 from mcusim.session.plan import Plan
 from mcusim.session.settings import AUTO, Settings
 from mcusim.update.cost import Cost
@@ -80,7 +81,10 @@ def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: C
 def place(step: Step, board: Board, settings: Settings) -> Plan:
     """Return the plan of one step under the settings' planner."""
     problem = step.problem(settings.sram_bytes)
-    solution = PLANNERS[settings.planner](problem, seed=settings.seed)
+    if settings.allocator is None:
+        solution = PLANNERS[settings.planner](problem, seed=settings.seed)
+    else:
+        solution = serve(problem, settings.allocator)
     return Plan(
         step=step, problem=problem, solution=solution, bound=lower_bound(problem), board=board,
         settings=settings, flash=flash_layout(step, board), estimate=_estimate(step, board, settings),

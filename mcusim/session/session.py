@@ -39,6 +39,7 @@ class Session:
         patches: ``None``, ``auto``, or a ``Patches(count, split)``.
         in_place: let outputs overwrite dead inputs.
         planner: name of the static planner.
+        allocator: name of a dynamic allocator to run on instead of a static plan.
         profile: name of the cycle profile; the board's own by default.
         loss: ``cross_entropy``, ``mse`` (reconstruct the input), or ``auto``: ``mse`` for networks
             whose output is as large as their input.
@@ -62,6 +63,7 @@ class Session:
         patches: Patches | str | None = AUTO,
         in_place: bool = True,
         planner: str = "best",
+        allocator: str | None = None,
         profile: str | None = None,
         loss: str = AUTO,
     ) -> None:
@@ -78,7 +80,7 @@ class Session:
             formats = replace(formats, head="float32" if weight.dtype == "float32" else "int8")
         self.settings = Settings(
             update=self.scheme.name, sram_bytes=budget, seed=seed, formats=formats, sgd=sgd or Sgd(),
-            residency=residency, patches=patches, in_place=in_place, planner=planner, profile=profile,
+            residency=residency, patches=patches, in_place=in_place, planner=planner, allocator=allocator, profile=profile,
             loss=_loss_of(model) if loss == AUTO else loss,
         )  # fmt: skip
         self._plan: Plan | None = None

@@ -30,6 +30,7 @@ class Settings:
         patches: ``None`` (off), a ``Patches``, or ``auto``: only if needed, the fewest recomputed MACs.
         in_place: let outputs overwrite inputs nobody needs any more.
         planner: name of a static planner.
+        allocator: name of a dynamic allocator that serves the step instead, as a heap at run time would.
         profile: name of a cycle profile, or ``None`` for the board's own.
         loss: ``cross_entropy`` over classes, or ``mse``: reconstruct the input, for autoencoders.
     """
@@ -43,6 +44,7 @@ class Settings:
     patches: Patches | str | None = AUTO
     in_place: bool = True
     planner: str = "best"
+    allocator: str | None = None
     profile: str | None = None
     loss: str = "cross_entropy"
 

@@ -61,6 +61,9 @@ def facts(plan: Plan) -> Facts:
         ),
         ("residency", str(step.residency)),
     ]
+    if plan.settings.allocator is not None:
+        more = plan.peak_bytes - plan.static_peak_bytes
+        rows.append(("allocator", f"{plan.settings.allocator}, {more:+,} B against a static plan"))
     if plan.settings.patches is not None:
         rows.append(("patches", str(plan.settings.patches)))
     rows.append(("time a step", time(plan)))

@@ -18,6 +18,7 @@ from mcusim.lowering.patches import Patches
 from mcusim.memory.arena import Arena
 from mcusim.memory.checker import check
 from mcusim.memory.planners import PLANNERS
+from mcusim.memory.serving import serve
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.scheme import scheme
@@ -184,3 +185,20 @@ def test_a_wrong_offset_corrupts_the_result():
     program.run(INPUTS[0], 0)
     program.store()
     assert [program.run(x, i % 4) for i, x in enumerate(INPUTS)] != right[0]
+
+
+@pytest.mark.parametrize("allocator", ["first_fit", "best_fit", "tlsf", "buddy", "stack", "bump"])
+def test_a_step_runs_the_same_on_a_dynamic_allocator(allocator):
+    model = small_network(3)
+    step = lower(model, scheme("last-2").scope(model), Formats())
+    solution = serve(step.problem(), allocator)
+    check(step.problem(), solution)
+    assert solution.height >= solution.lower_bound
+    program = Program(
+        step, ArenaBuffers(step, solution.offsets, Arena(solution.height)),
+        State.of(model, step.scope, Formats()), Sgd(lr=0.01), seed=3, poison=True,
+    )  # fmt: skip
+    program.load(scheme("last-2").select(model, 0, 5))
+    assert [program.run(x, i) for i, x in enumerate(INPUTS)] == train(
+        model, "last-2", Formats(), arena=False
+    )[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from networks import small_network
 
 import mcusim
@@ -16,7 +18,7 @@ def test_constants_do_not_overlap_and_the_checkpoint_has_a_spare():
     step = lower(model, scheme("last-2").scope(model))
     layout = flash_layout(step, board)
     items = sorted(layout.items, key=lambda i: i.offset)
-    assert all(a.offset + a.bytes <= b.offset for a, b in zip(items, items[1:], strict=False))
+    assert all(a.offset + a.bytes <= b.offset for a, b in pairwise(items))
     assert layout.fits
     assert layout.by_role[Role.CODE] == board.runtime.code_bytes
     copies = [i for i in items if i.role is Role.CHECKPOINT]
