@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from mcusim.core import BadData, BadModel, UnknownName
+from mcusim.core import BadData, BadModel, MissingPackage, UnknownName
 from mcusim.graph import Arithmetic, Model
 from mcusim.importers import npz
 from mcusim.importers.fetch import fetch
@@ -159,3 +161,15 @@ def test_a_bad_download_leaves_nothing_behind(tmp_path: Path, server: str, page:
 def test_a_closed_port_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="cannot be downloaded"):
         fetch(described("http://127.0.0.1:9/x"), folder=tmp_path)
+
+
+@pytest.mark.parametrize(("package", "suffix"), [("onnx", "onnx"), ("flatbuffers", "tflite")])
+def test_missing_packages_are_named_with_their_extra(
+    home: Path, monkeypatch: pytest.MonkeyPatch, synthetic_model: Model, package: str, suffix: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    path = home / f"m.{suffix}"
+    path.write_bytes(b"")
+    reads_or_writes = load if suffix == "onnx" else partial(save, synthetic_model)
+    with pytest.raises(MissingPackage, match=rf"{package}.*mcusim\[{suffix}\]"):
+        reads_or_writes(path)
