@@ -36,7 +36,8 @@ def plan(
     network = load_network(model, classes, head)
     found = session(
         network, board, update, error=error, weight=weight, momentum=momentum, accumulate=accumulate,
-        sram=sram, residency=residency, patches=patches, planner=planner, allocator=allocator, profile=profile, seed=seed,
+        sram=sram, residency=residency, patches=patches, planner=planner, allocator=allocator,
+        profile=profile, seed=seed,
     ).plan(suggest=suggest)  # fmt: skip
     if json:
         print_json({**found.as_dict(), "suggestions": list(found.suggestions)})

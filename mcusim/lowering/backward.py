@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mcusim.core import Phase, Role
-from mcusim.graph import WEIGHTED, Model, Op, OpKind
+from mcusim.graph import Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import backward_activations, mask_name, saved_name, weights_region
@@ -100,7 +100,7 @@ class Backward:
 
     def _emit_bias(self, op: Op) -> None:
         name = f"bias:{op.name}"
-        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, [name], op.kind in WEIGHTED, 0)
+        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, [name])
 
     def _emit_weight(self, op: Op) -> None:
         parameters, builder = self.parameters, self.builder
@@ -114,12 +114,17 @@ class Backward:
         names = [n for n, _, _ in parameters.weight_tensors(op)]
         if not parameters.is_head(op):
             names.append(f"channels:{op.name}")
-        self._emit_parameter(op, "grad_weight", Action.GRAD_WEIGHT, names, True, count, (features,))
+        self._emit_parameter(op, "grad_weight", Action.GRAD_WEIGHT, names, count, (features,))
 
     def _emit_parameter(
-        self, op: Op, what: Literal["grad_bias", "grad_weight"], action: Action, names: list[str], weighted: bool, count: int,
+        self,
+        op: Op,
+        what: Literal["grad_bias", "grad_weight"],
+        action: Action,
+        names: list[str],
+        count: int = 0,
         features: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
         builder, tensors = self.builder, self.model.tensors
         key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"

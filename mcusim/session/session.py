@@ -80,8 +80,8 @@ class Session:
             formats = replace(formats, head="float32" if weight.dtype == "float32" else "int8")
         self.settings = Settings(
             update=self.scheme.name, sram_bytes=budget, seed=seed, formats=formats, sgd=sgd or Sgd(),
-            residency=residency, patches=patches, in_place=in_place, planner=planner, allocator=allocator, profile=profile,
-            loss=_loss_of(model) if loss == AUTO else loss,
+            residency=residency, patches=patches, in_place=in_place, planner=planner,
+            allocator=allocator, profile=profile, loss=_loss_of(model) if loss == AUTO else loss,
         )  # fmt: skip
         self._plan: Plan | None = None
 

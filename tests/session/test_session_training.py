@@ -120,7 +120,8 @@ sys.path[:0] = [{tests!r}, {here!r}]
 import mcusim.session.training as t
 t.CHECKPOINT_STEPS, t.BLOCK = 10, 5
 from test_session_training import session, tiny_data
-session().train(tiny_data(), epochs=40, out={out!r}, resume={resume}, progress=lambda c: print(c["step"], flush=True))
+tell = lambda c: print(c["step"], flush=True)
+session().train(tiny_data(), epochs=40, out={out!r}, resume={resume}, progress=tell)
 """
 
 
