@@ -132,9 +132,9 @@ def weights(op: Op, size: int, new: int) -> list[tuple[Array, Array]]:
         return [(lower, F(1) - share), (upper, share)]
     step = (1024 * (size - 1) + (new - 1) // 2) // (new - 1) if aligned else (1024 * size + new // 2) // new
     fixed = at * step + (step // 2 - 512 if a.half_pixel_centers else 0)
-    # C's division truncates, but the lower index is at least 0 in any case.
-    truncated = np.trunc(fixed / 1024).astype(np.int64)
-    lower, upper = np.maximum(truncated, 0), np.minimum(truncated + 1, size - 1)
+    # C's division truncates toward zero; before the first centre both indices are 0.
+    lower = np.maximum(np.trunc(fixed / 1024).astype(np.int64), 0)
+    upper = np.minimum(np.trunc((fixed + 1023) / 1024).astype(np.int64), size - 1)
     share = fixed - 1024 * lower
     return [(lower, 1024 - share), (upper, share)]
 
