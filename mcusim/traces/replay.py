@@ -90,6 +90,7 @@ def replay(
         BadTrace: events that contradict each other, naming the row.
         OutOfSram: if it does not fit, naming the row.
         UnknownName: no such planner or allocator.
+        BadProblem: more blocks live together than a planner takes.
     """
     if planner is not None and allocator is not None:
         raise BadArgument("replay", "got both a planner and an allocator", "give one of them")

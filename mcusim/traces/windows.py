@@ -49,11 +49,15 @@ def window(events: EventTable, before: Live | None = None) -> Window:
     times, end = _clock(events, rows.tolist())
     open_: dict[str, _Open] = {}
     births: dict[str, int] = {}
+    labels: set[str] = set()
     blocks: list[_Open] = []
 
     def begin(name: str, size: int, role: Role, time: int) -> None:
-        births[name] = births.get(name, 0) + 1
-        label = name if births[name] == 1 else f"{name}#{births[name]}"
+        label = name
+        while label in labels:
+            births[name] = births.get(name, 1) + 1
+            label = f"{name}#{births[name]}"
+        labels.add(label)
         open_[name] = _Open(name, label, size, role, time)
         blocks.append(open_[name])
 
@@ -102,7 +106,7 @@ class _Open:
     def block(self) -> Block:
         shrinks, size = [], self.size
         for time, smaller in self._shrinks.items():
-            if smaller < size:
+            if smaller < size and time < self.end:
                 shrinks.append((time, smaller))
                 size = smaller
         return Block(self.label, self.size, Interval(self.start, self.end), self.role, shrinks=tuple(shrinks))

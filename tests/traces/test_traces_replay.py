@@ -130,6 +130,20 @@ def test_irregular_events_fall_back_to_their_own_order():
     ]
 
 
+def test_a_block_may_shrink_just_before_it_goes():
+    rows = [("alloc", "a", 10), ("op_start", "", 0), ("op_end", "", 0), ("shrink", "a", 4), ("free", "a", 4)]
+    (block,) = problem_of(trace_of([(EventKind(kind), name, size) for kind, name, size in rows])).blocks
+    assert (block.bytes, block.shrinks) == (10, ())
+
+
+def test_blocks_have_names_of_their_own_whatever_tensors_are_called():
+    rows = []
+    for name in ("a", "a#2", "a", "a#2", "a"):
+        rows += [(EventKind.ALLOC, name, 1), (EventKind.FREE, name, 1)]
+    names = [block.name for block in problem_of(trace_of(rows)).blocks]
+    assert names == ["a", "a#2", "a#3", "a#2#2", "a#4"]
+
+
 def trace_of(rows, offset=None):
     offsets, top, events = {}, 0, []
     for seq, (kind, tensor, size) in enumerate(rows):
