@@ -22,6 +22,7 @@ from mcusim.session.settings import Settings
 from mcusim.session.summary import html, text, title, verdict
 from mcusim.traces.explanation import Explanation, title_of
 from mcusim.traces.template import OpSpan, StepTemplate, step_template
+from mcusim.update.tinytraining import accounting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,6 +172,7 @@ class Plan:
                 "conv_total": model.conv_weights,
                 "ratio": updated / model.conv_weights if model.conv_weights else 0.0,
             },
+            "accounting": {"tiny_training_kb": round(accounting(model, step.scope).kilobytes, 3)},
             "macs": {
                 "forward": step.macs(Phase.FORWARD),
                 "backward": step.macs(Phase.BACKWARD, Phase.UPDATE),

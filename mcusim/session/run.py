@@ -18,6 +18,8 @@ from mcusim.traces.explanation import Explanation
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mcusim.mcu.timeline import Timeline
+
 VERSION = 1
 TRACE = "trace.parquet"
 
@@ -95,12 +97,20 @@ class Run:
         """One row an epoch."""
         import pandas as pd
 
+    from mcusim.mcu.timeline import Timeline
+
         return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
 
     @property
     def operations(self) -> pd.DataFrame:
         """One row an op of the step: work, live bytes, cycles."""
         return self.plan.operations
+
+    def timeline(self, **options: Any) -> Timeline:
+        """Simulate hours of frames, steps and write-backs; see ``mcusim.session.timeline.timeline``."""
+        from mcusim.session.timeline import timeline
+
+        return timeline(self.plan, **options)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON: the plan's, and what training gave."""

@@ -14,7 +14,7 @@ from math import prod
 
 from mcusim.graph import Model
 from mcusim.update.channels import layers
-from mcusim.update.selection import Selection
+from mcusim.update.selection import Scope, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,14 @@ class Accounting:
         return self.bits / 8 / 1024
 
 
-def accounting(model: Model, selection: Selection) -> Accounting:
-    """Return tiny-training's memory figure for one selection."""
+def accounting(model: Model, selection: Selection | Scope) -> Accounting:
+    """Return tiny-training's memory figure for one selection, or for the most a scheme selects."""
     known = layers(model)
     outputs = [model.tensors[model.op(name).output].shape for name in selection.biases]
-    chosen = [(known[name], len(channels)) for name, channels in selection.channels.items()]
+    chosen = [
+        (known[name], channels if isinstance(channels, int) else len(channels))
+        for name, channels in selection.channels.items()
+    ]
     head = model.op(model.head) if selection.head and model.head else None
     return Accounting(
         mask_bits=sum(prod(shape) for shape in outputs),

@@ -232,3 +232,9 @@ def test_the_trace_of_a_step_has_the_roles_of_the_plan():
     found = replay(run.trace)
     assert found.live_bytes == profile[fullest]
     assert found.moment.by_role == {str(r): b for r, b in step.live_bytes(fullest).items() if b}
+
+
+def test_a_run_has_a_timeline():
+    run = session().train(tiny_data(), epochs=1)
+    found = run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
+    assert found == run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
