@@ -97,8 +97,6 @@ class Run:
         """One row an epoch."""
         import pandas as pd
 
-    from mcusim.mcu.timeline import Timeline
-
         return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
 
     @property
