@@ -63,7 +63,7 @@ def same(a, b):
 
 
 @pytest.mark.smoke
-def test_a_step_in_the_arena_equals_a_step_with_separate_buffers():
+def test_invariant_6_a_step_in_the_arena_equals_a_step_with_separate_buffers():
     model = small_network()
     formats = Formats()
     assert same(*(train(model, "dynamic:ratio=0.1,blocks=2", formats, arena=a) for a in (True, False)))
@@ -133,7 +133,7 @@ def test_patches_compute_exactly_the_whole_image(count, split):
     split=st.sampled_from(["stem", "a.depthwise", "a.project"]),
     in_place=st.booleans(),
 )
-def test_patches_and_in_place_never_change_a_bit(seed, side, count, update, split, in_place):
+def test_invariant_6_patches_and_in_place_never_change_a_bit(seed, side, count, update, split, in_place):
     model = small_network(seed, side=side)
     x = np.random.default_rng(seed).integers(-128, 128, (1, side, side, 3)).astype(np.int8)
     losses = []

@@ -121,8 +121,7 @@ def test_accumulation_keeps_gradients_and_updates_last():
 
 
 @given(st.data())
-def test_a_sparser_selection_never_raises_the_lower_bound(data):
-    """Invariant 7."""
+def test_invariant_7_a_sparser_selection_never_raises_the_lower_bound(data):
     model = small_network()
     full = scheme("dense").scope(model)
     more = {n: data.draw(st.integers(0, c), n) for n, c in full.channels.items()}
