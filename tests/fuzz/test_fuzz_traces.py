@@ -123,7 +123,7 @@ def fuzz(count: int, seed: int, folder: Path) -> tuple[int, float]:
 
 
 def test_mutated_traces_are_read_or_refused(tmp_path: Path) -> None:
-    readable, _ = fuzz(600, 0, tmp_path)
+    readable, _ = fuzz(250, 0, tmp_path)
     assert readable > 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 < 4 * MOST_MIB
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from mcusim.core import OutOfSram
+from mcusim.core import OutOfSram, UnknownName
 from mcusim.events import EventKind
 from mcusim.traces import TraceFile, read_trace
 from mcusim.traces.explanation import explain_trace
 from mcusim.traces.replay import replay
+from mcusim.traces.shipped import shipped, shipped_traces
+from mcusim.update.scheme import SCHEMES
 
 FOLDER = Path(__file__).parents[2] / "traces"
 FILES = sorted(FOLDER.glob("*.parquet"))
@@ -17,8 +19,27 @@ ONE_STEP = [path for path in FILES if "session" not in path.name]
 
 def test_all_schemes_and_a_session_are_there():
     names = {path.stem for path in FILES}
-    schemes = {"head", "bias", "last-6", "dense", "static-99kb", "dynamic"}
-    assert {f"mbv2-w0.35-{scheme}" for scheme in schemes} | {"synthetic-mbv2-session"} <= names
+    of = {TraceFile(path).header.scheme for path in FILES}
+    kinds = {scheme.partition(":")[0].partition("-")[0] for scheme in of}
+    assert kinds == set(SCHEMES.names())
+    assert {"mbv2-w0.35-dense", "mbv2-w0.35-dynamic", "synthetic-mbv2-session"} <= names
+    assert sum(path.stat().st_size for path in FILES) < 1_000_000
+
+
+def test_shipped_traces_are_found_by_name():
+    assert shipped_traces() == {path.stem: path for path in FILES}
+    assert shipped("mbv2-w0.35-dense") in FILES
+    with pytest.raises(UnknownName, match=r"did you mean mbv2-w0\.35-dense"):
+        shipped("mbv2-w0.35-dens")
+
+
+def test_the_session_lays_its_steps_out_anew_when_the_selection_changes():
+    events = read_trace(shipped("synthetic-mbv2-session")).events
+    weights = {}
+    for event in events:
+        if event.event == EventKind.ALLOC and event.tensor.startswith("weight:"):
+            weights.setdefault(event.step, []).append((event.tensor, event.bytes))
+    assert len({tuple(sorted(rows)) for rows in weights.values()}) > 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
