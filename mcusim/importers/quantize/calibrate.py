@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.graph import Model
@@ -17,19 +16,12 @@ SAMPLE = 2**18
 
 @dataclass(slots=True, eq=False)
 class Statistics:
-    """Of one tensor: exact extremes, the mean, and a sample of its values."""
+    """Of one tensor: exact extremes, and a sample of its values."""
 
     low: float = np.inf
     high: float = -np.inf
     count: int = 0
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
     parts: list[Array] = field(default_factory=list)
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """The mean example, of the tensor's shape without the batch dimension."""
-        mean: NDArray[np.float64] = self.total / self.count
-        return mean
 
     @property
     def sample(self) -> Array:
@@ -40,9 +32,6 @@ class Statistics:
         """Take in the values of some examples, keeping about ``sample`` values of each."""
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
-        if not self.count:
-            self.total = np.zeros(values.shape[1:])
-        self.total += values.sum(0)
         each = values[0].size
         # An odd stride visits all channels: a power of two would keep meeting the same ones.
         stride = max(1, each // sample) | 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Model, Tensor
+from mcusim.graph import Model, Op, Tensor
 from mcusim.importers.quantize.forward import Array, groups
 
 
@@ -22,17 +23,29 @@ class Int8Network:
 
     def __call__(self, inputs: Array) -> dict[str, NDArray[Any]]:
         """Return every tensor for float ``inputs``."""
-        quant = self.model.input.quant
-        assert quant is not None
-        steps = np.rint(inputs / quant.scale[0]) + quant.zero_point
-        found: dict[str, NDArray[Any]] = {self.model.inputs[0]: np.clip(steps, -128, 127).astype(np.int8)}
+        found = {self.model.inputs[0]: quantised_input(self.model, inputs)}
         for op, kernel in zip(self.model.ops, self.kernels, strict=True):
             tensor = self.model.tensors[op.output]
-            names = op.inputs[:1] if op.weight else op.inputs
-            operands = tuple(found[n] if n in found else self.model.tensors[n].data for n in names)
             found[op.output] = np.empty((len(inputs), *tensor.shape[1:]), tensor.dtype)
-            kernel(operands, found[op.output])
+            kernel(operands_of(op, self.model.tensors, found), found[op.output])
         return found
+
+
+def quantised_input(model: Model, inputs: Array) -> NDArray[np.int8]:
+    """Return real input values as the network's input integers."""
+    quant = model.input.quant
+    assert quant is not None
+    steps = np.rint(inputs / np.float32(quant.scale[0])) + quant.zero_point
+    inside: NDArray[Any] = np.clip(steps, -128, 127)
+    return inside.astype(np.int8)
+
+
+def operands_of(
+    op: Op, tensors: Mapping[str, Tensor], values: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], ...]:
+    """Return what an op's frozen kernel reads: the activations, and the constants of ops without weights."""
+    names = op.inputs[:1] if op.weight else op.inputs
+    return tuple(values[n] if n in values else np.asarray(tensors[n].data) for n in names)
 
 
 def run_int8(model: Model, inputs: Array) -> Array:

@@ -16,7 +16,7 @@ from mcusim.importers.quantize.equalize import equalize
 from mcusim.importers.quantize.fold import fold
 from mcusim.importers.quantize.forward import check_float
 from mcusim.importers.quantize.ranges import RANGES
-from mcusim.importers.quantize.rewrite import Head, head_of, rewrite
+from mcusim.importers.quantize.rewrite import Head, rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,8 @@ def quantize(model: Model, inputs: NDArray[Any], settings: Settings | None = Non
     floating = fold(model)
     if settings.equalize:
         floating = equalize(floating)
-    statistics = calibrate(floating, np.asarray(inputs, np.float32))
-    if settings.bias_correction:
-        exact = (head_of(floating),) if settings.head == "float32" else ()
-        floating = correct_biases(floating, statistics, exact)
+    inputs = np.asarray(inputs, np.float32)
     method = RANGES[settings.ranges]
-    ranges = {name: method(found) for name, found in statistics.items()}
-    return rewrite(floating, ranges, head=settings.head, arithmetic=settings.arithmetic)
+    ranges = {name: method(found) for name, found in calibrate(floating, inputs).items()}
+    quantised = rewrite(floating, ranges, head=settings.head, arithmetic=settings.arithmetic)
+    return correct_biases(floating, quantised, inputs) if settings.bias_correction else quantised
