@@ -1,5 +1,6 @@
 """Floor 2: bytes in time. Planners, allocators, the arena, the ledger. Knows nothing of networks."""
 
+from mcusim.memory.allocators import ALLOCATORS, Heap
 from mcusim.memory.arena import Arena, fenced
 from mcusim.memory.block import Block
 from mcusim.memory.bound import Bound, Profile, live_by_role, live_profile, lower_bound
@@ -9,10 +10,12 @@ from mcusim.memory.planners import PLANNERS, best
 from mcusim.memory.problem import Problem, Solution, Status
 
 __all__ = [
+    "ALLOCATORS",
     "PLANNERS",
     "Arena",
     "Block",
     "Bound",
+    "Heap",
     "Ledger",
     "Problem",
     "Profile",
