@@ -10,7 +10,7 @@ from mcusim.graph import OpKind
 from mcusim.kernels import simd, tiles
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.prepared import aligned, array_at, check_shape, compiled, record_at
-from mcusim.kernels.requant import requantise_row
+from mcusim.kernels.requant import add_to_row, place_bias, requantise
 from mcusim.kernels.weighted import RECORD, WeightedForward
 
 PIXELS, QUAD = tiles.PIXELS, tiles.QUAD
@@ -29,9 +29,7 @@ def pack(address):  # type: ignore[no-untyped-def]
     packed = array_at(a.packed, a.blocks * quads * 64, np.int8)
     words = array_at(a.packed, a.blocks * quads * 16, np.int32)
     offset = array_at(a.offset, a.c_out, np.int32)
-    bias = array_at(a.bias, a.c_out, np.int32)
     full = k // QUAD
-    a.wide = 0
     for c in range(a.c_out):
         base = (c // 16) * quads * 16 + c % 16
         source = array_at(a.weight + c * k, full, np.int32)
@@ -43,10 +41,7 @@ def pack(address):  # type: ignore[no-untyped-def]
         for i in range(full * QUAD, k):
             packed[(base + 16 * full) * QUAD + i % QUAD] = weight[c * k + i]
         offset[c] = -(128 + a.z_x) * total
-        if a.raw_bias != 0:
-            bias[c] = array_at(a.raw_bias, a.c_out, np.int32)[c]
-            if not a.may_wrap and abs(np.int64(bias[c])) + 255 * 255 * k >= 1 << 31:
-                a.wide = 1
+    place_bias(a, k)
 
 
 @compiled
@@ -76,7 +71,7 @@ def gather(a, pixel, row):  # type: ignore[no-untyped-def]
     image = line // a.oh
     top = (line % a.oh) * a.stride_h - a.top
     left = column * a.stride_w - a.left
-    nothing = 128 + a.z_x
+    nothing, end = 128 + a.z_x, a.x + a.n * a.h * a.w * a.c_in
     for i in range(a.kh):
         y = top + i * a.dilation_h
         if y < 0 or y >= a.h:
@@ -84,7 +79,11 @@ def gather(a, pixel, row):  # type: ignore[no-untyped-def]
         else:
             source = a.x + ((image * a.h + y) * a.w + left) * a.c_in
             if a.dilation_w == 1 and left >= 0 and left + a.kw <= a.w:
-                flip(source, row, a.kw * a.c_in)
+                if a.kw * a.c_in <= 16 and source + 16 <= end:
+                    # What is copied too much is overwritten by what follows.
+                    simd.flip_16(source, row)
+                else:
+                    flip(source, row, a.kw * a.c_in)
             else:
                 for j in range(a.kw):
                     x = left + j * a.dilation_w
@@ -141,9 +140,10 @@ def convolve(address):  # type: ignore[no-untyped-def]
             else:
                 tiles.dot_tile_1(rows, row_bytes, w, weights, row_bytes // QUAD, out, stride)
                 block += 1
-        for p in range(count):
-            extra = row_sum(a, rows + p * row_bytes) if a.z_w != 0 else 0
-            requantise_row(a, sums + p * stride, first + p, extra)
+        if a.z_w != 0:
+            for p in range(count):
+                add_to_row(sums + p * stride, blocks, row_sum(a, rows + p * row_bytes))
+        requantise(a, sums, stride, first, count)
 
 
 class Convolution(WeightedForward):

@@ -10,7 +10,7 @@ from mcusim.kernels import simd
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.convolution import fill, flip
 from mcusim.kernels.prepared import array_at, compiled, record_at
-from mcusim.kernels.requant import requantise_row
+from mcusim.kernels.requant import place_bias, requantise
 from mcusim.kernels.weighted import RECORD, WeightedForward
 
 PIXELS = 4
@@ -24,18 +24,13 @@ def pack(address):  # type: ignore[no-untyped-def]
     weight = array_at(a.weight, taps * a.c_out, np.int8)
     packed = array_at(a.packed, (taps + 1) // 2 * channels * 2, np.int16)
     offset = array_at(a.offset, a.c_out, np.int32)
-    bias = array_at(a.bias, a.c_out, np.int32)
-    a.wide = 0
     offset[:] = 0
     for t in range(taps):
         for c in range(a.c_out):
             w = weight[t * a.c_out + c] - a.z_w
             packed[(t // 2 * channels + c) * 2 + t % 2] = w
             offset[c] -= (128 + a.z_x) * w
-    if a.raw_bias != 0:
-        bias[:] = array_at(a.raw_bias, a.c_out, np.int32)
-        if not a.may_wrap and np.max(np.abs(bias.astype(np.int64))) + 255 * 255 * taps >= 1 << 31:
-            a.wide = 1
+    place_bias(a, taps)
 
 
 @compiled
@@ -108,9 +103,7 @@ def convolve(address):  # type: ignore[no-untyped-def]
                     simd.store_i32(out + 4 * channels, s1)
                     simd.store_i32(out + 8 * channels, s2)
                     simd.store_i32(out + 12 * channels, s3)
-                for p in range(count):
-                    row = (image * a.oh + i) * a.ow + j + p
-                    requantise_row(a, sums + 4 * channels * p, row, 0)
+                requantise(a, sums, 4 * channels, (image * a.oh + i) * a.ow + j, count)
 
 
 class Depthwise(WeightedForward):

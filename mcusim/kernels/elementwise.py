@@ -32,6 +32,11 @@ RECORD = np.dtype([(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in 
 
 
 @compiled
+def _shifts(shift):  # type: ignore[no-untyped-def]
+    return simd.splat_i32(np.int32(max(shift, 0))), simd.splat_i32(np.int32(max(-shift, 0)))
+
+
+@compiled
 def combine(address):  # type: ignore[no-untyped-def]
     """Run the op that the record at ``address`` describes; see the slow twin for the formulas."""
     r = record_at(address, RECORD)
@@ -45,8 +50,10 @@ def combine(address):  # type: ignore[no-untyped-def]
         simd.splat_i32(np.int32(r.m_b)),
         simd.splat_i32(np.int32(r.m_y)),
     )
-    shift_a, shift_b = simd.splat_i32(np.int32(r.shift_a)), simd.splat_i32(np.int32(r.shift_b))
-    shift_y, unit = simd.splat_i32(np.int32(r.shift_y)), simd.splat_i32(np.int32(1 << LEFT_SHIFT))
+    unit = simd.splat_i32(np.int32(1 << LEFT_SHIFT))
+    left_a, right_a = _shifts(r.shift_a)
+    left_b, right_b = _shifts(r.shift_b)
+    left_y, right_y = _shifts(r.shift_y)
     sign = simd.splat_i32(np.int32(r.sign))
     f_sign = simd.splat_f32(np.float32(r.sign))
     f_a, f_b, f_y = simd.splat_f32(r.f_a), simd.splat_f32(r.f_b), simd.splat_f32(r.f_y)
@@ -59,11 +66,11 @@ def combine(address):  # type: ignore[no-untyped-def]
         q = simd.load_s8_first(r.b + i, few) - z_b
         if r.mode == TFLITE:
             if r.multiplies:
-                value = simd.rescale_fixed(p * q, m_y, shift_y) + z_y
+                value = simd.rescale_fixed(p * q, m_y, left_y, right_y) + z_y
             else:
-                p = simd.rescale_fixed(p * unit, m_a, shift_a)
-                q = simd.rescale_fixed(q * unit, m_b, shift_b)
-                value = simd.rescale_fixed(p + sign * q, m_y, shift_y) + z_y
+                p = simd.rescale_fixed(p * unit, m_a, left_a, right_a)
+                q = simd.rescale_fixed(q * unit, m_b, left_b, right_b)
+                value = simd.rescale_fixed(p + sign * q, m_y, left_y, right_y) + z_y
             bits = simd.inside_i32(value, low, high)
             value = simd.clamp_i32(value, low, high)
         else:

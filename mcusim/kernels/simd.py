@@ -351,14 +351,19 @@ def where(b: Any, bits: Any, value: Any) -> Any:
     return b.select(chosen, value, ir.Constant(F32, None))
 
 
-@emitted(i32, i32, i32, i32)
-def rescale_fixed(b: Any, value: Any, multiplier: Any, shift: Any) -> Any:
+@emitted(i32, i32, i32, i32, i32)
+def rescale_fixed(b: Any, value: Any, multiplier: Any, left: Any, right: Any) -> Any:
     """TFLite's MultiplyByQuantizedMultiplier with double rounding; see the slow twin."""
-    zero, one = constant(I32, 0), constant(I32, 1)
-    left = b.select(b.icmp_signed(">", shift, zero), shift, zero)
-    right = b.select(b.icmp_signed("<", shift, zero), b.sub(zero, shift), zero)
-    product = b.mul(b.sext(b.shl(value, left), I64), b.sext(multiplier, I64))
-    high = b.trunc(b.ashr(b.add(product, constant(I64, 1 << 30)), constant(I64, 31)), I32)
+    one = constant(I32, 1)
+    # Even and odd lanes apart: products of 64 bits then need no moves between lanes.
+    wide = ir.VectorType(_LONG, LANES // 2)
+    word, half = constant(wide, 32), constant(wide, 1 << 30)
+    x, m = (b.bitcast(v, wide) for v in (b.shl(value, left), multiplier))
+    even = b.mul(*(b.ashr(b.shl(v, word), word) for v in (x, m)))
+    odd = b.mul(*(b.ashr(v, word) for v in (x, m)))
+    low = b.and_(b.lshr(b.add(even, half), constant(wide, 31)), constant(wide, 0xFFFFFFFF))
+    upper = b.and_(b.shl(b.add(odd, half), constant(wide, 1)), constant(wide, 0xFFFFFFFF << 32))
+    high = b.bitcast(b.or_(low, upper), I32)
     mask = b.sub(b.shl(one, right), one)
     threshold = b.add(b.ashr(mask, one), b.lshr(high, constant(I32, 31)))
     rest = b.icmp_signed(">", b.and_(high, mask), threshold)
@@ -370,6 +375,12 @@ def flip_64(b: Any, source: Any, target: Any) -> None:
     """Copy 64 int8 as uint8: each plus 128."""
     kind = ir.VectorType(_BYTE, 64)
     store(b, b.xor(load(b, source, kind), constant(kind, 128)), target)
+
+
+@emitted(types.none, types.int64, types.int64)
+def flip_16(b: Any, source: Any, target: Any) -> None:
+    """Copy 16 int8 as uint8: each plus 128."""
+    store(b, b.xor(load(b, source, I8), constant(I8, 128)), target)
 
 
 @emitted(types.none, types.int64, types.int64, types.int64)

@@ -26,7 +26,7 @@ FIELDS = (
     # Weights as they come, whether they must be packed at every call, and where the packed ones are.
     "weight", "repack", "packed",
     # One int32 or float32 a channel, padded to a multiple of 16.
-    "raw_bias", "bias", "offset", "factor", "multiplier", "shift",
+    "raw_bias", "bias", "offset", "factor", "multiplier", "left_shift", "right_shift",
     "mode", "wide", "may_wrap", "zero", "low", "high", "z_x", "z_w",
     "n", "h", "w", "c_in", "oh", "ow", "c_out", "kh", "kw", "stride_h", "stride_w", "dilation_h",
     "dilation_w", "top", "left",
@@ -68,7 +68,9 @@ class WeightedForward(ForwardKernel):
             scale = rescaling(accumulator_factors(op, tensors), quant_of(y).zero_point, op, arithmetic)
             r["mode"], r["zero"], (r["low"], r["high"]) = MODES[arithmetic], scale.zero_point, clamp_of(op)
             r["factor"] = self._padded(scale.factor)
-            r["multiplier"], r["shift"] = self._padded(scale.multiplier), self._padded(scale.shift)
+            r["multiplier"] = self._padded(scale.multiplier)
+            r["left_shift"] = self._padded(np.maximum(scale.shift, 0))
+            r["right_shift"] = self._padded(np.maximum(-scale.shift, 0))
         r["bias"], r["offset"] = (self._padded(np.zeros(int(r["c_out"]), np.int32)) for _ in range(2))
         packed = np.zeros(self._packed_bytes(r) + 64, np.int8)
         self._keep.append(packed)

@@ -17,6 +17,7 @@ from mcusim.kernels.reference.update import columns
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
+torch.set_num_threads(1)
 pytestmark = pytest.mark.oracle
 
 
