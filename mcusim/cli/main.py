@@ -12,7 +12,7 @@ from mcusim.core import McusimError
 
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "explain", "diff", "pack",
-    "replay", "export", "timeline", "calibrate",
+    "replay", "export", "timeline", "calibrate", "search",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 

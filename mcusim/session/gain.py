@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcusim.core import BadArgument
@@ -60,21 +60,30 @@ class Gains:
         """
         return sum(self.by_channel.get(op, 0.0) * count for op, count in counts.items())
 
-    def best(self, pool: list[Layer], budget: Budget) -> dict[str, int]:
+    def best(self, pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
         """Return how many channels of each layer of a pool gain most within a budget.
 
-        Channels are bought by gain for stored element, which is best up to the last channel of each layer
-        (the fractional knapsack). Op name -> number, only layers with at least one, in execution order.
+        Channels are bought by gain for stored element and by gain for weight, each best up to the last
+        channel of a layer where that limit binds (the fractional knapsack); the better result counts.
+        Op name -> number, only layers with at least one, in execution order.
         """
+        return max((self._bought(pool, budget, cost) for cost in (_elements, _weights)), key=self.expected)
+
+    def _bought(self, pool: Sequence[Layer], budget: Budget, cost: Callable[[Layer], int]) -> dict[str, int]:
         purse = Purse(budget)
         counts: dict[str, int] = {}
-        for item in sorted(pool, key=lambda i: (-self._density(i), i.op)):
+        for item in sorted(pool, key=lambda item: -self.by_channel[item.op] / cost(item)):
             count = 0
-            while self._density(item) > 0 and count < item.channels and purse.affords(item):
+            while count < item.channels and purse.affords(item):
                 purse.pay(item)
                 count += 1
             counts[item.op] = count
         return {item.op: counts[item.op] for item in pool if counts[item.op]}
 
-    def _density(self, item: Layer) -> float:
-        return self.by_channel.get(item.op, 0.0) / (item.channel_weights + item.channel_features)
+
+def _elements(item: Layer) -> int:
+    return item.channel_weights + item.channel_features
+
+
+def _weights(item: Layer) -> int:
+    return item.channel_weights

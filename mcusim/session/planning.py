@@ -67,7 +67,7 @@ def sized(scope: Scope, selection: Selection) -> Scope:
 def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost) -> Plan:
     """Return the cheapest plan that fits, or the one with the lowest peak."""
     best: Plan | None = None
-    for residency in _residencies(settings):
+    for residency in residencies(settings):
         for step, patches in _steps(model, board, scope, settings, cost, residency):
             plan = place(step, board, replace(settings, residency=str(residency), patches=patches))
             if plan.fits:
@@ -118,7 +118,8 @@ def lower_with(
     )  # fmt: skip
 
 
-def _residencies(settings: Settings) -> tuple[Residency, ...]:
+def residencies(settings: Settings) -> tuple[Residency, ...]:
+    """Return the residencies that the settings leave open, cheapest first."""
     if settings.residency == AUTO:
         return (Residency.SRAM, Residency.FLASH)
     return (Residency(settings.residency),)

@@ -11,6 +11,7 @@ from mcusim.graph import Model
 from mcusim.mcu.board import Board
 from mcusim.session.gain import Gains
 from mcusim.session.plan import Plan
+from mcusim.session.planning import lower_with, residencies
 from mcusim.session.planning import search as planned
 from mcusim.session.settings import Settings
 from mcusim.update.blocks import blocks as blocks_of
@@ -142,7 +143,8 @@ def search(
     look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio)
     found: list[Option] = []
     failed: list[OutOfSram] = []
-    for formats in _formats(settings.formats, errors, weights):
+    given = list(_formats(settings.formats, errors, weights))
+    for formats in given:
         for shape in SHAPES:
             for last in range(1, count + 1):
                 try:
@@ -154,7 +156,8 @@ def search(
                     found.append(option)
     if not found:
         raise min(failed, key=lambda error: error.needed_bytes)
-    order = sorted(found, key=lambda o: -o.gain)
+    # Where gains are equal, formats named first come first, then faster steps.
+    order = sorted(found, key=lambda o: (-round(o.gain, 9), given.index(o.plan.settings.formats), _cycles(o)))
     return Found(model, board, settings.sram_bytes, tuple(_distinct(order)))
 
 
@@ -176,26 +179,49 @@ class _Look:
             OutOfSram: if not even the smallest fits.
         """
         pool = self._pool(blocks)
+        most = None if self.ratio is None else int(self.ratio * trunk_weights(self.model) + 1e-6)
+        pool = [item for item in pool if most is None or item.channel_weights <= most]
         if not pool:
             return None
-        most_weights = None if self.ratio is None else int(self.ratio * trunk_weights(self.model) + 1e-6)
+        capacity = self.settings.sram_bytes
         cheapest = min(item.channel_weights + item.channel_features for item in pool)
-        if most_weights is not None and most_weights < min(item.channel_weights for item in pool):
-            return None
         everything = sum(item.channels * (item.channel_weights + item.channel_features) for item in pool)
         # A stored element takes a byte or more, so a selection of more elements than bytes cannot fit.
-        steps = -(-max(min(everything, self.settings.sram_bytes) - cheapest, 0) // GRAIN)
+        steps = -(-max(min(everything, capacity) - cheapest, 0) // GRAIN)
+        made: dict[tuple[tuple[str, int], ...], Option] = {}
 
-        def make(step: int) -> Option:
-            budget = Budget(most_weights, cheapest + step * GRAIN)
-            if shape == "even":
-                counts = {op: n for op, n in quota(pool, budget).items() if n}
-            else:
-                counts = self.gains.best(pool, budget)
-            return self._plan(shape, blocks, counts, formats)
+        def counted(step: int) -> dict[str, int]:
+            budget = Budget(most, cheapest + step * GRAIN)
+            if shape == "ranked":
+                return self.gains.best(pool, budget)
+            return {op: count for op, count in quota(pool, budget).items() if count}
 
-        option = largest_that_fits(make, _needed, self.settings.sram_bytes, least=0, most=steps)
-        return option
+        def option(step: int) -> Option:
+            counts = counted(step)
+            key = tuple(counts.items())
+            if key not in made:
+                made[key] = self._plan(shape, blocks, counts, formats)
+            return made[key]
+
+        def needed(step: int) -> int:
+            floor = self._floor(blocks, counted(step), formats) if step else 0
+            return floor if floor > capacity else option(step).plan.peak_bytes
+
+        return option(largest_that_fits(int, needed, capacity, least=0, most=steps))
+
+    def _floor(self, blocks: int, counts: dict[str, int], formats: Formats) -> int:
+        """Return bytes that no placement can do without: after the loss no patches can help.
+
+        Cheaper than a plan by far, most of all where nothing fits and every patch stage would be tried.
+        """
+        scheme, settings = self._scheme(blocks, counts, formats)
+        scope, cost = scheme.scope(self.model), scheme.cost(self.model)
+        found = []
+        for residency in residencies(settings):
+            step = lower_with(self.model, self.board, scope, settings, cost, residency, None)
+            loss = next(i for i, op in enumerate(step.ops) if op.action == "loss")
+            found.append(max(step.live_profile()[loss:]))
+        return min(found)
 
     def _pool(self, blocks: int) -> list[Layer]:
         names = {name for block in blocks_of(self.model)[-blocks:] for name in block.ops}
@@ -206,24 +232,27 @@ class _Look:
         ]
 
     def _plan(self, shape: str, blocks: int, counts: dict[str, int], formats: Formats) -> Option:
-        known = layers(self.model)
-        numbers = {op: number for number, op in enumerate(known)}
-        learning = sum(count * known[op].channel_weights for op, count in counts.items())
-        scheme = Dynamic(
-            ratio=learning / trunk_weights(self.model),
-            stage=self.stage,
-            layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
-            bias_blocks=blocks,
-        )
-        settings = replace(self.settings, update=scheme.name, formats=formats)
+        scheme, settings = self._scheme(blocks, counts, formats)
         plan = planned(self.model, self.board, scheme.scope(self.model), settings, scheme.cost(self.model))
         if not plan.flash.fits:
             plan.require()
         return Option(shape, blocks, self.gains.expected(counts), plan)
 
+    def _scheme(self, blocks: int, counts: dict[str, int], formats: Formats) -> tuple[Dynamic, Settings]:
+        known = layers(self.model)
+        numbers = {op: number for number, op in enumerate(known)}
+        scheme = Dynamic(
+            ratio=sum(count * known[op].channel_weights for op, count in counts.items())
+            / trunk_weights(self.model),
+            stage=self.stage,
+            layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
+            bias_blocks=blocks,
+        )
+        return scheme, replace(self.settings, update=scheme.name, formats=formats)
 
-def _needed(option: Option) -> int:
-    return option.plan.peak_bytes
+
+def _cycles(option: Option) -> int:
+    return 0 if option.plan.estimate is None else option.plan.estimate.total_cycles
 
 
 def _formats(base: Formats, errors: Sequence[str], weights: Sequence[str]) -> Iterator[Formats]:
