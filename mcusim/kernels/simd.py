@@ -1,120 +1,39 @@
-"""Sixteen lanes at a time: a few vector types and operations for numba code.
-
-LLVM does not vectorise these kernels well by itself, so they say what they mean: ``i32`` and ``f32`` are
-vectors of 16 lanes that live in registers, addresses are plain integers. LLVM splits them into what the
-machine has (one AVX-512 register, two AVX2, four NEON). No operation here is fused or reordered: a float
-result is the same on every machine.
-"""
+"""Sixteen lanes at a time: loads, stores and arithmetic on the vectors of ``vectors``, for numba code."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from inspect import Parameter, Signature
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin
 
-LANES = 16
-_BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_FLOAT = ir.FloatType()
-I8, I16, I32, I64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (8, 16, 32, 64))
-F32, BIT = ir.VectorType(_FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)
-
-
-class Vector(types.Type):  # type: ignore[misc]
-    """The numba type of a vector of 16 lanes."""
-
-    def __init__(self, name: str, llvm: ir.VectorType) -> None:
-        self.llvm = llvm
-        super().__init__(name=f"mcusim.{name}")
-
-
-i32, f32 = Vector("i32x16", I32), Vector("f32x16", F32)
-
-
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, kind: Vector) -> None:
-        super().__init__(manager, kind, kind.llvm)
-
-
-def constant(kind: ir.VectorType, value: float) -> ir.Constant:
-    """Return a vector with the same constant in all lanes."""
-    return ir.Constant(kind, [value] * kind.count)
-
-
-def pointer(builder: Any, address: Any, kind: Any) -> Any:
-    """Return an address as a pointer to an LLVM type."""
-    return builder.inttoptr(address, kind.as_pointer())
-
-
-def load(builder: Any, address: Any, kind: Any) -> Any:
-    """Emit an unaligned load."""
-    value = builder.load(pointer(builder, address, kind))
-    value.align = 1
-    return value
-
-
-def store(builder: Any, value: Any, address: Any) -> None:
-    """Emit an unaligned store."""
-    builder.store(value, pointer(builder, address, value.type)).align = 1
-
-
-def splat(builder: Any, scalar: Any, count: int = LANES) -> Any:
-    """Emit a broadcast of a scalar to all lanes."""
-    kind = ir.VectorType(scalar.type, count)
-    single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _WORD(0))
-    return builder.shuffle_vector(
-        single, ir.Constant(kind, ir.Undefined), constant(ir.VectorType(_WORD, count), 0)
-    )
-
-
-def call(builder: Any, name: str, result: Any, *args: Any) -> Any:
-    """Emit a call of an LLVM intrinsic."""
-    kind = ir.FunctionType(result, [a.type for a in args])
-    found = builder.module.globals.get(name)
-    return builder.call(found if found is not None else ir.Function(builder.module, kind, name), args)
-
-
-def emitted(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Turn ``body(builder, *values)``, which emits LLVM code, into a function that numba code can call."""
-
-    def decorate(body: Callable[..., Any]) -> Any:
-        def typing(context: Any, *given: Any) -> Any:
-            def generate(target: Any, builder: Any, sig: Any, values: tuple[Any, ...]) -> Any:
-                out = body(builder, *values)
-                return target.get_dummy_value() if result is types.none else out
-
-            return result(*arguments), generate
-
-        names = ("context", *(f"a{i}" for i in range(len(arguments))))
-        parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        typing.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        typing.__name__, typing.__doc__, typing.__module__ = body.__name__, body.__doc__, body.__module__
-        return intrinsic(typing)
-
-    return decorate
-
-
-def features() -> str:
-    """Return the CPU features that code is compiled for."""
-    return str(cpu_target.target_context.codegen().magic_tuple()[2])
-
-
-def dot2(b: Any, x: Any, w: Any) -> Any:
-    """Emit the sum of two products of int16 in each lane; LLVM knows this as ``pmaddwd`` or ``smlal``."""
-    wide = ir.VectorType(_WORD, 32)
-    products = b.mul(b.sext(x, wide), b.sext(w, wide))
-    even, odd = (
-        b.shuffle_vector(products, ir.Constant(wide, ir.Undefined), ir.Constant(I32, list(range(i, 32, 2))))
-        for i in range(2)
-    )
-    return b.add(even, odd)
+from mcusim.kernels.vectors import (
+    BIT,
+    BYTE,
+    F32,
+    I8,
+    I16,
+    I32,
+    I64,
+    LANES,
+    LONG,
+    WORD,
+    Vector,
+    call,
+    constant,
+    dot2,
+    emitted,
+    f32,
+    features,
+    i32,
+    load,
+    pointer,
+    splat,
+    store,
+)  # fmt: skip
 
 
 @emitted(i32, types.int64)
@@ -168,19 +87,19 @@ def store_s8(b: Any, address: Any, value: Any) -> None:
 def _first(b: Any, count: Any) -> Any:
     """Emit a vector of bits of which the first ``count`` are set."""
     lanes = ir.Constant(I32, list(range(LANES)))
-    return b.icmp_signed("<", lanes, splat(b, b.trunc(count, _WORD)))
+    return b.icmp_signed("<", lanes, splat(b, b.trunc(count, WORD)))
 
 
 def _masked_load(b: Any, address: Any, count: Any, kind: Any, name: str) -> Any:
     return call(
-        b, f"llvm.masked.load.{name}.p0", kind, pointer(b, address, kind), _WORD(1), _first(b, count),
+        b, f"llvm.masked.load.{name}.p0", kind, pointer(b, address, kind), WORD(1), _first(b, count),
         ir.Constant(kind, None),
     )  # fmt: skip
 
 
 def _masked_store(b: Any, value: Any, address: Any, count: Any, name: str) -> None:
     call(
-        b, f"llvm.masked.store.{name}.p0", ir.VoidType(), value, pointer(b, address, value.type), _WORD(1),
+        b, f"llvm.masked.store.{name}.p0", ir.VoidType(), value, pointer(b, address, value.type), WORD(1),
         _first(b, count),
     )  # fmt: skip
 
@@ -304,12 +223,12 @@ def tree_sum(b: Any, value: Any) -> Any:
         low, high = (
             b.shuffle_vector(
                 value, ir.Constant(value.type, ir.Undefined),
-                ir.Constant(ir.VectorType(_WORD, count), list(range(at, at + count))),
+                ir.Constant(ir.VectorType(WORD, count), list(range(at, at + count))),
             )
             for at in (0, count)
         )  # fmt: skip
         value = b.fadd(low, high)
-    return b.extract_element(value, _WORD(0))
+    return b.extract_element(value, WORD(0))
 
 
 @emitted(f32, f32)
@@ -322,20 +241,20 @@ def half_away(b: Any, value: Any) -> Any:
 def inside_f32(b: Any, value: Any, low: Any, high: Any) -> Any:
     """Return 16 bits: which lanes lie in [low, high]."""
     inside = b.and_(b.fcmp_ordered(">=", value, low), b.fcmp_ordered("<=", value, high))
-    return b.zext(b.bitcast(inside, ir.IntType(LANES)), _LONG)
+    return b.zext(b.bitcast(inside, ir.IntType(LANES)), LONG)
 
 
 @emitted(types.int64, i32, i32, i32)
 def inside_i32(b: Any, value: Any, low: Any, high: Any) -> Any:
     """Return 16 bits: which lanes lie in [low, high]."""
     inside = b.and_(b.icmp_signed(">=", value, low), b.icmp_signed("<=", value, high))
-    return b.zext(b.bitcast(inside, ir.IntType(LANES)), _LONG)
+    return b.zext(b.bitcast(inside, ir.IntType(LANES)), LONG)
 
 
 @emitted(types.int64, types.int64)
 def ones(b: Any, bits: Any) -> Any:
     """Count the bits that are set."""
-    return call(b, "llvm.ctpop.i64", _LONG, bits)
+    return call(b, "llvm.ctpop.i64", LONG, bits)
 
 
 @emitted(f32, f32, f32)
@@ -356,7 +275,7 @@ def rescale_fixed(b: Any, value: Any, multiplier: Any, left: Any, right: Any) ->
     """TFLite's MultiplyByQuantizedMultiplier with double rounding; see the slow twin."""
     one = constant(I32, 1)
     # Even and odd lanes apart: products of 64 bits then need no moves between lanes.
-    wide = ir.VectorType(_LONG, LANES // 2)
+    wide = ir.VectorType(LONG, LANES // 2)
     word, half = constant(wide, 32), constant(wide, 1 << 30)
     x, m = (b.bitcast(v, wide) for v in (b.shl(value, left), multiplier))
     even = b.mul(*(b.ashr(b.shl(v, word), word) for v in (x, m)))
@@ -373,7 +292,7 @@ def rescale_fixed(b: Any, value: Any, multiplier: Any, left: Any, right: Any) ->
 @emitted(types.none, types.int64, types.int64)
 def flip_64(b: Any, source: Any, target: Any) -> None:
     """Copy 64 int8 as uint8: each plus 128."""
-    kind = ir.VectorType(_BYTE, 64)
+    kind = ir.VectorType(BYTE, 64)
     store(b, b.xor(load(b, source, kind), constant(kind, 128)), target)
 
 
@@ -393,7 +312,7 @@ def flip_first(b: Any, source: Any, target: Any, count: Any) -> None:
 @emitted(types.none, types.int64, types.int32, types.int64)
 def fill_first(b: Any, target: Any, value: Any, count: Any) -> None:
     """Set the first ``count`` of 16 bytes."""
-    _masked_store(b, splat(b, b.trunc(value, _BYTE)), target, count, "v16i8")
+    _masked_store(b, splat(b, b.trunc(value, BYTE)), target, count, "v16i8")
 
 
 @emitted(i32, i32, i32)
@@ -414,19 +333,19 @@ def add_dot2(b: Any, total: Any, x: Any, w: Any) -> Any:
 @emitted(types.int64, types.int64)
 def int64_at(b: Any, address: Any) -> Any:
     """Load one int64."""
-    return load(b, address, _LONG)
+    return load(b, address, LONG)
 
 
 @emitted(types.int64, types.int64)
 def byte_at(b: Any, address: Any) -> Any:
     """Load one uint8."""
-    return b.zext(load(b, address, _BYTE), _LONG)
+    return b.zext(load(b, address, BYTE), LONG)
 
 
 @emitted(types.none, types.int64, types.int64)
 def store_byte(b: Any, address: Any, value: Any) -> None:
     """Store the lowest byte."""
-    store(b, b.trunc(value, _BYTE), address)
+    store(b, b.trunc(value, BYTE), address)
 
 
 @emitted(types.none, types.int64, types.int64)

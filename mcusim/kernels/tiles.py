@@ -12,13 +12,26 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from mcusim.kernels.simd import F32, I32, call, constant, dot2, emitted, features, load, splat, store
+from mcusim.kernels.vectors import (
+    F32,
+    FLOAT,
+    I32,
+    LONG,
+    WORD,
+    call,
+    constant,
+    dot2,
+    emitted,
+    features,
+    load,
+    splat,
+    store,
+)
 
 PIXELS = 8
 """Rows of a tile: with three vectors of columns, 24 sums, 3 weights and a factor fill 32 registers."""
 QUAD = 4
 """Bytes a lane multiplies and sums in one step of an int8 tile."""
-_LONG, _WORD = ir.IntType(64), ir.IntType(32)
 _HALVES = ir.VectorType(ir.IntType(16), 32)
 _BYTES = ir.VectorType(ir.IntType(8), 64)
 
@@ -29,14 +42,14 @@ def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], 
     head, inner, after = (b.append_basic_block(n) for n in ("tile", "tile.body", "tile.end"))
     b.branch(head)
     b.position_at_end(head)
-    index = b.phi(_LONG)
+    index = b.phi(LONG)
     values = [b.phi(v.type) for v in start]
     b.cbranch(b.icmp_signed("<", index, count), inner, after)
     b.position_at_end(inner)
     results = body(index, values)
-    following = b.add(index, _LONG(1))
+    following = b.add(index, LONG(1))
     b.branch(head)
-    for phi, first, next_ in zip([index, *values], [_LONG(0), *start], [following, *results], strict=True):
+    for phi, first, next_ in zip([index, *values], [LONG(0), *start], [following, *results], strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(next_, b.block)
     b.position_at_end(after)
@@ -61,21 +74,21 @@ def _dot_tile(blocks: int) -> Any:
     def tile(
         b: Any, x: Any, x_stride: Any, w: Any, w_stride: Any, steps: Any, out: Any, out_stride: Any
     ) -> None:
-        rows = [b.add(x, b.mul(x_stride, _LONG(p))) for p in range(PIXELS)]
-        columns = [b.add(w, b.mul(w_stride, _LONG(n))) for n in range(blocks)]
+        rows = [b.add(x, b.mul(x_stride, LONG(p))) for p in range(PIXELS)]
+        columns = [b.add(w, b.mul(w_stride, LONG(n))) for n in range(blocks)]
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
-            at = b.mul(k, _LONG(64))
+            at = b.mul(k, LONG(64))
             weights = [load(b, b.add(c, at), I32) for c in columns]
             new = []
             for p, row in enumerate(rows):
-                quad = splat(b, load(b, b.add(row, b.mul(k, _LONG(QUAD))), _WORD))
+                quad = splat(b, load(b, b.add(row, b.mul(k, LONG(QUAD))), WORD))
                 new += [dot4(b, sums[p * blocks + n], quad, weights[n]) for n in range(blocks)]
             return new
 
         sums = loop(b, steps, [constant(I32, 0)] * (PIXELS * blocks), step)
         for i, total in enumerate(sums):
-            at = b.add(b.mul(out_stride, _LONG(i // blocks)), _LONG(64 * (i % blocks)))
+            at = b.add(b.mul(out_stride, LONG(i // blocks)), LONG(64 * (i % blocks)))
             store(b, total, b.add(out, at))
 
     return tile
@@ -88,19 +101,19 @@ def _sum_tile(blocks: int) -> Any:
     def tile(
         b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any
     ) -> None:
-        rows = [b.add(a, b.mul(a_row, _LONG(p))) for p in range(PIXELS)]
+        rows = [b.add(a, b.mul(a_row, LONG(p))) for p in range(PIXELS)]
         places = [
-            b.add(b.add(out, b.mul(out_stride, _LONG(p))), _LONG(64 * n))
+            b.add(b.add(out, b.mul(out_stride, LONG(p))), LONG(64 * n))
             for p in range(PIXELS)
             for n in range(blocks)
         ]
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
             at = b.add(w, b.mul(k, w_step))
-            weights = [load(b, b.add(at, _LONG(64 * n)), F32) for n in range(blocks)]
+            weights = [load(b, b.add(at, LONG(64 * n)), F32) for n in range(blocks)]
             new = []
             for p, row in enumerate(rows):
-                factor = splat(b, load(b, b.add(row, b.mul(k, a_step)), ir.FloatType()))
+                factor = splat(b, load(b, b.add(row, b.mul(k, a_step)), FLOAT))
                 new += [b.fadd(sums[p * blocks + n], b.fmul(factor, weights[n])) for n in range(blocks)]
             return new
 
