@@ -3,10 +3,12 @@
 A MobileNetV2-style network (inverted residuals, ReLU6) for 32x32 RGB, pre-trained on the source domain
 of the synthetic data set, batch normalisation folded, quantised to int8 by `mcusim.importers.quantize`.
 
-    python models/make_synthetic.py            # minutes on two cores; needs the extra "torch"
+    python models/make_synthetic.py            # minutes; needs the extra "torch"
 
-Prints the accuracy of the float and of the int8 network on both domains. The same seed on the same
-PyTorch build and processor gives the same file.
+Prints the accuracy of the float and of the int8 network on both domains; for the file that ships:
+source 99.80 % float, 99.80 % int8; target 51.80 % float, 51.82 % int8, of 4,000 test images each.
+A rerun trains anew: other processors, PyTorch builds or versions of this project give other bytes, and
+the same accuracies within a few points.
 """
 
 from __future__ import annotations
@@ -130,6 +132,7 @@ def accuracy(outputs: np.ndarray, split: Split) -> float:
 
 def main() -> None:
     """Pre-train, quantise, report, save."""
+    torch.set_num_threads(1)  # the order of sums does not depend on how many cores there are
     torch.manual_seed(SEED)
     source = synthetic("source", train=TRAIN, test=TEST, seed=SEED)
     target = synthetic("target", train=TEST, test=TEST, seed=SEED)

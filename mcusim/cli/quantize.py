@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +50,9 @@ def quantize(
     floating = _normalised(_load(model), mean, std)
     examples = open_data(data, size=floating.input.shape[1:3])  # type: ignore[arg-type]
     prepare = Preprocessor(floating, examples.train.image_shape, examples.train.images.dtype.name)
-    quantised = quantise(floating, prepare(examples.train.sample(images, seed).images), settings)
-    report = compare(fold(floating), quantised, prepare(examples.test.sample(test, seed).images))
+    with _busy(wanted=not json):
+        quantised = quantise(floating, prepare(examples.train.sample(images, seed).images), settings)
+        report = compare(fold(floating), quantised, prepare(examples.test.sample(test, seed).images))
     path = out or Path(f"{floating.name}-int8.npz")
     save(quantised, path)
     if json:
@@ -65,6 +67,16 @@ def quantize(
         f"output signal to noise {report.output_snr_db:.1f} dB",
         str(path),
     )
+
+
+def _busy(*, wanted: bool) -> AbstractContextManager[object]:
+    """Return what shows on a terminal that work is going on."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not wanted or not console.is_terminal:
+        return nullcontext()
+    return console.status("calibrating, quantising, comparing")
 
 
 def _load(model: str) -> Model:
