@@ -69,4 +69,5 @@ def test_mlperf_image_classification_has_its_published_accuracy(data_dir):
     data = mcusim.data.cifar10()
     model = mcusim.load("mlperftiny_ic_pretrainedResnet_quant")
     session = mcusim.Session(model, mcusim.board("stm32l4r5"), update="head")
-    assert session.evaluate(data.test) == 0.8697
+    # LiteRT's reference kernels, with which we agree bit for bit, give 87.07 %; 86.97 % is XNNPACK.
+    assert session.evaluate(data.test) == 0.8707
