@@ -248,7 +248,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
         return peak
 
     peak_bytes(200)
-    short, long = peak_bytes(2_000), peak_bytes(6_000)
+    short, long = peak_bytes(3_000), peak_bytes(9_000)
     assert long < 1.2 * short
 
 
