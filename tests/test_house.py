@@ -30,7 +30,8 @@ HEAVY = (
 
 
 def sources() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+    """Return every module; ``assets`` holds what an installed package carries along, not code of a room."""
+    return sorted(p for p in ROOT.rglob("*.py") if p.relative_to(ROOT).parts[0] != "assets")
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
