@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import BadArgument
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels import simd
 from mcusim.kernels.arrays import Array, Tensors
@@ -93,6 +94,7 @@ class Binary(ForwardKernel):
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
         super().__init__()
         self.op = op
+        self._copies: dict[tuple[int, tuple[int, ...]], Array] = {}
         s_a, s_b = (scale_of(tensors[n]) for n in op.inputs)
         s_y = scale_of(tensors[op.output])
         self._constants = np.zeros(1, RECORD)
@@ -127,6 +129,23 @@ class Binary(ForwardKernel):
         return combine, record
 
     def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
+        """Return the inputs, with those that are broadcast copied to the output's shape."""
         if all(i.shape == output.shape for i in inputs):
             return inputs
-        return tuple(np.ascontiguousarray(np.broadcast_to(i, output.shape)) for i in inputs)
+        return tuple(
+            x if x.shape == output.shape else self._broadcast(which, x, output.shape)
+            for which, x in enumerate(inputs)
+        )
+
+    def _broadcast(self, which: int, x: Array, shape: tuple[int, ...]) -> Array:
+        # The copy is kept, so that the kernel stays bound to it.
+        copy = self._copies.get((which, shape))
+        if copy is None:
+            copy = self._copies[which, shape] = np.empty(shape, np.int8)
+        check(f"input of op {self.op.name!r}", x, "int8")
+        try:
+            np.copyto(copy, x)
+        except ValueError:
+            name = f"input of op {self.op.name!r}"
+            raise BadArgument(name, f"has shape {x.shape}, which {shape} does not extend") from None
+        return copy

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import CONVOLUTIONS, Arithmetic, Op
+from mcusim.core import BadModel
+from mcusim.graph import CONVOLUTIONS, Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.prepared import (
     ForwardKernel,
@@ -56,6 +57,11 @@ class WeightedForward(ForwardKernel):
         r["workspace"] = address_of(self.workspace.cell)
         r["z_x"], r["z_w"] = quant_of(tensors[op.inputs[0]]).zero_point, quant_of(weight).zero_point
         self._set_shape(r, tensors)
+        if y.dtype not in ("int8", "int32") or (
+            r["c_out"] % r["c_in"] and op.kind is OpKind.DEPTHWISE_CONV_2D
+        ):
+            reason = f"cannot turn {r['c_in']} channels into {r['c_out']} of {y.dtype}"
+            raise BadModel(f"op {op.name!r} ({op.kind})", reason)
         r["blocks"] = -(-int(r["c_out"]) // LANES)
         r["stride_h"], r["stride_w"] = a.stride
         r["dilation_h"], r["dilation_w"] = a.dilation
@@ -106,11 +112,13 @@ class WeightedForward(ForwardKernel):
         return constant(self.op, tensors, 2) if self.op.bias is not None else None
 
     def _set_parameters(self, r: Any, weight: Array, bias: Array | None) -> None:
-        check(f"weight of {self.op.name!r}", weight, "int8", self.weight_shape[-1])
+        check(f"weight of op {self.op.name!r}", weight, "int8")
+        check_shape(f"weight of op {self.op.name!r}", weight, self.weight_shape)
         r["weight"], r["raw_bias"] = address_of(weight), address_of(bias)
         self._keep_parameters = (weight, bias) if self.frozen else None
         if bias is not None:
-            check(f"bias of {self.op.name!r}", bias, "int32", int(r["c_out"]))
+            check(f"bias of op {self.op.name!r}", bias, "int32")
+            check_shape(f"bias of op {self.op.name!r}", bias.reshape(-1), (int(r["c_out"]),))
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, x, *parameters = buffers

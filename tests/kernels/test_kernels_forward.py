@@ -206,3 +206,24 @@ def test_batches_equal_single_images():
         one = np.empty((1, 3, 2, 3), np.int8)
         kernel((x[i : i + 1].copy(),), one)
         np.testing.assert_array_equal(one[0], y[i])
+
+
+def test_constants_that_do_not_fit_are_refused():
+    op, tensors = small_op()
+    x, y = np.zeros((1, 2, 2, 4), np.int8), np.empty((1, 2, 2, 3), np.int8)
+    kernel = forward(op, tensors, Arithmetic.FLOAT, frozen=False)
+    weight, bias = tensors["w"].data, tensors["b"].data
+    for wrong in (
+        (x, weight[:2].copy(), bias),
+        (x, weight, bias[:2].copy()),
+        (x, weight, bias.astype(float)),
+    ):
+        with pytest.raises(BadArgument, match="small"):
+            kernel(wrong, y)
+    with pytest.raises(BadModel, match="float32"):
+        forward(op, {**tensors, "w": Tensor("w", (3, 1, 1, 4), "float32")}, Arithmetic.FLOAT)
+    with pytest.raises(BadModel, match="int16"):
+        forward(op, {**tensors, "y": Tensor("y", (1, 2, 2, 3), "int16", Quant.of(1))}, Arithmetic.FLOAT)
+    add = Op("sum", OpKind.ADD, ("x", "x"), "x")
+    with pytest.raises(BadArgument, match="sum"):
+        forward(add, tensors, Arithmetic.FLOAT)((x, x[:, :, :, :3].copy()), x)
