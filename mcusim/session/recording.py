@@ -36,6 +36,7 @@ class Recording:
             raise UnknownName("trace mode", mode, MODES)
         self._running = template
         self._first = template if mode == "first" else None
+        self._began: EventTable | None = None
         self._recorder: Recorder | None = None
         if mode == "all":
             if folder is None:
@@ -60,6 +61,15 @@ class Recording:
     def streamed(self) -> bool:
         """True if every step goes to disk."""
         return self._recorder is not None
+
+    def mark(self, events: EventTable | None, step: int, cycle: int) -> None:
+        """Take the events of a stage that begins."""
+        if events is None:
+            return
+        if self._recorder is not None:
+            self._recorder.write(events, step, cycle)
+        elif self._began is None:
+            self._began = events
 
     def write(self, template: StepTemplate, step: int, cycle: int) -> None:
         """Take one step; when the plan changed, the old one's resident blocks go and the new one's come."""
@@ -87,6 +97,8 @@ class Recording:
         sink = TableSink()
         if self._first is not None:
             sink.write(self._first.opening, 0, 0)
+            if self._began is not None:
+                sink.write(self._began, 0, 0)
             sink.write(self._first.step, 0, 0)
             sink.write(self._first.closing, 0, self._first.cycles)
         return sink.table()

@@ -7,9 +7,11 @@ from typing import Any
 from mcusim.engine.buffers import ArenaBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
+from mcusim.events import EventTable
 from mcusim.memory.arena import Arena
 from mcusim.session.plan import Plan
 from mcusim.session.planning import lower_with, place, sized
+from mcusim.session.transition import transition
 from mcusim.traces.template import StepTemplate
 from mcusim.update.coverage import Coverage
 from mcusim.update.scheme import Scheme, statistics_for
@@ -28,6 +30,9 @@ class Stages:
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
         self._current: tuple[Plan, Program, StepTemplate] | None = None
         self._stage = -1
+        self._transition: EventTable | None = None
+        self.largest = plan
+        """The plan with the highest peak so far."""
         self.statistics = statistics_for(scheme, plan.step.model)
         self.coverage = Coverage(plan.step.model, plan.step.scope)
         accumulate = plan.settings.sgd.accumulate
@@ -44,15 +49,23 @@ class Stages:
         assert self._current is not None
         return self._current[2]
 
-    def program(self, iteration: int) -> Program:
-        """Return the program for an iteration, switched to that iteration's stage."""
+    def program(self, iteration: int, *, resumed: bool = False) -> Program:
+        """Return the program for an iteration, switched to that iteration's stage.
+
+        ``resumed``: the iteration was done before a checkpoint, which has counted its stage already.
+        """
         stage = 0 if self._length is None else iteration // self._length
         if self._current is None or stage != self._stage:
             self.store()
             self._stage = stage
-            self._switch(stage, starts=iteration == stage * (self._length or 0))
+            self._switch(stage, starts=not resumed and iteration == stage * (self._length or 0))
         assert self._current is not None
         return self._current[1]
+
+    def take_transition(self) -> EventTable | None:
+        """Return the events of a stage that has just begun: what is written back, what is selected."""
+        found, self._transition = self._transition, None
+        return found
 
     def calibrate(self, row: Any, label: int) -> None:
         """Find the scales of integer error tensors before the very first step."""
@@ -71,9 +84,10 @@ class Stages:
             self.statistics.close_stage()
         selection = self._scheme.select(model, stage, seed, self.statistics)
         selection.validate(model)
-        if starts:  # a resumed run has counted the stage it is in
-            self.coverage.add(selection)
         self._current = self._bind(selection)
+        if starts:
+            self.coverage.add(selection)
+            self._transition = transition(self._current[0], stage, selection)
         self._current[1].load(selection)
 
     def _bind(self, selection: Selection) -> tuple[Plan, Program, StepTemplate]:
@@ -84,6 +98,7 @@ class Stages:
         if key not in self._bound:
             plan = self._plan if self._plan.step.scope.channels == scope.channels else self._replan(scope)
             plan.require()
+            self.largest = max(self.largest, plan, key=lambda p: p.peak_bytes)
             buffers = ArenaBuffers(plan.step, plan.solution.offsets, self._arena)
             program = Program(
                 plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed,

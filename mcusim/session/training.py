@@ -105,8 +105,8 @@ class Training:
         seconds = perf_counter() - started
         rows = self.progress.history
         run = Run(
-            plan=self.plan, model=self.state.trained(), rows=rows, accuracy_before=self.progress.before,
-            accuracy_after=rows[-1]["test_accuracy"], steps=self.state.iteration,
+            plan=self.stages.largest, model=self.state.trained(), rows=rows,
+            accuracy_before=self.progress.before, accuracy_after=rows[-1]["test_accuracy"], steps=self.state.iteration,
             trace=recording.finish(self.state.iteration, self.progress.cycle),
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
@@ -129,7 +129,7 @@ class Training:
 
     def _recording(self, trace: str, folder: Path | None, resumed: bool) -> Recording:
         """Return where events go; one that goes on needs to know which plan was running."""
-        self.stages.program(max(self.state.iteration - 1, 0) if resumed else 0)
+        self.stages.program(max(self.state.iteration - 1, 0), resumed=resumed and self.state.iteration > 0)
         template = self.stages.template()
         return Recording(
             self.plan, trace, folder, template, self.progress.trace_position if resumed else None
@@ -149,6 +149,7 @@ class Training:
             program = self.stages.program(state.iteration)
             program.rate = self.schedule.factor(state.iteration)
             self.stages.calibrate(row, label)
+            recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
             recording.write(self.stages.template(), state.iteration, progress.cycle)
             progress.loss_sum += self.features.train(program, row, label)
             progress.correct += program.correct

@@ -238,3 +238,14 @@ def test_a_run_has_a_timeline():
     run = session().train(tiny_data(), epochs=1)
     found = run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
     assert found == run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
+
+
+def test_stages_show_in_the_trace(tmp_path):
+    run = session(residency="flash").train(tiny_data(), epochs=1, out=tmp_path / "r", trace="all")
+    events = read_trace(tmp_path / "r" / "trace.parquet").events.to_pandas()
+    stages = -(-60 // 7)
+    selected = events[events.event == "select"]
+    assert len(selected) == stages * len(run.plan.step.scope.channels)
+    written = events[events.event == "flash_write"]
+    assert list(written.step) == [7 * k for k in range(1, stages)]
+    assert set(written.tensor) == {"checkpoint A", "checkpoint B"}
