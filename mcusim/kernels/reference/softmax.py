@@ -59,17 +59,17 @@ def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 def _fixed(op: Op, tensors: Tensors) -> Kernel:
     table = exponentials(op, tensors)
+    # Rescaling from 0 to 12 integer bits rounds; the sum has 12.
+    terms = np.where(table >= 0, divide_by_power_of_two(table, SUM_BITS), 0)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
         rows = inputs[0].reshape(-1, inputs[0].shape[-1]).astype(np.int64)
         pre = np.empty(rows.shape, np.int64)
         for row, result in zip(rows, pre, strict=True):
-            e = table[row.max() - row]
-            # Rescaling from 0 to 12 integer bits rounds; the sum has 12.
-            total = int(divide_by_power_of_two(e[e >= 0], SUM_BITS).sum())
-            scale, bits = reciprocal(total)
-            unsaturated = divide_by_power_of_two(doubling_high_mul(e, scale), bits + 31 - 8)
-            result[...] = np.where(e >= 0, unsaturated - 128, -128)
+            below = row.max() - row
+            scale, bits = reciprocal(int(terms[below].sum()))
+            unsaturated = divide_by_power_of_two(doubling_high_mul(table, scale), bits + 31 - 8)
+            result[...] = np.where(table >= 0, unsaturated - 128, -128)[below]
         store(pre, -128, 127, output, mask)
 
     return kernel
