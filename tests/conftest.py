@@ -12,7 +12,11 @@ settings.register_profile(
     "default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
-    "long", deadline=None, max_examples=20_000, stateful_step_count=50, suppress_health_check=list(HealthCheck)
+    "long",
+    deadline=None,
+    max_examples=20_000,
+    stateful_step_count=50,
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("default")
 

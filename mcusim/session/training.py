@@ -106,7 +106,8 @@ class Training:
         rows = self.progress.history
         run = Run(
             plan=self.stages.largest, model=self.state.trained(), rows=rows,
-            accuracy_before=self.progress.before, accuracy_after=rows[-1]["test_accuracy"], steps=self.state.iteration,
+            accuracy_before=self.progress.before, accuracy_after=rows[-1]["test_accuracy"],
+            steps=self.state.iteration,
             trace=recording.finish(self.state.iteration, self.progress.cycle),
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
