@@ -1,7 +1,9 @@
 """Rerun any accuracy run: ``python benchmarks/accuracy/run.py NAME.toml [--seed N]``.
 
 A run is a TOML file; its result is a CSV of the same name with one row an epoch and seed. Runs are resumable:
-checkpoints lie under ``runs/accuracy/NAME-SEED``, which is not committed.
+checkpoints lie under ``runs/accuracy/NAME-SEED``, which is not committed. ``--plan`` trains nothing and says
+what the run would need. ``unconstrained = true`` gives the board unlimited memory, so that ``sram`` may be
+more than it has: an upper bound, not a device.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import mcusim
 from mcusim.core.files import replacing
 from mcusim.data.cifar10 import cifar10
+from mcusim.session.unconstrained import unconstrained
 
 HERE = Path(__file__).parent
 
@@ -41,14 +44,17 @@ class Config(BaseModel):
     formats: dict[str, str] = Field(default_factory=dict)
     residency: str = "auto"
     head_seed: int = 0
+    unconstrained: bool = False
     note: str = ""
 
 
 def session(config: Config, seed: int) -> mcusim.Session:
     """Return the session of one seed."""
     model = mcusim.load(config.model, classes=10, seed=seed)
+    board = mcusim.board(config.board)
     return mcusim.Session(
-        model, mcusim.board(config.board), update=config.update, sram=config.sram, seed=seed,
+        model, unconstrained(board) if config.unconstrained else board, update=config.update,
+        sram=config.sram, seed=seed,
         sgd=mcusim.Sgd(**config.sgd), formats=mcusim.Formats(**config.formats), residency=config.residency,
     )  # fmt: skip
 
@@ -79,7 +85,9 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
         "peak_bytes": plan["sram"]["peak_bytes"],
         **{f"{role}_bytes": count for role, count in plan["sram"]["by_role"].items()},
         "residency": plan["sram"]["residency"], "patches": plan["sram"]["patches"],
-        "ratio": round(plan["weights"]["ratio"], 6), "feature_reduction": round(plan["features"]["reduction"], 6),
+        "step_ms": "" if plan["time"] is None else round(plan["time"]["step_ms"]["value"], 3),
+        "ratio": round(plan["weights"]["ratio"], 6),
+        "feature_reduction": round(plan["features"]["reduction"], 6),
         "wall_s": round(time.perf_counter() - started),
     }  # fmt: skip
     return [{"seed": seed, **row, **fixed} for row in result.rows]
@@ -91,9 +99,14 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--seed", type=int, action="append", help="only this seed; may be repeated")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--plan", action="store_true", help="only say what a step needs, and whether it fits")
     arguments = parser.parse_args()
     path = arguments.config if arguments.config.exists() else HERE / arguments.config
-    seeds = arguments.seed or Config(**tomllib.loads(path.read_text())).seeds
+    config = Config(**tomllib.loads(path.read_text()))
+    seeds = arguments.seed or config.seeds
+    if arguments.plan:
+        print(f"{path.stem}: {session(config, seeds[0]).plan()!r}")
+        return
     for seed in seeds:
         merge(path.with_suffix(".csv"), run(path, seed, arguments.quiet))
 

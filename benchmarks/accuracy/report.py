@@ -1,0 +1,255 @@
+"""Make the table and the figure of all accuracy runs: ``python benchmarks/accuracy/report.py``.
+
+Reads every TOML in a folder and the CSV that ``run.py`` wrote beside it, and writes ``comparison.md``,
+``comparison.csv`` and ``comparison.png``. A run without a result is listed with dashes; one with fewer epochs
+than its file asks for says so. A note such as ``Formats study: …`` puts a run under that heading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from mcusim.core import SRAM_ROLES
+from mcusim.core.files import replacing
+
+HERE = Path(__file__).parent
+DASH = "-"
+BUDGET_BYTES = 262_144
+RUNS = "Runs"
+PAPER = (("Li and Chang, 2 % an iteration", 85.77), ("tiny-training, 23 %", 86.99))
+"""Published accuracies of MobileNetV2-w0.35 or MobileNetV2 on CIFAR-10, for the figure."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run file and the rows of the last epoch of each seed, empty if it has not been run."""
+
+    name: str
+    config: dict[str, Any]
+    last: list[dict[str, str]]
+
+    @property
+    def group(self) -> str:
+        """The heading that the note gives."""
+        head, colon, _ = self.config.get("note", "").partition(": ")
+        return head if colon else RUNS
+
+    def numbers(self, column: str) -> list[float]:
+        """Return the values of a column, one a seed; none where a cell is empty or absent."""
+        return [float(row[column]) for row in self.last if row.get(column)]
+
+    def mean(self, column: str) -> float | None:
+        """Return the mean over seeds."""
+        values = self.numbers(column)
+        return fmean(values) if values else None
+
+    def spread(self, column: str) -> float | None:
+        """Return the standard deviation over seeds; ``None`` for fewer than two."""
+        values = self.numbers(column)
+        return stdev(values) if len(values) > 1 else None
+
+    @property
+    def accuracy(self) -> str:
+        """Test accuracy in percent after the last epoch: mean ± standard deviation over seeds."""
+        mean, spread = self.mean("test_accuracy"), self.spread("test_accuracy")
+        if mean is None:
+            return DASH
+        text = f"{100 * mean:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}")
+        done, wanted = min(int(row["epoch"]) for row in self.last), self.config.get("epochs", 10)
+        return text if done >= wanted else f"{text} (epoch {done} of {wanted})"
+
+
+def read(folder: Path) -> list[Result]:
+    """Return every run of a folder, in the order of headings and names."""
+    found = []
+    for path in sorted(folder.glob("*.toml")):
+        rows: list[dict[str, str]] = []
+        if path.with_suffix(".csv").exists():
+            with path.with_suffix(".csv").open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        last: dict[str, dict[str, str]] = {}
+        for row in rows:
+            if row["seed"] not in last or int(row["epoch"]) > int(last[row["seed"]]["epoch"]):
+                last[row["seed"]] = row
+        config = tomllib.loads(path.read_text())
+        found.append(Result(path.stem, config, [last[seed] for seed in sorted(last, key=int)]))
+    return sorted(found, key=lambda r: (r.group != RUNS, r.group, r.config["model"], r.name))
+
+
+def roles(results: list[Result]) -> list[str]:
+    """Return the memory roles that any run has."""
+    names = {
+        column.removesuffix("_bytes")
+        for result in results for row in result.last for column, value in row.items()
+        if column.endswith("_bytes") and column != "peak_bytes" and value not in ("", "0", None)
+    }  # fmt: skip
+    known = [str(role) for role in SRAM_ROLES]
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def cells(result: Result, by_role: list[str]) -> dict[str, str]:
+    """Return one line of the table, by column."""
+
+    def text(column: str, form: str, scale: float = 1.0) -> str:
+        value = result.mean(column)
+        return DASH if value is None else form.format(value * scale)
+
+    formats = result.config.get("formats", {})
+    row = {
+        "run": result.name,
+        "network": result.config["model"],
+        "scheme": result.config.get("update", "dynamic"),
+        "formats": ", ".join(f"{k} {v}" for k, v in formats.items()) or "default",
+        "accuracy %": result.accuracy,
+        "seeds": str(len(result.last)) if result.last else DASH,
+        "peak B": text("peak_bytes", "{:,.0f}"),
+    }
+    row |= {role: text(f"{role}_bytes", "{:,.0f}") for role in by_role}
+    return row | {
+        "learns %": text("ratio", "{:.2f}", 100),
+        "features saved %": text("feature_reduction", "{:.2f}", 100),
+        "ms a step": text("step_ms", "{:,.0f}"),
+        "coverage %": text("coverage", "{:.1f}", 100),
+        "saturations": text("saturations", "{:,.0f}"),
+    }
+
+
+def markdown(results: list[Result]) -> str:
+    """Return the table, one part for each heading."""
+    by_role = roles(results)
+    lines = [
+        "# Accuracy on CIFAR-10's 10,000 test images", "",
+        "Made by `python benchmarks/accuracy/report.py`. Accuracy: after the last epoch, mean ± standard "
+        "deviation over seeds. Bytes of each role: at the fullest moment of a step; with the holes of the "
+        "placement they add up to the peak. Features saved: against dense training. A dash: not run yet, or "
+        "not known.",
+    ]  # fmt: skip
+    group = None
+    for result in results:
+        row = cells(result, by_role)
+        if result.group != group:
+            group = result.group
+            lines += [
+                "",
+                f"## {group}",
+                "",
+                f"| {' | '.join(row)} |",
+                "|---" * 4 + "|---:" * (len(row) - 4) + "|",
+            ]
+        lines.append("| " + " | ".join(f"`{v}`" if k == "scheme" else v for k, v in row.items()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def table(results: list[Result]) -> str:
+    """Return the table as CSV, with the heading as its first column."""
+    by_role = roles(results)
+    rows = [{"group": result.group, **cells(result, by_role)} for result in results]
+    header = list(rows[0]) if rows else ["group"]
+    plain = [
+        [row[name].replace(",", "" if row[name][:1].isdigit() else ";") for name in header] for row in rows
+    ]
+    return "\n".join(",".join(line) for line in [header, *plain]) + "\n"
+
+
+def draw(results: list[Result], path: Path) -> None:
+    """Draw accuracy against peak SRAM of every run that has a result, formats studies left out."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = [r for r in results if r.mean("test_accuracy") and not r.group.startswith("Formats")]
+    networks = sorted({r.config["model"] for r in shown})
+    figure, axes = plt.subplots(figsize=(11, 7.5), layout="constrained")
+    labels = []
+    for number, network in enumerate(networks):
+        colour = f"C{number}"
+        for place, result in enumerate(r for r in shown if r.config["model"] == network):
+            x, y = (result.mean("peak_bytes") or 0) / 1024, 100 * (result.mean("test_accuracy") or 0)
+            name = result.name.removeprefix(f"{network.split('-')[0]}-")
+            if x * 1024 > 2 * BUDGET_BYTES:
+                axes.axhline(y, color=colour, linestyle=":", linewidth=1)
+                labels.append((0.0, y, f"{name}: {x:,.0f} KiB", colour))
+                continue
+            error = 100 * (result.spread("test_accuracy") or 0)
+            axes.errorbar(
+                x, y, yerr=error or None, fmt="o", color=colour, markersize=6, capsize=3,
+                label=network if place == 0 else None,
+            )  # fmt: skip
+            labels.append((x, y, name, colour))
+    for number, (name, value) in enumerate(PAPER):
+        axes.axhline(value, color="0.6", linestyle="--", linewidth=1)
+        axes.annotate(
+            f"{name}: {value}", (0.01, value), (0, (-10, 3)[number]), xycoords=("axes fraction", "data"),
+            textcoords="offset points", fontsize=8, color="0.4",
+        )  # fmt: skip
+    axes.axvline(BUDGET_BYTES / 1024, color="0.3", linewidth=1)
+    axes.annotate(
+        "256 KiB", (BUDGET_BYTES / 1024, 0.01), (3, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", fontsize=8,
+    )  # fmt: skip
+    axes.set_xlabel("peak SRAM of a training step, all roles counted (KiB)")
+    axes.set_ylabel("accuracy on CIFAR-10's test images (%)")
+    axes.margins(x=0.12)
+    axes.grid(alpha=0.25)
+    if networks:
+        axes.legend(loc="lower left", fontsize=9)
+    _label(axes, labels)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    plt.close(figure)
+
+
+def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
+    """Write names beside points, moved up where one would cover another."""
+    axes.figure.canvas.draw()
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    height, width = (top - bottom) * 0.026, (right - left) * 0.009
+    taken: list[tuple[float, float, float]] = []
+    for x, y, name, colour in sorted(labels, key=lambda item: item[1]):
+        at, end = (x or right - width * len(name)), 0.0
+        while any(abs(y - other) < height and at < stop and start < at + width * len(name)
+                  for start, stop, other in taken):  # fmt: skip
+            y += height / 4
+        end = at + width * len(name)
+        taken.append((at, end, y))
+        axes.annotate(
+            name,
+            (at, y),
+            (7, -3),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def main() -> None:
+    """Write table and figure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=HERE, help="where the runs are")
+    parser.add_argument("--out", type=Path, help="where to write; the same folder if not given")
+    parser.add_argument("--no-figure", action="store_true")
+    arguments = parser.parse_args()
+    results = read(arguments.folder)
+    out = arguments.out or arguments.folder
+    text = markdown(results)
+    for name, content in (("comparison.md", text), ("comparison.csv", table(results))):
+        with replacing(out / name) as file:
+            file.write(content.encode())
+    if not arguments.no_figure:
+        draw(results, out / "comparison.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

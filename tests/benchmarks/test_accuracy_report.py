@@ -1,0 +1,115 @@
+"""The accuracy report from made-up results: means, gaps, unfinished and missing runs."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "accuracy"
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"accuracy_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+run, report = module("run"), module("report")
+
+ROW = {
+    "epoch": 1, "steps": 10, "loss": 1.5, "train_accuracy": 0.4, "test_accuracy": 0.5, "learning_rate": 0.1,
+    "saturations": 3, "coverage": 0.25, "peak_bytes": 200_000, "activation_bytes": 90_000,
+    "feature_bytes": 2_000, "mask_bytes": 0, "residency": "sram", "patches": "", "step_ms": 321.5,
+    "ratio": 0.0199, "feature_reduction": 0.9876, "wall_s": 9,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two seeds of one run, half of another, and one never run."""
+    head = 'model = "mbv2-w0.35"\nepochs = 2\n'
+    (tmp_path / "mbv2-a.toml").write_text(f'note = "Table: one"\n{head}update = "dynamic:stage=9,blocks=2"\n')
+    (tmp_path / "mbv2-b.toml").write_text(f'{head}update = "head"\n[formats]\nweight = "int8"\n')
+    (tmp_path / "mcunet-c.toml").write_text('note = "Table: two"\nmodel = "mcunet-5fps"\nupdate = "bias-9"\n')
+    for seed, accuracy in ((0, 0.80), (1, 0.84)):
+        rows = [{"seed": seed, **ROW, "epoch": e, "test_accuracy": accuracy - 0.1 * (2 - e)} for e in (1, 2)]
+        run.merge(tmp_path / "mbv2-a.csv", rows)
+    run.merge(tmp_path / "mbv2-b.csv", [{"seed": 0, **ROW, "step_ms": "", "peak_bytes": 1_800_000}])
+    return tmp_path
+
+
+def test_the_last_epoch_of_each_seed_counts(folder):
+    results = {r.name: r for r in report.read(folder)}
+    assert results["mbv2-a"].accuracy == "82.00 ± 2.83"
+    assert results["mbv2-b"].accuracy == "50.00 (epoch 1 of 2)"
+    assert results["mcunet-c"].accuracy == "-"
+    assert [r.group for r in report.read(folder)] == ["Runs", "Table", "Table"]
+
+
+def test_the_table_in_markdown_and_csv(folder):
+    results = report.read(folder)
+    text = report.markdown(results)
+    line = next(line for line in text.splitlines() if line.startswith("| mbv2-a"))
+    assert line == (
+        "| mbv2-a | mbv2-w0.35 | `dynamic:stage=9,blocks=2` | default | 82.00 ± 2.83 | 2 | 200,000 | 90,000 "
+        "| 2,000 | 1.99 | 98.76 | 322 | 25.0 | 3 |"
+    )
+    assert "mask" not in text
+    assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {line.count("|")}
+    missing = next(line for line in text.splitlines() if line.startswith("| mcunet-c"))
+    assert missing.count(" - ") == 10
+    rows = list(csv.DictReader(report.table(results).splitlines()))
+    assert rows[0]["peak B"] == "200000"
+    assert rows[0]["scheme"] == "dynamic:stage=9;blocks=2"
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_the_command_writes_all_three(folder, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(sys, "argv", ["report.py", "--folder", str(folder), "--out", str(out)])
+    report.main()
+    assert "82.00" in capsys.readouterr().out
+    assert {p.name for p in out.iterdir()} == {"comparison.md", "comparison.csv", "comparison.png"}
+    assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_results(tmp_path):
+    assert report.read(tmp_path) == []
+    assert "| " not in report.markdown([])
+    assert report.table([]) == "group\n"
+
+
+def test_every_committed_run_is_well_formed():
+    import tomllib
+
+    import mcusim
+
+    paths = sorted(FOLDER.glob("*.toml"))
+    assert len(paths) > 30
+    for path in paths:
+        config = run.Config(**tomllib.loads(path.read_text()))
+        assert mcusim.scheme(config.update)
+        mcusim.board(config.board)
+        mcusim.Sgd(**config.sgd)
+        mcusim.Formats(**config.formats)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_committed_run_fits(path, data_dir):
+    import tomllib
+
+    config = run.Config(**tomllib.loads(path.read_text()))
+    plan = run.session(config, config.seeds[0]).plan()
+    assert plan.fits, str(plan)
+    assert config.unconstrained or plan.peak_bytes <= report.BUDGET_BYTES
