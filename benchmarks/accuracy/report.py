@@ -170,7 +170,8 @@ def draw(results: list[Result], path: Path) -> None:
     labels = []
     for number, network in enumerate(networks):
         colour = f"C{number}"
-        for place, result in enumerate(r for r in shown if r.config["model"] == network):
+        axes.plot([], [], "o", color=colour, label=network)
+        for result in (r for r in shown if r.config["model"] == network):
             x, y = (result.mean("peak_bytes") or 0) / 1024, 100 * (result.mean("test_accuracy") or 0)
             name = result.name.removeprefix(f"{network.split('-')[0]}-")
             if x * 1024 > 2 * BUDGET_BYTES:
@@ -178,10 +179,7 @@ def draw(results: list[Result], path: Path) -> None:
                 labels.append((0.0, y, f"{name}: {x:,.0f} KiB", colour))
                 continue
             error = 100 * (result.spread("test_accuracy") or 0)
-            axes.errorbar(
-                x, y, yerr=error or None, fmt="o", color=colour, markersize=6, capsize=3,
-                label=network if place == 0 else None,
-            )  # fmt: skip
+            axes.errorbar(x, y, yerr=error or None, fmt="o", color=colour, markersize=6, capsize=3)
             labels.append((x, y, name, colour))
     for number, (name, value) in enumerate(PAPER):
         axes.axhline(value, color="0.6", linestyle="--", linewidth=1)
