@@ -230,7 +230,9 @@ class Program:
     def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
         source, view, scales = _source(op), self.buffers.view, self.scales
         model = self.step.model
-        kernel = backward_kernels.grad_input(source, model.tensors, model.arithmetic, op.index)
+        kernel = backward_kernels.grad_input(
+            source, model.tensors, model.arithmetic, op.index, workspace=self._workspace
+        )
         name_y, name_x = gradient_name(source.output), op.writes[0]
         g_y, g_x = view(name_y), view(name_x)
         mask = view(op.mask) if op.mask else None
@@ -254,7 +256,9 @@ class Program:
     def _bind_grad_bias(self, op: StepOp) -> Callable[[], None]:
         source, view = _source(op), self.buffers.view
         model = self.step.model
-        kernel = backward_kernels.grad_bias(source, model.tensors, model.arithmetic)
+        kernel = backward_kernels.grad_bias(
+            source, model.tensors, model.arithmetic, workspace=self._workspace
+        )
         g_y = view(gradient_name(source.output))
         mask = view(op.mask) if op.mask else None
         y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
@@ -271,7 +275,9 @@ class Program:
     def _bind_grad_weight(self, op: StepOp) -> Callable[[], None]:
         source, view = _source(op), self.buffers.view
         model = self.step.model
-        kernel = backward_kernels.grad_weight(source, model.tensors, model.arithmetic)
+        kernel = backward_kernels.grad_weight(
+            source, model.tensors, model.arithmetic, workspace=self._workspace
+        )
         g_y = view(gradient_name(source.output))
         mask = view(op.mask) if op.mask else None
         saved = saved_name(source)
