@@ -159,14 +159,14 @@ def table(results: list[Result]) -> str:
 
 def draw(results: list[Result], path: Path) -> None:
     """Draw accuracy against peak SRAM of every run that has a result, formats studies left out."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     shown = [r for r in results if r.mean("test_accuracy") and not r.group.startswith("Formats")]
     networks = sorted({r.config["model"] for r in shown})
-    figure, axes = plt.subplots(figsize=(11, 7.5), layout="constrained")
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
     labels = []
     for number, network in enumerate(networks):
         colour = f"C{number}"
@@ -201,7 +201,6 @@ def draw(results: list[Result], path: Path) -> None:
     _label(axes, labels)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=120)
-    plt.close(figure)
 
 
 def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
