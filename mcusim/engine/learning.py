@@ -32,7 +32,6 @@ class Learner:
         self.op, self.state, self.sgd = op, state, sgd
         self.head = op.name == step.model.head and step.scope.head
         self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
-        self.channels = np.zeros(0, np.int32)
         self._names = [n for n in _names(op) if n in step.tensors]
         self._views = {n: buffers.view(n) for n in self._names}
         learns = f"weight:{op.name}" in self._views
@@ -45,6 +44,8 @@ class Learner:
             self.bias = self._views.get(f"bias:{op.name}", constant(step.model, op.bias))
         count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
         self._count = count if learns else 0
+        # Kernels remember the arrays they have met, so the channels change in place.
+        self.channels = np.arange(self._count, dtype=np.int32)
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
         self.weight_gradient = np.zeros(block.shape, np.float32)
         self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
@@ -67,30 +68,40 @@ class Learner:
 
     def load(self, selection: Selection) -> None:
         """Copy the parameters from the state into the buffers; set the channels that learn."""
-        name = self.op.name
-        if self.head:
-            self.channels = np.arange(self.inputs, dtype=np.int32)
-        else:
-            self.channels = np.ascontiguousarray(selection.channels.get(name, np.zeros(0)), np.int32)
+        for key, view in self._views.items():
+            if not self._columns_only(key) and not key.startswith("channels:"):
+                view[...] = self._stored(key, view)
+        if self.compact:
+            self.weight[...] = self.state.arrays[f"weight:{self.op.name}"]
+        self._load_columns(selection)
+
+    def select(self, selection: Selection) -> None:
+        """Change the channels that learn; what lies whole in the buffers stays there."""
+        self._store_columns()
+        if self.compact:
+            self.merge()
+        self._load_columns(selection)
+
+    def store(self) -> None:
+        """Copy the parameters from the buffers back into the state."""
+        self._store_columns()
+        for key, view in self._views.items():
+            if not self._columns_only(key) and not key.startswith("channels:"):
+                self._stored(key, view)[...] = view
+
+    def _store_columns(self) -> None:
+        for key, view in self._views.items():
+            if self._columns_only(key):
+                scatter(self.op, self._stored(key), self.channels, self.inputs, view)
+
+    def _load_columns(self, selection: Selection) -> None:
+        if not self.head and self._count:
+            self.channels[...] = selection.channels[self.op.name]
         for key, view in self._views.items():
             if key.startswith("channels:"):
                 view[...] = self.channels
             elif self._columns_only(key):
                 view[...] = gather(self.op, self._stored(key), self.channels, self.inputs)
-            else:
-                view[...] = self._stored(key, view)
-        if self.compact:
-            self.weight[...] = self.state.arrays[f"weight:{name}"]
-
-    def store(self) -> None:
-        """Copy the parameters from the buffers back into the state."""
-        for key, view in self._views.items():
-            if key.startswith("channels:"):
-                continue
-            if self._columns_only(key):
-                scatter(self.op, self._stored(key), self.channels, self.inputs, view)
-            else:
-                self._stored(key, view)[...] = view
 
     def merge(self) -> None:
         """Overlay the columns in SRAM on the weights in flash."""

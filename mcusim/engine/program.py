@@ -76,6 +76,11 @@ class Program:
             learner.load(selection)
         self._loaded = True
 
+    def select(self, selection: Selection) -> None:
+        """Change what learns, between two steps."""
+        for learner in self._learners.values():
+            learner.select(selection)
+
     def store(self) -> None:
         """Copy the learned parameters back into the state; before the first ``load`` there are none."""
         for learner in self._learners.values() if self._loaded else ():

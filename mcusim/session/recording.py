@@ -62,6 +62,11 @@ class Recording:
         """True if every step goes to disk."""
         return self._recorder is not None
 
+    @property
+    def listens(self) -> bool:
+        """True if the events of a stage that begins are wanted."""
+        return self._recorder is not None or (self._first is not None and self._began is None)
+
     def mark(self, events: EventTable | None, step: int, cycle: int) -> None:
         """Take the events of a stage that begins."""
         if events is None:

@@ -30,7 +30,7 @@ class Stages:
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
         self._current: tuple[Plan, Program, StepTemplate] | None = None
         self._stage = -1
-        self._transition: EventTable | None = None
+        self._began: tuple[Plan, int, Selection] | None = None
         self.largest = plan
         """The plan with the highest peak so far."""
         self.statistics = statistics_for(scheme, plan.step.model)
@@ -56,7 +56,6 @@ class Stages:
         """
         stage = 0 if self._length is None else iteration // self._length
         if self._current is None or stage != self._stage:
-            self.store()
             self._stage = stage
             self._switch(stage, starts=not resumed and iteration == stage * (self._length or 0))
         assert self._current is not None
@@ -64,8 +63,8 @@ class Stages:
 
     def take_transition(self) -> EventTable | None:
         """Return the events of a stage that has just begun: what is written back, what is selected."""
-        found, self._transition = self._transition, None
-        return found
+        found, self._began = self._began, None
+        return None if found is None else transition(*found)
 
     def calibrate(self, row: Any, label: int) -> None:
         """Find the scales of integer error tensors before the very first step."""
@@ -84,11 +83,17 @@ class Stages:
             self.statistics.close_stage()
         selection = self._scheme.select(model, stage, seed, self.statistics)
         selection.validate(model)
-        self._current = self._bind(selection)
+        before, self._current = self._current, self._bind(selection)
+        plan, program, _ = self._current
         if starts:
             self.coverage.add(selection)
-            self._transition = transition(self._current[0], stage, selection)
-        self._current[1].load(selection)
+            self._began = (plan, stage, selection)
+        if before is not None and before[1] is program:
+            program.select(selection)
+            return
+        if before is not None:
+            before[1].store()
+        program.load(selection)
 
     def _bind(self, selection: Selection) -> tuple[Plan, Program, StepTemplate]:
         scope = self._plan.step.scope

@@ -150,7 +150,8 @@ class Training:
             program = self.stages.program(state.iteration)
             program.rate = self.schedule.factor(state.iteration)
             self.stages.calibrate(row, label)
-            recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
+            if recording.listens:
+                recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
             recording.write(self.stages.template(), state.iteration, progress.cycle)
             progress.loss_sum += self.features.train(program, row, label)
             progress.correct += program.correct

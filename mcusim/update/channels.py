@@ -6,8 +6,11 @@ must be saved and the weights that multiply them. A depthwise channel selects in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +65,13 @@ def trunk(model: Model) -> tuple[Op, ...]:
     )
 
 
-def layers(model: Model) -> dict[str, Layer]:
-    """Return the learnable side of every op of the trunk, by op name, in execution order."""
-    return {op.name: layer(model, op) for op in trunk(model)}
+@lru_cache(maxsize=8)
+def layers(model: Model) -> Mapping[str, Layer]:
+    """Return the learnable side of every op of the trunk, by op name, in execution order.
+
+    Kept for the last few models: a scheme that redraws in every iteration asks for it each time.
+    """
+    return MappingProxyType({op.name: layer(model, op) for op in trunk(model)})
 
 
 def trunk_weights(model: Model) -> int:
