@@ -154,7 +154,7 @@ class Learner:
 
     def _columns_only(self, key: str) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""
-        whole = key.startswith(("bias:", "momentum:bias:", "gradient:bias:"))
+        whole = key.startswith(("channels:", "bias:", "momentum:bias:", "gradient:bias:"))
         return not whole and (key.startswith("gradient:weight:") or self.compact)
 
     def _stored(self, key: str, view: Array | None = None) -> Array:

@@ -202,3 +202,30 @@ def test_a_step_runs_the_same_on_a_dynamic_allocator(allocator):
     assert [program.run(x, i) for i, x in enumerate(INPUTS)] == train(
         model, "last-2", Formats(), arena=False
     )[0]
+
+
+@pytest.mark.parametrize("residency", ["sram", "flash"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_changing_channels_in_place_equals_loading_anew(residency, accumulate):
+    model, chosen = small_network(4), scheme("dynamic:ratio=0.1,blocks=2")
+    sgd = Sgd(lr=0.01, momentum=0.9, accumulate=accumulate)
+    states = []
+    for anew in (True, False):
+        step = lower(
+            model, chosen.scope(model), Formats(weight="int8+res8"), residency=residency, momentum=True,
+            accumulate=accumulate,
+        )  # fmt: skip
+        state = State.of(model, step.scope, Formats(weight="int8+res8"))
+        program = Program(step, SeparateBuffers(step), state, sgd, seed=3)
+        program.load(chosen.select(model, 0, 5))
+        for i, x in enumerate(INPUTS):
+            selection = chosen.select(model, i // 2, 5)
+            if anew:
+                program.store()
+                program.load(selection)
+            elif i % 2 == 0:
+                program.select(selection)
+            program.run(x, i)
+        program.store()
+        states.append(state)
+    assert all(np.array_equal(a, states[1].arrays[k]) for k, a in states[0].arrays.items())
