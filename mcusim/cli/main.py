@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 from mcusim.core import McusimError
 
 VERBS = (
-    "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "explain", "diff", "pack",
-    "replay", "export", "timeline", "calibrate", "search",
+    "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "prune",
+    "explain", "diff", "pack", "replay", "export", "timeline", "calibrate", "search",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 
