@@ -3,7 +3,8 @@
 A run is a TOML file; its result is a CSV of the same name with one row an epoch and seed. Runs are resumable:
 checkpoints lie under ``runs/accuracy/NAME-SEED``, which is not committed. ``--plan`` trains nothing and says
 what the run would need. ``unconstrained = true`` gives the board unlimited memory, so that ``sram`` may be
-more than it has: an upper bound, not a device.
+more than it has: an upper bound, not a device. ``analysis`` holds the gradient norms by which ``mcusim
+search`` chose the layers of some runs (``--data cifar10 --steps 1000``).
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ def search(
     ratio: Annotated[
         float | None, typer.Option(help="Most of the weights that may learn in a step, e.g. 0.02.")
     ] = None,
+    channels: Annotated[
+        float, typer.Option(help="Most of one layer's channels that may learn at a time, e.g. 0.25.")
+    ] = 1.0,
     stage: Annotated[int, typer.Option(help="Steps between redraws of the channels.", min=1)] = 200,
     error: Annotated[str, typer.Option(help="Allowed formats of errors, preferred first.")] = "float32,int16",
     weight: Annotated[str, typer.Option(help="Allowed formats of learning weights.")] = "int8-sr",
@@ -64,7 +67,7 @@ def search(
     ).settings  # fmt: skip
     ranking = _ranking(network, target, analysis, data, steps, seed)
     found = searched(
-        network, target, ranking, settings, blocks=blocks, stage=stage, ratio=ratio,
+        network, target, ranking, settings, blocks=blocks, stage=stage, ratio=ratio, channels=channels,
         errors=error.split(","), weights=weight.split(","),
     )  # fmt: skip
     result = {**found.as_dict(), "analysis": None if analysis is None else str(analysis)}

@@ -16,10 +16,11 @@ def search_view(found: Found, rows: int) -> RenderableType:
         formats = data["formats"]
         cells.append(
             (
-                f"{option.gain:.1%}", f"{data['ratio']:.2%}", f"{option.plan.peak_bytes:,}",
+                f"{option.gain:.2%}", f"{data['ratio']:.2%}", f"{option.plan.peak_bytes:,}",
                 "–" if data["step_ms"] is None else f"{data['step_ms']:,.0f}",
                 option.shape, str(option.blocks),
-                f"{formats['error']}, {formats['weight']}", data["residency"], data["patches"] or "off",
+                formats["error"], formats["weight"], data["residency"],
+                (data["patches"] or "off").partition(" ")[0],
             )
         )  # fmt: skip
     header = (

@@ -60,21 +60,28 @@ class Gains:
         """
         return sum(self.by_channel.get(op, 0.0) * count for op, count in counts.items())
 
-    def best(self, pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
+    def best(self, pool: Sequence[Layer], budget: Budget, share: float = 1.0) -> dict[str, int]:
         """Return how many channels of each layer of a pool gain most within a budget.
+
+        No layer gets more than ``share`` of its channels (but at least one).
 
         Channels are bought by gain for stored element and by gain for weight, each best up to the last
         channel of a layer where that limit binds (the fractional knapsack); the better result counts.
         Op name -> number, only layers with at least one, in execution order.
         """
-        return max((self._bought(pool, budget, cost) for cost in (_elements, _weights)), key=self.expected)
+        return max(
+            (self._bought(pool, budget, share, cost) for cost in (_elements, _weights)), key=self.expected
+        )
 
-    def _bought(self, pool: Sequence[Layer], budget: Budget, cost: Callable[[Layer], int]) -> dict[str, int]:
+    def _bought(
+        self, pool: Sequence[Layer], budget: Budget, share: float, cost: Callable[[Layer], int]
+    ) -> dict[str, int]:
         purse = Purse(budget)
         counts: dict[str, int] = {}
         for item in sorted(pool, key=lambda item: -self.by_channel[item.op] / cost(item)):
             count = 0
-            while count < item.channels and purse.affords(item):
+            most = max(1, int(item.channels * share))
+            while count < most and purse.affords(item):
                 purse.pay(item)
                 count += 1
             counts[item.op] = count

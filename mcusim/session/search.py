@@ -106,6 +106,7 @@ def search(
     blocks: int | None = None,
     stage: int = 200,
     ratio: float | None = None,
+    channels: float = 1.0,
     errors: Sequence[str] = ("float32", "int16"),
     weights: Sequence[str] = ("int8-sr",),
 ) -> Found:
@@ -126,6 +127,9 @@ def search(
         blocks: most last blocks that may learn; all of them by default.
         stage: iterations between redraws of the channels.
         ratio: most of the weights that may learn in one iteration, as a fraction; no limit by default.
+        channels: most of the channels of one layer that may learn at a time, as a fraction, in the
+            ``ranked`` shape. The objective has no diminishing returns: with a tight ``ratio`` and no limit
+            here it lets one or two layers learn as a whole.
         errors: formats of error tensors that are allowed.
         weights: formats of learning weights that are allowed.
 
@@ -140,7 +144,9 @@ def search(
         raise BadArgument(f"blocks {blocks}", "is less than 1", "use at least 1")
     if ratio is not None and not 0 < ratio <= 1:
         raise BadArgument(f"ratio {ratio}", "is not in (0, 1]", "try 0.02, which is 2 %")
-    look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio)
+    if not 0 < channels <= 1:
+        raise BadArgument(f"channels {channels}", "is not in (0, 1]", "try 0.25")
+    look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio, channels)
     found: list[Option] = []
     failed: list[OutOfSram] = []
     given = list(_formats(settings.formats, errors, weights))
@@ -171,6 +177,7 @@ class _Look:
     settings: Settings
     stage: int
     ratio: float | None
+    channels: float
 
     def largest(self, shape: str, blocks: int, formats: Formats) -> Option | None:
         """Return the largest selection in the last blocks that fits; ``None`` if there is nothing to select.
@@ -193,7 +200,7 @@ class _Look:
         def counted(step: int) -> dict[str, int]:
             budget = Budget(most, cheapest + step * GRAIN)
             if shape == "ranked":
-                return self.gains.best(pool, budget)
+                return self.gains.best(pool, budget, self.channels)
             return {op: count for op, count in quota(pool, budget).items() if count}
 
         def option(step: int) -> Option:

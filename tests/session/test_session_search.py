@@ -83,6 +83,14 @@ def test_a_ratio_is_kept(ranking):
         assert option.plan.step.scope.weights_updated(MODEL) <= 0.05 * trunk_weights(MODEL)
 
 
+def test_no_layer_gets_more_than_its_share(ranking):
+    known = layers(MODEL)
+    for option in found(ranking, 60_000, channels=0.25).options:
+        if option.shape == "ranked":
+            counts = option.plan.step.scope.channels
+            assert all(n <= max(1, known[op].channels // 4) for op, n in counts.items())
+
+
 def test_formats_named_first_win_ties(ranking):
     best = found(ranking, 60_000, ratio=0.05, errors=("int16", "float32")).best
     assert best.plan.settings.formats.error == "int16"
@@ -110,6 +118,8 @@ def test_bad_input(ranking):
         found(ranking, blocks=0)
     with pytest.raises(BadArgument):
         found(ranking, ratio=1.5)
+    with pytest.raises(BadArgument):
+        found(ranking, channels=0)
     with pytest.raises(BadArgument):
         found(ranking, errors=())
     with pytest.raises(UnknownName):
