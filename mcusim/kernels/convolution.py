@@ -9,7 +9,7 @@ import numpy as np
 from mcusim.graph import OpKind
 from mcusim.kernels import simd, tiles
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.prepared import aligned, array_at, check_shape, compiled, record_at
+from mcusim.kernels.prepared import aligned, array_at, check_shape, compiled, inner, record_at
 from mcusim.kernels.requant import add_to_row, place_bias, requantise
 from mcusim.kernels.weighted import RECORD, WeightedForward
 
@@ -44,7 +44,7 @@ def pack(address):  # type: ignore[no-untyped-def]
     place_bias(a, k)
 
 
-@compiled
+@inner
 def flip(source, target, count):  # type: ignore[no-untyped-def]
     """Copy int8 as uint8, each plus 128."""
     done = 0
@@ -56,14 +56,14 @@ def flip(source, target, count):  # type: ignore[no-untyped-def]
         done += 16
 
 
-@compiled
+@inner
 def fill(target, value, count):  # type: ignore[no-untyped-def]
     """Set bytes."""
     for i in range(0, count, 16):
         simd.fill_first(target + i, np.int32(value), min(count - i, 16))
 
 
-@compiled
+@inner
 def gather(a, pixel, row):  # type: ignore[no-untyped-def]
     """Write the im2col row of one output pixel: taps in row-major order, channels innermost."""
     column = pixel % a.ow
@@ -94,7 +94,7 @@ def gather(a, pixel, row):  # type: ignore[no-untyped-def]
         row += a.kw * a.c_in
 
 
-@compiled
+@inner
 def row_sum(a, row):  # type: ignore[no-untyped-def]
     """Return -z_w * Σ (x - z_x), the share of the weights' zero point."""
     k = a.kh * a.kw * a.c_in

@@ -9,7 +9,7 @@ import numpy as np
 from mcusim.kernels import simd
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.convolution import fill, flip
-from mcusim.kernels.prepared import array_at, compiled, record_at
+from mcusim.kernels.prepared import array_at, compiled, inner, record_at
 from mcusim.kernels.requant import place_bias, requantise
 from mcusim.kernels.weighted import RECORD, WeightedForward
 
@@ -33,7 +33,7 @@ def pack(address):  # type: ignore[no-untyped-def]
     place_bias(a, taps)
 
 
-@compiled
+@inner
 def copy_plane(a, image, plane):  # type: ignore[no-untyped-def]
     """Copy one image as uint8 into a padded plane [plane_h][plane_w][channels]."""
     channels, multiplier = a.blocks * 16, a.c_out // a.c_in

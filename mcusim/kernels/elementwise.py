@@ -18,6 +18,7 @@ from mcusim.kernels.prepared import (
     check_mask,
     check_shape,
     compiled,
+    inner,
     record_at,
 )
 from mcusim.kernels.reference.elementwise import LEFT_SHIFT, multiply_factor
@@ -32,7 +33,7 @@ INTEGERS = (
 RECORD = np.dtype([(n, np.int64) for n in INTEGERS] + [(n, np.float32) for n in ("f_a", "f_b", "f_y", "_")])
 
 
-@compiled
+@inner
 def _shifts(shift):  # type: ignore[no-untyped-def]
     return simd.splat_i32(np.int32(max(shift, 0))), simd.splat_i32(np.int32(max(-shift, 0)))
 

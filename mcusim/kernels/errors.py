@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcusim.kernels import simd
-from mcusim.kernels.prepared import array_at, compiled
+from mcusim.kernels.prepared import array_at, inner
 
 FORMATS = {"float32": 4, "int16": 2, "int8": 1}
 """Storage formats by name, and what the kernels call them: their bytes an element."""
@@ -13,7 +13,7 @@ STATISTICS_BYTES = 128
 """16 float32 largest magnitudes, then the number of saturated elements."""
 
 
-@compiled
+@inner
 def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
     """Return at least 16 mask bits from bit ``first`` on; ``mask`` has ``count`` bytes."""
     byte = first >> 3
@@ -24,7 +24,7 @@ def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
     return bits >> (first & 7)
 
 
-@compiled
+@inner
 def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
     """Return ``count`` (at most 16) stored numbers as float32, the rest zero."""
     at = g + index * format
@@ -35,7 +35,7 @@ def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
     return simd.to_f32(simd.load_s8_first(at, count))
 
 
-@compiled
+@inner
 def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
     """Write ga = (g * scale, 0 where the clamp acted) * factor of one output pixel to ``row``.
 
@@ -50,7 +50,7 @@ def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
         simd.store_f32(row + 4 * c, value * simd.load_f32(a.factor + 4 * c))
 
 
-@compiled
+@inner
 def store_row(g, format, scale, accumulate, index, count, row, statistics):  # type: ignore[no-untyped-def]
     """Store ``count`` float32 values at element ``index``, rounding half to even and saturating.
 
@@ -78,14 +78,14 @@ def store_row(g, format, scale, accumulate, index, count, row, statistics):  # t
             simd.store_s8_first(g + index + c, integers, few)
 
 
-@compiled
+@inner
 def clear_statistics(statistics):  # type: ignore[no-untyped-def]
     """Set them to zero."""
     for i in range(0, STATISTICS_BYTES, 64):
         simd.store_f32(statistics + i, simd.splat_f32(np.float32(0)))
 
 
-@compiled
+@inner
 def read_statistics(statistics):  # type: ignore[no-untyped-def]
     """Return (saturated elements, largest magnitude)."""
     peak = np.max(array_at(statistics, 16, np.float32))

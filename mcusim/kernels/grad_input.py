@@ -28,13 +28,14 @@ from mcusim.kernels.prepared import (
     array_at,
     check,
     compiled,
+    inner,
     record_at,
 )
 
 PIXELS = tiles.PIXELS
 
 
-@compiled
+@inner
 def convert(a, wide, floats):  # type: ignore[no-untyped-def]
     """Write weights [C_out][tap][C_in] as float32 [tap][C_out][wide], zero beyond C_in."""
     taps = a.kh * a.kw
@@ -54,7 +55,7 @@ def convert(a, wide, floats):  # type: ignore[no-untyped-def]
                         array_at(target + 4 * k, 16, np.float32)[i] = 0
 
 
-@compiled
+@inner
 def load_plane(a, scale, image, several, wide, plane, row):  # type: ignore[no-untyped-def]
     """Write ga of one image into a plane framed with zeros: [several][plane_h][plane_w][wide].
 
@@ -77,7 +78,7 @@ def load_plane(a, scale, image, several, wide, plane, row):  # type: ignore[no-u
                 array_at(at + (c % several) * size, wide, np.float32)[c // several] = values[c]
 
 
-@compiled
+@inner
 def sum_tiles(a, a_row, a_step, w, w_step, steps, out, blocks):  # type: ignore[no-untyped-def]
     """Add to a tile of ``blocks`` blocks of columns; see ``tiles``."""
     stride = blocks * 64

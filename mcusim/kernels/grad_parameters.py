@@ -23,6 +23,7 @@ from mcusim.kernels.prepared import (
     check_shape,
     compiled,
     exist,
+    inner,
     record_at,
 )
 
@@ -45,14 +46,14 @@ def grad_bias(address, scale):  # type: ignore[no-untyped-def]
     copy_row(sums, a.out, a.c_out)
 
 
-@compiled
+@inner
 def copy_row(source, target, count):  # type: ignore[no-untyped-def]
     """Copy ``count`` float32."""
     for c in range(0, count, 16):
         simd.store_f32_first(target + 4 * c, simd.load_f32(source + 4 * c), min(count - c, 16))
 
 
-@compiled
+@inner
 def features(a, image, wide, plane):  # type: ignore[no-untyped-def]
     """Write x - z_x of one image as float32 into a plane framed with zeros: [plane_h][plane_w][wide]."""
     z = simd.splat_f32(np.float32(a.z_x))

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
-from mcusim.kernels.prepared import compiled
+from mcusim.kernels.prepared import compiled, inner
 from mcusim.kernels.reference.loss import EXP, HALF_ROOT, LN2_HIGH, LN2_LOW, LOG, LOG2E, LOWEST
 
 ONE, HALF = np.float32(1), np.float32(0.5)
 
 
-@compiled
+@inner
 def exponential(x):  # type: ignore[no-untyped-def]
     """Return exp of one float32; see the slow twin."""
     x = min(max(x, LOWEST), -LOWEST)
@@ -27,7 +27,7 @@ def exponential(x):  # type: ignore[no-untyped-def]
     return np.float32(math.ldexp(np.float64(p), int(n)))
 
 
-@compiled
+@inner
 def logarithm(x):  # type: ignore[no-untyped-def]
     """Return the natural logarithm of a positive normal float32; see the slow twin."""
     mantissa, exponent = math.frexp(np.float64(x))

@@ -20,6 +20,7 @@ from mcusim.kernels.prepared import (
     check_mask,
     check_shape,
     compiled,
+    inner,
     record_at,
 )
 from mcusim.kernels.reference.pool import mean_multiplier
@@ -35,14 +36,14 @@ RECORD = np.dtype([(name, np.int64) for name in INTEGERS] + [("ratio", np.float3
 MEAN, AVERAGE, MAXIMUM = range(3)
 
 
-@compiled
+@inner
 def half_away(total, count):  # type: ignore[no-untyped-def]
     """Divide, rounding half away from zero."""
     half = count // 2
     return -((half - total) // count) if total < 0 else (total + half) // count
 
 
-@compiled
+@inner
 def _finish(r, total, count):  # type: ignore[no-untyped-def]
     """Return the output before the clamp; see the slow twin."""
     if r.what == MAXIMUM:

@@ -22,7 +22,10 @@ from mcusim.core import BadArgument
 from mcusim.kernels.arrays import Array, Stored
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
-"""How every kernel is compiled: cached on disk, no float reordering."""
+"""How every kernel called from Python is compiled: cached on disk, no float reordering."""
+inner = njit(nogil=True, error_model="numpy")
+"""How what kernels call is compiled: as part of them. numba numbers the cache files of a function that
+has several signatures without a lock, so two processes that compile at once could mix them up."""
 ALIGNMENT = 64
 
 
@@ -34,19 +37,19 @@ def _pointer(context: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-@compiled
+@inner
 def array_at(address, count, dtype):  # type: ignore[no-untyped-def]
     """Return ``count`` elements at an address as an array."""
     return carray(_pointer(address), count, dtype)
 
 
-@compiled
+@inner
 def record_at(address, dtype):  # type: ignore[no-untyped-def]
     """Return the record at an address."""
     return carray(_pointer(address), 1, dtype)[0]
 
 
-@compiled
+@inner
 def exist(channels, count, limit):  # type: ignore[no-untyped-def]
     """Return True if ``count`` int32 channels at an address are all in [0, limit)."""
     found = array_at(channels, count, np.int32)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from mcusim.kernels import simd
-from mcusim.kernels.prepared import array_at, compiled
+from mcusim.kernels.prepared import array_at, inner
 
 FLOAT, TFLITE, TINYENGINE, ACCUMULATOR = range(4)
 """Modes: the three arithmetic profiles, and int32 output."""
 
 
-@compiled
+@inner
 def requantise(a, sums, stride, first, count):  # type: ignore[no-untyped-def]
     """Write the outputs of ``count`` pixels from number ``first`` on.
 
@@ -35,7 +35,7 @@ def requantise(a, sums, stride, first, count):  # type: ignore[no-untyped-def]
                   a.high)  # fmt: skip
 
 
-@compiled
+@inner
 def _fixed(sums, y, mask, bit, channels, offset, multiplier, left, right, zero, low, high):  # type: ignore[no-untyped-def]
     z = simd.splat_i32(np.int32(zero))
     bottom, top = simd.splat_i32(np.int32(low)), simd.splat_i32(np.int32(high))
@@ -56,7 +56,7 @@ def _fixed(sums, y, mask, bit, channels, offset, multiplier, left, right, zero, 
             store_bits(mask, bit + c, simd.inside_i32(value, bottom, top), min(channels - c, 16))
 
 
-@compiled
+@inner
 def _real(sums, y, mask, bit, channels, offset, factor, bias, wide, mode, zero, low, high):  # type: ignore[no-untyped-def]
     z = simd.splat_i32(np.int32(zero))
     bottom, top = simd.splat_f32(np.float32(low - zero)), simd.splat_f32(np.float32(high - zero))
@@ -75,7 +75,7 @@ def _real(sums, y, mask, bit, channels, offset, factor, bias, wide, mode, zero, 
             store_bits(mask, bit + c, simd.inside_f32(real, bottom, top), min(channels - c, 16))
 
 
-@compiled
+@inner
 def _accumulators(sums, y, channels, offset, bias, wide):  # type: ignore[no-untyped-def]
     for c in range(0, channels, 16):
         at = 4 * c
@@ -85,14 +85,14 @@ def _accumulators(sums, y, channels, offset, bias, wide):  # type: ignore[no-unt
         simd.store_i32_first(y + at, total, min(channels - c, 16))
 
 
-@compiled
+@inner
 def add_to_row(sums, blocks, extra):  # type: ignore[no-untyped-def]
     """Add one number to all sums of a pixel."""
     for at in range(0, 64 * blocks, 64):
         simd.store_i32(sums + at, simd.load_i32(sums + at) + simd.splat_i32(np.int32(extra)))
 
 
-@compiled
+@inner
 def place_bias(a, terms):  # type: ignore[no-untyped-def]
     """Copy the bias; add it to ``offset`` unless some sum of ``terms`` products and it exceeds 32 bits."""
     a.wide = 0
@@ -110,7 +110,7 @@ def place_bias(a, terms):  # type: ignore[no-untyped-def]
             offset[c] += raw[c]
 
 
-@compiled
+@inner
 def store_bits(mask, first, bits, count):  # type: ignore[no-untyped-def]
     """Store up to 16 mask bits at bit ``first``; earlier bits of the first byte stay, later ones go."""
     byte, shift = mask + (first >> 3), first & 7

@@ -33,6 +33,7 @@ from mcusim.kernels.prepared import (
     check_shape,
     compiled,
     exist,
+    inner,
     record_at,
 )
 from mcusim.kernels.qas import qas_bias, qas_weight
@@ -50,7 +51,7 @@ MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 HALF_TOP = 127 * 256
 
 
-@compiled
+@inner
 def mix(z):  # type: ignore[no-untyped-def]
     """SplitMix64's finaliser; see the slow twin."""
     z = (z ^ (z >> np.uint64(30))) * MIX_1
@@ -58,20 +59,20 @@ def mix(z):  # type: ignore[no-untyped-def]
     return z ^ (z >> np.uint64(31))
 
 
-@compiled
+@inner
 def uniform(key, index):  # type: ignore[no-untyped-def]
     """Return u in [0, 1) with 32 bits for an element index."""
     word = mix(key + GOLDEN * np.uint64(index + 1)) >> np.uint64(32)
     return np.float64(np.int64(word)) * 2.0**-32
 
 
-@compiled
+@inner
 def clamp(value, low, high):  # type: ignore[no-untyped-def]
     """Clamp; NaN becomes ``low``."""
     return min(value, high) if value >= low else low
 
 
-@compiled
+@inner
 def _step_weight(a, at, element, step, key):  # type: ignore[no-untyped-def]
     if a.format == REAL:
         array_at(a.weight, a.elements, np.float32)[at] -= step
@@ -95,7 +96,7 @@ def _step_weight(a, at, element, step, key):  # type: ignore[no-untyped-def]
         weight[at] = np.int8(clamp(np.rint(latent[at]), np.float32(-127), np.float32(127)))
 
 
-@compiled
+@inner
 def _key(seed, counter):  # type: ignore[no-untyped-def]
     return mix(mix(np.uint64(seed)) + GOLDEN * np.uint64(counter + 1))
 
