@@ -4,7 +4,8 @@
 
 One step of MobileNetV2-w0.35 under every update scheme, planned for 256 KB on an STM32F746 (what
 does not fit is recorded too: its header says what there is, its events what it takes), and one
-short session of the small shipped network whose selection changes every third step.
+short session of the small shipped network whose selection changes every third step, and with it the bytes of
+weights and features in SRAM.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from mcusim.data import synthetic
 from mcusim.report.subject import trace_of
 
 HERE = Path(__file__).parent
-SCHEMES = ("head", "bias", "last-6", "dense", "static:mbv2-99kb", "dynamic")
+SCHEMES = (
+    "head", "bias", "bias-12", "last-6", "dense", "static:mbv2-49kb", "static:mbv2-99kb", "dynamic",
+    "tinytrain", "trady", "medyate", "tinyprop",
+)  # fmt: skip
 BOARD, SRAM = "stm32f746", "256KiB"
-SESSION = "dynamic:stage=3"
+SESSION = "trady:elements=2000,stage=3"
+"""Draws channels until a budget is spent: as many as fit, so that stages differ in size."""
 STEPS = 12
 
 
@@ -37,7 +42,12 @@ def session() -> None:
     """Record a session of a few steps."""
     data = synthetic(train=STEPS, test=10)
     small = mcusim.Session(
-        mcusim.load("synthetic-mbv2"), mcusim.board(BOARD), update=SESSION, sram="128KiB", seed=0
+        mcusim.load("synthetic-mbv2"),
+        mcusim.board(BOARD),
+        update=SESSION,
+        sram="128KiB",
+        seed=0,
+        residency="flash",
     )
     with tempfile.TemporaryDirectory() as folder:
         run = small.train(data, out=folder, trace="all")

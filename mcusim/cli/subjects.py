@@ -11,15 +11,20 @@ if TYPE_CHECKING:
 
 
 def trace_file(path: Path) -> TraceFile:
-    """Return the trace in a file, or in the folder that ``train --out`` wrote.
+    """Return the trace in a file, in the folder that ``train --out`` wrote, or a shipped one by name.
 
     Raises:
         BadTrace: there is none, or it is damaged.
     """
     from mcusim.session.run import TRACE
     from mcusim.traces import TraceFile
+    from mcusim.traces.shipped import shipped_traces
 
-    return TraceFile(path / TRACE if path.is_dir() else path)
+    if path.is_dir():
+        path = path / TRACE
+    elif not path.exists():
+        path = shipped_traces().get(str(path), path)
+    return TraceFile(path)
 
 
 def subject(name: str, model: str | None, board: str | None, **options: Any) -> TraceFile | Plan:
