@@ -84,6 +84,27 @@ def test_the_command_writes_all_three(folder, tmp_path, monkeypatch, capsys):
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_real_run_has_every_column(tmp_path, monkeypatch):
+    from mcusim.data.synthetic import synthetic
+
+    monkeypatch.setenv("MCUSIM_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(run, "cifar10", lambda: synthetic("target", train=60, test=20))
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        'model = "synthetic-mbv2"\nboard = "nrf52840"\nunconstrained = true\nsram = "512KiB"\n'
+        'update = "dense"\nepochs = 2\nshift = 0\nvariants = 2\n[sgd]\nlr = 0.002\n'
+    )
+    run.merge(path.with_suffix(".csv"), run.run(path, 0, quiet=True))
+    (result,) = report.read(tmp_path)
+    row = report.cells(result, report.roles([result]))
+    assert "-" not in row.values()
+    assert row["learns %"] == "100.00"
+    assert result.mean("peak_bytes") == pytest.approx(
+        sum(result.numbers(f"{role}_bytes")[0] for role in report.roles([result])), rel=0.05
+    )
+
+
 def test_a_folder_without_results(tmp_path):
     assert report.read(tmp_path) == []
     assert "| " not in report.markdown([])
