@@ -38,19 +38,25 @@ def explain(
     from mcusim.cli.output import print_json
     from mcusim.cli.subjects import plan, trace_file
     from mcusim.core import BadArgument
+    from mcusim.session.summary import flash_text
 
+    flash: dict[str, object] = {}
+    more = ""
     if trace is not None:
         from mcusim.traces.explanation import explain_trace
 
         found = explain_trace(trace_file(trace))
     elif model is not None and board is not None:
-        found = plan(
+        planned = plan(
             model, board, update, suggest=True, classes=classes, error=error, weight=weight, sram=sram,
             residency=residency, patches=patches, planner=planner, seed=seed,
-        ).explain()  # fmt: skip
+        )  # fmt: skip
+        found = planned.explain()
+        flash = {"flash": planned.as_dict()["flash"]}
+        more = f"\n\n{flash_text(planned)}"
     else:
         raise BadArgument("explain", "has nothing to explain", "give a TRACE, or --model and --board")
     if json:
-        print_json(found.as_dict())
+        print_json({**found.as_dict(), **flash})
     else:
-        typer.echo(str(found))
+        typer.echo(f"{found}{more}")

@@ -49,18 +49,34 @@ class Learner:
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
         self.weight_gradient = np.zeros(block.shape, np.float32)
         self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
-        self._rate = (1.0 if self.head else sgd.layer_rate(op.name)) * sgd.lr / sgd.accumulate
+        rate = sgd.lr / sgd.accumulate
+        layer = sgd.head_rate if self.head else sgd.layer_rate(op.name)
+        self._weight_rate = rate * layer * (1.0 if self.head else sgd.weight_rate)
+        self._bias_rate = rate * layer * (1.0 if self.head else sgd.bias_rate)
+        self._weight_total = self._views.get(f"gradient:weight:{op.name}")
+        self._bias_total = self._views.get(f"gradient:bias:{op.name}")
+        self._weight_buffers = (
+            self._views.get(f"weight:{op.name}"), self._views.get(f"companion:{op.name}"),
+            self.weight_gradient if self._weight_total is None else self._weight_total,
+            self._views.get(f"momentum:weight:{op.name}"),
+        )  # fmt: skip
+        self._bias_buffers = (
+            self._views.get(f"bias:{op.name}"),
+            self.bias_gradient if self._bias_total is None else self._bias_total,
+            self._views.get(f"momentum:bias:{op.name}"),
+        )
         index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
         )
-        self._bias_rule = (
-            None
-            if self.bias is None
-            else kernels.bias_rule(
-                op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
-            )
+        self._bias_rule = kernels.bias_rule(
+            op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
         )
+
+    @property
+    def chooses(self) -> bool:
+        """True if which channels learn changes with the stage."""
+        return self._count > 0 and not self.head
 
     def _whole_shape(self, step: Step) -> Array:
         """Return an array of the weight's shape that takes no memory."""
@@ -109,48 +125,42 @@ class Learner:
 
     def learn_weight(self, rate: float) -> None:
         """Apply, or accumulate, the gradient in ``weight_gradient``."""
-        total = self._views.get(f"gradient:weight:{self.op.name}")
-        if total is None:
-            self._update_weight(self.weight_gradient, rate)
+        if self._weight_total is None:
+            self._update_weight(rate)
         else:
-            total += self.weight_gradient
+            self._weight_total += self.weight_gradient
 
     def learn_bias(self, rate: float) -> None:
         """Apply, or accumulate, the gradient in ``bias_gradient``."""
-        total = self._views.get(f"gradient:bias:{self.op.name}")
-        if total is None:
-            self._update_bias(self.bias_gradient, rate)
+        if self._bias_total is None:
+            self._update_bias(rate)
         else:
-            total += self.bias_gradient
+            self._bias_total += self.bias_gradient
 
     def apply_weight(self, rate: float) -> None:
         """Apply the accumulated gradient of the weights and start over."""
-        total = self._views[f"gradient:weight:{self.op.name}"]
-        self._update_weight(total, rate)
-        total.fill(0)
+        assert self._weight_total is not None
+        self._update_weight(rate)
+        self._weight_total.fill(0)
 
     def apply_bias(self, rate: float) -> None:
         """Apply the accumulated gradient of the bias and start over."""
-        total = self._views[f"gradient:bias:{self.op.name}"]
-        self._update_bias(total, rate)
-        total.fill(0)
+        assert self._bias_total is not None
+        self._update_bias(rate)
+        self._bias_total.fill(0)
 
-    def _update_weight(self, gradient: Array, rate: float) -> None:
-        name = self.op.name
+    def _update_weight(self, rate: float) -> None:
+        weight, companion, gradient, velocity = self._weight_buffers
         self._weight_rule(
-            self._views[f"weight:{name}"], self._views.get(f"companion:{name}"), self.channels, gradient,
-            self._rate * rate * (self.sgd.head_rate if self.head else self.sgd.weight_rate),
-            self._views.get(f"momentum:weight:{name}"), self.sgd.momentum, self.state.iteration,
+            weight, companion, self.channels, gradient, self._weight_rate * rate, velocity,
+            self.sgd.momentum, self.state.iteration,
         )  # fmt: skip
 
-    def _update_bias(self, gradient: Array, rate: float) -> None:
-        assert self._bias_rule is not None
-        name = self.op.name
+    def _update_bias(self, rate: float) -> None:
+        bias, gradient, velocity = self._bias_buffers
         self._bias_rule(
-            self._views[f"bias:{name}"], gradient,
-            self._rate * rate * (self.sgd.head_rate if self.head else self.sgd.bias_rate),
-            self._views.get(f"momentum:bias:{name}"), self.sgd.momentum, self.state.iteration,
-        )  # fmt: skip
+            bias, gradient, self._bias_rate * rate, velocity, self.sgd.momentum, self.state.iteration
+        )
 
     def _columns_only(self, key: str) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""

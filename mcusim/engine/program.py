@@ -17,7 +17,7 @@ from mcusim.graph import WEIGHTED, Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels import loss as loss_kernels
-from mcusim.kernels.prepared import Workspace
+from mcusim.kernels.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
 from mcusim.lowering.step import Step, StepOp
@@ -66,6 +66,7 @@ class Program:
         for op in step.model.ops:
             if f"weight:{op.name}" in step.tensors or f"bias:{op.name}" in step.tensors:
                 self._learners[op.name] = Learner(op, step, buffers, state, sgd, seed)
+        self._choosing = [learner for learner in self._learners.values() if learner.chooses]
         self._calls = [self._bind(op) for op in step.ops]
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
@@ -78,7 +79,7 @@ class Program:
 
     def select(self, selection: Selection) -> None:
         """Change what learns, between two steps."""
-        for learner in self._learners.values():
+        for learner in self._choosing:
             learner.select(selection)
 
     def store(self) -> None:
@@ -159,15 +160,16 @@ class Program:
             inputs = tuple(
                 constant(self.step.model, n) if tensors[n].constant else view(next(reads)) for n in given
             )
-            return lambda: kernel(inputs, output, mask)
+            return _call(kernel, inputs, output, mask)
         parameters = (learner.weight,) if learner.bias is None else (learner.weight, learner.bias)
         inputs = (view(next(reads)), *parameters)
+        forward = _call(kernel, inputs, output, mask)
         if not learner.compact:
-            return lambda: kernel(inputs, output, mask)
+            return forward
 
         def run() -> None:
             learner.merge()
-            kernel(inputs, output, mask)
+            forward()
 
         return run
 
@@ -252,7 +254,10 @@ class Program:
             inputs = tuple(self._operand(n) for n in backward_activations(source))
         y, x = scales.index(name_y), scales.index(name_x)
         scale, record = scales.scale, scales.record
-        return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
+        if not isinstance(kernel, GradInputKernel):
+            return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
+        bound = kernel.bind(g_y, mask, g_x, *inputs)
+        return lambda: record(x, bound(scale[y], scale[x], accumulate))
 
     def _operand(self, name: str) -> Array:
         tensor = self.step.model.tensors[name]
@@ -268,11 +273,11 @@ class Program:
         mask = view(op.mask) if op.mask else None
         y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
         learner = self._learners[source.name]
-        gradient = learner.bias_gradient
+        gradient = _gradient(kernel, g_y, mask, learner.bias_gradient)
 
         def run() -> None:
             if self.updating:
-                kernel(g_y, scale[y], mask, gradient)
+                gradient(scale[y])
                 learner.learn_bias(self.rate)
 
         return run
@@ -310,6 +315,20 @@ class Program:
                 apply(self.rate)
 
         return run
+
+
+def _call(kernel: Any, inputs: tuple[Array, ...], output: Array, mask: Array | None) -> Callable[[], None]:
+    """Bind a forward kernel to its buffers once, where it can be."""
+    if isinstance(kernel, ForwardKernel):
+        return kernel.call(inputs, output, mask)
+    return lambda: kernel(inputs, output, mask)
+
+
+def _gradient(kernel: Any, g_y: Array, mask: Array | None, out: Array) -> Callable[[float], Any]:
+    """Bind the gradient of a bias to its buffers once, where it can be."""
+    if isinstance(kernel, Prepared):
+        return kernel.bind(g_y, mask, out)
+    return lambda scale: kernel(g_y, scale, mask, out)
 
 
 def _source(op: StepOp) -> Op:

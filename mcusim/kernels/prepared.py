@@ -96,10 +96,10 @@ class Prepared:
         raise NotImplementedError
 
     def bind(self, *buffers: Array | None) -> Callable[..., Any]:
-        """Return the kernel bound to these buffers, which it keeps alive."""
+        """Return the kernel bound to these buffers; it keeps them and the kernel's constants alive."""
         entry, record = self._record(*buffers)
         bound = partial(entry, address_of(record))
-        bound.keep = (record, buffers)  # type: ignore[attr-defined]
+        bound.keep = (self, record, buffers)  # type: ignore[attr-defined]
         return bound
 
     def bound(self, *buffers: Array | None) -> Callable[..., Any]:
@@ -131,6 +131,16 @@ class ForwardKernel(Prepared):
         """Run the op; see ``forward.forward``."""
         buffers = self._buffers(inputs, output)  # kept alive: copies of broadcast inputs have no other owner
         self.bound(output, mask, *buffers)()
+
+    def call(
+        self, inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None
+    ) -> Callable[[], Any]:
+        """Return the op as a call without arguments on these buffers: the quickest way to run it often."""
+        buffers = self._buffers(inputs, output)
+        if all(a is b for a, b in zip(buffers, inputs, strict=True)):
+            return self.bind(output, mask, *inputs)
+        # An operand that has to be copied first is copied anew in every call.
+        return partial(self, inputs, output, mask)
 
     def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
         """Return the inputs in the form the kernel takes them."""

@@ -26,6 +26,7 @@ def plan_view(plan: Plan) -> RenderableType:
         Text.assemble((summary.title(plan), "bold"), ": ", (summary.verdict(plan), style)),
         facts_table(summary.facts(plan)),
         memory_table(plan),
+        flash_table(plan),
     ]
     if plan.suggestions:
         parts.append(lines("what would lower the peak", plan.suggestions))
@@ -102,14 +103,20 @@ def facts_table(facts: summary.Facts) -> Table:
 
 
 def memory_table(plan: Plan) -> Table:
-    """Return bytes of each role at the peak, with bars that show the shares."""
-    rows = [
-        (name, f"{count:,}", f"{share:.1%}", "█" * round(share * BAR))
-        for name, count, share in summary.memory(plan)
-    ]
-    table = grid(("SRAM at the peak", "bytes", "share", ""), rows, numbers=(1, 2))
+    """Return bytes of each role of SRAM at the peak, with bars that show the shares."""
+    return _shares("SRAM at the peak", summary.memory(plan), "peak", plan.peak_bytes)
+
+
+def flash_table(plan: Plan) -> Table:
+    """Return bytes of each role of flash, with bars that show the shares."""
+    return _shares("flash", summary.flash(plan), "capacity", plan.flash.capacity_bytes)
+
+
+def _shares(head: str, rows: Iterable[tuple[str, int, float]], last: str, total: int) -> Table:
+    cells = [(name, f"{count:,}", f"{share:.1%}", "█" * round(share * BAR)) for name, count, share in rows]
+    table = grid((head, "bytes", "share", ""), cells, numbers=(1, 2))
     table.show_footer = True
-    for column, footer in zip(table.columns, ("peak", f"{plan.peak_bytes:,}", "", ""), strict=True):
+    for column, footer in zip(table.columns, (last, f"{total:,}", "", ""), strict=True):
         column.footer = Text(footer, "bold")
     return table
 

@@ -81,9 +81,11 @@ class Stages:
         model, seed = self._plan.step.model, self._plan.settings.seed
         if starts and stage:
             self.statistics.close_stage()
+        before = self._current
         selection = self._scheme.select(model, stage, seed, self.statistics)
-        selection.validate(model)
-        before, self._current = self._current, self._bind(selection)
+        if before is None:  # later ones come from the same scheme, and the kernels check every channel
+            selection.validate(model)
+        self._current = self._bind(selection)
         plan, program, _ = self._current
         if starts:
             self.coverage.add(selection)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mcusim.core import Phase
+from mcusim.core import FLASH_ROLES, Phase, Role
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 
 if TYPE_CHECKING:
@@ -39,6 +39,18 @@ def memory(plan: Plan) -> list[tuple[str, int, float]]:
     return [(name, count, count / plan.peak_bytes) for name, count in rows if count]
 
 
+def flash(plan: Plan) -> list[tuple[str, int, float]]:
+    """Return role, bytes and share of the capacity for all that lies in flash, gaps and free bytes included.
+
+    Gaps are what alignment leaves, most of all before an erase unit: a checkpoint begins at one.
+    """
+    layout = plan.flash
+    rows = [(str(role), layout.by_role.get(role, 0)) for role in FLASH_ROLES]
+    rows.append(("gaps", layout.total_bytes - sum(layout.by_role.values())))
+    rows.append(("free", max(layout.capacity_bytes - layout.total_bytes, 0)))
+    return [(name, count, count / layout.capacity_bytes) for name, count in rows if count]
+
+
 def facts(plan: Plan) -> Facts:
     """Return what else there is to know, as pairs of a label and a text."""
     step, model = plan.step, plan.step.model
@@ -51,7 +63,7 @@ def facts(plan: Plan) -> Facts:
     rows = [
         ("SRAM", f"{plan.peak_bytes:,} of {plan.settings.sram_bytes:,} B"),
         ("peak at", f"{plan.peak_op} ({plan.solution.winner or plan.solution.planner}{proof})"),
-        ("flash", f"{plan.flash.total_bytes:,} of {plan.flash.capacity_bytes:,} B"),
+        ("flash", f"{plan.flash.total_bytes:,} of {plan.flash.capacity_bytes:,} B{_copies(plan)}"),
         ("learning", _learning(learns, model.conv_weights)),
         ("saved features", f"{saved:,} B; {dense:,} B if everything learned"),
         ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
@@ -79,32 +91,52 @@ def time(plan: Plan) -> str:
 
 def text(plan: Plan) -> str:
     """Return a plan as plain text."""
-    table = [(name, f"{count:,}", f"{share:.1%}") for name, count, share in memory(plan)]
-    table.append(("peak", f"{plan.peak_bytes:,}", ""))
     lines = [f"{title(plan)}: {verdict(plan)}", "", *_aligned(facts(plan), "<<"), ""]
-    lines += _aligned([("SRAM at the peak", "bytes", "share"), *table], "<>>")
+    lines += _table("SRAM at the peak", memory(plan), "peak", plan.peak_bytes)
+    lines += ["", flash_text(plan)]
     lines += ["", "what would lower the peak:", *plan.suggestions] if plan.suggestions else []
     return "\n".join(line.rstrip() for line in lines)
+
+
+def flash_text(plan: Plan) -> str:
+    """Return what flash is made of, as plain text."""
+    return "\n".join(_table("flash", flash(plan), "capacity", plan.flash.capacity_bytes))
 
 
 def html(plan: Plan) -> str:
     """Return a plan as an HTML fragment, for notebooks."""
     left = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in facts(plan))
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{count:,} B</td><td>{share:.1%}</td></tr>"
-        for name, count, share in memory(plan)
+    tables = "".join(
+        f"<table><tr><th>{head}</th><th>bytes</th><th>share</th></tr>{_html_rows(rows)}</table>"
+        for head, rows in (("SRAM at the peak", memory(plan)), ("flash", flash(plan)))
     )
     more = "".join(f"<li>{escape(line)}</li>" for line in plan.suggestions)
-    return (
-        f"<b>{escape(title(plan))}: {escape(verdict(plan))}</b><table>{left}</table>"
-        f"<table><tr><th>SRAM at the peak</th><th>bytes</th><th>share</th></tr>{rows}</table>"
-        + (f"<p>What would lower the peak:</p><ul>{more}</ul>" if more else "")
+    return f"<b>{escape(title(plan))}: {escape(verdict(plan))}</b><table>{left}</table>{tables}" + (
+        f"<p>What would lower the peak:</p><ul>{more}</ul>" if more else ""
     )
 
 
 def outcome(run: Run) -> str:
     """Return one line: what training changed."""
     return f"accuracy {run.accuracy_before:.2%} before, {run.accuracy_after:.2%} after {run.steps:,} steps"
+
+
+def _copies(plan: Plan) -> str:
+    at = [f"{item.offset:,}" for item in plan.flash.items if item.role is Role.CHECKPOINT]
+    return f"; learned parameters twice, at {' and '.join(at)}" if at else ""
+
+
+def _html_rows(rows: Iterable[tuple[str, int, float]]) -> str:
+    return "".join(
+        f"<tr><th>{escape(name)}</th><td>{count:,} B</td><td>{share:.1%}</td></tr>"
+        for name, count, share in rows
+    )
+
+
+def _table(head: str, rows: Iterable[tuple[str, int, float]], last: str, total: int) -> list[str]:
+    cells = [(name, f"{count:,}", f"{share:.1%}") for name, count, share in rows]
+    lines = _aligned([(head, "bytes", "share"), *cells, (last, f"{total:,}", "")], "<>>")
+    return [line.rstrip() for line in lines]
 
 
 def _learning(weights: int, total: int) -> str:
