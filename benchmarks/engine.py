@@ -34,6 +34,8 @@ MODEL, BOARD, SRAM, UPDATE = "mbv2-w0.35", "stm32f746", "256KiB", "dynamic"
 TFLITE = "tflite/tinytraining_mbv2-w0.35_128_int8.tflite"
 WANTED = {"forward_vs_torch": 5.0, "forward_vs_litert": 1 / 2.5, "step_vs_torch": 10.0}
 LONG = 2000
+TURN = 20
+"""Calls in a row before the next contestant's turn: training, too, runs step after step with warm caches."""
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     found = measure(arguments.rounds)
     if arguments.json:
@@ -119,7 +121,7 @@ def take_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dic
             run()
     for _ in range(rounds):
         for name, run in contestants.items():
-            for _ in range(3):
+            for _ in range(TURN):
                 start = perf_counter()
                 run()
                 times[name].append(perf_counter() - start)
