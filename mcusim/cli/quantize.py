@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="Float network: a name, .onnx, .json, .pt2 (torch.export).")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Float network: a name, .onnx, .json, or .pt2 (torch.export: only from people you trust)."
+        ),
+    ],
     data: Annotated[
         str, typer.Option(help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.")
     ],
