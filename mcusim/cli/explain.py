@@ -23,6 +23,7 @@ def explain(
     update: o.Update = "dynamic",
     sram: o.Sram = None,
     classes: o.Classes = 10,
+    resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
     residency: o.ResidencyName = "auto",
@@ -48,8 +49,8 @@ def explain(
         found = explain_trace(trace_file(trace))
     elif model is not None and board is not None:
         planned = plan(
-            model, board, update, suggest=True, classes=classes, error=error, weight=weight, sram=sram,
-            residency=residency, patches=patches, planner=planner, seed=seed,
+            model, board, update, suggest=True, classes=classes, resolution=resolution, error=error,
+            weight=weight, sram=sram, residency=residency, patches=patches, planner=planner, seed=seed,
         )  # fmt: skip
         found = planned.explain()
         flash = {"flash": planned.as_dict()["flash"]}

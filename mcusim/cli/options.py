@@ -26,6 +26,9 @@ Classes = Annotated[
     int | None,
     typer.Option(help="Classes to tell apart; a network with another number gets a fresh head.", min=1),
 ]
+Resolution = Annotated[
+    int | None, typer.Option(help="Side of the images in pixels, if not the one the network was made for.")
+]
 Error = Annotated[str, typer.Option(help="Format of error tensors: float32, int16 or int8.")]
 Weight = Annotated[str, typer.Option(help="Format of learning weights: int8, int8-sr, int8+res8 or float32.")]
 Head = Annotated[

@@ -15,6 +15,7 @@ def plan(
     update: o.Update = "dynamic",
     sram: o.Sram = None,
     classes: o.Classes = 10,
+    resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
     head: o.Head = None,
@@ -33,7 +34,7 @@ def plan(
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.sessions import load_network, session
 
-    network = load_network(model, classes, head)
+    network = load_network(model, classes, head, resolution)
     found = session(
         network, board, update, error=error, weight=weight, momentum=momentum, accumulate=accumulate,
         sram=sram, residency=residency, patches=patches, planner=planner, allocator=allocator,

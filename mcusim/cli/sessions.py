@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mcusim.session.session import Session
 
 
-def load_network(name: str, classes: int | None, head: str | None) -> Model:
+def load_network(name: str, classes: int | None, head: str | None, resolution: int | None = None) -> Model:
     """Return a network with a head for ``classes``; ``None`` means as many as it has.
 
     The head it came with is kept if it has that many outputs and no format is asked for.
@@ -17,7 +17,7 @@ def load_network(name: str, classes: int | None, head: str | None) -> Model:
     from mcusim.importers.head import replace_head
     from mcusim.importers.load import load
 
-    model = load(name)
+    model = load(name, resolution=resolution)
     count = classes or model.classes
     if head is None and model.head is not None and count == model.classes:
         return model

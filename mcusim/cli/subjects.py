@@ -39,11 +39,19 @@ def subject(name: str, model: str | None, board: str | None, **options: Any) -> 
 
 
 def plan(
-    model: str, board: str, update: str, *, suggest: bool = False, classes: int | None = 10, **options: Any
+    model: str,
+    board: str,
+    update: str,
+    *,
+    suggest: bool = False,
+    classes: int | None = 10,
+    resolution: int | None = None,
+    **options: Any,
 ) -> Plan:
     """Return the plan that options describe."""
     from mcusim.cli.sessions import load_network, session
 
     settings = {"error": "float32", "weight": "int8-sr", **options}
-    found: Plan = session(load_network(model, classes, None), board, update, **settings).plan(suggest=suggest)
+    network = load_network(model, classes, None, resolution)
+    found: Plan = session(network, board, update, **settings).plan(suggest=suggest)
     return found

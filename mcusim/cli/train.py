@@ -19,6 +19,7 @@ def train(
     update: o.Update = "dynamic",
     sram: o.Sram = None,
     classes: o.Classes = None,
+    resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
     head: o.Head = None,
@@ -50,9 +51,9 @@ def train(
 
     images = open_data(data)
     found = session(
-        load_network(model, classes or images.classes, head), board, update, error=error, weight=weight,
-        lr=lr, momentum=momentum, accumulate=accumulate, sram=sram, residency=residency, patches=patches,
-        planner=planner, allocator=allocator, profile=profile, seed=seed,
+        load_network(model, classes or images.classes, head, resolution), board, update, error=error,
+        weight=weight, lr=lr, momentum=momentum, accumulate=accumulate, sram=sram, residency=residency,
+        patches=patches, planner=planner, allocator=allocator, profile=profile, seed=seed,
     )  # fmt: skip
     with training_bar(wanted=not json) as report:
         run = found.train(

@@ -65,6 +65,7 @@ def load(
     head: HeadFormat = "float32",
     seed: int = 0,
     arithmetic: Arithmetic | str | None = None,
+    resolution: int | None = None,
 ) -> Model:
     """Load a network.
 
@@ -80,11 +81,14 @@ def load(
         arithmetic: how to rescale, if not as the file's origin does: ``float``, ``tflite`` or
             ``tinyengine``. A network trained with ``tflite`` and written as ``.tflite`` gives the same
             predictions on TFLite Micro and LiteRT's reference kernels.
+        resolution: side in pixels of the images it takes, if not those it was made for; see
+            `at_resolution`.
 
     Raises:
         UnknownName: if no file and no known model or arithmetic is called so; suggests the nearest.
         BadModel: if the file is damaged or holds something that is not supported, or if the name is
             that of a public model which was not fetched yet.
+        BadArgument: if the network cannot take images of that resolution.
     """
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -94,6 +98,10 @@ def load(
         if arithmetic not in list(Arithmetic):
             raise UnknownName("arithmetic", arithmetic, list(Arithmetic))
         model = replace(model, arithmetic=Arithmetic(arithmetic))
+    if resolution is not None:
+        from mcusim.graph.resolution import at_resolution
+
+        model = at_resolution(model, resolution)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
 
 

@@ -39,12 +39,16 @@ def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) ->
     With ``auto`` residency and patches the order is: everything in SRAM and the image as a whole;
     patches, fewest recomputed multiply-accumulates first; then the same with weights in flash.
     """
-    scopes = previewed(model, scheme, settings.seed)
-    cost = scheme.cost(model)
-    plans = (search(model, board, scope, settings, cost) for scope in scopes)
-    plan = max(plans, key=lambda p: p.peak_bytes)
+    plan = largest(model, board, scheme, settings)
     observe.notify(plan)
     return plan
+
+
+def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
+    """Return the plan with the highest peak among those of the selections a scheme may make."""
+    cost = scheme.cost(model)
+    scopes = previewed(model, scheme, settings.seed)
+    return max((search(model, board, scope, settings, cost) for scope in scopes), key=lambda p: p.peak_bytes)
 
 
 def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from mcusim.core import McusimError, Phase
+from mcusim.graph import Model
+from mcusim.graph.resolution import at_resolution
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.session.plan import Plan
-from mcusim.session.planning import search
+from mcusim.session.planning import largest, search
 from mcusim.session.settings import Settings
+from mcusim.update.cost import Cost
 from mcusim.update.scheme import Scheme
 
 
@@ -33,18 +38,67 @@ class Suggestion:
 def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
     """Return the changes that lower the peak, most bytes first."""
     found = []
-    for change, settings in _changes(plan):
-        try:
-            other = search(
-                plan.step.model, plan.board, plan.step.scope, settings, scheme.cost(plan.step.model)
-            )
-        except McusimError:
-            continue
+    for change, other in _others(plan, scheme):
         saved = plan.peak_bytes - other.peak_bytes
         if saved > 0:
             extra = _macs(other) - _macs(plan)
             found.append(Suggestion(saved, change, other.peak_bytes, extra, other.fits))
-    return tuple(sorted(found, key=lambda s: (-s.saved_bytes, s.change)))
+    return tuple(sorted(_worth(found), key=lambda s: (-s.saved_bytes, s.change)))
+
+
+def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
+    """Yield every change that can be planned, with its plan."""
+    model, scope, now = plan.step.model, plan.step.scope, plan.settings
+    cost = scheme.cost(model)
+    tries: list[tuple[str, Callable[[], Plan]]] = [
+        (change, partial(search, model, plan.board, scope, settings, cost))
+        for change, settings in _changes(plan)
+    ]
+    tries += [
+        (f"resolution={side}, which changes the accuracy", partial(_resized, plan, side, cost))
+        for side in _sides(model)
+    ]
+    tries += [
+        (f"update={s.name!r}", partial(largest, model, plan.board, s, replace(now, update=s.name)))
+        for s in _sparser(scheme)
+    ]
+    for change, attempt in tries:
+        try:
+            yield change, attempt()
+        except McusimError:
+            continue
+
+
+def _resized(plan: Plan, side: int, cost: Cost) -> Plan:
+    smaller = at_resolution(plan.step.model, side)
+    return search(smaller, plan.board, plan.step.scope, plan.settings, cost)
+
+
+def _sides(model: Model) -> list[int]:
+    """Return smaller resolutions worth trying: three quarters and half of the present one."""
+    shape = model.input.shape
+    return [shape[1] * 3 // 4, shape[1] // 2] if len(shape) == 4 else []
+
+
+def _sparser(scheme: Scheme) -> Iterator[Scheme]:
+    """Yield the scheme with half as many channels, if it is one with a knob for that."""
+    fields: Any = scheme
+    for knob in ("ratio", "elements"):
+        value = getattr(scheme, knob, None)
+        if value is not None:
+            yield replace(fields, **{knob: type(value)(value / 2)})
+
+
+def _worth(found: list[Suggestion]) -> list[Suggestion]:
+    """Leave out patch stages that save no more than one that costs no more."""
+    kept = [s for s in found if not s.change.startswith("patches=")]
+    most = 0
+    staged = (s for s in found if s.change.startswith("patches="))
+    for stage in sorted(staged, key=lambda s: (s.extra_macs, -s.saved_bytes, s.change)):
+        if stage.saved_bytes > most:
+            kept.append(stage)
+            most = stage.saved_bytes
+    return kept
 
 
 def suggestions(plan: Plan, scheme: Scheme) -> tuple[str, ...]:

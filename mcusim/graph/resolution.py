@@ -1,0 +1,63 @@
+"""The same network on smaller or larger images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mcusim.core import BadArgument, BadModel
+from mcusim.graph.model import Model
+from mcusim.graph.ops import Op, OpKind
+from mcusim.graph.shapes import infer
+from mcusim.graph.tensor import Tensor
+from mcusim.graph.validate import validate
+
+MAX_SIDE = 2048
+_POOLS = (OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D)
+_RESIZES = (OpKind.RESIZE_BILINEAR, OpKind.RESIZE_NEAREST_NEIGHBOR)
+
+
+def at_resolution(model: Model, side: int) -> Model:
+    """Return a fully convolutional network that takes images of ``side`` x ``side`` pixels.
+
+    Weights, quantisation and paddings stay; windows over the whole image and resized maps follow it.
+    The accuracy does not stay: quantisation was calibrated, and weights were trained, at another size.
+
+    Raises:
+        BadArgument: if the network does not take square images, if a map becomes smaller than a
+            window over it, or if an op needs maps of one size, as a classifier of flattened maps does.
+    """
+    shape = model.input.shape
+    if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != shape[2]:
+        raise BadArgument(
+            f"resolution of {model.name}", f"cannot change: its input is {shape}, no square image"
+        )
+    if not 1 <= side <= MAX_SIDE:
+        raise BadArgument(f"resolution {side}", "is not a number of pixels", f"choose 1 to {MAX_SIDE}")
+    if side == shape[1]:
+        return model
+    tensors = dict(model.tensors)
+    tensors[model.input.name] = replace(model.input, shape=(shape[0], side, side, shape[3]))
+    try:
+        ops = tuple(_reshaped(op, model.tensors, tensors) for op in model.ops)
+        resized = replace(model, name=f"{model.name}@{side}", ops=ops, tensors=tensors)
+        validate(resized)
+    except BadModel as error:
+        raise BadArgument(
+            f"resolution {side}", f"does not suit {model.name}: {error}", f"it was made for {shape[1]}"
+        ) from error
+    return resized
+
+
+def _reshaped(op: Op, before: Mapping[str, Tensor], tensors: dict[str, Tensor]) -> Op:
+    """Give the output of ``op`` its new shape in ``tensors``; return the op as it is at the new size."""
+    old, new = before[op.inputs[0]].shape, tensors[op.inputs[0]].shape
+    a = op.attributes
+    if op.kind in _POOLS and a.kernel == old[1:3]:
+        op = replace(op, attributes=replace(a, kernel=(new[1], new[2])))
+    elif op.kind in _RESIZES:
+        height, width = (new[i] * a.shape[i] // old[i] for i in (1, 2))
+        op = replace(op, attributes=replace(a, shape=(a.shape[0], height, width, a.shape[3])))
+    output = tensors[op.output]
+    tensors[op.output] = replace(output, shape=infer(op, tensors))
+    return op
