@@ -29,9 +29,10 @@ def role_frame(columns: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
 
 def role_table(columns: Mapping[str, Mapping[str, int]], *, title: str = "") -> Table:
     """Return the same as a table for the terminal; zeros are dots, roles without any bytes stay out."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table("role", title=title or None, show_footer=True, header_style="bold")
+    table = Table("role", title=title or None, show_footer=True, box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].footer = "total"
     for name, sizes in columns.items():
         table.add_column(name, justify="right", footer=f"{sum(sizes.values()):,} B")
