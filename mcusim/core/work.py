@@ -41,8 +41,6 @@ class Work:
     def __add__(self, other: Work) -> Work:
         """Sum all counts; the kind stays the left operand's."""
         counts = {
-            f.name: getattr(self, f.name) + getattr(other, f.name)
-            for f in fields(self)
-            if f.name != "kind"
+            f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "kind"
         }
         return Work(self.kind, **counts)
