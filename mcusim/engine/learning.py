@@ -43,6 +43,12 @@ class Learner:
         if op.bias is not None:
             self.bias = self._views.get(f"bias:{op.name}", constant(step.model, op.bias))
         count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
+        self._columns = [(n, v) for n, v in self._views.items() if self._columns_only(n)]
+        self._whole = [
+            (n, v)
+            for n, v in self._views.items()
+            if not self._columns_only(n) and not n.startswith("channels:")
+        ]
         self._count = count if learns else 0
         # Kernels remember the arrays they have met, so the channels change in place.
         self.channels = np.arange(self._count, dtype=np.int32)
@@ -60,18 +66,19 @@ class Learner:
             self.weight_gradient if self._weight_total is None else self._weight_total,
             self._views.get(f"momentum:weight:{op.name}"),
         )  # fmt: skip
-        self._bias_buffers = (
-            self._views.get(f"bias:{op.name}"),
-            self.bias_gradient if self._bias_total is None else self._bias_total,
-            self._views.get(f"momentum:bias:{op.name}"),
-        )
         index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
         )
-        self._bias_rule = kernels.bias_rule(
-            op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
-        )
+        if f"bias:{op.name}" in self._views:
+            rule = kernels.bias_rule(
+                op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
+            )
+            self._step_bias = rule.call(
+                self._views[f"bias:{op.name}"],
+                self.bias_gradient if self._bias_total is None else self._bias_total,
+                self._views.get(f"momentum:bias:{op.name}"),
+            )
 
     @property
     def chooses(self) -> bool:
@@ -84,9 +91,8 @@ class Learner:
 
     def load(self, selection: Selection) -> None:
         """Copy the parameters from the state into the buffers; set the channels that learn."""
-        for key, view in self._views.items():
-            if not self._columns_only(key) and not key.startswith("channels:"):
-                view[...] = self._stored(key, view)
+        for key, view in self._whole:
+            view[...] = self._stored(key, view)
         if self.compact:
             self.weight[...] = self.state.arrays[f"weight:{self.op.name}"]
         self._load_columns(selection)
@@ -101,23 +107,19 @@ class Learner:
     def store(self) -> None:
         """Copy the parameters from the buffers back into the state."""
         self._store_columns()
-        for key, view in self._views.items():
-            if not self._columns_only(key) and not key.startswith("channels:"):
-                self._stored(key, view)[...] = view
+        for key, view in self._whole:
+            self._stored(key, view)[...] = view
 
     def _store_columns(self) -> None:
-        for key, view in self._views.items():
-            if self._columns_only(key):
-                scatter(self.op, self._stored(key), self.channels, self.inputs, view)
+        for key, view in self._columns:
+            scatter(self.op, self._stored(key), self.channels, self.inputs, view)
 
     def _load_columns(self, selection: Selection) -> None:
         if not self.head and self._count:
             self.channels[...] = selection.channels[self.op.name]
-        for key, view in self._views.items():
-            if key.startswith("channels:"):
-                view[...] = self.channels
-            elif self._columns_only(key):
-                view[...] = gather(self.op, self._stored(key), self.channels, self.inputs)
+            self._views[f"channels:{self.op.name}"][...] = self.channels
+        for key, view in self._columns:
+            view[...] = gather(self.op, self._stored(key), self.channels, self.inputs)
 
     def merge(self) -> None:
         """Overlay the columns in SRAM on the weights in flash."""
@@ -157,10 +159,7 @@ class Learner:
         )  # fmt: skip
 
     def _update_bias(self, rate: float) -> None:
-        bias, gradient, velocity = self._bias_buffers
-        self._bias_rule(
-            bias, gradient, self._bias_rate * rate, velocity, self.sgd.momentum, self.state.iteration
-        )
+        self._step_bias(self._bias_rate * rate, self.sgd.momentum, self.state.iteration)
 
     def _columns_only(self, key: str) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""

@@ -252,6 +252,13 @@ class BiasRule(Prepared):
                 record[0][field] = address_of(array)
         return update_bias, record
 
+    def call(
+        self, bias: Array, gradient: NDArray[np.float32], velocity: NDArray[np.float32] | None
+    ) -> Callable[[float, float, int], Any]:
+        """Return the rule on these buffers as a call with rate, momentum and counter."""
+        run, seed = self.bind(bias, gradient, velocity), self.seed
+        return lambda rate, momentum, counter: run(rate, momentum, seed, counter)
+
     def __call__(
         self, bias: Array, gradient: NDArray[np.float32], rate: float,
         velocity: NDArray[np.float32] | None, momentum: float, counter: int,
@@ -284,7 +291,7 @@ def weight_rule(
     return WeightRule(op, tensors, format, compact, seed)
 
 
-def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Callable[..., None]:
+def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> BiasRule:
     """Return ``rule(bias, gradient, rate, velocity, momentum, counter) -> None``.
 
     Raises:
