@@ -240,9 +240,8 @@ class Program:
         kernel = backward_kernels.grad_input(
             source, model.tensors, model.arithmetic, op.index, workspace=self._workspace
         )
-        name_y, name_x = gradient_name(source.output), op.writes[0]
-        g_y, g_x = view(name_y), view(name_x)
-        mask = view(op.mask) if op.mask else None
+        g_y, mask, y = self._error(op)
+        g_x, x = view(op.writes[0]), scales.index(op.writes[0])
         accumulate = op.accumulate
         learner = self._learners.get(source.name)
         inputs: tuple[Array, ...]
@@ -252,7 +251,6 @@ class Program:
             inputs = (constant(model, source.inputs[1]),)
         else:
             inputs = tuple(self._operand(n) for n in backward_activations(source))
-        y, x = scales.index(name_y), scales.index(name_x)
         scale, record = scales.scale, scales.record
         if not isinstance(kernel, GradInputKernel):
             return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
@@ -261,19 +259,22 @@ class Program:
             return lambda: bound(1.0, 1.0, accumulate)
         return lambda: record(x, bound(scale[y], scale[x], accumulate))
 
+    def _error(self, op: StepOp) -> tuple[Array, Array | None, int]:
+        """Return the gradient an op of the backward pass starts from, its mask, and where its scale is."""
+        name = gradient_name(_source(op).output)
+        mask = self.buffers.view(op.mask) if op.mask else None
+        return self.buffers.view(name), mask, self.scales.index(name)
+
     def _operand(self, name: str) -> Array:
         tensor = self.step.model.tensors[name]
         return tensor.data if tensor.data is not None else self.buffers.view(name)
 
     def _bind_grad_bias(self, op: StepOp) -> Callable[[], None]:
-        source, view = _source(op), self.buffers.view
-        model = self.step.model
+        source, model = _source(op), self.step.model
         kernel = backward_kernels.grad_bias(
             source, model.tensors, model.arithmetic, workspace=self._workspace
         )
-        g_y = view(gradient_name(source.output))
-        mask = view(op.mask) if op.mask else None
-        y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
+        (g_y, mask, y), scale = self._error(op), self.scales.scale
         learner = self._learners[source.name]
         gradient = _gradient(kernel, g_y, mask, learner.bias_gradient)
 
@@ -290,11 +291,9 @@ class Program:
         kernel = backward_kernels.grad_weight(
             source, model.tensors, model.arithmetic, workspace=self._workspace
         )
-        g_y = view(gradient_name(source.output))
-        mask = view(op.mask) if op.mask else None
+        (g_y, mask, y), scale = self._error(op), self.scales.scale
         saved = saved_name(source)
         x = view(saved if saved in self.step.tensors else source.inputs[0])
-        y, scale = self.scales.index(gradient_name(source.output)), self.scales.scale
         learner = self._learners[source.name]
         gradient = learner.weight_gradient
         watch = None if learner.head else self._watch

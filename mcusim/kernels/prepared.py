@@ -7,6 +7,7 @@ each call passes the record's address.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -85,15 +86,15 @@ def aligned(count: int) -> int:
     return count + -count % ALIGNMENT
 
 
-class Prepared:
+class Prepared(ABC):
     """Base of all prepared kernels: remembers, for every set of buffers, the record made for it."""
 
     def __init__(self) -> None:
         self._bound: dict[tuple[int, ...], tuple[Callable[..., Any], list[Any]]] = {}
 
+    @abstractmethod
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         """Return the compiled entry and the record for these buffers, or raise ``BadArgument``."""
-        raise NotImplementedError
 
     def bind(self, *buffers: Array | None) -> Callable[..., Any]:
         """Return the kernel bound to these buffers; it keeps them and the kernel's constants alive."""

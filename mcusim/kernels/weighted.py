@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -86,20 +87,20 @@ class WeightedForward(ForwardKernel):
             self._pack(address_of(constants))
         r["repack"] = not frozen
 
-    def _set_shape(self, r: Any, tensors: Tensors) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _set_shape(self, r: Any, tensors: Tensors) -> None: ...
 
-    def _packed_bytes(self, r: Any) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _packed_bytes(self, r: Any) -> int: ...
 
-    def _workspace_bytes(self, r: Any) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _workspace_bytes(self, r: Any) -> int: ...
 
-    def _pack(self, address: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _pack(self, address: int) -> None: ...
 
-    def _entry(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _entry(self) -> Any: ...
 
     def _padded(self, values: NDArray[Any]) -> int:
         """Keep one value a channel, padded with zeros, and return its address."""

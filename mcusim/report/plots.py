@@ -138,6 +138,8 @@ def _mark_peak(ax: Axes, clock: NDArray[np.float64], total: NDArray[np.int64], e
         fontsize=9,
         color=INK,
         arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 3},
+        # The capacity line may run behind the words.
+        bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"},
         zorder=6,
     )
 
