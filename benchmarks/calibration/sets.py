@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from mcusim.core import Work
 from mcusim.importers.load import load
+from mcusim.lowering.lower import lower_inference
 from mcusim.lowering.work import forward_work
-from mcusim.mcu import board
+from mcusim.mcu import Board, board
 from mcusim.mcu.form import Form, network_form
 from mcusim.mcu.measurement import Measurement
+from mcusim.mcu.sram import Access, sram_stalls
+from mcusim.memory.planners import best
 
 DATA = Path(os.environ.get("MCUSIM_DATA", "MCUSIM_DATA is not set"))
 NETWORKS = {
@@ -91,6 +95,31 @@ def stall_per_byte(chip: str) -> float:
     return (flash.wait_states or 0) / (flash.fetch_bytes or 1)
 
 
+@cache
+def accesses(task: str) -> tuple[tuple[Access, ...], ...]:
+    """Return what each op of a network moves where, in our placement: nobody published theirs."""
+    step = lower_inference(load(DATA / "tflite" / f"{NETWORKS[task]}.tflite"))
+    return tuple(map(tuple, step.accesses(best(step.problem(), seed=0).offsets)))
+
+
+def home_of(chip: str, wait_states: int | None = None) -> Board | None:
+    """Return the board of a chip; ``wait_states`` are supposed for regions nobody has a figure of."""
+    if chip not in BOARDS:
+        return None
+    home = board(BOARDS[chip])
+    regions = (r if r.wait_states is not None else replace(r, wait_states=wait_states) for r in home.sram)
+    return replace(home, sram=tuple(regions))
+
+
+def waiting_for_sram(task: str, chip: str, wait_states: int | None = None) -> int:
+    """Return the cycles of one inference that the core waits for SRAM; 0 where nothing is known."""
+    home = home_of(chip, wait_states)
+    if home is None:
+        return 0
+    found = sram_stalls(accesses(task), home)
+    return sum(found.regions) + sum(found.misses)
+
+
 def table() -> list[dict[str, str]]:
     """Return the rows of ``mlperf_tiny.csv`` that are measurements of int8 networks on a CPU."""
     with (DATA / "silicon" / "mlperf_tiny.csv").open(newline="", encoding="utf-8") as file:
@@ -105,14 +134,21 @@ def table() -> list[dict[str, str]]:
 
 
 def measurements(
-    framework: str, chips: tuple[str, ...], works: dict[str, tuple[Work, ...]]
+    framework: str,
+    chips: tuple[str, ...],
+    works: dict[str, tuple[Work, ...]],
+    wait_states: int | None = None,
 ) -> tuple[list[Measurement], list[dict[str, str]]]:
-    """Return the measurements of one library version on some chips, and their CSV rows."""
+    """Return the measurements of one library version on some chips, and their CSV rows.
+
+    ``wait_states`` are supposed for regions of SRAM nobody has a figure of.
+    """
     rows = [r for r in table() if r["framework"] == framework and r["soc"] in chips]
     found = [
         Measurement(
             f"{r['submitter']} {r['round']}", r["task"], r["soc"], CORES[r["core"]], works[r["task"]],
             float(r["cycles_per_inf"]), stall_per_byte(r["soc"]),
+            waiting_for_sram(r["task"], r["soc"], wait_states),
         )
         for r in rows
     ]  # fmt: skip

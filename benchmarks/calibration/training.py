@@ -17,7 +17,8 @@ def training_step() -> list[dict[str, object]]:
     plan = Session(load("mbv2-w0.35", classes=10), home, "static:mbv2-99kb", sram="320KiB").plan()
     rows: list[dict[str, object]] = []
     for name in PROFILES:
-        found = estimate([op.work for op in plan.step.ops], home, name)
+        accesses = plan.step.accesses(plan.solution.offsets)
+        found = estimate([op.work for op in plan.step.ops], home, name, accesses=accesses)
         forward = sum(
             c for c, op in zip(found.cycles, plan.step.ops, strict=True) if op.phase is Phase.FORWARD
         )

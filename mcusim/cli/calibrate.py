@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def calibrate(
     measurements: Annotated[
-        Path, typer.Argument(help="CSV: cycles (or us and mhz), and kind with counts, or model.")
+        Path,
+        typer.Argument(
+            help="CSV: cycles (or us and mhz), and kind with counts, or model; sram_stalls if known."
+        ),
     ],
     core: Annotated[str, typer.Option(help="Core that was measured, e.g. cortex-m4.")],
     library: Annotated[str, typer.Option(help="Kernel library that was measured.")],

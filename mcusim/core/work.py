@@ -38,6 +38,14 @@ class Work:
     flash_read: int = 0
     flash_written: int = 0
 
+    def moving(self, sram_read: int, sram_written: int, flash_read: int) -> Work:
+        """Return the same work with other bytes read and written."""
+        return Work(
+            self.kind, self.macs, self.float_macs, self.outputs, self.weight_bytes, self.input_bytes,
+            self.requants, self.int_ops, self.float_ops, self.im2col_bytes, sram_read, sram_written,
+            flash_read, self.flash_written,
+        )  # fmt: skip
+
     def __add__(self, other: Work) -> Work:
         """Sum all counts; the kind stays the left operand's."""
         counts = {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 from mcusim.core import Phase, Role
 from mcusim.graph import Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
+from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.forward import backward_activations, mask_name, saved_name, weights_region
+from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
-from mcusim.lowering.step import Action
 from mcusim.lowering.work import backward_work, loss_work
 
 ERROR_BYTES = {"float32": 4, "int16": 2, "int8": 1}
@@ -88,10 +89,7 @@ class Backward:
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
                 reads=(*reads, *((gradient,) if accumulate else ())), writes=(gradient,),
-                work=backward_work(
-                    op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error],
-                    weights=weights_region(self.parameters.read_by(op)),
-                ),
+                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error]),
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),
@@ -136,19 +134,37 @@ class Backward:
         momentum = (f"momentum:{key}",) if f"momentum:{key}" in builder.drafts else ()
         gradient = (f"gradient:{key}",) if f"gradient:{key}" in builder.drafts else ()
         reads = (gradient_name(op.output), *features)
+        partly = self._partly(op, count, (*names, *momentum)) if action is Action.GRAD_WEIGHT else {}
         scratch = scratch_bytes(op, tensors, what)
         if gradient:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op, reads=(*reads, *gradient),
-                writes=gradient, work=work, mask=self._mask(op), scratch_bytes=scratch,
+                writes=gradient, work=work, mask=self._mask(op), scratch_bytes=scratch, partly=partly,
             )  # fmt: skip
             builder.op(
                 f"{op.name}:{what}:update", Action.UPDATE, Phase.UPDATE, source=op,
                 reads=(*gradient, *names, *momentum), writes=(*names, *momentum, *gradient), work=update,
+                partly=partly,
             )  # fmt: skip
         else:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op,
                 reads=(*reads, *names, *momentum), writes=(*names, *momentum),
-                work=work + update, mask=self._mask(op), scratch_bytes=scratch,
+                work=work + update, mask=self._mask(op), scratch_bytes=scratch, partly=partly,
             )  # fmt: skip
+
+    def _partly(self, op: Op, count: int, names: tuple[str, ...]) -> dict[str, int]:
+        """Return the bytes that ``count`` selected input channels touch of tensors that hold all of them.
+
+        Weights, and what is kept beside each, may be in SRAM as a whole. A depthwise channel sees only
+        the errors of its own outputs.
+        """
+        weight = self.model.tensors[op.inputs[1]]
+        depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
+        channels = self.model.tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
+        if count == channels:
+            return {}
+        drafts = self.builder.drafts
+        held = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
+        held += [gradient_name(op.output)] if depthwise else []
+        return {name: self.builder.bytes_of(name) * count // channels for name in held}

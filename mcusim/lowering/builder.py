@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 from mcusim.core import Interval, Phase, Role, Work
-from mcusim.graph import Op
-from mcusim.lowering.step import Action, Box, StepOp, StepTensor
+from mcusim.graph import DTYPES, Op
+from mcusim.lowering.action import Action
+from mcusim.lowering.step import Box, StepOp, StepTensor
+from mcusim.lowering.touches import counted, touches
 
 
 @dataclass(slots=True)
@@ -25,12 +28,15 @@ class Builder:
         self.ops: list[StepOp] = []
         self.drafts: dict[str, _Draft] = {}
         self._candidates: list[tuple[int, str, str]] = []
+        self._sizes: dict[str, int] = {}
 
     def tensor(
         self, name: str, shape: tuple[int, ...], dtype: str, role: Role, *, persistent: bool = False
     ) -> str:
         """Declare a tensor; ``persistent`` ones live from step to step. Declaring twice is harmless."""
-        self.drafts.setdefault(name, _Draft(shape, dtype, role, persistent))
+        if name not in self.drafts:
+            self.drafts[name] = _Draft(shape, dtype, role, persistent)
+            self._sizes[name] = prod(shape) * DTYPES[dtype]
         return name
 
     def promote(self, name: str, role: Role) -> None:
@@ -54,17 +60,31 @@ class Builder:
         accumulate: bool = False,
         box: Box | None = None,
         overwrites: Iterable[str] = (),
+        partly: Mapping[str, int] | None = None,
     ) -> None:
-        """Append an op; ``overwrites`` lists inputs that its output may take the place of."""
+        """Append an op.
+
+        ``overwrites`` lists inputs that its output may take the place of, ``partly`` the bytes it touches
+        of tensors it does not touch whole. ``work`` comes with all constants in flash; here those that
+        lie in SRAM move there, and the bytes of SRAM become those of the op's tensors.
+        """
         scratch = None
         if scratch_bytes:
             scratch = self.tensor(f"{name}:scratch", (scratch_bytes,), "uint8", Role.SCRATCH)
         reads, writes = tuple(reads), tuple(writes)
         for old in overwrites:
             self._candidates.append((len(self.ops), old, writes[0]))
+        moved = touches(action, phase, reads, writes, scratch, mask, self._sizes, partly or {})
         self.ops.append(
-            StepOp(name, action, phase, source, reads, writes, work, scratch, mask, index, accumulate, box)
-        )
+            StepOp(
+                name, action, phase, source, reads, writes, counted(work, action, moved), scratch, mask,
+                index, accumulate, box, moved,
+            )
+        )  # fmt: skip
+
+    def bytes_of(self, name: str) -> int:
+        """Return the bytes of a declared tensor; 0 if it is empty and was not declared."""
+        return self._sizes.get(name, 0)
 
     @property
     def resident(self) -> frozenset[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
-from mcusim.core import Phase, Region, Role, Work
-from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.core import Phase, Role, Work
+from mcusim.graph import WEIGHTED, Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
+from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.gradients import BACKWARD_READS, MASKED, Flow, activations
 from mcusim.lowering.parameters import Parameters
-from mcusim.lowering.step import Action
 from mcusim.lowering.work import forward_work
 
 IN_PLACE = frozenset(
@@ -25,7 +25,7 @@ IN_PLACE = frozenset(
 
 def copy_work(count: int) -> Work:
     """Return the work of moving ``count`` bytes within SRAM."""
-    return Work("copy", outputs=count, input_bytes=count, sram_read=count, sram_written=count)
+    return Work("copy", outputs=count, input_bytes=count)
 
 
 def mask_name(op: Op) -> str:
@@ -65,20 +65,37 @@ def emit_op(
     output = tensors[op.output]
     builder.tensor(op.output, output.shape, output.dtype, Role.ACTIVATION)
     inputs = [n for n in op.inputs if not tensors[n].constant]
+    work = forward_work(op, tensors)
     name = None
     if mask:
         name = builder.tensor(mask_name(op), ((output.elements + 7) // 8,), "uint8", Role.MASK)
     builder.op(
         op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
-        writes=(op.output,), work=forward_work(op, tensors, weights_region(parameters)), mask=name,
+        writes=(op.output,), work=work, mask=name,
         scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=in_place and _plane(op)),
         overwrites=[n for n in inputs if _overwritable(op, tensors, n)],
+        partly=_partly(op, tensors, work, parameters, builder),
     )  # fmt: skip
 
 
-def weights_region(parameters: Sequence[str]) -> Region:
-    """Learning weights lie in SRAM; all others are read from flash."""
-    return Region.SRAM if any(n.startswith("weight:") for n in parameters) else Region.FLASH
+def _partly(
+    op: Op, tensors: Mapping[str, Tensor], work: Work, parameters: Sequence[str], builder: Builder
+) -> dict[str, int]:
+    """Return the bytes touched of tensors that are not touched whole.
+
+    Strides skip pixels, and a window larger than the image has weights that meet padding only.
+    """
+    if op.kind is OpKind.RESHAPE:
+        return {op.inputs[0]: 0, op.output: 0}
+    if op.kind not in WEIGHTED:
+        return {}
+    weight = tensors[op.inputs[1]]
+    met = work.flash_read - (tensors[op.inputs[2]].bytes if op.bias else 0)
+    found = {op.inputs[0]: work.sram_read}
+    if met < weight.bytes:
+        held = (n for n in parameters if n.startswith("weight:"))
+        found |= {n: builder.bytes_of(n) * met // weight.bytes for n in held}
+    return found
 
 
 def _plane(op: Op) -> bool:
@@ -130,7 +147,7 @@ def _emit_save(builder: Builder, model: Model, op: Op, count: int) -> None:
     saved = builder.tensor(saved_name(op), shape, x.dtype, Role.FEATURE)
     builder.op(
         f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op, reads=(x.name,), writes=(saved,),
-        work=copy_work(prod(shape)),
+        work=copy_work(prod(shape)), partly={x.name: x.bytes * count // channels},
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcusim.core import BadArgument, Phase, Role, Work
 from mcusim.graph import Model
+from mcusim.lowering.action import Action
 from mcusim.lowering.backward import Backward, emit_loss, gradient_name
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import emit_load, emit_tail
@@ -11,7 +12,7 @@ from mcusim.lowering.gradients import Flow
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.residency import Residency
-from mcusim.lowering.step import Action, Step
+from mcusim.lowering.step import Step
 from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from mcusim.core import BadArgument, Phase, Role
 from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Tensor
+from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import copy_work, emit_op
 from mcusim.lowering.gradients import Flow, activations
-from mcusim.lowering.step import Action, Box
+from mcusim.lowering.step import Box
 from mcusim.lowering.work import forward_work
 
 _ELEMENTWISE = frozenset(
@@ -127,7 +128,7 @@ def _emit_patch(
         inner = (needed[0] - held[0], needed[1] - held[0], needed[2] - held[2], needed[3] - held[2])
         builder.op(
             f"{cropped}:crop", Action.CROP, Phase.FORWARD, reads=(source,), writes=(cropped,),
-            work=copy_work(tensor.bytes), box=inner,
+            work=copy_work(tensor.bytes), box=inner, partly={source: tensor.bytes},
         )  # fmt: skip
         return cropped
 
@@ -150,6 +151,7 @@ def _emit_patch(
     builder.op(
         f"{last.name}{tag}:paste", Action.PASTE, Phase.FORWARD, reads=(last.output + tag,),
         writes=(last.output,), work=copy_work(local[last.output + tag].bytes), box=box,
+        partly={last.output: local[last.output + tag].bytes},
     )  # fmt: skip
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import accumulate
 from math import prod
 
 from mcusim.core import Interval, Phase, Role, Work
 from mcusim.graph import DTYPES, Model, Op
+from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
+from mcusim.lowering.touches import Touch
+from mcusim.mcu.sram import Access
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
 from mcusim.update.formats import Formats
@@ -18,30 +20,6 @@ from mcusim.update.selection import Scope
 
 ALIGNMENT = 8
 """Every tensor starts at a multiple of 8 bytes: enough for float32 views and Cortex-M double loads."""
-
-
-class Action(StrEnum):
-    """What the engine does for an op of a step."""
-
-    LOAD = "load"
-    """The input arrives in SRAM (from a sensor or DMA)."""
-    FORWARD = "forward"
-    CROP = "crop"
-    """Copy a spatial patch out of a tensor."""
-    PASTE = "paste"
-    """Copy a finished patch into its place in the whole tensor."""
-    SAVE = "save"
-    """Keep the selected channels of an activation for the backward pass."""
-    LOSS = "loss"
-    GRAD_INPUT = "grad_input"
-    GRAD_BIAS = "grad_bias"
-    """Gradient of the bias; applied at once unless gradients are accumulated."""
-    GRAD_WEIGHT = "grad_weight"
-    """Gradient of one selected channel after the other, each applied at once unless accumulated."""
-    OBSERVE = "observe"
-    """Gather the statistics a scheme selects by, and what selecting costs in every step."""
-    UPDATE = "update"
-    """Apply accumulated gradients; runs once every ``Step.accumulate`` steps."""
 
 
 Box = tuple[int, int, int, int]
@@ -92,6 +70,8 @@ class StepOp:
     """GRAD_INPUT: add to the gradient that is there already."""
     box: Box | None = None
     """CROP, PASTE: where the patch lies in the whole tensor."""
+    touches: tuple[Touch, ...] = ()
+    """What the core moves of each tensor in SRAM; they sum to the bytes that ``work`` counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +122,11 @@ class Step:
     def problem(self, capacity: int | None = None) -> Problem:
         """Return the placement problem of this step."""
         return Problem(tuple(self.blocks()), capacity=capacity, align=ALIGNMENT)
+
+    def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:
+        """Return what each op moves at which offsets of SRAM, from the offsets of the buffers."""
+        places = {n: (offsets[t.buffer], t.bytes) for n, t in self.tensors.items()}
+        return [[Access(*places[t.tensor], t.read, t.written) for t in op.touches] for op in self.ops]
 
     def macs(self, *phases: Phase) -> int:
         """Return the multiply-accumulates of the given phases, integer and float."""

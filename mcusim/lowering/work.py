@@ -7,7 +7,8 @@ What is counted, so that every cycle model reads the same numbers:
 * ``int_ops``, ``float_ops``: additions, comparisons, products on single elements beside the above.
 * ``im2col_bytes``: bytes written into im2col columns by a convolution whose window is not 1x1,
   padding included, because a column is filled whole.
-* ``sram_*``, ``flash_*``: *distinct* bytes touched, each counted once however often it is loaded.
+* ``sram_*``, ``flash_*``: *distinct* bytes touched, each counted once however often it is loaded. All
+  constants are counted as read from flash; the builder of a step moves those that lie in SRAM there.
 
 tests/lowering/test_lowering_work.py holds them against slow loops that count while they compute.
 """
@@ -19,7 +20,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-from mcusim.core import Region, Work
+from mcusim.core import Work
 from mcusim.graph import DTYPES, WEIGHTED, Op, OpKind, Tensor
 
 Tensors = Mapping[str, Tensor]
@@ -56,20 +57,13 @@ def kind_of(op: Op, tensors: Tensors) -> str:
     return KINDS.get(op.kind, "elementwise")
 
 
-def forward_work(op: Op, tensors: Tensors, weights: Region = Region.FLASH) -> Work:
-    """Return the work of an op's forward pass; its weights and biases are read from ``weights``."""
-    work = _weighted(op, tensors, weights) if op.kind in WEIGHTED else _other(op, tensors)
+def forward_work(op: Op, tensors: Tensors) -> Work:
+    """Return the work of an op's forward pass."""
+    work = _weighted(op, tensors) if op.kind in WEIGHTED else _other(op, tensors)
     return _in_float(work) if tensors[op.output].dtype == "float32" else work
 
 
-def backward_work(
-    op: Op,
-    tensors: Tensors,
-    what: What,
-    channels: int = 0,
-    error_bytes: int = 4,
-    weights: Region = Region.FLASH,
-) -> Work:
+def backward_work(op: Op, tensors: Tensors, what: What, channels: int = 0, error_bytes: int = 4) -> Work:
     """Return the work of one backward op of ``op``.
 
     Args:
@@ -78,11 +72,10 @@ def backward_work(
         what: which gradient, or which update of parameters.
         channels: selected input channels (``grad_weight``, ``update``).
         error_bytes: bytes of an element of an error tensor; below 4, gradients are rounded when stored.
-        weights: where the weights are that ``grad_input`` reads.
     """
     match what:
         case "grad_input":
-            return _grad_input(op, tensors, error_bytes, weights)
+            return _grad_input(op, tensors, error_bytes)
         case "grad_bias":
             return _grad_bias(op, tensors, error_bytes)
         case "grad_weight":
@@ -143,7 +136,7 @@ def _macs(op: Op, tensors: Tensors, taps: int) -> int:
     return taps * (weight[-1] if op.kind is OpKind.DEPTHWISE_CONV_2D else weight[0] * weight[-1])
 
 
-def _weighted(op: Op, tensors: Tensors, weights: Region) -> Work:
+def _weighted(op: Op, tensors: Tensors) -> Work:
     x, weight, y = tensors[op.inputs[0]], tensors[op.inputs[1]], tensors[op.output]
     taps, pixels, positions = _shape_of(op, tensors)
     channels = weight.shape[-1] if op.kind is OpKind.FULLY_CONNECTED else x.shape[-1]
@@ -162,9 +155,9 @@ def _weighted(op: Op, tensors: Tensors, weights: Region) -> Work:
         requants=0 if y.dtype == "int32" else y.elements,
         int_ops=(y.elements if op.bias else 0) + clamps,
         im2col_bytes=columns,
-        sram_read=pixels * channels * DTYPES[x.dtype] + (constants if weights is Region.SRAM else 0),
+        sram_read=pixels * channels * DTYPES[x.dtype],
         sram_written=y.bytes,
-        flash_read=constants if weights is Region.FLASH else 0,
+        flash_read=constants,
     )
 
 
@@ -271,7 +264,7 @@ def _error_bytes(tensor: Tensor, error_bytes: int) -> int:
     return tensor.elements * (error_bytes if tensor.dtype in ("int8", "uint8") else 4)
 
 
-def _grad_input(op: Op, tensors: Tensors, error_bytes: int, weights: Region) -> Work:
+def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
     x, y = tensors[op.inputs[0]], tensors[op.output]
     mask = _masked_bytes(op, tensors)
     read, written = _error_bytes(y, error_bytes) + mask, _error_bytes(x, error_bytes)
@@ -293,9 +286,9 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int, weights: Region) -> 
         requants=x.elements if error_bytes < 4 and x.dtype in ("int8", "uint8") else 0,
         int_ops=y.elements if mask else 0,
         float_ops=float_ops,
-        sram_read=read + (weight_bytes if weights is Region.SRAM else 0),
+        sram_read=read,
         sram_written=written,
-        flash_read=weight_bytes if weights is Region.FLASH else 0,
+        flash_read=weight_bytes,
     )
 
 

@@ -23,14 +23,18 @@ WaitStates = Annotated[int, Ge(0), Le(64)]
 
 @dataclass(frozen=True, slots=True)
 class SramRegion:
-    """One block of SRAM that tensors may use (instruction-only memories are left out)."""
+    """One block of SRAM that tensors may use (instruction-only memories are left out).
+
+    The arena covers the blocks in the order of the file, the first one from offset 0.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     name: Name
     bytes: Bytes
     wait_states: WaitStates | None = None
-    """Extra cycles of a load from the core, caches off or missed. No measurement here tells regions
-    apart, so no cycle model reads it yet; it is a fact for those who place tensors by hand."""
+    """Extra cycles of a load from the core, caches off or missed, at ``Board.clock_hz``."""
+    cached: bool = False
+    """True if the data cache covers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class Cache:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     instruction_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 0
     data_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 0
+    line_bytes: Annotated[int, Ge(4), Le(256)] | None = None
+    """Of the data cache: what one miss brings."""
     name: str = ""
 
 

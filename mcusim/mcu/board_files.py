@@ -81,8 +81,27 @@ def _check(board: Board) -> None:
     _ordered(board, "power.sleep_mw", power.sleep_mw, "power.active_mw", power.active_mw)
     if board.runtime_bytes >= board.sram_bytes:
         raise BadBoard(board.file, "runtime leaves no SRAM for tensors", "lower runtime.stack_bytes")
+    _check_cache(board)
     if len({region.name for region in board.sram}) != len(board.sram):
         raise BadBoard(board.file, "two SRAM regions have the same name", "rename one")
+
+
+def _check_cache(board: Board) -> None:
+    cache = board.cache
+    behind = [region.name for region in board.sram if region.cached]
+    if behind and (not cache.data_bytes or cache.line_bytes is None):
+        missing = "line_bytes" if cache.data_bytes else "data_bytes"
+        raise BadBoard(
+            board.file,
+            f"SRAM region {behind[0]} is cached, and cache.{missing} is absent",
+            "fill it in, with its source, or leave cached out",
+        )
+    if cache.line_bytes is not None and cache.data_bytes % cache.line_bytes:
+        raise BadBoard(
+            board.file,
+            f"cache.data_bytes = {cache.data_bytes:,} is no multiple of cache.line_bytes",
+            f"check both: a line is {cache.line_bytes} B",
+        )
 
 
 def _ordered(board: Board, low_name: str, low: float | None, high_name: str, high: float | None) -> None:

@@ -148,7 +148,8 @@ def _design(rows: Sequence[Measurement], form: Form) -> tuple[Array, Array, Arra
 
 
 def _stall(form: Form, row: Measurement) -> float:
-    return form.flash_stall * row.stall_per_byte * sum(work.flash_read for work in row.works)
+    flash = form.flash_stall * row.stall_per_byte * sum(work.flash_read for work in row.works)
+    return flash + row.sram_stalls
 
 
 def _check(form: Form, scaled: Array, cores: int, per_constant: int) -> None:

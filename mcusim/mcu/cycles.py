@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mcusim.core import BadBoard, Figure, Provenance, Work
 from mcusim.mcu.board import Board
 from mcusim.mcu.profile import Profile, profile
+from mcusim.mcu.sram import Access, RegionUse, SramStalls, sram_stalls
 
 FLOAT_COUNTS = ("float_macs", "float_ops")
 """Counts that always use a profile's default terms: measured networks are integer ones."""
@@ -21,11 +23,60 @@ class Estimate:
     board: Board
     profile: Profile
     cycles: tuple[int, ...]
-    """Cycles of each op, in the order given."""
+    """Cycles of each op, in the order given, stalls included."""
     calibrated_cycles: int
     """Cycles of ops whose terms rest on measurements; the rest is modelled."""
+    flash_stalls: tuple[int, ...] = ()
+    """Of these, by op, those spent waiting for constants from flash."""
+    sram: SramStalls | None = None
+    """What SRAM costs of them; ``None`` where no places were given."""
     notes: tuple[str, ...] = ()
     """What this estimate could not account for."""
+
+    @property
+    def breakdown(self) -> dict[str, int]:
+        """Cycles by what they are spent on; they add up to ``total_cycles``."""
+        flash = sum(self.flash_stalls)
+        sram = 0 if self.sram is None else sum(self.sram.regions)
+        misses = 0 if self.sram is None else sum(self.sram.misses)
+        return {
+            "compute": self.total_cycles - flash - sram - misses,
+            "flash_stalls": flash,
+            "sram_stalls": sram,
+            "cache_misses": misses,
+        }
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Parts of ``breakdown`` that lack a figure of the board and count less than they are; see notes."""
+        waiting = {use.region.cached for use in self.regions if use.stall_cycles is None}
+        flash = self.board.flash
+        parts = {
+            "flash_stalls": self.profile.flash_stall > 0 and None in (flash.wait_states, flash.fetch_bytes),
+            "sram_stalls": False in waiting,
+            "cache_misses": True in waiting,
+        }
+        return tuple(name for name, missing in parts.items() if missing)
+
+    @property
+    def stalls(self) -> tuple[int, ...]:
+        """Cycles of each op spent waiting for any memory."""
+        if self.sram is None:
+            return self.flash_stalls
+        return tuple(map(sum, zip(self.flash_stalls, self.sram.regions, self.sram.misses, strict=True)))
+
+    @property
+    def regions(self) -> tuple[RegionUse, ...]:
+        """What happens in each region of SRAM; empty where no places were given."""
+        return () if self.sram is None else self.sram.uses
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "step_ms": self.time_ms.as_dict(), "cycles": self.total_cycles, "breakdown": self.breakdown,
+            "unknown": list(self.unknown), "regions": [use.as_dict() for use in self.regions],
+            "profile": self.profile.name, "notes": list(self.notes),
+        }  # fmt: skip
 
     @property
     def total_cycles(self) -> int:
@@ -59,7 +110,11 @@ class Estimate:
 
 
 def estimate(
-    works: Iterable[Work], board: Board, cycle_profile: str | Path | Profile | None = None
+    works: Iterable[Work],
+    board: Board,
+    cycle_profile: str | Path | Profile | None = None,
+    *,
+    accesses: Sequence[Sequence[Access]] | None = None,
 ) -> Estimate:
     """Return the cycles of ``works`` on ``board``.
 
@@ -67,6 +122,7 @@ def estimate(
         works: the work of each op.
         board: where they run.
         cycle_profile: a profile, its name, or a TOML file; the board's own by default.
+        accesses: what each op moves at which offsets of SRAM; without them SRAM never stalls.
 
     Raises:
         BadBoard: if the profile is for another core, or the board names none.
@@ -85,14 +141,29 @@ def estimate(
             "choose a profile of that core, or none for the board's own",
         )
     stall, notes = _stall_per_byte(board, found)
-    cycles, calibrated = [], 0
+    cycles, flash, calibrated = [], [], 0
     measured = frozenset(found.calibrated)
     for work in works:
         count = round(sum(_terms(work, found)) + stall * work.flash_read)
         cycles.append(count)
+        flash.append(min(count, round(stall * work.flash_read)))
         if work.kind in measured and not work.float_macs and not work.float_ops:
             calibrated += count
-    return Estimate(board, found, tuple(cycles), calibrated, notes)
+    if accesses is None:
+        return Estimate(board, found, tuple(cycles), calibrated, tuple(flash), None, notes)
+    sram = sram_stalls(accesses, board)
+    cycles = [c + r + m for c, r, m in zip(cycles, sram.regions, sram.misses, strict=True)]
+    notes += tuple(_unknown(use, board, sum(cycles)) for use in sram.uses if use.stall_cycles is None)
+    return Estimate(board, found, tuple(cycles), calibrated, tuple(flash), sram, notes)
+
+
+def _unknown(use: RegionUse, board: Board, cycles: int) -> str:
+    """Say that a region's wait states are unknown, and what each of them would add."""
+    what = "lines missed" if use.region.cached else "bus words"
+    return (
+        f"{board.name}.toml has no wait_states of sram {use.region.name}: {use.waits:,} {what} are taken to "
+        f"cost nothing; each wait state would add {use.waits / max(1, cycles):.2%} to the time"
+    )
 
 
 def _terms(work: Work, found: Profile) -> Iterator[float]:

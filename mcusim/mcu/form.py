@@ -39,7 +39,10 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """cycles = speed(core) x (sum of constants x counts + fixed terms) + flash_stall x stall cycles.
+    """cycles = speed(core) x (sum of constants x counts + fixed terms) + stalls of the board.
+
+    The stalls are flash_stall x the cycles constants wait for flash, and the cycles spent waiting for
+    SRAM (``mcu/sram.py``): figures of the board that no fit changes.
 
     ``speed`` is 1 for the first core of a fit and free, one number a core, for the others.
     """

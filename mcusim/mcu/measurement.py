@@ -29,6 +29,8 @@ class Measurement:
     cycles: float
     stall_per_byte: float = 0.0
     """Cycles a byte of constants waits for the flash of that chip: wait states / bytes a fetch."""
+    sram_stalls: float = 0.0
+    """Cycles of the run spent waiting for SRAM: wait states of its regions, missed cache lines."""
 
 
 def read_measurements(
@@ -39,7 +41,8 @@ def read_measurements(
     One row a measurement. Its work is either counted in the row (columns ``kind`` and any of the
     counts of ``Work``: ``macs``, ``outputs``, ``weight_bytes`` …) or named by a column ``model``, looked
     up in ``models``. Its cost is ``cycles``, or ``us`` and ``mhz``; with all three they must agree.
-    Optional columns: ``name``, ``group``, ``chip``, ``core``, ``wait_states`` with ``fetch_bytes``.
+    Optional columns: ``name``, ``group``, ``chip``, ``core``, and what is a matter of the board and not
+    of the kernels: ``wait_states`` with ``fetch_bytes`` of the flash, ``sram_stalls`` in cycles.
 
     Raises:
         BadData: if the file is missing, has no such columns, or a row makes no sense; names the row.
@@ -83,6 +86,7 @@ def _row(
         works,
         _cycles(where, row),
         stall,
+        _number(where, row, "sram_stalls", 1e15) if row.get("sram_stalls") else 0.0,
     )
 
 

@@ -54,7 +54,8 @@ class Profile:
     """Cycles of one kernel library on one core.
 
     An op costs ``sum(terms[kind][count] * count)``, plus ``flash_stall`` times the cycles the board's
-    flash keeps the core waiting for the op's constants (``flash_read * wait_states / fetch_bytes``).
+    flash keeps the core waiting for the op's constants (``flash_read * wait_states / fetch_bytes``), plus
+    what it waits for SRAM (``mcu/sram.py``).
     A kind without terms of its own uses ``default``; so do all float counts, and backward kinds.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -192,12 +192,7 @@ class Plan:
         return html(self)
 
     def _time(self) -> dict[str, Any] | None:
-        if self.estimate is None:
-            return None
-        return {
-            "step_ms": self.estimate.time_ms.as_dict(), "cycles": self.estimate.total_cycles,
-            "profile": self.estimate.profile.name, "notes": list(self.estimate.notes),
-        }  # fmt: skip
+        return None if self.estimate is None else self.estimate.as_dict()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -221,14 +216,17 @@ class Plan:
 
     @property
     def operations(self) -> pd.DataFrame:
-        """One row an op: name, phase, MACs, live bytes, cycles."""
+        """One row an op: name, phase, MACs, live bytes, cycles, those of them that are stalls."""
         import pandas as pd
 
         return pd.DataFrame(self.by_op())
 
     def by_op(self) -> list[Mapping[str, Any]]:
         """Return the rows of ``operations`` as plain data."""
-        cycles = self.estimate.cycles if self.estimate is not None else [None] * len(self.step.ops)
+        cycles: Sequence[int | None] = [None] * len(self.step.ops)
+        stalls = cycles
+        if self.estimate is not None:
+            cycles, stalls = self.estimate.cycles, self.estimate.stalls
         rows: list[Mapping[str, Any]] = []
         for time, (op, live) in enumerate(zip(self.step.ops, self.step.live_profile(), strict=True)):
             rows.append(
@@ -236,7 +234,7 @@ class Plan:
                     "op": op.name, "action": str(op.action), "phase": str(op.phase), "kind": op.work.kind,
                     "macs": op.work.macs, "float_macs": op.work.float_macs, "live_bytes": live,
                     "scratch_bytes": self.step.tensors[op.scratch].bytes if op.scratch else 0,
-                    "cycles": cycles[time],
+                    "cycles": cycles[time], "stall_cycles": stalls[time],
                 }
             )  # fmt: skip
         return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -91,13 +91,16 @@ def place(step: Step, board: Board, settings: Settings) -> Plan:
         solution = serve(problem, settings.allocator)
     return Plan(
         step=step, problem=problem, solution=solution, bound=lower_bound(problem), board=board,
-        settings=settings, flash=flash_layout(step, board), estimate=_estimate(step, board, settings),
+        settings=settings, flash=flash_layout(step, board),
+        estimate=_estimate(step, board, settings, solution.offsets),
     )  # fmt: skip
 
 
-def _estimate(step: Step, board: Board, settings: Settings) -> Estimate | None:
+def _estimate(step: Step, board: Board, settings: Settings, offsets: Mapping[str, int]) -> Estimate | None:
     try:
-        return estimate([op.work for op in step.ops], board, settings.profile)
+        return estimate(
+            [op.work for op in step.ops], board, settings.profile, accesses=step.accesses(offsets)
+        )
     except BadBoard:
         # Without a cycle profile memory can still be planned; the time is then said to be unknown.
         if settings.profile is not None:

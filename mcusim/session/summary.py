@@ -10,6 +10,7 @@ from mcusim.core import FLASH_ROLES, Phase, Role
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 
 if TYPE_CHECKING:
+    from mcusim.mcu.cycles import Estimate
     from mcusim.session.plan import Plan
     from mcusim.session.run import Run
 
@@ -79,7 +80,20 @@ def facts(plan: Plan) -> Facts:
     if plan.settings.patches is not None:
         rows.append(("patches", str(plan.settings.patches)))
     rows.append(("time a step", time(plan)))
+    if plan.estimate is not None:
+        rows.append(("spent on", spent(plan.estimate)))
+        rows += [("not counted", note) for note in plan.estimate.notes]
     return rows
+
+
+def spent(estimate: Estimate) -> str:
+    """Return the shares of the time of a step: computing, waiting for flash, for SRAM, for missed lines."""
+    total = max(1, estimate.total_cycles)
+    names = {"flash_stalls": "flash stalls", "sram_stalls": "SRAM stalls", "cache_misses": "cache misses"}
+    return ", ".join(
+        f"{names.get(name, name)} " + ("unknown" if name in estimate.unknown else f"{cycles / total:.2%}")
+        for name, cycles in estimate.breakdown.items()
+    )
 
 
 def time(plan: Plan) -> str:

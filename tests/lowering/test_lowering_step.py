@@ -9,12 +9,12 @@ from networks import small_network
 
 from mcusim.core import BadArgument, Phase, Role
 from mcusim.graph import OpKind
+from mcusim.lowering.action import Action
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.lower import lower, lower_inference
 from mcusim.lowering.patches import Patches, split_points
-from mcusim.lowering.step import Action
 from mcusim.memory.bound import lower_bound
 from mcusim.update.formats import Formats
 from mcusim.update.scheme import scheme
@@ -189,3 +189,52 @@ def test_published_figures_of_the_other_networks(data_dir, name, weights, dense,
     )
     assert working == peak
     assert any(op.kind is OpKind.MEAN for op in model.ops)
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("choices", [{}, {"residency": "flash"}, {"accumulate": 4, "momentum": True}])
+def test_touched_bytes_are_those_counted_and_lie_in_the_ops_tensors(update, choices):
+    model = small_network()
+    step = lower(model, scheme(update).scope(model), Formats(weight="int8+res8"), **choices)
+    for op in step.ops:
+        assert op.work.sram_read == sum(t.read for t in op.touches)
+        assert op.work.sram_written == sum(t.written for t in op.touches)
+        assert op.work.flash_read >= 0
+        for touch in op.touches:
+            assert touch.tensor in {*op.reads, *op.writes, op.scratch, op.mask}
+            assert max(touch.read, touch.written) <= step.tensors[touch.tensor].bytes
+    assert not step.ops[0].touches  # DMA brings the input
+
+
+def test_constants_are_read_where_they_lie():
+    model = small_network()
+    scope = scheme("dynamic:ratio=0.1,blocks=2").scope(model)
+    frozen = {op.name: op.work for op in lower_inference(model).ops}
+    for residency in ("sram", "flash"):
+        step = lower(model, scope, residency=residency)
+        for op in step.ops:
+            if op.action is Action.FORWARD and op.source is not None:
+                own = sum(t.read for t in op.touches if t.tensor.startswith(("weight:", "bias:")))
+                assert op.work.flash_read + own == frozen[op.name].flash_read
+    bias = next(op for op in lower(model, scheme("bias").scope(model)).ops if op.name == "b.project")
+    held = model.tensors[model.op("b.project").bias].bytes
+    assert frozen["b.project"].flash_read - bias.work.flash_read == held
+
+
+def test_selected_channels_touch_their_share():
+    model = small_network()
+    step = lower(model, scheme("dynamic:ratio=0.1,blocks=2").scope(model), momentum=True)
+    seen = 0
+    for op in step.ops:
+        if op.action is Action.GRAD_WEIGHT and op.source.name != model.head:
+            count = step.scope.channels[op.source.name]
+            weight = model.tensors[op.source.inputs[1]]
+            depthwise = op.source.kind is OpKind.DEPTHWISE_CONV_2D
+            channels = model.tensors[op.source.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
+            moved = {t.tensor: (t.read, t.written) for t in op.touches}
+            share = weight.elements * count // channels
+            assert moved[f"weight:{op.source.name}"] == (share, share)
+            assert moved[f"momentum:weight:{op.source.name}"] == (4 * share, 4 * share)
+            assert moved[f"channels:{op.source.name}"] == (2 * count, 0)
+            seen += 1
+    assert seen

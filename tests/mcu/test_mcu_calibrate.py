@@ -36,6 +36,23 @@ def test_known_constants_are_found_again():
     assert max(abs(e) for e in left if e is not None) < 1e-4
 
 
+def test_what_the_board_waits_for_is_no_matter_of_the_kernels():
+    stalled = [
+        replace(r, cycles=r.cycles + 10_000 * i, sram_stalls=10_000.0 * i) for i, r in enumerate(layers())
+    ]
+    found = fit(stalled, op_form("pointwise"))
+    assert found.constants == pytest.approx({"macs": 7.5, "outputs": 100, "weight_bytes": 20}, rel=1e-4)
+
+
+def test_stalls_of_sram_are_a_column(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("kind,macs,cycles,sram_stalls\nconv,100,900,40\nconv,200,1700,\n")
+    assert [r.sram_stalls for r in read_measurements(path, "cortex-m4")] == [40, 0]
+    path.write_text("kind,macs,cycles,sram_stalls\nconv,100,900,-4\n")
+    with pytest.raises(BadData, match=r"row 2.*sram_stalls = -4"):
+        read_measurements(path, "cortex-m4")
+
+
 def test_one_wild_row_does_not_spoil_the_fit():
     rows = layers(20, noise=0.002)
     rows[3] = replace(rows[3], cycles=3 * rows[3].cycles)

@@ -1,0 +1,29 @@
+"""What an op of a step does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What the engine does for an op of a step."""
+
+    LOAD = "load"
+    """The input arrives in SRAM (from a sensor or DMA)."""
+    FORWARD = "forward"
+    CROP = "crop"
+    """Copy a spatial patch out of a tensor."""
+    PASTE = "paste"
+    """Copy a finished patch into its place in the whole tensor."""
+    SAVE = "save"
+    """Keep the selected channels of an activation for the backward pass."""
+    LOSS = "loss"
+    GRAD_INPUT = "grad_input"
+    GRAD_BIAS = "grad_bias"
+    """Gradient of the bias; applied at once unless gradients are accumulated."""
+    GRAD_WEIGHT = "grad_weight"
+    """Gradient of one selected channel after the other, each applied at once unless accumulated."""
+    OBSERVE = "observe"
+    """Gather the statistics a scheme selects by, and what selecting costs in every step."""
+    UPDATE = "update"
+    """Apply accumulated gradients; runs once every ``Step.accumulate`` steps."""
