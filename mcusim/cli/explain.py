@@ -26,6 +26,7 @@ def explain(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    feature: o.Feature = "whole",
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
     planner: o.Planner = "best",
@@ -50,7 +51,8 @@ def explain(
     elif model is not None and board is not None:
         planned = plan(
             model, board, update, suggest=True, classes=classes, resolution=resolution, error=error,
-            weight=weight, sram=sram, residency=residency, patches=patches, planner=planner, seed=seed,
+            weight=weight, feature=feature, sram=sram, residency=residency, patches=patches,
+            planner=planner, seed=seed,
         )  # fmt: skip
         found = planned.explain()
         flash = {"flash": planned.as_dict()["flash"]}

@@ -18,6 +18,7 @@ def plan(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    feature: o.Feature = "whole",
     head: o.Head = None,
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
@@ -36,9 +37,9 @@ def plan(
 
     network = load_network(model, classes, head, resolution)
     found = session(
-        network, board, update, error=error, weight=weight, momentum=momentum, accumulate=accumulate,
-        sram=sram, residency=residency, patches=patches, planner=planner, allocator=allocator,
-        profile=profile, seed=seed,
+        network, board, update, error=error, weight=weight, feature=feature, momentum=momentum,
+        accumulate=accumulate, sram=sram, residency=residency, patches=patches, planner=planner,
+        allocator=allocator, profile=profile, seed=seed,
     ).plan(suggest=suggest)  # fmt: skip
     if json:
         print_json({**found.as_dict(), "suggestions": list(found.suggestions)})

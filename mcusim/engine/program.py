@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.engine.buffers import Buffers
+from mcusim.engine.kept import Kept
 from mcusim.engine.learning import Learner
 from mcusim.engine.observer import Observer
 from mcusim.engine.scales import ErrorScales
@@ -62,6 +63,7 @@ class Program:
         self.scales = ErrorScales(step, state)
         self._learners: dict[str, Learner] = {}
         self._kernels: dict[object, Any] = {}
+        self._kept: dict[str, Kept] = {}
         self._workspace = Workspace()
         for op in step.model.ops:
             if f"weight:{op.name}" in step.tensors or f"bias:{op.name}" in step.tensors:
@@ -203,7 +205,11 @@ class Program:
 
     def _bind_save(self, op: StepOp) -> Callable[[], None]:
         x, saved = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
-        learner = self._learners[_source(op).name]
+        source = _source(op)
+        learner = self._learners[source.name]
+        if source.name in self.step.kept:
+            kept = self._kept[source.name] = Kept(self.step, source, self.state)
+            return lambda: kept.take(x, learner.channels, saved)
 
         def run() -> None:
             # mode="clip" spares numpy a buffered copy; the channels were checked when selected.
@@ -296,11 +302,12 @@ class Program:
         x = view(saved if saved in self.step.tensors else source.inputs[0])
         learner = self._learners[source.name]
         gradient = learner.weight_gradient
+        positions = self._kept[source.name].positions if source.name in self._kept else None
         watch = None if learner.head else self._watch
 
         def run() -> None:
             if self.updating:
-                kernel(g_y, scale[y], mask, x, learner.channels, gradient)
+                kernel(g_y, scale[y], mask, x, learner.channels, gradient, positions)
                 if watch is not None:
                     watch.take(learner, g_y, scale[y])
                 learner.learn_weight(self.rate)

@@ -65,15 +65,19 @@ def grad_bias(
 def grad_weight(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, *, workspace: Workspace | None = None
 ) -> Callable[..., None]:
-    """Return ``kernel(g_y, g_y_scale, mask, x, channels, out) -> None``.
+    """Return ``kernel(g_y, g_y_scale, mask, x, channels, out, positions=None) -> None``.
 
     The kernel's arguments:
-        x: saved features of the n selected input channels: int8 (or float32) [N, H, W, n] or [N, n].
+        x: saved features of the n selected input channels: int8 (or float32) [N, H, W, n] or [N, n];
+            with ``positions`` [N, kept, n].
         channels: int32 (n,), which they are.
         out: float32, one block a channel: [n, kh, kw, C_out], depthwise [n, kh, kw, multiplier],
             fully connected [n, out].
+        positions: int32 (kept,), of a convolution's input of tensor shape [N, H, W, C]: which of its
+            pixels were saved, row * W + column, ascending, in every image the same. Taps on all others
+            are skipped, and the sums are multiplied by H * W / kept.
 
     Raises:
-        BadArgument: by the kernel, if an array does not fit or a channel does not exist.
+        BadArgument: by the kernel, if an array does not fit or a channel or pixel does not exist.
     """
     return GradWeight(op, tensors, workspace)

@@ -54,29 +54,69 @@ def copy_row(source, target, count):  # type: ignore[no-untyped-def]
 
 
 @inner
-def features(a, image, wide, plane):  # type: ignore[no-untyped-def]
-    """Write x - z_x of one image as float32 into a plane framed with zeros: [plane_h][plane_w][wide]."""
+def scaled_row(source, target, count, factor):  # type: ignore[no-untyped-def]
+    """Write ``count`` float32 times a factor."""
+    for c in range(0, count, 16):
+        value = simd.load_f32(source + 4 * c) * simd.splat_f32(factor)
+        simd.store_f32_first(target + 4 * c, value, min(count - c, 16))
+
+
+@inner
+def kept_pixels_exist(a):  # type: ignore[no-untyped-def]
+    """Return True if the positions of the kept pixels lie in the image."""
+    return a.positions == 0 or exist(a.positions, a.kept, a.pixels)
+
+
+@inner
+def output_pixel(a, index):  # type: ignore[no-untyped-def]
+    """Return which output pixel is met by the ``index``-th saved one of a pointwise op, over all images."""
+    if a.positions == 0 or a.placed != 0:
+        return index
+    return index // a.kept * a.pixels + array_at(a.positions, a.kept, np.int32)[index % a.kept]
+
+
+@inner
+def centred(a, source, target):  # type: ignore[no-untyped-def]
+    """Write x - z_x of one pixel, the ``source``-th element of the features, as float32."""
     z = simd.splat_f32(np.float32(a.z_x))
+    for c in range(0, a.selected, 16):
+        count = min(a.selected - c, 16)
+        if a.x_float:
+            value = simd.load_f32_first(a.x + 4 * (source + c), count)
+        else:
+            value = simd.to_f32(simd.load_s8_first(a.x + source + c, count)) - z
+        simd.store_f32_first(target + 4 * c, value, count)
+
+
+@inner
+def features(a, image, wide, plane):  # type: ignore[no-untyped-def]
+    """Write the features of one image into a plane framed with zeros: [plane_h][plane_w][wide]."""
     nothing = simd.splat_f32(np.float32(0))
     for i in range(0, a.plane_h * a.plane_w * wide * 4, 64):
         simd.store_f32(plane + i, nothing)
+    if a.placed != 0:
+        positions = array_at(a.positions, a.kept, np.int32)
+        for k in range(a.kept):
+            i, j = positions[k] // a.w, positions[k] % a.w
+            target = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
+            centred(a, (image * a.kept + k) * a.selected, target)
+        return
     for i in range(a.h):
         for j in range(a.w):
-            source = ((image * a.h + i) * a.w + j) * a.selected
             target = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
-            for c in range(0, a.selected, 16):
-                count = min(a.selected - c, 16)
-                if a.x_float:
-                    value = simd.load_f32_first(a.x + 4 * (source + c), count)
-                else:
-                    value = simd.to_f32(simd.load_s8_first(a.x + source + c, count)) - z
-                simd.store_f32_first(target + 4 * c, value, count)
+            centred(a, ((image * a.h + i) * a.w + j) * a.selected, target)
 
 
 @compiled
 def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
-    """Tiles of selected channels times output channels; pixels ascending innermost."""
+    """Tiles of selected channels times output channels; pixels ascending innermost.
+
+    False if a pixel does not exist.
+    """
     a = record_at(address, RECORD)
+    if not kept_pixels_exist(a):
+        return False
+    factor = np.float32(a.pixels / a.kept)  # makes a sum over kept pixels an estimate of that over all
     blocks, wide = (a.c_out + 15) // 16, a.selected + (-a.selected & 15)
     deep = blocks * 16
     out = simd.int64_at(a.workspace)
@@ -84,7 +124,7 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
     plane = rows + a.n * a.oh * a.ow * deep * 4
     size = a.plane_h * a.plane_w * wide * 4
     for pixel in range(a.n * a.oh * a.ow):
-        load_row(a, scale, pixel, rows + pixel * deep * 4)
+        load_row(a, scale, output_pixel(a, pixel), rows + pixel * deep * 4)
     for image in range(a.n):
         features(a, image, wide, plane + image * size)
     for first in range(0, a.selected, PIXELS):
@@ -99,16 +139,20 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
                     sum_tiles(x, 4, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, blocks)
             for p in range(min(PIXELS, a.selected - first)):
                 target = a.out + ((first + p) * a.kh * a.kw + tap) * a.c_out * 4
-                copy_row(out + p * deep * 4, target, a.c_out)
+                scaled_row(out + p * deep * 4, target, a.c_out, factor)
     return True
 
 
 @compiled
 def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
-    """16 selected channels at a time; pixels ascending innermost. False if a channel does not exist."""
+    """16 selected channels at a time; pixels ascending innermost.
+
+    False if a channel or a pixel does not exist.
+    """
     a = record_at(address, RECORD)
-    if not exist(a.channels, a.selected, a.c_in):
+    if not exist(a.channels, a.selected, a.c_in) or not kept_pixels_exist(a):
         return False
+    factor = np.float32(a.pixels / a.kept)  # makes a sum over kept pixels an estimate of that over all
     wide = a.selected + (-a.selected & 15)
     row = simd.int64_at(a.workspace)
     rows = row + (a.c_out + 16) * 4
@@ -121,7 +165,7 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
     values = array_at(row, a.c_out, np.float32)
     picked = array_at(rows, a.multiplier * pixels * wide, np.float32)
     for pixel in range(pixels):
-        load_row(a, scale, pixel, row)
+        load_row(a, scale, output_pixel(a, pixel), row)
         for m in range(a.multiplier):
             base = (m * pixels + pixel) * wide
             for s in range(a.selected):
@@ -146,7 +190,7 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
                             g += wide * 4
                 simd.store_f32(row, total)
                 for s in range(min(16, a.selected - c)):
-                    out[((c + s) * a.kh * a.kw + tap) * a.multiplier + m] = values[s]
+                    out[((c + s) * a.kh * a.kw + tap) * a.multiplier + m] = values[s] * factor
     return True
 
 
@@ -178,7 +222,7 @@ class GradWeight(Gradient):
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
-        g_y, mask, x, channels, out = buffers
+        g_y, mask, x, channels, out, positions = buffers
         record, r = self._start(g_y, mask)
         count, what = channels.size, f"weight gradient of {self.name}"
         check(f"features of {self.name}", x, self.x_dtype)
@@ -189,7 +233,7 @@ class GradWeight(Gradient):
         check_shape(what, out, (count, *window, last))
         if count == 0 or x.shape[-1] != count:
             raise BadArgument(what, f"has {count} channels and features of shape {x.shape}")
-        self._set_sizes(r, x.shape, g_y.shape)
+        self._set_pixels(r, x, g_y, positions)
         self._frame_inputs(r)
         r["x"], r["channels"], r["selected"], r["out"] = (
             address_of(x),
@@ -211,9 +255,11 @@ class GradWeight(Gradient):
     def __call__(
         self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,
         x: Array, channels: NDArray[np.int32], out: NDArray[np.float32],
+        positions: NDArray[np.int32] | None = None,
     ) -> None:  # fmt: skip
         """Compute the gradient; see ``backward``."""
-        if not self.bound(g_y, mask, x, channels, out)(float(g_y_scale)):
+        if not self.bound(g_y, mask, x, channels, out, positions)(float(g_y_scale)):
             raise BadArgument(
-                f"channels of {self.name}", f"are not all in 0..{self._constants['c_in'][0] - 1}"
+                f"channels or pixels of {self.name}",
+                f"are not all in 0..{self._constants['c_in'][0] - 1} or of an image {self.x_shape[1:3]}",
             )

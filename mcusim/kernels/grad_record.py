@@ -11,7 +11,15 @@ from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.errors import FORMATS
-from mcusim.kernels.prepared import Prepared, Workspace, address_of, aligned, check, check_mask
+from mcusim.kernels.prepared import (
+    Prepared,
+    Workspace,
+    address_of,
+    aligned,
+    check,
+    check_mask,
+    check_shape,
+)
 from mcusim.kernels.scales import gradient_factors, quant_of
 from mcusim.kernels.tiles import PIXELS
 
@@ -24,6 +32,8 @@ FIELDS = (
     "stride_h", "stride_w", "dilation_h", "dilation_w", "top", "left",
     # A plane with a border of zeros: rows and columns before, and in all.
     "before_h", "before_w", "plane_h", "plane_w",
+    # Which of how many pixels of an image were saved, and whether the plane holds them in their places.
+    "positions", "kept", "pixels", "placed",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 
@@ -36,7 +46,8 @@ class Gradient(Prepared):
         self.op, self.workspace = op, Workspace() if workspace is None else workspace
         self.name = f"op {op.name!r}"
         x, weight = tensors[op.inputs[0]], tensors[op.inputs[1]]
-        self.weight_shape, self.weight_dtype, self.x_dtype = weight.shape, weight.dtype, x.dtype
+        self.weight_shape, self.weight_dtype = weight.shape, weight.dtype
+        self.x_shape, self.x_dtype = x.shape, x.dtype
         a, r = op.attributes, np.zeros(1, RECORD)
         self._constants = r
         if op.kind is OpKind.FULLY_CONNECTED:
@@ -50,6 +61,7 @@ class Gradient(Prepared):
             r["dilation_h"], r["dilation_w"] = a.dilation
             r["top"], r["left"] = a.padding[0][0], a.padding[1][0]
         r["multiplier"] = r["c_out"] // r["c_in"]
+        r["kept"] = r["pixels"] = 1
         r["z_x"] = quant_of(x).zero_point if x.dtype == "int8" else 0
         r["z_w"] = quant_of(weight).zero_point if weight.dtype == "int8" else 0
         r["weight_float"], r["x_float"] = weight.dtype == "float32", x.dtype == "float32"
@@ -83,9 +95,36 @@ class Gradient(Prepared):
             raise BadArgument(f"gradients of {self.name}", f"have shapes {x_shape} and {y_shape}")
         r["n"], r["h"], r["w"] = x_shape[:3]
         r["oh"], r["ow"] = y_shape[1:3]
-        if x_shape[:3] == y_shape[:3] and r["kh"] * r["kw"] * r["stride_h"] * r["stride_w"] == 1:
+        if self._pointwise(r, x_shape, y_shape):
             r["w"] = r["ow"] = int(np.prod(x_shape[:3]))
             r["n"] = r["h"] = r["oh"] = 1
+
+    @staticmethod
+    def _pointwise(r: Any, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> bool:
+        """True if every output pixel meets the one input pixel at its place."""
+        window = r["kh"] * r["kw"] * r["stride_h"] * r["stride_w"]
+        return bool(x_shape[:3] == y_shape[:3] and window == 1)
+
+    def _set_pixels(self, r: Any, x: Array, y: Array, positions: NDArray[np.int32] | None) -> None:
+        """Set the spatial sizes where only the pixels at ``positions`` of the op's input were saved.
+
+        A pointwise op meets each of them with the output pixel at the same place; an op with a window
+        needs them in their places, with zeros between them.
+        """
+        if positions is None:
+            self._set_sizes(r, x.shape, y.shape)
+            return
+        what, kept = f"positions of {self.name}", positions.size
+        check(what, positions, "int32")
+        if self.op.kind is OpKind.FULLY_CONNECTED or positions.ndim != 1 or not kept:
+            raise BadArgument(what, f"have shape {positions.shape}", "give one or more, of a convolution")
+        check_shape(f"features of {self.name}", x, (len(x), kept, x.shape[-1]))
+        height, width = self.x_shape[1:3]
+        self._set_sizes(r, (len(x), height, width, x.shape[-1]), y.shape)
+        r["positions"], r["kept"], r["pixels"] = address_of(positions), kept, height * width
+        r["placed"] = not self._pointwise(r, (len(x), height, width), y.shape)
+        if not r["placed"]:
+            r["n"], r["w"], r["ow"] = len(x), kept, kept
 
     def _frame_outputs(self, r: Any) -> None:
         """Frame the plane of output pixels so that every tap of every input pixel falls into it."""

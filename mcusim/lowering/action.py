@@ -16,7 +16,7 @@ class Action(StrEnum):
     PASTE = "paste"
     """Copy a finished patch into its place in the whole tensor."""
     SAVE = "save"
-    """Keep the selected channels of an activation for the backward pass."""
+    """Keep the selected channels and pixels of an activation for the backward pass."""
     LOSS = "loss"
     GRAD_INPUT = "grad_input"
     GRAD_BIAS = "grad_bias"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Literal
 
@@ -13,7 +14,7 @@ from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
-from mcusim.lowering.work import backward_work, loss_work
+from mcusim.lowering.work import backward_work, errors_met, loss_work
 
 ERROR_BYTES = {"float32": 4, "int16": 2, "int8": 1}
 
@@ -39,8 +40,11 @@ def emit_loss(builder: Builder, model: Model, flow: Flow) -> None:
 class Backward:
     """Walks the ops backwards; every gradient is used up as soon as it is there."""
 
-    def __init__(self, builder: Builder, model: Model, flow: Flow, parameters: Parameters) -> None:
+    def __init__(
+        self, builder: Builder, model: Model, flow: Flow, parameters: Parameters, kept: Mapping[str, int]
+    ) -> None:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
+        self.kept = kept
         self.error = parameters.formats.error
         self.written = {gradient_name(flow.logits)}
 
@@ -126,7 +130,10 @@ class Backward:
         """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
         builder, tensors = self.builder, self.model.tensors
         key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"
-        work = backward_work(op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error])
+        work = backward_work(
+            op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error],
+            kept=self.kept.get(op.name),
+        )  # fmt: skip
         update = backward_work(
             op, tensors, "update_bias" if action is Action.GRAD_BIAS else "update", channels=count,
             error_bytes=ERROR_BYTES[self.error],
@@ -157,14 +164,20 @@ class Backward:
         """Return the bytes that ``count`` selected input channels touch of tensors that hold all of them.
 
         Weights, and what is kept beside each, may be in SRAM as a whole. A depthwise channel sees only
-        the errors of its own outputs.
+        the errors of its own outputs, and a pointwise op only those of the pixels that were saved.
         """
         weight = self.model.tensors[op.inputs[1]]
         depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
         channels = self.model.tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
-        if count == channels:
-            return {}
-        drafts = self.builder.drafts
-        held = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
-        held += [gradient_name(op.output)] if depthwise else []
-        return {name: self.builder.bytes_of(name) * count // channels for name in held}
+        drafts, error = self.builder.drafts, gradient_name(op.output)
+        found = {}
+        if count != channels:
+            held = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
+            held += [error] if depthwise else []
+            found = {name: self.builder.bytes_of(name) * count // channels for name in held}
+        if op.name in self.kept:
+            met, outputs = errors_met(op, self.model.tensors, self.kept[op.name])
+            found[error] = found.get(error, self.builder.bytes_of(error)) * met // outputs
+            mask = self._mask(op)
+            found |= {} if mask is None else {mask: -(-self.builder.bytes_of(mask) * met // outputs)}
+        return found

@@ -13,7 +13,11 @@ def dense_feature_bytes(model: Model) -> int:
 
 
 def saved_feature_bytes(step: Step) -> int:
-    """Return the bytes a step saves of the inputs of convolutions, the head excluded."""
+    """Return the bytes a step saves of the inputs of convolutions, the head excluded.
+
+    Of selected channels and of pruned pixels only those count; an input all of whose channels learn and
+    none of whose pixels are pruned counts as a whole.
+    """
     inputs = {op.inputs[0] for op in step.model.convolutions}
     return sum(
         t.bytes

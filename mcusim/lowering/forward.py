@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import prod
+from collections.abc import Mapping, Sequence
 
 from mcusim.core import Phase, Role, Work
 from mcusim.graph import WEIGHTED, Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.gradients import BACKWARD_READS, MASKED, Flow, activations
-from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.gradients import BACKWARD_READS
 from mcusim.lowering.work import forward_work
 
 IN_PLACE = frozenset(
@@ -73,7 +71,7 @@ def emit_op(
         op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
         writes=(op.output,), work=work, mask=name,
         scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=in_place and _plane(op)),
-        overwrites=[n for n in inputs if _overwritable(op, tensors, n)],
+        overwrites=[n for n in inputs if overwritable(op, tensors, n)],
         partly=_partly(op, tensors, work, parameters, builder),
     )  # fmt: skip
 
@@ -103,52 +101,13 @@ def _plane(op: Op) -> bool:
     return op.kind is OpKind.DEPTHWISE_CONV_2D
 
 
-def _overwritable(op: Op, tensors: Mapping[str, Tensor], name: str) -> bool:
+def overwritable(op: Op, tensors: Mapping[str, Tensor], name: str) -> bool:
+    """True if the output of an op may take the place of one of its inputs."""
     x, y = tensors[name], tensors[op.output]
     if op.kind is OpKind.DEPTHWISE_CONV_2D:
         # One channel plane at a time: in NHWC the output of channel c lands only on bytes of channel c.
         return x.shape[-1] == y.shape[-1] and x.bytes >= y.bytes and x.dtype == y.dtype
     return op.kind in IN_PLACE and x.bytes == y.bytes and op.inputs.count(name) == 1
-
-
-def emit_tail(
-    builder: Builder, model: Model, flow: Flow, ops: Iterable[Op], parameters: Parameters, in_place: bool
-) -> None:
-    """Emit the whole-image ops, saving what the backward pass will read."""
-    for op in ops:
-        count = parameters.scope.channels.get(op.name, 0)
-        if count:
-            _emit_save(builder, model, op, count)
-        emit_op(
-            builder, op, model.tensors,
-            parameters=parameters.read_by(op),
-            mask=_mask_needed(model, flow, parameters, op),
-            in_place=in_place,
-        )  # fmt: skip
-
-
-def _mask_needed(model: Model, flow: Flow, parameters: Parameters, op: Op) -> bool:
-    output = model.tensors[op.output]
-    clamps = op.kind in MASKED and op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
-    return clamps and op.output in flow.needs and bool(parameters.learns(op) or _passes(model, flow, op))
-
-
-def _passes(model: Model, flow: Flow, op: Op) -> bool:
-    return any(name in flow.needs for _, name in activations(model, op))
-
-
-def _emit_save(builder: Builder, model: Model, op: Op, count: int) -> None:
-    """Keep ``count`` input channels of ``op``; keeping all of them costs no copy, only a lifetime."""
-    x = model.tensors[op.inputs[0]]
-    channels = x.shape[-1]
-    if count == channels:
-        return
-    shape = (*x.shape[:-1], count)
-    saved = builder.tensor(saved_name(op), shape, x.dtype, Role.FEATURE)
-    builder.op(
-        f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op, reads=(x.name,), writes=(saved,),
-        work=copy_work(prod(shape)), partly={x.name: x.bytes * count // channels},
-    )  # fmt: skip
 
 
 def backward_activations(op: Op) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from mcusim.graph import Model
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import Backward, emit_loss, gradient_name
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.forward import emit_load, emit_tail
+from mcusim.lowering.forward import emit_load
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
+from mcusim.lowering.tail import Tail
 from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
@@ -36,7 +37,7 @@ def lower(
     Args:
         model: the network.
         scope: how many channels of which layers learn at once, and which layers can be selected.
-        formats: number formats of errors and learning parameters.
+        formats: number formats of errors and learning parameters, and the pattern of saved features.
         residency: where learning weights live between steps.
         patches: run the frozen front in spatial patches.
         in_place: let outputs overwrite inputs that are not needed any more.
@@ -63,17 +64,19 @@ def lower(
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
         extra = recomputed_macs(builder, model, flow.ops[:covered])
     front = max(flow.front, covered)
-    emit_tail(builder, model, flow, flow.ops[covered:front], parameters, in_place)
+    whole = Tail(builder, model, flow, parameters, in_place=in_place)
+    whole.emit(flow.ops[covered:front])
     tail = len(builder.ops)
-    emit_tail(builder, model, flow, flow.ops[front:], parameters, in_place)
+    whole.emit(flow.ops[front:])
     emit_loss(builder, model, flow)
-    Backward(builder, model, flow, parameters).emit()
+    kept = whole.saving.kept
+    Backward(builder, model, flow, parameters, kept).emit()
     _emit_cost(builder, cost or Cost())
     _declare_error_scales(builder, flow, formats)
     return Step(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
-        boundary=flow.boundary, logits=flow.logits, resident=builder.resident,
+        boundary=flow.boundary, logits=flow.logits, resident=builder.resident, kept=kept,
     )  # fmt: skip
 
 
@@ -103,7 +106,7 @@ def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | N
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
         extra = recomputed_macs(builder, model, flow.ops[:covered])
-    emit_tail(builder, model, flow, flow.ops[covered:], parameters, in_place)
+    Tail(builder, model, flow, parameters, in_place=in_place).emit(flow.ops[covered:])
     return Step(
         model, nothing, Formats(), tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,

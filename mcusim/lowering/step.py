@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import prod
 
@@ -94,6 +94,8 @@ class Step:
     logits: str = ""
     resident: frozenset[str] = frozenset()
     """Tensors that stay from step to step: learned parameters, optimiser state, the firmware's own."""
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""

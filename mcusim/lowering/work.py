@@ -63,7 +63,14 @@ def forward_work(op: Op, tensors: Tensors) -> Work:
     return _in_float(work) if tensors[op.output].dtype == "float32" else work
 
 
-def backward_work(op: Op, tensors: Tensors, what: What, channels: int = 0, error_bytes: int = 4) -> Work:
+def backward_work(
+    op: Op,
+    tensors: Tensors,
+    what: What,
+    channels: int = 0,
+    error_bytes: int = 4,
+    kept: int | None = None,
+) -> Work:
     """Return the work of one backward op of ``op``.
 
     Args:
@@ -72,6 +79,7 @@ def backward_work(op: Op, tensors: Tensors, what: What, channels: int = 0, error
         what: which gradient, or which update of parameters.
         channels: selected input channels (``grad_weight``, ``update``).
         error_bytes: bytes of an element of an error tensor; below 4, gradients are rounded when stored.
+        kept: pixels of the input that were saved (``grad_weight``); all if ``None``.
     """
     match what:
         case "grad_input":
@@ -79,7 +87,7 @@ def backward_work(op: Op, tensors: Tensors, what: What, channels: int = 0, error
         case "grad_bias":
             return _grad_bias(op, tensors, error_bytes)
         case "grad_weight":
-            return _grad_weight(op, tensors, channels, error_bytes)
+            return _grad_weight(op, tensors, channels, error_bytes, kept)
         case "update":
             element = DTYPES[tensors[op.inputs[1]].dtype]
             return _update(_gradient_elements(op, tensors, channels), element)
@@ -318,7 +326,20 @@ def _gradient_elements(op: Op, tensors: Tensors, channels: int) -> int:
     return channels * window * weight[0]
 
 
-def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int) -> Work:
+def errors_met(op: Op, tensors: Tensors, kept: int) -> tuple[int, int]:
+    """Return how many output pixels, of how many, a weight gradient reads if ``kept`` pixels were saved.
+
+    A pointwise op reads the errors of those pixels. Windows meet almost all errors, so all are read.
+    """
+    x, y, weight = (tensors[name].shape for name in (op.inputs[0], op.output, op.inputs[1]))
+    pointwise = weight[1:3] == op.attributes.stride == (1, 1) and x[1:3] == y[1:3]
+    return (kept if pointwise else y[1] * y[2], y[1] * y[2])
+
+
+def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int, kept: int | None) -> Work:
+    """Of an input whose pixels are pruned, multiply-accumulates are the mean over the phases of the pattern,
+    rounded up.
+    """
     x, y, weight = tensors[op.inputs[0]], tensors[op.output], tensors[op.inputs[1]].shape
     taps = _shape_of(op, tensors)[0]
     elements = _gradient_elements(op, tensors, channels)
@@ -328,6 +349,10 @@ def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int) -> W
     fully = op.kind is OpKind.FULLY_CONNECTED
     pixels = taps if fully else x.shape[1] * x.shape[2]
     mask = _masked_bytes(op, tensors)
+    if kept is not None:
+        met, outputs = errors_met(op, tensors, kept)
+        used, mask = used * met // outputs, -(-mask * met // outputs)
+        taps, pixels = -(-taps * kept // pixels), kept
     read = pixels * channels * DTYPES[x.dtype] + used * _error_bytes(y, error_bytes) // y.elements + mask
     outputs_seen = weight[3] // x.shape[-1] if depthwise else weight[0]
     return Work(
@@ -336,7 +361,8 @@ def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int) -> W
         outputs=elements,
         input_bytes=read,
         int_ops=pixels * channels + (used if mask else 0),  # x - zero point, mask bits
-        float_ops=used,  # the scale s[c]
+        # The scale s[c]; what makes a sum over the kept pixels one over all.
+        float_ops=used + (elements if kept is not None else 0),
         sram_read=read,
         sram_written=4 * elements,
     )

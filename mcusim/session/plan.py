@@ -166,6 +166,8 @@ class Plan:
                 "saved_bytes": saved,
                 "dense_bytes": dense,
                 "reduction": 1 - saved / dense if dense else 0.0,
+                "pattern": self.settings.formats.feature,
+                "pruned": dict(step.kept),
             },
             "weights": {
                 "updated": updated,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mcusim.core import BadArgument, UnknownName
@@ -65,7 +65,7 @@ class Settings:
         patches = self.patches
         return {
             **data,
-            "formats": asdict(self.formats),
+            "formats": self.formats.as_dict(),
             "sgd": {**sgd, "layer_rates": dict(self.sgd.layer_rates)},
             "patches": f"{patches.count}:{patches.split}" if isinstance(patches, Patches) else patches,
         }

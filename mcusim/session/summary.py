@@ -66,11 +66,11 @@ def facts(plan: Plan) -> Facts:
         ("peak at", f"{plan.peak_op} ({plan.solution.winner or plan.solution.planner}{proof})"),
         ("flash", f"{plan.flash.total_bytes:,} of {plan.flash.capacity_bytes:,} B{_copies(plan)}"),
         ("learning", _learning(learns, model.conv_weights)),
-        ("saved features", f"{saved:,} B; {dense:,} B if everything learned"),
+        ("saved features", f"{saved:,} B; {dense:,} B if everything learned{_pruned(plan)}"),
         ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
         (
             "formats",
-            f"error {formats.error}, weight {formats.weight}, bias {formats.bias}, head {formats.head}",
+            ", ".join(f"{part} {chosen}" for part, chosen in formats.as_dict().items()),
         ),
         ("residency", str(step.residency)),
     ]
@@ -94,6 +94,14 @@ def spent(estimate: Estimate) -> str:
         f"{names.get(name, name)} " + ("unknown" if name in estimate.unknown else f"{cycles / total:.2%}")
         for name, cycles in estimate.breakdown.items()
     )
+
+
+def _pruned(plan: Plan) -> str:
+    """Return which pixels of which saved features are kept, unless all are."""
+    pattern, count = plan.settings.formats.feature, len(plan.step.kept)
+    if pattern == "whole":
+        return ""
+    return f"; {pattern} pixels of {count} layer{'' if count == 1 else 's'}"
 
 
 def time(plan: Plan) -> str:

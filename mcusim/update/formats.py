@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from mcusim.core import UnknownName
+from mcusim.update.patterns import PATTERNS, Pattern
 
 ERRORS = {"float32": 4, "int16": 2, "int8": 1}
 """Formats of error tensors, with bytes an element."""
@@ -30,6 +31,8 @@ class Formats:
             ``int8+res8`` (with an 8-bit residual), ``float32`` (with a float32 latent).
         bias: learning biases: ``int32``, or ``int32-sr`` with stochastic rounding.
         head: the classifier: ``float32`` or ``int8`` (which learns in the format of ``weight``).
+        feature: which pixels of a convolution's saved input are kept for its weight gradient: ``whole``,
+            ``checker``, ``row-2`` to ``row-4``, ``grid-2`` to ``grid-4``; see ``patterns``.
 
     Raises:
         UnknownName: if a format is not known; suggests the nearest.
@@ -39,6 +42,7 @@ class Formats:
     weight: str = "int8-sr"
     bias: str = "int32"
     head: str = "float32"
+    feature: str = "whole"
 
     def __post_init__(self) -> None:
         known: dict[str, Collection[str]] = {
@@ -46,10 +50,23 @@ class Formats:
             "weight": COMPANIONS,
             "bias": BIASES,
             "head": HEADS,
+            "feature": PATTERNS,
         }
         for field in fields(self):
             if getattr(self, field.name) not in known[field.name]:
                 raise UnknownName(f"{field.name} format", getattr(self, field.name), known[field.name])
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain data; whole features, which every record from before patterns had, go unsaid."""
+        data = asdict(self)
+        if self.feature == "whole":
+            del data["feature"]
+        return data
+
+    @property
+    def pattern(self) -> Pattern:
+        """Which pixels of saved features are kept."""
+        return PATTERNS[self.feature]
 
     @property
     def error_bytes(self) -> int:

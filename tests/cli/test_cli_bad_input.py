@@ -59,6 +59,7 @@ def edited(model: Path, target: Path, change) -> Path:
         ((*SHIPPED, "--accumulate", "0"), "accumulate"),
         ((*SHIPPED, "--seed", "99999999999"), "seed"),
         ((*SHIPPED, "--classes", "1"), "classes"),
+        ((*SHIPPED, "--feature", "chequer"), "did you mean checker?"),
     ],
 )
 def test_options_of_plan(refused, options, says):

@@ -48,6 +48,19 @@ def test_plan_that_does_not_fit_is_an_answer(run, answer, golden):
     golden("plan-too-small.txt", result.stdout)
 
 
+def test_a_pattern_prunes_saved_features(run, answer):
+    options = ("plan", *SHIPPED, "--update", "last-6", "--no-suggest")
+    whole, pruned = (answer(*options, *more)["features"] for more in ((), ("--feature", "checker")))
+    assert (whole["pattern"], whole["pruned"]) == ("whole", {})
+    assert pruned["pattern"] == "checker"
+    assert 0 < pruned["saved_bytes"] == whole["saved_bytes"] // 2
+    assert len(pruned["pruned"]) == 6
+    assert set(pruned["pruned"].values()) == {8}
+    found = run(*options, "--feature", "checker").stdout
+    assert "checker pixels of 6 layers" in found
+    assert "feature checker" in found
+
+
 @pytest.mark.parametrize(
     ("options", "key", "value"),
     [
@@ -55,6 +68,7 @@ def test_plan_that_does_not_fit_is_an_answer(run, answer, golden):
         (("--weight", "float32"), "weight", "float32"),
         (("--head", "int8"), "head", "int8"),
         (("--classes", "7"), "head", "float32"),
+        (("--feature", "grid-2"), "feature", "grid-2"),
     ],
 )
 def test_formats(answer, options, key, value):

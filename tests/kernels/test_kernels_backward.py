@@ -63,6 +63,34 @@ def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
     np.testing.assert_array_equal(*biases)
 
 
+@given(weighted((OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D)), FORMATS, SEEDS, st.booleans(), st.booleans())
+def test_weight_gradients_of_some_pixels(case, formats, seed, masked, every):
+    dtype, scale, _ = formats
+    rng = np.random.default_rng(seed)
+    g = stored_gradient(rng, case.output_shape, dtype, scale)
+    mask = rng.integers(0, 256, -(-g.size // 8)).astype(np.uint8) if masked else None
+    (n, height, width, c_in), weight = case.tensors["x"].shape, case.tensors["w"].shape
+    depthwise = case.op.kind is OpKind.DEPTHWISE_CONV_2D
+    channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
+    pixels = height * width
+    kept = np.arange(pixels, dtype=np.int32)
+    if not every:
+        kept = np.sort(rng.choice(kept, rng.integers(1, pixels + 1), replace=False))
+    whole = np.ascontiguousarray(case.inputs[0][..., channels])
+    x = np.ascontiguousarray(whole.reshape(n, pixels, -1)[:, kept])
+    shape = (len(channels), *weight[1:-1], weight[3] // c_in if depthwise else weight[0])
+    blocks = [np.full(shape, np.nan, np.float32) for _ in range(3)]
+    for module, block in zip((backward, reference), blocks, strict=False):
+        module.grad_weight(case.op, case.tensors, FLOAT)(g, scale, mask, x, channels, block, kept)
+    np.testing.assert_array_equal(blocks[0], blocks[1])
+    # Pixels that were not saved count as if they were at the zero point.
+    emptied = np.full((n, pixels, len(channels)), case.tensors["x"].quant.zero_point, np.int8)
+    emptied[:, kept] = x
+    emptied = emptied.reshape(whole.shape)
+    reference.grad_weight(case.op, case.tensors, FLOAT)(g, scale, mask, emptied, channels, blocks[2])
+    np.testing.assert_array_equal(blocks[0], blocks[2] * np.float32(pixels / len(kept)))
+
+
 @given(binary(), FORMATS, SEEDS, st.integers(0, 1), st.booleans())
 def test_input_gradients_of_binary_ops(case, formats, seed, index, accumulate):
     agree(case, formats, seed, case.inputs, index=index, accumulate=accumulate)
@@ -141,6 +169,25 @@ def test_channels_that_do_not_exist_are_refused():
     for wrong in (-1, 4):
         with pytest.raises(BadArgument, match="dw"):
             kernel(g, 1.0, None, x, np.array([wrong], np.int32), out)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_pixels_that_do_not_exist_are_refused(window):
+    rng = np.random.default_rng(0)
+    tensors = {
+        "x": Tensor("x", (1, 3, 3, 4), "int8", Quant.of(0.1)),
+        "w": Tensor("w", (2, window, window, 4), "int8", Quant.of(0.02), int8(rng, 2, window, window, 4)),
+        "y": Tensor("y", (1, 4 - window, 4 - window, 2), "int8", Quant.of(0.2)),
+    }
+    kernel = backward.grad_weight(Op("conv", OpKind.CONV_2D, ("x", "w"), "y"), tensors, FLOAT)
+    g, out = np.ones(tensors["y"].shape, np.float32), np.empty((1, window, window, 2), np.float32)
+    channel, x = np.zeros(1, np.int32), int8(rng, 1, 2, 1)
+    for wrong in ([-1, 0], [0, 9]):
+        with pytest.raises(BadArgument, match="pixels of op 'conv'"):
+            kernel(g, 1.0, None, x, channel, out, np.array(wrong, np.int32))
+    for wrong in (np.zeros(0, np.int32), np.zeros((1, 2), np.int32), np.zeros(1, np.int32)):
+        with pytest.raises(BadArgument, match="conv"):
+            kernel(g, 1.0, None, x, channel, out, wrong)
 
 
 def test_an_op_without_a_gradient_says_so():

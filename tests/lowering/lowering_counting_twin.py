@@ -104,19 +104,24 @@ def grad_input(op: Op, tensors: dict[str, Tensor], g: np.ndarray, w: np.ndarray)
 
 
 def grad_weight(
-    op: Op, tensors: dict[str, Tensor], x: np.ndarray, g: np.ndarray, channels: list[int]
-) -> Counter:
-    """Correlate the selected input channels with the output gradient."""
+    op: Op, tensors: dict[str, Tensor], x: np.ndarray, g: np.ndarray, channels: list[int],
+    pixels: list[int] | None = None,
+) -> Counter:  # fmt: skip
+    """Correlate the selected input channels with the output gradient, at all or some pixels."""
     count = Counter()
+
+    def saved(i: tuple) -> bool:
+        return i[-1] in channels and (pixels is None or i[1] * x.shape[2] + i[2] in pixels)
+
     features = np.zeros(x.shape)
     for i in np.ndindex(*x.shape):
-        if i[-1] in channels:
+        if saved(i):
             features[i] = count.load("x", x, i) - 3
             count.int_ops += 1  # zero point
     gw = np.zeros(tensors[op.inputs[1]].shape)
     scaled: dict[tuple, float] = {}
     for i, k, o in connections(op, tensors):
-        if i[-1] not in channels:
+        if not saved(i):
             continue
         if o not in scaled:
             count.int_ops += 1  # mask bit
@@ -124,6 +129,12 @@ def grad_weight(
             count.float_ops += 1
         count.store("gw", gw, k, gw[k] + features[i] * scaled[o])
         count.macs += 1
+    if pixels is not None:
+        for k in np.ndindex(*gw.shape):
+            depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
+            if (k[-1] * x.shape[3] // gw.shape[3] if depthwise else k[-1]) in channels:
+                count.store("gw", gw, k, gw[k] * x.shape[1] * x.shape[2] / len(pixels))
+                count.float_ops += 1
     return count
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
+from math import ceil
 
 import lowering_counting_twin as twin
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
 from mcusim.lowering.work import backward_work, forward_work, kind_of, loss_work
+from mcusim.update.patterns import PATTERNS
 
 
 @st.composite
@@ -106,6 +109,36 @@ def test_grad_weight_and_update_count_what_the_slow_twin_counts(drawn, data):
     assert (step.float_ops, step.int_ops, step.outputs) == (update.float_ops, update.int_ops, len(weights))
     assert step.sram_read == update.read_bytes("gw", 4) + update.read_bytes("w")
     assert step.sram_written == update.written_bytes("w")
+
+
+@given(weighted(), st.sampled_from(sorted(PATTERNS)), st.data())
+def test_grad_weight_of_pruned_pixels_counts_what_the_slow_twin_counts(drawn, name, data):
+    op, tensors = drawn
+    assume(op.kind is not OpKind.FULLY_CONNECTED)
+    a, (_, height, width, cin) = arrays(tensors), tensors["x"].shape
+    channels = sorted(data.draw(st.sets(st.integers(0, cin - 1), min_size=1)))
+    pattern = PATTERNS[name]
+    kept, phases = pattern.kept(height, width), pattern.phases(height, width)
+    places = [pattern.positions(height, width, phase).tolist() for phase in range(phases)]
+    counts = [twin.grad_weight(op, tensors, a["x"], a["y"], channels, pixels) for pixels in places]
+    work = backward_work(op, tensors, "grad_weight", channels=len(channels), kept=kept)
+    outputs = tensors["w"].elements // (cin * tensors["w"].shape[1] * tensors["w"].shape[2])
+    mean = Fraction(sum(count.macs for count in counts), phases * len(channels) * outputs)
+    assert work.float_macs == ceil(mean) * len(channels) * outputs
+    assert work.sram_written == 4 * work.outputs == counts[0].written_bytes("gw", 4)
+    assert {count.read_bytes("x") for count in counts} == {kept * len(channels)}
+    same = tensors["x"].shape[:3] == tensors["y"].shape[:3]
+    pointwise = tensors["w"].shape[1:3] == op.attributes.stride == (1, 1) and same
+    for count in counts:
+        scaled = work.float_ops - work.outputs
+        read = len(count.read.get("g", ()))
+        assert count.float_ops == read + work.outputs
+        assert read == scaled if pointwise else read <= scaled
+        assert count.int_ops == kept * len(channels) + read
+    assert work.int_ops == kept * len(channels) + work.float_ops - work.outputs
+    mask = ceil(tensors["y"].elements / 8)
+    mask = ceil(mask * kept / (height * width)) if pointwise else mask
+    assert work.sram_read == kept * len(channels) + 4 * (work.float_ops - work.outputs) + mask
 
 
 @given(weighted())

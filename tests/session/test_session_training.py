@@ -81,9 +81,9 @@ UPDATES = (
 
 
 @pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("error", ["float32", "int8"])
-def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, update, error):
-    options = {"update": update, "formats": mcusim.Formats(error=error)}
+@pytest.mark.parametrize(("error", "feature"), [("float32", "whole"), ("int8", "grid-2")])
+def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, update, error, feature):
+    options = {"update": update, "formats": mcusim.Formats(error=error, feature=feature)}
     whole = session(**options).train(tiny_data(), epochs=2, out=tmp_path / "whole", trace="all")
     monkeypatch.setattr("mcusim.session.training.CHECKPOINT_STEPS", 20)
     monkeypatch.setattr("mcusim.session.training.BLOCK", 10)

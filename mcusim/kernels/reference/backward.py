@@ -106,13 +106,17 @@ def grad_bias(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[...,
 
 
 def grad_weight(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..., None]:
-    """Return the kernel of the gradient with respect to the weights of selected input channels."""
+    """Return the kernel of the gradient with respect to the weights of selected input channels.
+
+    With ``positions``, x holds only those pixels: every sum runs over the output pixels that meet one of
+    them through the tap, and is then multiplied by H * W / kept.
+    """
     factors = gradient_factors(op, tensors)
     z_x = quant_of(tensors[op.inputs[0]]).zero_point if tensors[op.inputs[0]].dtype == "int8" else 0
 
     def kernel(
         g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,
-        x: Array, channels: NDArray[np.int32], out: Floats,
+        x: Array, channels: NDArray[np.int32], out: Floats, positions: NDArray[np.int32] | None = None,
     ) -> None:  # fmt: skip
         ga = load(g_y, g_y_scale, mask) * factors
         values = x.astype(F) - F(z_x)
@@ -123,15 +127,32 @@ def grad_weight(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..
             ):
                 out += row[:, None] * g
             return
-        for i, j, inside, outside in taps(op, x.shape, g_y.shape, out.shape[1:3]):
-            met, g = values[inside], ga[outside]
+        values, saved = _placed(values, positions, tensors[op.inputs[0]].shape)
+        for i, j, inside, outside in taps(op, values.shape, g_y.shape, out.shape[1:3]):
+            met, g = values[inside].reshape(-1, len(channels)), ga[outside].reshape(-1, ga.shape[3])
+            there = saved[inside].reshape(-1)
+            met, g = met[there], g[there]
             if op.kind is OpKind.DEPTHWISE_CONV_2D:
                 multiplier = out.shape[3]
                 own = channels[:, None] * multiplier + np.arange(multiplier)
-                for p, q in zip(met.reshape(-1, met.shape[3]), g.reshape(-1, g.shape[3]), strict=True):
+                for p, q in zip(met, g, strict=True):
                     out[:, i, j] += p[:, None] * q[own]
             else:
-                for p, q in zip(met.reshape(-1, met.shape[3]), g.reshape(-1, g.shape[3]), strict=True):
+                for p, q in zip(met, g, strict=True):
                     out[:, i, j] += p[:, None] * q
+        out *= F(saved.size / np.count_nonzero(saved))
 
     return kernel
+
+
+def _placed(
+    values: Floats, positions: NDArray[np.int32] | None, shape: tuple[int, ...]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return saved pixels [N, kept, n] in their places [N, H, W, n], and which places these are."""
+    if positions is None:
+        return values, np.ones(values.shape[:3], np.bool_)
+    images, _, channels = values.shape
+    placed = np.zeros((images, shape[1] * shape[2], channels), F)
+    saved = np.zeros(placed.shape[:2], np.bool_)
+    placed[:, positions], saved[:, positions] = values, True
+    return placed.reshape(images, *shape[1:3], channels), saved.reshape(images, *shape[1:3])

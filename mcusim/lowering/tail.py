@@ -1,0 +1,41 @@
+"""Emits the forward pass on whole images, saving what the backward pass will read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mcusim.graph import Model, Op
+from mcusim.lowering.builder import Builder
+from mcusim.lowering.forward import emit_op
+from mcusim.lowering.gradients import MASKED, Flow, activations
+from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.saving import Saving
+
+
+class Tail:
+    """Emits the ops that do not run in patches."""
+
+    def __init__(
+        self, builder: Builder, model: Model, flow: Flow, parameters: Parameters, *, in_place: bool
+    ) -> None:
+        self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
+        self.in_place = in_place
+        self.saving = Saving(model, flow, parameters, in_place=in_place)
+
+    def emit(self, ops: Iterable[Op]) -> None:
+        """Emit some ops in order."""
+        for op in ops:
+            self.saving.emit_before(self.builder, op)
+            emit_op(
+                self.builder, op, self.model.tensors, parameters=self.parameters.read_by(op),
+                mask=self._mask_needed(op), in_place=self.in_place,
+            )  # fmt: skip
+            self.saving.emit_after(self.builder, op)
+
+    def _mask_needed(self, op: Op) -> bool:
+        output = self.model.tensors[op.output]
+        clamps = op.kind in MASKED and op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
+        if not clamps or op.output not in self.flow.needs:
+            return False
+        passes = any(name in self.flow.needs for _, name in activations(self.model, op))
+        return passes or self.parameters.learns(op)
