@@ -1,10 +1,10 @@
-"""Sensor, DMA, core and flash as simpy processes over integer nanoseconds."""
+"""Sensor, DMA, core and flash as simpy processes over integer nanoseconds, event by event."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mcusim.mcu.scenario import Scenario
@@ -39,56 +39,38 @@ class Totals:
     beside_ns: int = 0
     """The flash is written while the core computes or sleeps."""
 
-    def plus(self, other: Totals, times: int) -> Totals:
-        """Return these totals plus ``times`` times another's."""
-        return Totals(*(getattr(self, f.name) + times * getattr(other, f.name) for f in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """What happened since an equal state of rest, and how often it happens again."""
-
-    totals: Totals
-    period_ns: int
-    pending: int
-    """Steps it adds to those since the last write-back."""
-    times: int
-
 
 class Device:
-    """The device from an instant of rest on: all buffers free, nothing moving, core asleep.
+    """The device from time 0 on, event by event: the slow twin of ``device_core``, and the one with slices.
 
     Args:
         scenario: what happens.
-        start: that instant, in nanoseconds.
-        totals: sums until then.
-        pending: steps since the last write-back.
-        window_ns: slices are kept, and nothing is skipped, until then.
+        window_ns: slices are kept until then.
     """
 
-    def __init__(self, scenario: Scenario, start: int, totals: Totals, pending: int, window_ns: int) -> None:
-        self.scenario, self.start, self.window_ns = scenario, start, window_ns
-        self.totals, self.pending = totals, pending
+    def __init__(self, scenario: Scenario, window_ns: int) -> None:
+        self.scenario, self.window_ns = scenario, window_ns
+        self.totals = Totals()
         self.slices: list[Slice] = []
-        self.now = start
-        self.repeat: Repeat | None = None
+        self._pending = 0
+        """Steps since the last write-back."""
         self._free = scenario.buffers
         self._ready: deque[int] = deque()
-        self._flash_until = start
-        self._rests: dict[tuple[int, ...], tuple[int, Totals, int]] = {}
+        self._flash_until = 0
 
-    def run(self) -> None:
-        """Run until the scenario ends (``repeat`` is None) or can be continued by repetition."""
+    def run(self, until_ns: int | None = None) -> None:
+        """Run until the scenario ends, or ``until_ns`` if that is earlier.
+
+        What was scheduled before the end and falls on it still happens.
+        """
         import simpy
 
-        self._env: Any = simpy.Environment(initial_time=self.start)
+        self._env: Any = simpy.Environment()
         self._buffer_free, self._frame_ready = self._env.event(), self._env.event()
-        self._halt = self._env.event()
         self._env.process(self._sensor())
         self._env.process(self._core())
-        end = self._env.timeout(max(0, self.scenario.duration_ns - self.start))
-        self._env.run(until=self._env.any_of([self._halt, end]))
-        self.now = self._env.now
+        end = self.scenario.duration_ns if until_ns is None else min(until_ns, self.scenario.duration_ns)
+        self._env.run(until=self._env.any_of([self._env.timeout(end)]))
 
     def _sensor(self) -> Process:
         env, period = self._env, self.scenario.period_ns
@@ -117,9 +99,6 @@ class Device:
         env, scenario = self._env, self.scenario
         while True:
             if not self._ready:
-                if self._recurs():
-                    self._halt.succeed()
-                    return
                 self._frame_ready = env.event()
                 yield self._frame_ready
             frame = self._ready.popleft()
@@ -127,11 +106,11 @@ class Device:
             self._keep("core", f"step on frame {frame}", scenario.step_ns)
             yield env.timeout(scenario.step_ns)
             self.totals.steps += 1
-            self.pending += 1
+            self._pending += 1
             self._free += 1
             if not self._buffer_free.triggered:
                 self._buffer_free.succeed()
-            if self.pending == scenario.write_back_every:
+            if self._pending == scenario.write_back_every:
                 yield from self._write_back()
 
     def _write_back(self) -> Process:
@@ -139,7 +118,7 @@ class Device:
         busy = self._flash_until - env.now
         if busy > 0:
             yield from self._stall(busy, "wait for the flash")
-        self.pending = 0
+        self._pending = 0
         self.totals.write_backs += 1
         self._flash_until = env.now + duration
         self._keep("flash", "write-back", duration)
@@ -161,29 +140,3 @@ class Device:
         now = self._env.now
         if now < self.window_ns and duration and len(self.slices) < MOST_SLICES:
             self.slices.append(Slice(track, name, now, now + duration))
-
-    def _recurs(self) -> bool:
-        """Look for an earlier state of rest after which everything happened that will happen again."""
-        now, scenario = self._env.now, self.scenario
-        if now < self.window_ns or self._free < scenario.buffers or self._flash_until > now:
-            return False
-        phase = now % scenario.period_ns
-        # The whole state, or the state but for the steps since the last write-back: the latter
-        # repeats itself only until the next write-back is due.
-        for key in ((phase, self.pending), (phase,)):
-            before = self._rests.setdefault(key, (now, replace(self.totals), self.pending))
-            if before[0] == now:
-                continue
-            totals = self.totals.plus(before[1], -1)
-            times = (scenario.duration_ns - now) // (now - before[0])
-            added = self.pending - before[2]
-            if len(key) == 1:
-                if totals.write_backs:
-                    self._rests[key] = (now, replace(self.totals), self.pending)
-                    continue
-                if scenario.write_back_every and added:
-                    times = min(times, (scenario.write_back_every - 1 - self.pending) // added)
-            if times > 1:
-                self.repeat = Repeat(totals, now - before[0], added, times)
-                return True
-        return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mcusim.core import BadBoard, Figure, Provenance
 from mcusim.mcu.device import Device, Slice, Totals
 from mcusim.mcu.energy import Energy, energy
@@ -123,24 +125,21 @@ class Timeline:
 def simulate(scenario: Scenario, *, window_s: float = 10.0) -> Timeline:
     """Simulate a scenario; deterministic.
 
-    When the device comes to rest in a state it was in before, everything since repeats itself: the
-    repetitions are added up instead of run, so a day costs little more than its first minute. Only a
-    device with several buffers that never rests is run step by step.
+    The first seconds are run event by event for their slices. The totals come from ``device_core``, which
+    adds up what repeats itself: a day takes milliseconds, whether the device rests or not.
 
     Args:
         scenario: what happens.
         window_s: slices are kept for this many seconds from the start.
     """
-    device = Device(scenario, 0, Totals(), 0, round(window_s * NS))
-    device.run()
-    slices = tuple(device.slices)
-    while (repeat := device.repeat) is not None:
-        device = Device(
-            scenario,
-            device.now + repeat.times * repeat.period_ns,
-            device.totals.plus(repeat.totals, repeat.times),
-            device.pending + repeat.times * repeat.pending,
-            0,
-        )
-        device.run()
-    return Timeline(scenario, device.totals, slices)
+    from mcusim.mcu.device_core import run
+
+    window = round(window_s * NS)
+    device = Device(scenario, window)
+    device.run(window)
+    numbers = (
+        scenario.step_ns, scenario.period_ns, scenario.duration_ns, scenario.dma_ns, scenario.buffers,
+        scenario.write_back_ns, scenario.write_back_every, int(scenario.stalls),
+    )  # fmt: skip
+    totals = Totals(*map(int, run(np.array(numbers, np.int64))))
+    return Timeline(scenario, totals, tuple(device.slices))
