@@ -14,15 +14,25 @@ def prune(
     model: Annotated[str, typer.Argument(help="Float network: a name or a file that quantize takes.")],
     ratio: Annotated[float, typer.Option(help="Fraction of the channels of each group to remove.")] = 0.5,
     multiple: Annotated[int, typer.Option(help="Keep a multiple of so many channels.", min=1)] = 8,
-    side: Annotated[int | None, typer.Option(help="Also change the input to so many pixels a side.")] = None,
+    residual: Annotated[bool, typer.Option(help="Also prune what residual additions tie together.")] = True,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Pictures to refit the weights on, without labels: as for quantize."),
+    ] = None,
+    images: Annotated[int, typer.Option(help="Pictures to refit the weights on.", min=1)] = 512,
+    resolution: o.Resolution = None,
     out: Annotated[Path | None, typer.Option(help="File to write; NAME.npz if not given.")] = None,
+    seed: o.Seed = 0,
     json: o.Json = False,
 ) -> None:
-    """Remove the channels of smallest norm, in groups that depend on each other (DepGraph).
+    """Remove the least important channels, in groups that depend on each other (DepGraph).
 
-    The result is a float network; retrain it where you can, then quantise it with mcusim quantize.
+    With --data the weights that are left are refitted, layer by layer, to give what the whole network gave.
+    The result is a float network; quantise it with mcusim quantize.
     """
     from mcusim.cli.output import print_json, print_tables
+    from mcusim.data import Preprocessor, open_data
+    from mcusim.graph.resolution import at_resolution
     from mcusim.importers.load import load
     from mcusim.importers.npz import save
     from mcusim.importers.prune import groups
@@ -30,7 +40,14 @@ def prune(
     from mcusim.importers.quantize.fold import fold
 
     before = fold(load(model))
-    after = pruned(before, ratio, multiple=multiple, side=side)
+    if resolution is not None:
+        before = at_resolution(before, resolution)
+    inputs = None
+    if data is not None:
+        pictures = open_data(data, size=before.input.shape[1:3]).train  # type: ignore[arg-type]
+        prepare = Preprocessor(before, pictures.image_shape, pictures.images.dtype.name)
+        inputs = prepare(pictures.sample(images, seed).images)
+    after = pruned(before, ratio, multiple=multiple, residual=residual, inputs=inputs)
     path = out or Path(f"{after.name}.npz")
     save(after, path)
     facts = {
@@ -39,6 +56,7 @@ def prune(
         "conv_weights_before": before.conv_weights,
         "conv_weights": after.conv_weights,
         "input": list(after.input.shape),
+        "refitted": inputs is not None,
         "out": str(path),
     }
     if json:
@@ -46,6 +64,7 @@ def prune(
         return
     print_tables(
         f"{facts['groups']} groups of channels; convolution weights {before.conv_weights:,} -> "
-        f"{after.conv_weights:,}; input {'x'.join(map(str, after.input.shape))}",
+        f"{after.conv_weights:,}; input {'x'.join(map(str, after.input.shape))}"
+        + ("; weights refitted" if inputs is not None else ""),
         str(path),
     )

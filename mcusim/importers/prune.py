@@ -9,9 +9,10 @@ the graph itself, so the result is a ``Model`` at once and needs no PyTorch.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import validate
+from mcusim.importers.quantize.forward import groups as in_groups
+from mcusim.importers.quantize.forward import run
+from mcusim.importers.reconstruct import checked, reconstruct
 
 KEEPING = (
     OpKind.DEPTHWISE_CONV_2D, OpKind.ADD, OpKind.MUL, OpKind.SUB, OpKind.PAD, OpKind.MEAN,
@@ -28,6 +32,8 @@ KEEPING = (
 """Ops whose output has the channels of their inputs, one to one."""
 MIXING = (OpKind.CONV_2D, OpKind.FULLY_CONNECTED)
 """Ops whose outputs each depend on all input channels."""
+SEEN = 128
+"""Pictures that channels are judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +110,88 @@ def importance(model: Model, group: Group) -> NDArray[np.float64]:
     return np.sqrt(total)
 
 
-def prune(model: Model, ratio: float, *, multiple: int = 8, side: int | None = None) -> Model:
+def contribution(
+    model: Model, group: Group, spread: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return how much of what the next layers give comes from each channel of a group.
+
+    The root of the sum, over the layers that mix it, of the channel's variance (``spread``, by activation)
+    times the squares of the weights that read it.
+    """
+    total = np.zeros(group.channels)
+    for op in model.ops:
+        if op.kind in MIXING and op.inputs[0] in group.tensors:
+            weight = np.asarray(model.tensors[op.inputs[1]].data, np.float64)
+            total += spread[op.inputs[0]] * np.square(weight.reshape(-1, group.channels)).sum(axis=0)
+    return np.sqrt(total)
+
+
+def spreads(model: Model, inputs: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return the variance of each channel of every activation, over pictures and positions."""
+    sums: dict[str, NDArray[np.float64]] = {}
+
+    def visit(name: str, values: NDArray[np.float32]) -> None:
+        rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        moments = np.stack([np.full(rows.shape[1], len(rows)), rows.sum(0), np.square(rows).sum(0)])
+        sums[name] = sums.get(name, np.zeros_like(moments)) + moments
+
+    for part in in_groups(model, inputs):
+        run(model, part, visit)
+    return {
+        name: np.maximum(square / count - (total / count) ** 2, 0)
+        for name, (count, total, square) in sums.items()
+    }
+
+
+def prune(
+    model: Model,
+    ratio: float,
+    *,
+    multiple: int = 8,
+    residual: bool = True,
+    inputs: NDArray[Any] | None = None,
+) -> Model:
     """Return a float network with the least important channels of every group removed.
 
-    Nothing is retrained here: accuracy on the task that the network was trained for is lost until it is,
-    and calibration and quantisation come afterwards.
+    Without ``inputs`` a channel's importance is the norm of its weights. With them it is what the channel
+    contributes to the next layers, and the weights that are left are refitted to do the work of all, see
+    ``reconstruct``; nothing is trained, and no labels are needed. Quantisation comes afterwards.
 
     Args:
         model: a float32 network, batch normalisation folded.
         ratio: fraction of the channels of each group to remove, in [0, 1).
         multiple: numbers of channels kept are rounded up to a multiple of this.
-        side: also change the input to so many pixels a side; ``None`` keeps it.
+        residual: also prune what a residual addition ties together.
+        inputs: prepared pictures, float32 ``[N, H, W, C]``.
 
     Raises:
         BadArgument: if a number makes no sense.
+        BadData: if the pictures do not fit the network.
         BadModel: if the network is quantised, or has ops that pruning does not know.
     """
     if not 0 <= ratio < 1:
         raise BadArgument(f"ratio {ratio}", "is not in [0, 1)", "0.5 removes half of the channels")
-    if multiple < 1 or (side is not None and side < 1):
-        raise BadArgument(f"multiple {multiple} and side {side}", "are not all at least 1")
+    if multiple < 1:
+        raise BadArgument(f"multiple {multiple}", "is not at least 1")
     if model.input.dtype != "float32":
         raise BadModel(model.name, "is quantised", "prune the float network, then quantise it")
+    added = {name for op in model.ops if op.kind is OpKind.ADD for name in op.inputs}
+    spread = None if inputs is None else spreads(model, checked(model, inputs)[:SEEN])
+    kept: dict[str, NDArray[np.int64]] = {}
     tensors = dict(model.tensors)
     for group in groups(model):
-        keep = min(group.channels, ceil(round(group.channels * (1 - ratio), 6) / multiple) * multiple)
-        order = np.argsort(-importance(model, group), kind="stable")[:keep]
-        kept = np.sort(order)
+        count = min(group.channels, ceil(round(group.channels * (1 - ratio), 6) / multiple) * multiple)
+        if count == group.channels or (not residual and added.intersection(group.tensors)):
+            continue
+        rank = importance(model, group) if spread is None else contribution(model, group, spread)
+        best = np.sort(np.argsort(-rank, kind="stable")[:count])
+        kept.update(dict.fromkeys(group.tensors, best))
         for name, axis in group.slices:
-            tensors[name] = _taken(tensors[name], kept, axis)
-    if side is not None:
-        n, _, _, channels = model.input.shape
-        tensors[model.inputs[0]] = replace(model.input, shape=(n, side, side, channels))
+            tensors[name] = _taken(tensors[name], best, axis)
     for op in model.ops:
         tensors[op.output] = replace(tensors[op.output], shape=_shape(op, tensors))
-    suffix = f"-pruned{round(100 * ratio)}" + ("" if side is None else f"-{side}")
-    return validate(replace(model, name=model.name + suffix, tensors=tensors))
+    pruned = validate(replace(model, name=f"{model.name}-pruned{round(100 * ratio)}", tensors=tensors))
+    return pruned if inputs is None else reconstruct(model, pruned, kept, inputs)
 
 
 def _keeps(model: Model, op: Op) -> bool:

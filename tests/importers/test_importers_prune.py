@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
-from mcusim.core import BadArgument, BadModel
+from mcusim.core import BadArgument, BadData, BadModel
 from mcusim.graph import Model
 from mcusim.importers.graph_json import graph_from_description
 from mcusim.importers.load import load
 from mcusim.importers.npz import save
 from mcusim.importers.prune import groups, importance, prune
 from mcusim.importers.quantize import run
+from mcusim.importers.reconstruct import RIDGE, reconstruct, refit
 
 
 def network(seed: int = 0) -> Model:
@@ -85,8 +89,6 @@ def test_channels_that_depend_on_each_other_are_one_group():
 
 def dead(model: Model, fraction: float) -> Model:
     """Make some channels of every group zero in all that goes with them."""
-    from dataclasses import replace
-
     rng = np.random.default_rng(1)
     tensors = dict(model.tensors)
     for group in groups(model):
@@ -124,10 +126,71 @@ def test_numbers_of_channels(ratio, multiple, channels):
     assert prune(MODEL, ratio, multiple=multiple).tensors["b.expand"].shape[-1] == channels
 
 
-def test_another_resolution():
-    small = prune(MODEL, 0.0, side=32)
-    assert small.tensors["b.add"].shape == (1, 8, 8, 24)
-    assert run(small, np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 5)
+def test_residual_channels_can_be_spared():
+    after = prune(MODEL, 0.5, residual=False)
+    assert after.tensors["b.add"].shape[-1] == 24
+    assert after.tensors["b.expand"].shape[-1] == 40
+
+
+def pictures(count: int, seed: int = 3) -> np.ndarray:
+    """Smooth pictures: neighbouring pixels are alike, as in real ones."""
+    noise = np.random.default_rng(seed).normal(size=(count, 20, 20, 3)).astype(np.float32)
+    return sum(noise[:, i : i + 16, j : j + 16] for i in range(5) for j in range(5)) / 5
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_refitted_weights_give_more_of_what_the_whole_network_gave(residual):
+    test = pictures(40, seed=4)
+    whole = run(MODEL, test)
+    by_norm = run(prune(MODEL, 0.5, residual=residual), test)
+    refitted = run(prune(MODEL, 0.5, residual=residual, inputs=pictures(200)), test)
+    assert np.square(refitted - whole).mean() < 0.5 * np.square(by_norm - whole).mean()
+    assert np.square(refitted - whole).mean() < 0.5 * whole.var()
+
+
+def test_what_others_can_do_as_well_is_lost_without_loss():
+    """Each channel of ``a`` twice: one of the two goes, and the refit gives its work to the other."""
+    tensors = dict(MODEL.tensors)
+    for name, axis in groups(MODEL)[1].slices:
+        if name.startswith("a.expand") or name.startswith("a.depthwise"):
+            data = np.moveaxis(np.array(tensors[name].data), axis, 0)
+            data[24:] = data[:24]
+            tensors[name] = replace(tensors[name], data=np.ascontiguousarray(np.moveaxis(data, 0, axis)))
+    project = np.array(tensors["a.project.w"].data)
+    project[..., 24:] *= 1e-3  # the second of each pair contributes least
+    tensors["a.project.w"] = replace(tensors["a.project.w"], data=project)
+    twice = replace(MODEL, tensors=tensors)
+    kept = {name: np.arange(24) for name in ("a.expand", "a.depthwise")}
+    cut = dict(tensors)
+    for name, axis in groups(MODEL)[1].slices:
+        data = np.take(tensors[name].data, kept["a.expand"], axis)
+        cut[name] = replace(tensors[name], shape=data.shape, data=data)
+    for name in kept:
+        cut[name] = replace(cut[name], shape=(*cut[name].shape[:3], 24))
+    test = pictures(5, seed=5)
+    refitted = reconstruct(twice, replace(twice, tensors=cut), kept, pictures(200))
+    np.testing.assert_allclose(run(refitted, test), run(twice, test), rtol=1e-3, atol=2e-2)
+    assert refitted.tensors["stem.w"] is tensors["stem.w"]
+
+
+@given(seed=st.integers(0, 2**16), rows=st.integers(4, 40), inputs=st.integers(1, 6))
+@settings(max_examples=20, deadline=None)
+def test_the_fit_is_least_squares_with_a_pull(seed, rows, inputs):
+    """Against a solver that is told the pull as further rows, from the weights as they were."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, inputs)).astype(np.float32)
+    goal = rng.normal(size=(rows, 2)).astype(np.float32)
+    weight = rng.normal(size=(2, inputs)).astype(np.float32)
+    found = refit(weight, x, goal)
+    centred = x.astype(np.float64) - x.astype(np.float64).mean(0)
+    missing = goal - x.astype(np.float64) @ weight.T.astype(np.float64)
+    pull = np.sqrt(RIDGE * np.square(centred).sum() / inputs)
+    rows_x = np.vstack([centred, pull * np.eye(inputs)])
+    rows_y = np.vstack([missing - missing.mean(0), np.zeros((inputs, 2))])
+    change = np.linalg.lstsq(rows_x, rows_y, rcond=None)[0].T
+    np.testing.assert_allclose(found[0], weight + change, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found[1], (missing - centred @ change.T).mean(0) - x.mean(0) @ change.T,
+                               rtol=1e-4, atol=1e-4)  # fmt: skip
 
 
 def test_bad_input():
@@ -139,6 +202,9 @@ def test_bad_input():
         prune(MODEL, 0.5, multiple=0)
     with pytest.raises(BadModel, match="quantised"):
         prune(small_network(), 0.5)
+    for inputs in (pictures(0), pictures(2)[:, :8], np.full((1, 16, 16, 3), np.nan)):
+        with pytest.raises(BadData, match="pictures"):
+            prune(MODEL, 0.5, inputs=inputs)
 
 
 def test_the_verb(tmp_path):
@@ -149,7 +215,14 @@ def test_the_verb(tmp_path):
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert facts["conv_weights"] == load(str(out)).conv_weights < facts["conv_weights_before"]
+    assert facts["refitted"] is False
     assert CliRunner().invoke(build(), [*call[:2], "--ratio", "2"]).exit_code == 2
+    more = ["--data", "synthetic-source", "--images", "20", "--resolution", "24", "--no-residual"]
+    result = CliRunner().invoke(build(), [*call, *more])
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["refitted"] is True
+    assert facts["input"] == [1, 24, 24, 3]
 
 
 @pytest.mark.oracle
