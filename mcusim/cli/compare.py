@@ -17,6 +17,7 @@ def compare(
     updates: Annotated[str, typer.Option(help="Update schemes, with commas.")] = "head,last-3,dynamic",
     sram: Annotated[str | None, typer.Option(help="Use at most so much SRAM, e.g. 256KiB.")] = None,
     classes: o.Classes = 10,
+    resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
     head: o.Head = None,
@@ -32,7 +33,7 @@ def compare(
     from mcusim.update.spelling import split_list
 
     found = side_by_side(
-        load_network(model, classes, head), [board(name.strip()) for name in boards.split(",")],
+        load_network(model, classes, head, resolution), [board(name.strip()) for name in boards.split(",")],
         split_list(updates), sram=sram, formats=Formats(error=error, weight=weight), seed=seed,
     )  # fmt: skip
     if json:

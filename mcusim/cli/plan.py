@@ -28,6 +28,10 @@ def plan(
     momentum: o.Momentum = 0.0,
     accumulate: o.Accumulate = 1,
     seed: o.Seed = 0,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Also say what a session of so many steps would cost.", min=0, metavar="N"),
+    ] = None,
     suggest: Annotated[bool, typer.Option(help="Also re-plan and say what would lower the peak.")] = True,
     json: o.Json = False,
 ) -> None:
@@ -36,14 +40,17 @@ def plan(
     from mcusim.cli.sessions import load_network, session
 
     network = load_network(model, classes, head, resolution)
-    found = session(
+    wanted = session(
         network, board, update, error=error, weight=weight, feature=feature, momentum=momentum,
         accumulate=accumulate, sram=sram, residency=residency, patches=patches, planner=planner,
         allocator=allocator, profile=profile, seed=seed,
-    ).plan(suggest=suggest)  # fmt: skip
+    )  # fmt: skip
+    found = wanted.plan(suggest=suggest)
+    cost = None if steps is None else wanted.cost(steps)
     if json:
-        print_json({**found.as_dict(), "suggestions": list(found.suggestions)})
+        whole = {} if cost is None else {"session": cost.as_dict()}
+        print_json({**found.as_dict(), **whole, "suggestions": list(found.suggestions)})
         return
     from mcusim.report.console import plan_view
 
-    print_tables(plan_view(found))
+    print_tables(plan_view(found, cost))

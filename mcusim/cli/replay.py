@@ -23,7 +23,7 @@ def replay(
 ) -> None:
     """Replay a trace in another SRAM, with another planner, or on a dynamic allocator.
 
-    Exits with 2 if it does not fit, and says at which event and what is live there.
+    Exits with 2 if it does not fit, and says at which event, what is live there, and when most is.
     """
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.subjects import trace_file
@@ -42,7 +42,7 @@ def replay(
             print_json(
                 {
                     "fits": False, "sram_bytes": error.capacity_bytes, "needed_bytes": error.needed_bytes,
-                    "missing_bytes": error.missing_bytes, "where": error.where,
+                    "missing_bytes": error.missing_bytes, "where": error.where, "fullest": error.fullest,
                     "largest_hole_bytes": error.largest_hole_bytes,
                     "live": [{"tensor": b.name, "role": b.role, "bytes": b.bytes} for b in error.live],
                 }

@@ -16,6 +16,7 @@ def timeline(
     update: o.Update = "dynamic",
     sram: o.Sram = None,
     classes: o.Classes = 10,
+    resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
     head: o.Head = None,
@@ -41,7 +42,7 @@ def timeline(
     from mcusim.mcu.timeline_views import plot_timeline, write_timeline_trace
     from mcusim.session.timeline import timeline as simulated
 
-    network = load_network(model, classes, head)
+    network = load_network(model, classes, head, resolution)
     plan = session(
         network, board, update, error=error, weight=weight, sram=sram, profile=profile, seed=seed
     ).plan(suggest=False)

@@ -104,6 +104,7 @@ class OutOfSram(McusimError, MemoryError):
         largest_hole_bytes: the largest free run of bytes at that moment.
         live: the blocks live at that moment, largest first.
         where: the op or event at which it happened.
+        fullest: the moment with the most live bytes, and how many, where that is another one.
         suggestions: settings that would lower the peak, each with its effect.
     """
 
@@ -117,13 +118,14 @@ class OutOfSram(McusimError, MemoryError):
         largest_hole_bytes: int = 0,
         live: Iterable[LiveBlock] = (),
         where: str = "",
+        fullest: str = "",
         suggestions: Iterable[str] = (),
     ) -> None:
         self.capacity_bytes, self.needed_bytes = capacity_bytes, needed_bytes
         self.missing_bytes = needed_bytes - capacity_bytes
         self.largest_hole_bytes = largest_hole_bytes
         self.live = tuple(sorted(live, key=lambda b: (-b.bytes, b.name)))
-        self.where, self.suggestions = where, tuple(suggestions)
+        self.where, self.fullest, self.suggestions = where, fullest, tuple(suggestions)
         top = ", ".join(f"{b.name} ({b.role}) {b.bytes:,} B" for b in self.live[:4])
         reason = (
             f"needs {needed_bytes:,} B and there are {capacity_bytes:,} B: "
@@ -131,6 +133,8 @@ class OutOfSram(McusimError, MemoryError):
         )
         if self.live:
             reason += f"; largest live blocks: {top}; largest hole {largest_hole_bytes:,} B"
+        if fullest:
+            reason += f"; fullest at {fullest}"
         super().__init__(self.region, reason, "; ".join(self.suggestions))
 
 

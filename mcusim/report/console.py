@@ -14,13 +14,17 @@ from mcusim.session import summary
 from mcusim.session.comparison import Comparison
 from mcusim.session.plan import Plan
 from mcusim.session.run import Run
+from mcusim.session.session_cost import SessionCost
 
 BAR = 24
 """Characters of a full bar of the memory table."""
 
 
-def plan_view(plan: Plan) -> RenderableType:
-    """Return a plan: what it is, does it fit, the facts, the memory table, and what would lower the peak."""
+def plan_view(plan: Plan, cost: SessionCost | None = None) -> RenderableType:
+    """Return a plan: what it is, does it fit, the facts, the memory table, and what would lower the peak.
+
+    ``cost`` is that of a whole session, if it was asked for.
+    """
     style = "bold green" if plan.fits else "bold red"
     parts: list[RenderableType] = [
         Text.assemble((summary.title(plan), "bold"), ": ", (summary.verdict(plan), style)),
@@ -28,6 +32,8 @@ def plan_view(plan: Plan) -> RenderableType:
         memory_table(plan),
         flash_table(plan),
     ]
+    if cost is not None:
+        parts.append(facts_table(summary.cost_facts(cost)))
     if plan.suggestions:
         parts.append(lines("what would lower the peak", plan.suggestions))
     return Group(*parts)
@@ -54,12 +60,11 @@ def run_view(run: Run) -> RenderableType:
 def device_facts(run: Run) -> summary.Facts:
     """Return what the run would mean on the device."""
     rows = [("SRAM", summary.verdict(run.plan)), ("time a step", summary.time(run.plan))]
+    rows += summary.cost_facts(run.cost)
     estimate = run.plan.estimate
-    if estimate is not None:
+    if estimate is not None and run.images_per_s:
         faster = run.images_per_s * estimate.seconds
-        rows.append(("all steps", f"{_duration(estimate.seconds * run.steps)} on the device"))
-        if run.images_per_s:
-            rows.append(("simulated", f"{faster:,.0f} times faster than the device"))
+        rows.append(("simulated", f"{faster:,.0f} times faster than the device"))
     return rows
 
 
@@ -137,10 +142,3 @@ def grid(
 def lines(title: str, texts: Iterable[str]) -> RenderableType:
     """Return a titled list."""
     return Group(Text(f"{title}:", "bold"), *(Text(f"  {line}") for line in texts))
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"

@@ -12,7 +12,8 @@ from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
 from mcusim.session.plan import Plan
-from mcusim.session.summary import html, outcome, title
+from mcusim.session.session_cost import SessionCost
+from mcusim.session.summary import cost_html, cost_text, html, outcome, title
 from mcusim.traces.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Run:
             error).
         steps: batch-1 training steps done.
         trace: events of the recorded steps.
+        cost: time, energy and write-backs of the whole session on its device; modelled.
         images_per_s: how fast the host was; no part of what is saved.
         out: the folder it was saved in, if any.
     """
@@ -76,6 +78,7 @@ class Run:
     accuracy_after: float
     steps: int
     trace: EventTable
+    cost: SessionCost
     saturations: int = 0
     images_per_s: float = field(default=0.0, repr=False)
     out: Path | None = None
@@ -116,6 +119,7 @@ class Run:
             **self.plan.as_dict(),
             "accuracy": {"before": self.accuracy_before, "after": self.accuracy_after},
             "steps": self.steps,
+            "session": self.cost.as_dict(),
             "saturations": self.saturations,
             "out": None if self.out is None else str(self.out),
         }
@@ -147,13 +151,13 @@ class Run:
         return folder
 
     def __str__(self) -> str:
-        return f"{self.plan}\n\n{outcome(self)}"
+        return f"{self.plan}\n\n{outcome(self)}\n\n{cost_text(self.cost)}"
 
     def __repr__(self) -> str:
         return f"<Run {title(self.plan)}: {outcome(self)}>"
 
     def _repr_html_(self) -> str:
-        return f"{html(self.plan)}<p>{outcome(self)}</p>{self.history.to_html()}"
+        return f"{html(self.plan)}<p>{outcome(self)}</p>{cost_html(self.cost)}{self.history.to_html()}"
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset, Split
     from mcusim.lowering.patches import Patches
     from mcusim.session.run import Run
+    from mcusim.session.session_cost import SessionCost
 
 
 class Session:
@@ -142,6 +143,16 @@ class Session:
             self, data, epochs, augmentation=augmentation, warmup=warmup, schedule=schedule, limit=limit
         )
         return training.run(out=out, resume=resume, trace=trace, progress=progress)
+
+    def cost(self, steps: int) -> SessionCost:
+        """Return what a session of so many steps would cost the device: time, energy, write-backs, wear.
+
+        Raises:
+            BadArgument: if ``steps`` is negative or absurd.
+        """
+        from mcusim.session.session_cost import session_cost
+
+        return session_cost(self.plan(), self.scheme, steps)
 
     def evaluate(self, split: Split, model: Model | None = None) -> float:
         """Return the accuracy of the network (or of a trained ``model``) on a split, in 0..1."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcusim.core import FLASH_ROLES, Phase, Role
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
+from mcusim.session.session_cost import NOT_COUNTED, SessionCost
 
 if TYPE_CHECKING:
     from mcusim.mcu.cycles import Estimate
@@ -136,6 +137,44 @@ def html(plan: Plan) -> str:
     return f"<b>{escape(title(plan))}: {escape(verdict(plan))}</b><table>{left}</table>{tables}" + (
         f"<p>What would lower the peak:</p><ul>{more}</ul>" if more else ""
     )
+
+
+def cost_facts(cost: SessionCost) -> Facts:
+    """Return what a whole session costs its device, as pairs of a label and a text."""
+    rows = [("session", f"{cost.steps:,} steps; {NOT_COUNTED}")]
+    if cost.compute_s is not None:
+        band = "" if cost.compute_s.mean_error is None else f" ±{cost.compute_s.mean_error:.0%}"
+        rows.append(("time", f"{duration(cost.compute_s.value)}{band} ({cost.compute_s.provenance})"))
+    if cost.energy_mj is not None:
+        found = cost.energy_mj
+        spread = (
+            "" if found.worst_error is None else f"; laboratories differ by up to {found.worst_error:.0%}"
+        )
+        rows.append(("energy", f"{found.value / 1000:,.4g} J ({found.provenance}: {found.source}{spread})"))
+    if cost.writing_s is not None and cost.write_backs:
+        rows.append(("write-backs", f"{cost.write_backs:,}, {duration(cost.writing_s.value)} in all"))
+    if cost.sessions is not None:
+        rows.append(("life of the flash", f"{cost.sessions:,} such sessions"))
+    return rows + [("missing", line) for line in cost.missing]
+
+
+def cost_text(cost: SessionCost) -> str:
+    """Return the same as plain text."""
+    return "\n".join(line.rstrip() for line in _aligned(cost_facts(cost), "<<"))
+
+
+def cost_html(cost: SessionCost) -> str:
+    """Return the same as an HTML fragment."""
+    rows = (f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in cost_facts(cost))
+    return f"<table>{''.join(rows)}</table>"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest unit of which it has one."""
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def outcome(run: Run) -> str:

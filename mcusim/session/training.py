@@ -20,6 +20,7 @@ from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.recording import Recording
 from mcusim.session.run import Run
+from mcusim.session.session_cost import session_cost
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
 
@@ -112,6 +113,10 @@ class Training:
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
+            cost=session_cost(
+                self.plan, self.session.scheme, self.state.iteration,
+                cycles=self.progress.cycle if self.plan.estimate is not None else None,
+            ),
         )  # fmt: skip
         if folder is not None:
             run.save(folder)

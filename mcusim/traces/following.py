@@ -27,6 +27,7 @@ def follow(trace: Source, capacity: int | None) -> Replay:
             largest_hole_bytes=moment.largest_hole(capacity),
             live=moment.live,
             where=moment.where,
+            fullest=fullest(trace, int(machine.sums[PEAK]), int(machine.sums[PEAK_ROW])),
         )
     return Replay(
         method="recorded",
@@ -38,6 +39,11 @@ def follow(trace: Source, capacity: int | None) -> Replay:
         moment=moment_at(trace, int(machine.sums[PEAK_ROW])),
         events=machine.rows,
     )
+
+
+def fullest(trace: Source, live_bytes: int, row: int) -> str:
+    """Return the moment with the most live bytes in words: the first that is too full need not be it."""
+    return f"{moment_at(trace, row).where}, with {live_bytes:,} B live"
 
 
 def measure(trace: Source) -> tuple[int, int, int]:

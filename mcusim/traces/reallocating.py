@@ -12,7 +12,7 @@ from mcusim.core.vocabulary import Role
 from mcusim.events.schema import CODES, ENUMERATED
 from mcusim.memory import heap_replay
 from mcusim.memory.heap_replay import HeapEvents, HeapReplay
-from mcusim.traces.following import measure, moment_at
+from mcusim.traces.following import fullest, measure, moment_at
 from mcusim.traces.limits import MAX_LOADED
 from mcusim.traces.live import memory_rows
 from mcusim.traces.replay import Replay
@@ -35,7 +35,7 @@ def reallocate(trace: Source, allocator: str, capacity: int | None) -> Replay:
     if capacity is None:
         capacity, result = _growing(allocator, played, max(trace.header.sram_bytes, 2 * live_bytes, 4096))
     else:
-        result = _replay(allocator, capacity, played, rows, trace)
+        result = _replay(allocator, capacity, played, rows, trace, (live_bytes, peak_row))
     return Replay(
         method="allocator",
         name=allocator,
@@ -49,7 +49,12 @@ def reallocate(trace: Source, allocator: str, capacity: int | None) -> Replay:
 
 
 def _replay(
-    allocator: str, capacity: int, events: HeapEvents, rows: NDArray[np.int64], trace: Source
+    allocator: str,
+    capacity: int,
+    events: HeapEvents,
+    rows: NDArray[np.int64],
+    trace: Source,
+    peak: tuple[int, int],
 ) -> HeapReplay:
     try:
         return heap_replay.replay(allocator, capacity, events)
@@ -62,6 +67,7 @@ def _replay(
             largest_hole_bytes=error.largest_hole_bytes,
             live=error.live,
             where=moment_at(trace, row).where,
+            fullest=fullest(trace, *peak),
         ) from error
 
 

@@ -33,6 +33,24 @@ def test_plan_says_what_it_must(answer):
     assert weights["ratio"] == weights["updated"] / weights["conv_total"] <= 0.02
     assert found["macs"]["forward"] > found["macs"]["backward"] > 0
     assert found["time"]["step_ms"]["mean_error"] > 0
+    assert sum(found["time"]["breakdown"].values()) == found["time"]["cycles"]
+    assert found["time"]["unknown"] == ["flash_stalls", "sram_stalls"]
+    assert [region["region"] for region in found["time"]["regions"]] == ["RAM"]
+    assert "wait_states of sram RAM" in found["time"]["notes"][1]
+
+
+def test_plan_of_a_whole_session(run, answer):
+    options = ("plan", *SHIPPED, "--steps", "5000", "--no-suggest")
+    found = answer(*options)
+    session = found["session"]
+    assert session["steps"] == 5000
+    assert session["compute_s"]["value"] == pytest.approx(5 * found["time"]["step_ms"]["value"])
+    assert session["energy_mj"]["provenance"] == "modelled"
+    assert session["sessions_until_worn"] * session["write_backs"] == 20_000
+    said = run(*options).stdout
+    assert "5,000 steps; evaluation" in said
+    assert "such sessions" in said
+    assert "session" not in answer(*options[:-3], "--no-suggest")
 
 
 def test_plan_for_people(run, golden):
@@ -137,6 +155,9 @@ def test_compare(run, answer, golden):
         assert row["step_ms"]["mean_error"] is not None
         assert row["step_mj"] is not None or any("power.active_mw" in m for m in row["missing"])
     golden("compare.txt", run("compare", "--model", "synthetic-mbv2", *boards).stdout)
+    larger = answer("compare", "--model", "synthetic-mbv2", *boards, "--resolution", "64")
+    for large, row in zip(larger["rows"], found["rows"], strict=True):
+        assert large["step_ms"]["value"] > row["step_ms"]["value"]
 
 
 def test_models(answer, run):

@@ -70,6 +70,13 @@ def test_calibrate_as_json_and_with_too_few_rows(tmp_path):
 
 
 @pytest.mark.data
+def test_timeline_at_another_resolution():
+    options = ("timeline", "--model", "synthetic-mbv2", "--board", "nrf52840", "--fps", "10", "--json")
+    small, large = (json.loads(invoke(*options, "--resolution", side)) for side in ("32", "64"))
+    assert small["duty_cycle"] < large["duty_cycle"]
+    assert small["steps"] > large["steps"]
+
+
 def test_timeline_of_a_real_network(data_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("MCUSIM_DATA", str(data_dir))
     common = ("timeline", "--model", "mbv2-w0.35", "--board", "nrf52840", "--update", "head", "--fps", "0.5")

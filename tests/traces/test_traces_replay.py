@@ -209,6 +209,16 @@ def test_the_hole_is_measured_when_it_does_not_fit():
     assert caught.value.largest_hole_bytes == 1000
 
 
+def test_the_fullest_moment_is_named_beside_the_first_that_does_not_fit():
+    rows = [(EventKind.ALLOC, "a", 10), (EventKind.ALLOC, "b", 10), (EventKind.ALLOC, "c", 100)]
+    for how in ({}, {"allocator": "bump"}):
+        with pytest.raises(
+            OutOfSram, match=r"at row 1.*; fullest at row 2, step 0.*, with 120 B live"
+        ) as caught:
+            replay(trace_of(rows), sram=20 if how else 1005, **how)
+        assert caught.value.fullest.startswith("row 2")
+
+
 def test_wrong_requests_are_refused(small):
     events = session([planned(small)])
     with pytest.raises(BadArgument, match="both"):
