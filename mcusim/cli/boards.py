@@ -67,6 +67,8 @@ def _figures(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _line(item: dict[str, Any]) -> str:
+    """Return the figures of one region or run of sectors; what is absent or false is left out."""
+    stated = {k: v for k, v in item.items() if v is not None and v is not False}
     return ", ".join(
-        f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in item.items() if v is not None
+        k if v is True else f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in stated.items()
     )

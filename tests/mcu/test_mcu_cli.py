@@ -26,7 +26,10 @@ def invoke(*arguments: str):
 
 def test_boards_lists_and_shows():
     assert "stm32f746" in invoke("boards")
-    assert "RM0385" in invoke("boards", "stm32f746")
+    shown = invoke("boards", "stm32f746")
+    assert "RM0385" in shown
+    assert "name SRAM1, bytes 245,760, cached" in shown
+    assert "wait_states 0, cached" not in shown
     assert json.loads(invoke("boards", "rp2040", "--json"))["clock_hz"] == 125_000_000
     assert len(json.loads(invoke("boards", "--json"))["boards"]) >= 10
 
