@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcusim.core import Role
-from mcusim.graph import WEIGHTED, Arithmetic, Model
+from mcusim.graph import WEIGHTED, Arithmetic, Model, Op
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 
@@ -52,7 +52,8 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
 
     Program first, then per op weights, bias and rescaling constants (8 bytes an output channel in the
     tflite profile: multiplier and shift; 4 in the float profiles), 4-byte aligned, then two copies of
-    the learned parameters on erase units of their own, so that one copy is whole at any moment.
+    the learned parameters on erase units of their own, so that one copy is whole at any moment. What
+    learns lies in these copies only: the first of them is programmed with the network as it came.
     """
     items: list[FlashItem] = []
     offset = 0
@@ -70,8 +71,10 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
         if op.kind not in WEIGHTED:
             continue
         head = op.name == model.head
-        place(f"weight:{op.name}", Role.HEAD if head else Role.WEIGHT, model.tensors[op.inputs[1]].bytes)
-        if op.bias is not None:
+        weight, bias = learns(step, op)
+        if not weight:
+            place(f"weight:{op.name}", Role.HEAD if head else Role.WEIGHT, model.tensors[op.inputs[1]].bytes)
+        if op.bias is not None and not bias:
             place(f"bias:{op.name}", Role.HEAD if head else Role.BIAS, model.tensors[op.bias].bytes)
         place(f"quant:{op.name}", Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
     learned = checkpoint_bytes(step)
@@ -87,14 +90,20 @@ def checkpoint_bytes(step: Step) -> int:
     """Return the bytes of one copy of the learned parameters, companions of their format included."""
     total = 0
     for op in step.model.ops:
-        head = step.scope.head and op.name == step.model.head
-        if op.name in step.scope.pool or head:
+        learning_weight, learning_bias = learns(step, op)
+        if learning_weight:
             weight = step.model.tensors[op.inputs[1]]
             companion = step.formats.companion_bytes if weight.dtype == "int8" else 0
             total += weight.bytes + weight.elements * companion
-        if (op.name in step.scope.biases or head) and op.bias is not None:
+        if learning_bias and op.bias is not None:
             total += step.model.tensors[op.bias].bytes
     return total
+
+
+def learns(step: Step, op: Op) -> tuple[bool, bool]:
+    """Return whether the weight and the bias of an op may change while training."""
+    head = step.scope.head and op.name == step.model.head
+    return head or op.name in step.scope.pool, head or op.name in step.scope.biases
 
 
 def _quant_bytes(model: Model, output: str, weight: str) -> int:

@@ -19,7 +19,7 @@ def plan():
 def test_flash_roles_gaps_and_what_is_free_sum_to_the_capacity(plan):
     rows = {name: count for name, count, _ in flash(plan)}
     assert sum(rows.values()) == plan.flash.capacity_bytes
-    assert {"code", "weight", "bias", "head", "quant", "checkpoint", "free"} <= set(rows)
+    assert {"code", "weight", "bias", "quant", "checkpoint", "free"} <= set(rows)
     assert sum(share for _, _, share in flash(plan)) == pytest.approx(1)
 
 
