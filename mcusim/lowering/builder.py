@@ -10,7 +10,7 @@ from mcusim.core import Interval, Phase, Role, Work
 from mcusim.graph import DTYPES, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
-from mcusim.lowering.touches import counted, touches
+from mcusim.lowering.touches import counted, moved
 
 
 @dataclass(slots=True)
@@ -74,11 +74,11 @@ class Builder:
         reads, writes = tuple(reads), tuple(writes)
         for old in overwrites:
             self._candidates.append((len(self.ops), old, writes[0]))
-        moved = touches(action, phase, reads, writes, scratch, mask, self._sizes, partly or {})
+        read, written = moved(action, phase, reads, writes, scratch, mask, self._sizes, partly or {})
         self.ops.append(
             StepOp(
-                name, action, phase, source, reads, writes, counted(work, action, moved), scratch, mask,
-                index, accumulate, box, moved,
+                name, action, phase, source, reads, writes, counted(work, action, read, written),
+                scratch, mask, index, accumulate, box, read, written,
             )
         )  # fmt: skip
 

@@ -70,8 +70,17 @@ class StepOp:
     """GRAD_INPUT: add to the gradient that is there already."""
     box: Box | None = None
     """CROP, PASTE: where the patch lies in the whole tensor."""
-    touches: tuple[Touch, ...] = ()
-    """What the core moves of each tensor in SRAM; they sum to the bytes that ``work`` counts."""
+    read: Mapping[str, int] = field(default_factory=dict)
+    """Distinct bytes that the core reads of each tensor; they sum to those that ``work`` counts."""
+    written: Mapping[str, int] = field(default_factory=dict)
+    """The same for what it writes."""
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """What the core moves of each tensor in SRAM, tensors without any left out."""
+        read, written = self.read, self.written
+        found = (Touch(name, read.get(name, 0), written.get(name, 0)) for name in {**read, **written})
+        return tuple(touch for touch in found if touch.read or touch.written)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

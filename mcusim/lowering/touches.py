@@ -10,21 +10,22 @@ from mcusim.lowering.action import Action
 
 
 class Touch(NamedTuple):
-    """Distinct bytes of one tensor that an op reads and writes, each counted once however often.
-
-    A tuple, because a plan makes thousands of them.
-    """
+    """Distinct bytes of one tensor that an op reads and writes, each counted once however often."""
 
     tensor: str
     read: int
     written: int
 
 
-def touches(
+Moved = dict[str, int]
+"""Bytes of each tensor."""
+
+
+def moved(
     action: Action, phase: Phase, reads: Iterable[str], writes: Iterable[str], scratch: str | None,
     mask: str | None, sizes: Mapping[str, int], partly: Mapping[str, int],
-) -> tuple[Touch, ...]:  # fmt: skip
-    """Return what an op reads and writes of each tensor in SRAM.
+) -> tuple[Moved, Moved]:  # fmt: skip
+    """Return what an op reads, and what it writes, of each tensor in SRAM.
 
     Scratch is written and read; a mask is written by the forward pass and read by the backward pass.
     DMA, not the core, brings the input, and channel numbers are written once a stage, not in a step.
@@ -35,7 +36,7 @@ def touches(
         partly: bytes touched of tensors that are not touched whole.
     """
     if action is Action.LOAD:
-        return ()
+        return {}, {}
     read = {name: sizes.get(name, 0) for name in reads}
     written = {name: sizes.get(name, 0) for name in writes if not name.startswith("channels:")}
     if scratch is not None:
@@ -46,17 +47,12 @@ def touches(
         for side in (read, written):
             if name in side:
                 side[name] = count
-    found = (Touch(name, read.get(name, 0), written.get(name, 0)) for name in read | written)
-    return tuple(touch for touch in found if touch.read or touch.written)
+    return read, written
 
 
-def counted(work: Work, action: Action, moved: Iterable[Touch]) -> Work:
+def counted(work: Work, action: Action, read: Moved, written: Moved) -> Work:
     """Return work that was counted with all constants in flash, with the bytes that an op really moves."""
-    read = written = constants = 0
-    for touch in moved:
-        read += touch.read
-        written += touch.written
-        if touch.tensor.startswith(("weight:", "bias:")):
-            constants += touch.read
-    in_sram = constants if action in (Action.FORWARD, Action.GRAD_INPUT) else 0
-    return work.moving(read, written, work.flash_read - in_sram)
+    flash = work.flash_read
+    if flash and action in (Action.FORWARD, Action.GRAD_INPUT):
+        flash -= sum(count for name, count in read.items() if name.startswith(("weight:", "bias:")))
+    return work.moving(sum(read.values()), sum(written.values()), flash)
