@@ -25,6 +25,17 @@ from mcusim.data.cifar10 import cifar10
 from mcusim.session.unconstrained import unconstrained
 
 HERE = Path(__file__).parent
+RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))
+
+
+class Pruning(BaseModel):
+    """How a float network is made smaller and then int8, without labels: ``mcusim prune``, ``quantize``."""
+
+    model_config = ConfigDict(extra="forbid")
+    ratio: float
+    residual: bool = False
+    refit_images: int = 512
+    calibration_images: int = 256
 
 
 class Config(BaseModel):
@@ -32,6 +43,8 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     model: str
+    resolution: int | None = None
+    prune: Pruning | None = None
     board: str = "stm32f746"
     sram: str = "256KiB"
     update: str = "dynamic"
@@ -49,9 +62,38 @@ class Config(BaseModel):
     note: str = ""
 
 
+def network(config: Config) -> str:
+    """Return the name or the file of the int8 network; a pruned one is made once and kept with the runs.
+
+    The fit goes through the machine's matrix products, so its last bits, and a few rounded weights, may be
+    others elsewhere; the file that is made says what a run was made with.
+    """
+    if config.prune is None:
+        return config.model
+    prune = config.prune
+    name = f"{config.model}-{config.resolution}-{prune.ratio:g}-{prune.refit_images}"
+    path = RUNS / "models" / f"{name}-{prune.calibration_images}{'-residual' if prune.residual else ''}.npz"
+    if not path.exists():
+        from mcusim.data import Preprocessor
+        from mcusim.importers.npz import save
+        from mcusim.importers.prune import prune as pruned
+        from mcusim.importers.quantize import quantize
+        from mcusim.importers.quantize.fold import fold
+
+        whole = fold(mcusim.load(config.model, resolution=config.resolution))
+        train = cifar10().train
+        prepare = Preprocessor(whole, train.image_shape, train.images.dtype.name)
+        images = prepare(train.sample(max(prune.refit_images, prune.calibration_images), 0).images)
+        small = pruned(whole, prune.ratio, residual=prune.residual, inputs=images[: prune.refit_images])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(quantize(small, images[: prune.calibration_images]), path)
+    return str(path)
+
+
 def session(config: Config, seed: int) -> mcusim.Session:
     """Return the session of one seed."""
-    model = mcusim.load(config.model, classes=10, seed=seed)
+    resolution = None if config.prune else config.resolution
+    model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution)
     board = mcusim.board(config.board)
     return mcusim.Session(
         model, unconstrained(board) if config.unconstrained else board, update=config.update,
@@ -64,7 +106,7 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
     """Train one seed, from its checkpoint if there is one, and return its rows."""
     config = Config(**tomllib.loads(path.read_text()))
     current = session(config, seed)
-    out = Path(os.environ.get("MCUSIM_RUNS", "runs")) / "accuracy" / f"{path.stem}-{seed}"
+    out = RUNS / "accuracy" / f"{path.stem}-{seed}"
     started = time.perf_counter()
 
     def tell(counts: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_the_command_writes_all_three(folder, tmp_path, monkeypatch, capsys):
 def test_a_real_run_has_every_column(tmp_path, monkeypatch):
     from mcusim.data.synthetic import synthetic
 
-    monkeypatch.setenv("MCUSIM_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(run, "cifar10", lambda: synthetic("target", train=60, test=20))
     path = tmp_path / "tiny.toml"
@@ -127,10 +127,14 @@ def test_every_committed_run_is_well_formed():
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
-def test_every_committed_run_fits(path, data_dir):
+def test_every_committed_run_fits(path, data_dir, tmp_path, monkeypatch):
     import tomllib
 
+    monkeypatch.setattr(run, "RUNS", tmp_path)
     config = run.Config(**tomllib.loads(path.read_text()))
+    if config.prune:  # which weights are left, and how they round, does not change what a step needs
+        few = config.prune.model_copy(update={"refit_images": 4, "calibration_images": 4})
+        config = config.model_copy(update={"prune": few})
     plan = run.session(config, config.seeds[0]).plan()
     assert plan.fits, str(plan)
     assert config.unconstrained or plan.peak_bytes <= report.BUDGET_BYTES
