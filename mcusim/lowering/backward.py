@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Literal
 
@@ -140,6 +141,10 @@ class Backward:
         )  # fmt: skip
         momentum = (f"momentum:{key}",) if f"momentum:{key}" in builder.drafts else ()
         gradient = (f"gradient:{key}",) if f"gradient:{key}" in builder.drafts else ()
+        if momentum:  # velocity = momentum * velocity + gradient
+            update = replace(update, float_ops=update.float_ops + 2 * update.outputs)
+        if gradient:  # added to the sum
+            work = replace(work, float_ops=work.float_ops + update.outputs)
         reads = (gradient_name(op.output), *features)
         partly = self._partly(op, count, (*names, *momentum)) if action is Action.GRAD_WEIGHT else {}
         scratch = scratch_bytes(op, tensors, what)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,3 +240,18 @@ def test_selected_channels_touch_their_share():
             assert moved[f"channels:{op.source.name}"] == (2 * count, 0)
             seen += 1
     assert seen
+
+
+def test_momentum_and_accumulation_cost_float_operations_for_every_learning_number():
+    model = small_network()
+    scope = scheme("last-2").scope(model)
+
+    def float_ops(**choices: object) -> int:
+        return sum(op.work.float_ops for op in lower(model, scope, **choices).ops)
+
+    plain = lower(model, scope)
+    learning = sum(
+        prod(tensor.shape) for name, tensor in plain.tensors.items() if name.startswith(("weight:", "bias:"))
+    )
+    assert float_ops(momentum=True) - float_ops() == 2 * learning
+    assert float_ops(accumulate=4) - float_ops() == learning
