@@ -93,7 +93,8 @@ def network(config: Config) -> str:
 def session(config: Config, seed: int) -> mcusim.Session:
     """Return the session of one seed."""
     resolution = None if config.prune else config.resolution
-    model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution)
+    head = config.formats.get("head", "float32")
+    model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution, head=head)  # type: ignore[arg-type]
     board = mcusim.board(config.board)
     return mcusim.Session(
         model, unconstrained(board) if config.unconstrained else board, update=config.update,
