@@ -123,6 +123,9 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
     if now.formats.companion is not None:
         formats = replace(now.formats, weight="int8-sr")
         yield "formats weight='int8-sr'", replace(now, formats=formats)
+    if now.formats.feature == "whole":
+        formats = replace(now.formats, feature="checker")
+        yield "formats feature='checker'", replace(now, formats=formats)
     if now.sgd.momentum:
         yield "no momentum", replace(now, sgd=replace(now.sgd, momentum=0.0))
     if now.sgd.accumulate > 1:

@@ -46,3 +46,12 @@ def test_a_patch_stage_that_costs_more_saves_more():
     costs = [s.extra_macs for s in stages]
     assert costs == sorted(costs, reverse=True)
     assert len(set(costs)) == len(costs) > 0
+
+
+def test_fewer_pixels_of_saved_features_are_suggested_where_they_lower_the_peak():
+    model, board = mcusim.load("synthetic-mbv2"), mcusim.board(BOARD)
+    session = mcusim.Session(model, board, "dense", patches=None)
+    by_change = {s.change: s for s in suggest(session.plan(), session.scheme)}
+    formats = mcusim.Formats(feature="checker")
+    pruned = mcusim.Session(model, board, "dense", patches=None, formats=formats).plan()
+    assert by_change["formats feature='checker'"].peak_bytes == pruned.peak_bytes
