@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 DASH = "-"
 BUDGET_BYTES = 262_144
 RUNS = "Runs"
+HEADLINE = "Headline"
 PAPER = (("Li and Chang, 2 % an iteration", 85.77), ("tiny-training, 23 %", 86.99))
 """Published accuracies of MobileNetV2-w0.35 or MobileNetV2 on CIFAR-10, for the figure."""
 
@@ -55,6 +56,16 @@ class Result:
         return stdev(values) if len(values) > 1 else None
 
     @property
+    def network(self) -> str:
+        """The network, and how it was changed before it was trained."""
+        changes = []
+        if "prune" in self.config:
+            changes.append(f"{100 * self.config['prune']['ratio']:.0f} % pruned")
+        if "resolution" in self.config:
+            changes.append(f"{self.config['resolution']} px")
+        return " ".join([self.config["model"], *([f"({', '.join(changes)})"] if changes else [])])
+
+    @property
     def accuracy(self) -> str:
         """Test accuracy in percent after the last epoch: mean ± standard deviation over seeds."""
         mean, spread = self.mean("test_accuracy"), self.spread("test_accuracy")
@@ -79,7 +90,7 @@ def read(folder: Path) -> list[Result]:
                 last[row["seed"]] = row
         config = tomllib.loads(path.read_text())
         found.append(Result(path.stem, config, [last[seed] for seed in sorted(last, key=int)]))
-    return sorted(found, key=lambda r: (r.group != RUNS, r.group, r.config["model"], r.name))
+    return sorted(found, key=lambda r: (r.group != HEADLINE, r.group, r.network, r.name))
 
 
 def roles(results: list[Result]) -> list[str]:
@@ -103,9 +114,10 @@ def cells(result: Result, by_role: list[str]) -> dict[str, str]:
     formats = result.config.get("formats", {})
     row = {
         "run": result.name,
-        "network": result.config["model"],
+        "network": result.network,
         "scheme": result.config.get("update", "dynamic"),
         "formats": ", ".join(f"{k} {v}" for k, v in formats.items()) or "default",
+        "epochs": str(result.config.get("epochs", 10)),
         "accuracy %": result.accuracy,
         "seeds": str(len(result.last)) if result.last else DASH,
         "peak B": text("peak_bytes", "{:,.0f}"),
@@ -163,7 +175,7 @@ def draw(results: list[Result], path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = [r for r in results if r.mean("test_accuracy") and not r.group.startswith("Formats")]
-    networks = sorted({r.config["model"] for r in shown})
+    networks = sorted({r.network for r in shown})
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -171,7 +183,7 @@ def draw(results: list[Result], path: Path) -> None:
     for number, network in enumerate(networks):
         colour = f"C{number}"
         axes.plot([], [], "o", color=colour, label=network)
-        for result in (r for r in shown if r.config["model"] == network):
+        for result in (r for r in shown if r.network == network):
             x, y = (result.mean("peak_bytes") or 0) / 1024, 100 * (result.mean("test_accuracy") or 0)
             name = result.name.removeprefix(f"{network.split('-')[0]}-")
             if x * 1024 > 2 * BUDGET_BYTES:

@@ -55,13 +55,23 @@ def test_the_last_epoch_of_each_seed_counts(folder):
     assert [r.group for r in report.read(folder)] == ["Runs", "Table", "Table"]
 
 
+def test_headlines_come_first_and_say_how_the_network_was_changed(folder):
+    path = folder / "pruned.toml"
+    path.write_text(
+        'note = "Headline: smaller"\nmodel = "big"\nresolution = 160\nupdate = "head"\n[prune]\nratio = 0.3\n'
+    )
+    first = report.read(folder)[0]
+    assert first.name == "pruned"
+    assert first.network == "big (30 % pruned, 160 px)"
+
+
 def test_the_table_in_markdown_and_csv(folder):
     results = report.read(folder)
     text = report.markdown(results)
     line = next(line for line in text.splitlines() if line.startswith("| mbv2-a"))
     assert line == (
-        "| mbv2-a | mbv2-w0.35 | `dynamic:stage=9,blocks=2` | default | 82.00 ± 2.83 | 2 | 200,000 | 90,000 "
-        "| 2,000 | 1.99 | 98.76 | 322 | 25.0 | 3 |"
+        "| mbv2-a | mbv2-w0.35 | `dynamic:stage=9,blocks=2` | default | 2 | 82.00 ± 2.83 | 2 | 200,000 "
+        "| 90,000 | 2,000 | 1.99 | 98.76 | 322 | 25.0 | 3 |"
     )
     assert "mask" not in text
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {line.count("|")}
