@@ -136,11 +136,17 @@ def test_every_committed_run_is_well_formed():
         mcusim.Formats(**config.formats)
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Where pruned networks are made, once for all runs that share one."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
-def test_every_committed_run_fits(path, data_dir, tmp_path, monkeypatch):
+def test_every_committed_run_fits(path, data_dir, models, monkeypatch):
     import tomllib
 
-    monkeypatch.setattr(run, "RUNS", tmp_path)
+    monkeypatch.setattr(run, "RUNS", models)
     config = run.Config(**tomllib.loads(path.read_text()))
     if config.prune:  # which weights are left, and how they round, does not change what a step needs
         few = config.prune.model_copy(update={"refit_images": 4, "calibration_images": 4})
