@@ -45,6 +45,8 @@ class Config(BaseModel):
     model: str
     resolution: int | None = None
     prune: Pruning | None = None
+    after: str = ""
+    """Name of a run whose trained network, of the same seed, this one goes on with: a second session."""
     board: str = "stm32f746"
     sram: str = "256KiB"
     update: str = "dynamic"
@@ -93,8 +95,14 @@ def network(config: Config) -> str:
 def session(config: Config, seed: int) -> mcusim.Session:
     """Return the session of one seed."""
     resolution = None if config.prune else config.resolution
-    head = config.formats.get("head", "float32")
-    model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution, head=head)  # type: ignore[arg-type]
+    if config.after:
+        trained = RUNS / "accuracy" / f"{config.after}-{seed}" / "model.npz"
+        if not trained.exists():
+            raise SystemExit(f"{trained} is missing: run {config.after}.toml --seed {seed} first")
+        model = mcusim.load(trained)
+    else:
+        head = config.formats.get("head", "float32")
+        model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution, head=head)  # type: ignore[arg-type]
     board = mcusim.board(config.board)
     return mcusim.Session(
         model, unconstrained(board) if config.unconstrained else board, update=config.update,
