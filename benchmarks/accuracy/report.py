@@ -63,6 +63,8 @@ class Result:
             changes.append(f"{100 * self.config['prune']['ratio']:.0f} % pruned")
         if "resolution" in self.config:
             changes.append(f"{self.config['resolution']} px")
+        if self.config.get("after"):
+            changes.append(f"after {self.config['after']}")
         return " ".join([self.config["model"], *([f"({', '.join(changes)})"] if changes else [])])
 
     @property
@@ -170,7 +172,10 @@ def table(results: list[Result]) -> str:
 
 
 def draw(results: list[Result], path: Path) -> None:
-    """Draw accuracy against peak SRAM of every run that has a result, formats studies left out."""
+    """Draw accuracy against peak SRAM of every run that has a result, formats studies left out.
+
+    Each point says for how many epochs it was trained: only those of equal length compare schemes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -186,6 +191,7 @@ def draw(results: list[Result], path: Path) -> None:
         for result in (r for r in shown if r.network == network):
             x, y = (result.mean("peak_bytes") or 0) / 1024, 100 * (result.mean("test_accuracy") or 0)
             name = result.name.removeprefix(f"{network.split('-')[0]}-")
+            name += f", {result.config.get('epochs', 10)} ep."
             if x * 1024 > 2 * BUDGET_BYTES:
                 axes.axhline(y, color=colour, linestyle=":", linewidth=1)
                 labels.append((0.0, y, f"{name}: {x:,.0f} KiB", colour))
