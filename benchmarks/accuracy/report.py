@@ -21,6 +21,8 @@ from mcusim.core.files import replacing
 HERE = Path(__file__).parent
 DASH = "-"
 BUDGET_BYTES = 262_144
+LONG = 5
+"""Epochs from which a run is more than a comparison of schemes."""
 RUNS = "Runs"
 HEADLINE = "Headline"
 PAPER = (("Li and Chang, 2 % an iteration", 85.77), ("tiny-training, 23 %", 86.99))
@@ -174,7 +176,7 @@ def table(results: list[Result]) -> str:
 def draw(results: list[Result], path: Path) -> None:
     """Draw accuracy against peak SRAM of every run that has a result, formats studies left out.
 
-    Each point says for how many epochs it was trained: only those of equal length compare schemes.
+    Runs too short to show more than how schemes compare are hollow.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -191,13 +193,13 @@ def draw(results: list[Result], path: Path) -> None:
         for result in (r for r in shown if r.network == network):
             x, y = (result.mean("peak_bytes") or 0) / 1024, 100 * (result.mean("test_accuracy") or 0)
             name = result.name.removeprefix(f"{network.split('-')[0]}-")
-            name += f", {result.config.get('epochs', 10)} ep."
             if x * 1024 > 2 * BUDGET_BYTES:
                 axes.axhline(y, color=colour, linestyle=":", linewidth=1)
                 labels.append((0.0, y, f"{name}: {x:,.0f} KiB", colour))
                 continue
             error = 100 * (result.spread("test_accuracy") or 0)
-            axes.errorbar(x, y, yerr=error or None, fmt="o", color=colour, markersize=6, capsize=3)
+            face = colour if result.config.get("epochs", 10) >= LONG else "white"
+            axes.errorbar(x, y, error or None, fmt="o", color=colour, mfc=face, markersize=6, capsize=3)
             labels.append((x, y, name, colour))
     for number, (name, value) in enumerate(PAPER):
         axes.axhline(value, color="0.6", linestyle="--", linewidth=1)
@@ -211,11 +213,11 @@ def draw(results: list[Result], path: Path) -> None:
         textcoords="offset points", fontsize=8,
     )  # fmt: skip
     axes.set_xlabel("peak SRAM of a training step, all roles counted (KiB)")
-    axes.set_ylabel("accuracy on CIFAR-10's test images (%)")
+    axes.set_ylabel(f"accuracy on CIFAR-10's test images (%); hollow: fewer than {LONG} epochs")
     axes.margins(x=0.12)
     axes.grid(alpha=0.25)
     if networks:
-        axes.legend(loc="lower left", fontsize=9)
+        axes.legend(loc="upper left", fontsize=9)
     _label(axes, labels)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=120)
@@ -229,12 +231,14 @@ def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
     height, width = (top - bottom) * 0.026, (right - left) * 0.009
     taken: list[tuple[float, float, float]] = []
     for x, y, name, colour in sorted(labels, key=lambda item: item[1]):
-        at, end = (x or right - width * len(name)), 0.0
+        at, end, point = (x or right - width * len(name)), 0.0, y
         while any(abs(y - other) < height and at < stop and start < at + width * len(name)
                   for start, stop, other in taken):  # fmt: skip
             y += height / 4
         end = at + width * len(name)
         taken.append((at, end, y))
+        if y - point > height:
+            axes.plot([at, at + width], [point, y], color=colour, linewidth=0.5)
         axes.annotate(
             name,
             (at, y),
