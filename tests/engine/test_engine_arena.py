@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from arena_steps import images, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
@@ -16,7 +17,7 @@ from mcusim.engine.state import State
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
 from mcusim.memory.arena import Arena
-from mcusim.memory.checker import check, check_offsets
+from mcusim.memory.checker import check_offsets
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.serving import serve
 from mcusim.update.formats import Formats
@@ -24,37 +25,7 @@ from mcusim.update.optimizer import Sgd
 from mcusim.update.scheme import scheme
 
 SCHEMES = ("head", "bias", "bias-3", "last-2", "dense", "dynamic:ratio=0.1,blocks=2")
-INPUTS = np.random.default_rng(7).integers(-128, 128, (4, 1, 16, 16, 3)).astype(np.int8)
-
-
-def train(
-    model, update, formats, *, arena, planner="best", sgd=None, patches=None, in_place=True, residency="sram"
-):
-    """Run four steps over two stages; return losses and learned arrays."""
-    sgd = sgd or Sgd(lr=0.01)
-    chosen = scheme(update)
-    step = lower(
-        model, chosen.scope(model), formats, residency=residency, patches=patches, in_place=in_place,
-        momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
-    )  # fmt: skip
-    state = State.of(model, step.scope, formats)
-    if arena:
-        problem = step.problem()
-        solution = PLANNERS[planner](problem)
-        check(problem, solution)
-        buffers = ArenaBuffers(step, solution.offsets, Arena(solution.height))
-    else:
-        buffers = SeparateBuffers(step)
-    program = Program(step, buffers, state, sgd, seed=3, poison=True)
-    losses = []
-    for i, x in enumerate(INPUTS):
-        if i % 2 == 0:
-            program.store()
-            program.load(chosen.select(model, i // 2, 5))
-            program.calibrate(x, 1, tail=False)
-        losses.append(program.run(x, i % 4))
-    program.store()
-    return losses, state
+INPUTS = images()
 
 
 def same(a, b):

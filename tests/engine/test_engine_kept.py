@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from arena_steps import images, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
 
-from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
+from mcusim.engine.buffers import SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.lowering.lower import lower
-from mcusim.memory.arena import Arena
-from mcusim.memory.checker import check
-from mcusim.memory.planners import PLANNERS
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.patterns import PATTERNS
@@ -22,36 +20,6 @@ from mcusim.update.scheme import scheme
 
 PRUNING = [name for name in PATTERNS if name != "whole"]
 SCHEMES = ("last-2", "dense", "dynamic:ratio=0.1,blocks=2")
-
-
-def images(side, count=5, seed=7):
-    """Return images for the small network."""
-    return np.random.default_rng(seed).integers(-128, 128, (count, 1, side, side, 3)).astype(np.int8)
-
-
-def train(model, update, formats, *, arena, planner="best", residency="sram", accumulate=1, in_place=True):
-    """Run five steps over three stages; return losses and learned arrays."""
-    chosen, sgd = scheme(update), Sgd(lr=0.01, accumulate=accumulate)
-    step = lower(
-        model, chosen.scope(model), formats, residency=residency, accumulate=accumulate, in_place=in_place
-    )
-    state = State.of(model, step.scope, formats)
-    buffers = SeparateBuffers(step)
-    if arena:
-        problem = step.problem()
-        solution = PLANNERS[planner](problem)
-        check(problem, solution)
-        buffers = ArenaBuffers(step, solution.offsets, Arena(solution.height))
-    program = Program(step, buffers, state, sgd, seed=3, poison=True)
-    losses = []
-    for i, x in enumerate(images(model.input.shape[1])):
-        if i % 2 == 0:
-            program.store()
-            program.load(chosen.select(model, i // 2, 5))
-            program.calibrate(x, 1, tail=False)
-        losses.append(program.run(x, i % 4))
-    program.store()
-    return losses, state.arrays
 
 
 @settings(max_examples=40)
@@ -69,12 +37,12 @@ def test_invariant_6_pruned_features_are_the_same_in_the_arena(
     seed, side, name, update, error, planner, residency, accumulate
 ):
     model, formats = small_network(seed, side=side), Formats(error=error, feature=name)
-    options = {"residency": residency, "accumulate": accumulate}
-    losses, arrays = train(model, update, formats, arena=True, planner=planner, **options)
+    options = {"residency": residency, "sgd": Sgd(lr=0.01, accumulate=accumulate), "steps": 5}
+    losses, state = train(model, update, formats, arena=True, planner=planner, **options)
     for in_place in (True, False):
         truth, learned = train(model, update, formats, arena=False, in_place=in_place, **options)
         assert losses == truth
-        assert all(np.array_equal(array, learned[key]) for key, array in arrays.items())
+        assert all(np.array_equal(array, learned.arrays[key]) for key, array in state.arrays.items())
 
 
 @pytest.mark.smoke
@@ -82,11 +50,13 @@ def test_invariant_6_pruned_features_are_the_same_in_the_arena(
 @pytest.mark.parametrize("update", SCHEMES)
 def test_pruning_changes_what_weights_learn_and_nothing_else(update, name):
     model = small_network(1)
-    (_, whole), (_, pruned) = (train(model, update, Formats(feature=f), arena=True) for f in ("whole", name))
+    (_, whole), (_, pruned) = (
+        train(model, update, Formats(feature=f), arena=True, steps=5) for f in ("whole", name)
+    )
     step = lower(model, scheme(update).scope(model), Formats(feature=name))
     assert step.kept
     for op in step.kept:
-        assert not np.array_equal(whole[f"weight:{op}"], pruned[f"weight:{op}"])
+        assert not np.array_equal(whole.arrays[f"weight:{op}"], pruned.arrays[f"weight:{op}"])
 
 
 def test_the_mean_over_the_phases_is_the_whole_gradient():
@@ -136,7 +106,7 @@ def test_the_tail_from_a_cached_front_prunes_the_same():
         source = Program(step, front, State.of(model, step.scope, step.formats), Sgd(lr=0.0))
         for p in (program, source):
             p.load(chosen.select(model, 0, 0))
-        for x in images(16):
+        for x in images(16, 5):
             source.run(x, 0)
             boundary = front.view(step.boundary).copy()
             results.append(program.run_tail(boundary, 1) if cached else program.run(x, 1))
