@@ -59,7 +59,6 @@ class Config(BaseModel):
     sgd: dict[str, Any] = Field(default_factory=dict)
     formats: dict[str, str] = Field(default_factory=dict)
     residency: str = "auto"
-    head_seed: int = 0
     unconstrained: bool = False
     note: str = ""
 

@@ -40,6 +40,7 @@ def search(
     error: Annotated[str, typer.Option(help="Allowed formats of errors, preferred first.")] = "float32,int16",
     weight: Annotated[str, typer.Option(help="Allowed formats of learning weights.")] = "int8-sr",
     classes: o.Classes = None,
+    resolution: o.Resolution = None,
     head: o.Head = None,
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
@@ -60,7 +61,7 @@ def search(
     from mcusim.session.search import search as searched
 
     target = find_board(board)
-    network = load_network(model, _classes(classes, analysis, data), head)
+    network = load_network(model, _classes(classes, analysis, data), head, resolution)
     settings = session(
         network, board, "head", error=error.split(",")[0], weight=weight.split(",")[0], sram=sram,
         residency=residency, patches=patches, seed=seed,

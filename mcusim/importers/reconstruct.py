@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.graph import Model, Op, OpKind, Tensor
-from mcusim.importers.quantize.forward import compute
+from mcusim.importers.quantize.forward import apply
 
 Array = NDArray[np.float32]
 Real = NDArray[np.float64]
@@ -61,7 +61,10 @@ def reconstruct(
             model = replace(model, tensors={**model.tensors, **refitted})
         elif operands <= exact and op.output not in kept:
             exact.add(op.output)
-        whole[op.output], small[op.output] = _run(original, op, whole), _run(model, op, small)
+        whole[op.output], small[op.output] = (
+            apply(original, op, whole, len(inputs)),
+            apply(model, op, small, len(inputs)),
+        )
         for name in {*op.inputs, op.output} & whole.keys():
             if last.get(name, i) <= i:
                 del whole[name], small[name]
@@ -100,18 +103,6 @@ def _refittable(model: Model, op: Op) -> bool:
     return op.kind is OpKind.CONV_2D and model.tensors[op.inputs[1]].shape[1:3] == (1, 1) and unpadded
 
 
-def _run(model: Model, op: Op, values: Mapping[str, Array]) -> Array:
-    """Return the output of one op for all examples."""
-    operands = [_operand(model, name, values) for name in op.inputs]
-    shape = model.tensors[op.output].shape
-    return compute(op, operands, (len(operands[0]), *shape[1:]))
-
-
-def _operand(model: Model, name: str, values: Mapping[str, Array]) -> Array:
-    data = model.tensors[name].data
-    return values[name] if data is None else data.astype(np.float32, copy=False)
-
-
 def _goal(
     original: Model,
     op: Op,
@@ -121,7 +112,8 @@ def _goal(
 ) -> Array:
     """Return what the pruned layer should give before its activation."""
     linear = replace(op, attributes=replace(op.attributes, clamp=None))
-    goal = _taken(_run(original, linear, whole), kept.get(op.output))
+    examples = len(whole[op.inputs[0]])
+    goal = _taken(apply(original, linear, whole, examples), kept.get(op.output))
     readers = [reader for reader in original.ops if op.output in reader.inputs]
     if op.attributes.clamp is None and len(readers) == 1 and readers[0].kind is OpKind.ADD:
         for other in readers[0].inputs:

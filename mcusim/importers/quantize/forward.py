@@ -6,7 +6,7 @@ the order of a matrix product's sums is the library's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -47,16 +47,23 @@ def run(model: Model, inputs: Array, visit: Visit | None = None) -> Array:
     if visit is not None:
         visit(model.inputs[0], values[model.inputs[0]])
     for i, op in enumerate(model.ops):
-        operands = [_operand(model, name, values) for name in op.inputs]
-        shape = model.tensors[op.output].shape
-        result = compute(op, operands, (len(inputs) * shape[0], *shape[1:]) if shape else shape)
-        values[op.output] = result
+        values[op.output] = result = apply(model, op, values, len(inputs))
         if visit is not None:
             visit(op.output, result)
         for name in {*op.inputs, op.output} & values.keys():
             if last.get(name, i) <= i:
                 del values[name]
     return values[model.outputs[0]]
+
+
+def apply(model: Model, op: Op, values: Mapping[str, Array], examples: int) -> Array:
+    """Return the output of one op for so many examples, from the activations in ``values``."""
+    operands = [
+        values[name] if (data := model.tensors[name].data) is None else data.astype(np.float32, copy=False)
+        for name in op.inputs
+    ]
+    shape = model.tensors[op.output].shape
+    return compute(op, operands, (examples * shape[0], *shape[1:]) if shape else shape)
 
 
 def compute(op: Op, operands: list[Array], shape: tuple[int, ...]) -> Array:
@@ -82,8 +89,3 @@ def check_float(model: Model) -> None:
                 raise BadModel(f"tensor {name!r}", f"is {dtype}: the network is no float network")
     if len(model.inputs) != 1:
         raise BadModel(model.name, f"has {len(model.inputs)} inputs", "give a network with one input")
-
-
-def _operand(model: Model, name: str, values: dict[str, Array]) -> Array:
-    data = model.tensors[name].data
-    return values[name] if data is None else data.astype(np.float32, copy=False)
