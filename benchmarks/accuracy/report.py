@@ -224,30 +224,36 @@ def draw(results: list[Result], path: Path) -> None:
 
 
 def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
-    """Write names beside points, moved up where one would cover another."""
+    """Write names beside points or, where they would cover something, at the nearest free place."""
     axes.figure.canvas.draw()
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    height, width = (top - bottom) * 0.026, (right - left) * 0.009
+    height, width = (top - bottom) * 0.026, (right - left) * 0.0072
+    dot = (right - left) * 0.006
+    points = [(x - dot, x + dot, y) for x, y, _, _ in labels if x]
     taken: list[tuple[float, float, float]] = []
     for x, y, name, colour in sorted(labels, key=lambda item: item[1]):
-        at, end, point = (x or right - width * len(name)), 0.0, y
-        while any(abs(y - other) < height and at < stop and start < at + width * len(name)
-                  for start, stop, other in taken):  # fmt: skip
-            y += height / 4
-        end = at + width * len(name)
-        taken.append((at, end, y))
-        if y - point > height:
-            axes.plot([at, at + width], [point, y], color=colour, linewidth=0.5)
+        long = width * len(name)
+
+        def free(start: float, at: float, long: float = long) -> bool:
+            return bottom < at < top and not any(
+                abs(at - other) < height and start < end and begin < start + long
+                for begin, end, other in (*taken, *points)
+            )
+
+        starts = [x + 1.5 * dot, x - 1.5 * dot - long] if x else [right - long - dot]
+        places = ((start, y + sign * step * height / 4) for step in range(160) for sign in (1, -1)
+                  for start in starts)  # fmt: skip
+        start, at = next((place for place in places if free(*place)), (starts[0], y))
+        taken.append((start, start + long, at))
+        if x and abs(at - y) > height / 2:
+            near = start if start > x else start + long
+            axes.plot([x, near], [y, at], color=colour, linewidth=0.5, zorder=1)
+        beside = (start + long, at) if x and start < x else (start, at)
         axes.annotate(
-            name,
-            (at, y),
-            (7, -3),
-            textcoords="offset points",
-            fontsize=8,
-            color=colour,
+            name, beside, fontsize=8, color=colour, va="center", ha="left" if beside[0] == start else "right",
             annotation_clip=False,
-        )
+        )  # fmt: skip
 
 
 def main() -> None:
