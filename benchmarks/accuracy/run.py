@@ -54,6 +54,7 @@ class Config(BaseModel):
     warmup: float = 0.5
     flip: bool = True
     shift: int = 4
+    zoom: float = 0.0
     variants: int = 8
     seeds: list[int] = Field(default_factory=lambda: [0])
     sgd: dict[str, Any] = Field(default_factory=dict)
@@ -128,7 +129,9 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
 
     result = current.train(
         cifar10(), config.epochs, out=out, resume=(out / "checkpoint.npz").exists(),
-        augmentation=mcusim.Augmentation(flip=config.flip, shift=config.shift, count=config.variants),
+        augmentation=mcusim.Augmentation(
+            flip=config.flip, shift=config.shift, count=config.variants, zoom=config.zoom
+        ),
         warmup=config.warmup, progress=tell,
     )  # fmt: skip
     plan = result.plan.as_dict()

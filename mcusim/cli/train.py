@@ -36,6 +36,8 @@ def train(
     schedule: Annotated[str, typer.Option(help="Learning rate over time: cosine or constant.")] = "cosine",
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the training images.")] = False,
     shift: Annotated[int, typer.Option(help="Shift training images by up to so many pixels.")] = 0,
+    zoom: Annotated[float, typer.Option(help="Cut up to this part off the sides of training images.")] = 0.0,
+    variants: Annotated[int, typer.Option(help="Different views of each training image; 0: a few.")] = 0,
     trace: Annotated[str, typer.Option(help="Record the first step, all (needs --out), or off.")] = "first",
     limit: Annotated[int | None, typer.Option(help="Only so many steps an epoch.")] = None,
     out: o.Out = None,
@@ -59,7 +61,7 @@ def train(
     )  # fmt: skip
     with training_bar(wanted=not json) as report:
         run = found.train(
-            images, epochs, out=out, resume=resume, augmentation=Augmentation(flip=flip, shift=shift),
+            images, epochs, out=out, resume=resume, augmentation=Augmentation(flip, shift, variants, zoom),
             warmup=warmup, schedule=schedule, trace=trace, limit=limit, progress=report,
         )  # fmt: skip
     if json:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.data.augment import Augmentation
+from mcusim.data.placement import Placement
 from mcusim.graph import Model, Tensor
 
 _LUMA = np.array([77, 150, 29], np.uint16)
@@ -61,7 +62,7 @@ class Preprocessor:
                 raise self._misfit()
             if self.augmentation.variants > 1:
                 raise BadData(
-                    f"{dtype} examples", "cannot be mirrored or shifted", "leave out the augmentation"
+                    f"{dtype} examples", "cannot be mirrored, shifted or zoomed", "leave out the augmentation"
                 )
 
     def __call__(
@@ -88,30 +89,28 @@ class Preprocessor:
             reals = images.astype(np.float32, copy=False).reshape(-1, *self.input.shape[1:])
             return reals if self.input.dtype == "float32" else quantised(reals, self.input)
         count = len(images)
-        flip, shift = np.zeros(count, np.bool_), np.zeros((count, 2), np.int32)
+        place = Placement.whole(count)
         if index is not None and (epoch is not None or variant is not None):
             if variant is None:
                 assert epoch is not None
                 variant = self.augmentation.draw(index, epoch, self.seed)
-            flip, shift = self.augmentation.moves(index, variant, self.seed)
-        output = self._pictures(_coloured(images, self.shape[-1]), flip, shift)
+            place = self.augmentation.place(index, variant, self.seed)
+        output = self._pictures(_coloured(images, self.shape[-1]), place)
         return np.ascontiguousarray(np.moveaxis(output, -1, 1)) if self.planes_first else output
 
-    def _pictures(
-        self, images: NDArray[np.uint8], flip: NDArray[np.bool_], shift: NDArray[np.int32]
-    ) -> NDArray[Any]:
+    def _pictures(self, images: NDArray[np.uint8], place: Placement) -> NDArray[Any]:
         output = np.empty((len(images), *self.shape), self.table.dtype)
-        if images.shape[1:] != self.shape or self.augmentation.shift:
+        if images.shape[1:] != self.shape or place.moves:
             from mcusim.data.resize import resize
 
-            resize(np.ascontiguousarray(images), flip, shift, self.table, output)
+            resize(np.ascontiguousarray(images), place, self.table, output)
             return output
         # Same size: whole grey levels, and mirroring is a view. Nothing to compile.
         whole = np.ascontiguousarray(self.table[:, :: 2**6])
         for channel in range(self.shape[-1]):
             output[..., channel] = whole[channel][images[..., channel]]
-        if flip.any():
-            output[flip] = output[flip][:, :, ::-1]
+        if place.flip.any():
+            output[place.flip] = output[place.flip][:, :, ::-1]
         return output
 
     def _misfit(self, found: str = "") -> BadData:

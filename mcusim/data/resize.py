@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mcusim.data.placement import WHOLE, Placement
+
 WEIGHT_ONE = 2048
 FRACTION_BITS = 6
 """A resized pixel is an integer number of 1/64 grey levels: 0 to 16,320."""
@@ -19,57 +21,73 @@ LEVELS = 255 * 2**FRACTION_BITS + 1
 _SHIFT = 22 - FRACTION_BITS
 
 
-def taps(source: int, target: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the first of the two input indices and the weight (of 2048) of the second, for one axis."""
-    # In units of 1 / (2 * target): exact integers.
-    position = np.maximum((2 * np.arange(target, dtype=np.int64) + 1) * source - target, 0)
-    first = position // (2 * target)
-    weight = ((position - first * 2 * target) * WEIGHT_ONE + target) // (2 * target)
+def taps(
+    source: int, target: int, origin: NDArray[np.int64] | None = None, side: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the first of the two input indices and the weight (of 2048) of the second, for one axis.
+
+    Args:
+        source: pixels of the picture.
+        target: pixels of the output.
+        origin: ``[N]``: start of each picture's window, in 1/65536 of the axis; None for one whole picture.
+        side: ``[N]``: length of each window, likewise.
+
+    Returns:
+        two arrays of shape ``[N, target]``.
+    """
+    origin = np.zeros(1, np.int64) if origin is None else origin
+    side = np.full(1, WHOLE, np.int64) if side is None else side
+    # In units of 1 / (2 * WHOLE * target): exact integers.
+    unit = 2 * WHOLE * target
+    middle = (2 * np.arange(target, dtype=np.int64) + 1) * side[:, None] * source
+    position = np.maximum(origin[:, None] * (2 * target * source) + middle - unit // 2, 0)
+    first = position // unit
+    weight = ((position - first * unit) * WEIGHT_ONE + unit // 2) // unit
     last = first >= source - 1
     return np.where(last, source - 1, first).astype(np.int32), np.where(last, 0, weight).astype(np.int32)
 
 
 def resize(
-    images: NDArray[np.uint8],
-    flip: NDArray[np.bool_],
-    shift: NDArray[np.int32],
-    table: NDArray[np.generic],
-    output: NDArray[np.generic],
+    images: NDArray[np.uint8], place: Placement, table: NDArray[np.generic], output: NDArray[np.generic]
 ) -> None:
-    """Shift, mirror and resize pictures and look every value up in ``table``.
+    """Cut out, resize, shift and mirror pictures and look every value up in ``table``.
 
     Args:
         images: ``uint8 [N, H, W, C]``.
-        flip: ``bool [N]``: mirror left and right after shifting.
-        shift: ``int32 [N, 2]``: input pixel (y, x) of the picture is (y + dy, x + dx) of the image;
-            pixels outside repeat the edge.
+        place: what each picture shows.
         table: ``[C, 16321]``: value of each sixty-fourth of a grey level.
         output: ``[N, h, w, C]``, of the table's type; overwritten.
     """
-    y0, wy = taps(images.shape[1], output.shape[1])
-    x0, wx = taps(images.shape[2], output.shape[2])
-    row = np.empty((images.shape[2], images.shape[3]), np.int32)
-    _resize(images, flip, shift, y0, wy, x0, wx, table, row, output)
+    _, height, width, channels = images.shape
+    top, below = taps(height, output.shape[1], place.origin[:, 0], place.side)
+    left, after = taps(width, output.shape[2], place.origin[:, 1], place.side)
+    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    flip = place.flip[:, None]
+    rows = [_inside(at + place.shift[:, :1], height) for at in (top, bottom)]
+    columns = [
+        _inside(np.where(flip, width - 1 - at, at) + place.shift[:, 1:], width) for at in (left, right)
+    ]
+    row = np.empty((width, channels), np.int32)
+    _resize(images, *rows, below, *columns, after, table, row, output)
+
+
+def _inside(at: NDArray[np.integer], length: int) -> NDArray[np.int32]:
+    inside: NDArray[np.int32] = np.clip(at, 0, length - 1).astype(np.int32)
+    return inside
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _resize(images, flip, shift, y0, wy, x0, wx, table, row, output):  # type: ignore[no-untyped-def]
-    count, height, width, channels = images.shape
+def _resize(images, top, bottom, below, left, right, after, table, row, output):  # type: ignore[no-untyped-def]
+    count, _, width, channels = images.shape
     for n in range(count):
-        dy, dx = shift[n, 0], shift[n, 1]
         for i in range(output.shape[1]):
-            top = min(max(y0[i] + dy, 0), height - 1)
-            bottom = min(max(min(y0[i] + 1, height - 1) + dy, 0), height - 1)
-            below = wy[i]
+            upper, lower, part = top[n, i], bottom[n, i], below[n, i]
             for x in range(width):
-                column = min(max(x + dx, 0), width - 1)
-                place = width - 1 - x if flip[n] else x
                 for c in range(channels):
-                    a, b = np.int32(images[n, top, column, c]), np.int32(images[n, bottom, column, c])
-                    row[place, c] = a * (WEIGHT_ONE - below) + b * below
+                    a, b = np.int32(images[n, upper, x, c]), np.int32(images[n, lower, x, c])
+                    row[x, c] = a * (WEIGHT_ONE - part) + b * part
             for j in range(output.shape[2]):
-                left, right = x0[j], min(x0[j] + 1, width - 1)
-                after = wx[j]
+                near, far, share = left[n, j], right[n, j], after[n, j]
                 for c in range(channels):
-                    total = row[left, c] * (WEIGHT_ONE - after) + row[right, c] * after
+                    total = row[near, c] * (WEIGHT_ONE - share) + row[far, c] * share
                     output[n, i, j, c] = table[c, (total + (1 << (_SHIFT - 1))) >> _SHIFT]

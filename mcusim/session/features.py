@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ class Features:
             )
             self._prepare[part] = prepare
             digest = split.digest()
-            key = front_key(model, front, digest, repr(asdict(varied)), str(VARIANTS_SEED))
+            key = front_key(model, front, digest, repr(varied.as_dict()), str(VARIANTS_SEED))
             digests.append(key)
             cache = FeatureCache(root, key, varied.variants, len(split), source.shape[1:], source.dtype)
             self._fronts[part] = Front(self.inference, prepare, cache)

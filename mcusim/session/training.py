@@ -75,7 +75,7 @@ class Training:
             "name": self.data.name,
             "images": len(self.data.train),
             "settings": self.session.settings.as_dict(),
-            "augmentation": asdict(self.augmentation),
+            "augmentation": self.augmentation.as_dict(),
             "schedule": asdict(self.schedule),
             "epochs": self.epochs,
             "per_epoch": self.per_epoch,

@@ -25,12 +25,14 @@ def pictures(count: int, height: int, width: int, channels: int = 3, seed: int =
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), np.uint8)
 
 
-def slow_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the resized picture in float64, weights not rounded."""
+def slow_resize(
+    image: np.ndarray, height: int, width: int, origin: tuple[float, float] = (0, 0), side: float = 1
+) -> np.ndarray:
+    """Return the window of the picture, resized, in float64, weights not rounded."""
     source = image.astype(np.float64)
     for axis, target in ((0, height), (1, width)):
         length = source.shape[axis]
-        at = np.maximum((np.arange(target) + 0.5) * length / target - 0.5, 0)
+        at = np.maximum((origin[axis] + (np.arange(target) + 0.5) * side / target) * length - 0.5, 0)
         low = np.minimum(np.floor(at).astype(int), length - 1)
         high, part = np.minimum(low + 1, length - 1), at - np.floor(at)
         part = part.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
@@ -74,7 +76,7 @@ def test_resize_agrees_with_pytorch(sizes: tuple[tuple[int, int], tuple[int, int
 
 
 def test_taps_are_exact_for_powers_of_two() -> None:
-    first, weight = taps(32, 128)
+    first, weight = (values[0] for values in taps(32, 128))
     assert first[:6].tolist() == [0, 0, 0, 0, 0, 0]
     assert weight[:6].tolist() == [0, 0, 256, 768, 1280, 1792]
     assert (first[-1], weight[-1]) == (31, 0)
@@ -120,7 +122,8 @@ def test_flips_and_shifts_are_seeded(target: int) -> None:
         np.testing.assert_array_equal(first[i], prepare(images[i : i + 1], index[i : i + 1], epoch=1)[0])
     variant = augmentation.draw(index, 1, 5)
     np.testing.assert_array_equal(first, prepare(images, index, variant=variant))
-    flip, shift = augmentation.moves(index, variant, 5)
+    place = augmentation.place(index, variant, 5)
+    flip, shift = place.flip, place.shift
     assert {*flip.tolist()} == {False, True}
     assert abs(shift).max() == 2
     if target == 8:
@@ -132,6 +135,35 @@ def test_flips_and_shifts_are_seeded(target: int) -> None:
             np.testing.assert_array_equal(first[i], want[:, ::-1] if flip[i] else want)
 
 
+@given(st.floats(0.01, 0.9), st.integers(1, 12), st.integers(1, 20), st.integers(0, 99))
+def test_zoom_shows_a_window(zoom: float, source: int, target: int, seed: int) -> None:
+    images = pictures(3, source, source, seed=seed)
+    augmentation = Augmentation(flip=True, zoom=zoom)
+    model = network((1, target, target, 3), "float32", preprocessing=Preprocessing((0.0,), (1 / 255,)))
+    prepare = Preprocessor(model, (source, source, 3), augmentation=augmentation, seed=seed)
+    index, variant = np.arange(3), np.array([0, 1, 6])
+    place = augmentation.place(index, variant, seed)
+    side, origin = place.side / 65536, place.origin / 65536
+    assert (side >= 1 - zoom - 1e-4).all()
+    assert (side <= 1).all()
+    assert (origin >= 0).all()
+    assert (origin + side[:, None] <= 1).all()
+    for i, mine in enumerate(prepare(images, index, variant=variant)):
+        seen = images[i][:, ::-1] if place.flip[i] else images[i]
+        want = slow_resize(seen, target, target, (origin[i][0], origin[i][1]), side[i])
+        np.testing.assert_allclose(mine, want, atol=255 * 2 / 4096 + 1 / 128 + 1e-3)
+
+
+def test_zoom_differs_from_variant_to_variant() -> None:
+    place = Augmentation(zoom=0.5).place(np.zeros(400, np.int64), np.arange(400), 0)
+    assert place.side.min() < 65536 * 0.52
+    assert place.side.max() > 65536 * 0.98
+    free = (65536 - place.side)[:, None]
+    assert ((place.origin < free * 0.1).any(0) & (place.origin > free * 0.9).any(0)).all()
+    assert "zoom" in Augmentation(zoom=0.5).as_dict()
+    assert "zoom" not in Augmentation(shift=1).as_dict()
+
+
 def test_flips_alone_have_two_variants() -> None:
     images = pictures(4, 8, 8)
     prepare = Preprocessor(network((1, 8, 8, 3)), (8, 8, 3), augmentation=Augmentation(flip=True))
@@ -140,6 +172,7 @@ def test_flips_alone_have_two_variants() -> None:
     np.testing.assert_array_equal(one[:, :, ::-1], prepare(images))
     assert Augmentation().variants == 1
     assert Augmentation(shift=2).variants == 8
+    assert Augmentation(zoom=0.2).variants == 8
     assert Augmentation(flip=True, count=5).variants == 5
 
 
@@ -167,3 +200,5 @@ def test_misfits() -> None:
         Preprocessor(network((1, 8, 8, 3), "int16"), (8, 8, 3))
     with pytest.raises(BadArgument):
         Augmentation(shift=-1)
+    with pytest.raises(BadArgument, match="zoom"):
+        Augmentation(zoom=0.95)
