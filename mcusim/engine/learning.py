@@ -78,6 +78,7 @@ class Learner:
                 self._views[f"bias:{op.name}"],
                 self.bias_gradient if self._bias_total is None else self._bias_total,
                 self._views.get(f"momentum:bias:{op.name}"),
+                self._views.get(f"companion:bias:{op.name}"),
             )
 
     @property
@@ -163,7 +164,8 @@ class Learner:
 
     def _columns_only(self, key: str) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""
-        whole = key.startswith(("channels:", "bias:", "momentum:bias:", "gradient:bias:"))
+        biases = ("bias:", "companion:bias:", "momentum:bias:", "gradient:bias:")
+        whole = key.startswith(("channels:", *biases))
         return not whole and (key.startswith("gradient:weight:") or self.compact)
 
     def _stored(self, key: str, view: Array | None = None) -> Array:
@@ -179,6 +181,6 @@ def _names(op: Op) -> list[str]:
     name = op.name
     return [
         f"weight:{name}", f"companion:{name}", f"channels:{name}", f"bias:{name}",
-        f"momentum:weight:{name}", f"momentum:bias:{name}",
+        f"companion:bias:{name}", f"momentum:weight:{name}", f"momentum:bias:{name}",
         f"gradient:weight:{name}", f"gradient:bias:{name}",
     ]  # fmt: skip

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 class State:
     """Learned parameters and what training needs to go on; the only thing a checkpoint stores.
 
-    ``arrays`` maps ``weight:OP``, ``companion:OP`` (residual or latent), ``bias:OP``,
+    ``arrays`` maps ``weight:OP``, ``companion:OP`` (residual or latent), ``bias:OP``, ``companion:bias:OP``,
     ``momentum:weight:OP``, ``momentum:bias:OP``, ``gradient:…`` to whole-layer arrays in the layouts of
     the model; ``peaks`` maps an error tensor to the largest magnitude seen, from which the
     power-of-two scale of the next step follows. ``iteration`` counts the steps done.
@@ -46,7 +46,10 @@ class State:
                 elif formats.companion == "int8" and weight.dtype == np.int8:
                     arrays[f"companion:{op.name}"] = np.zeros(weight.shape, np.int8)
             if (op.name in scope.biases or head) and op.bias is not None:
-                arrays[f"bias:{op.name}"] = constant(model, op.bias).copy()
+                bias = constant(model, op.bias)
+                arrays[f"bias:{op.name}"] = bias.copy()
+                if formats.bias_companion is not None and bias.dtype == np.int32:
+                    arrays[f"companion:bias:{op.name}"] = np.zeros(bias.shape, formats.bias_companion)
         return cls(model, arrays)
 
     def trained(self) -> Model:

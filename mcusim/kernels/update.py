@@ -8,6 +8,7 @@
 | ``float32`` | int8 | float32 latent | latent <- latent - step, w <- clamp(rint(latent)) |
 | float32 weights | float32 | | w <- w - step |
 | ``int32``, ``int32-sr`` | int32 bias | | as int8 and int8-sr, in float64 |
+| ``int32+res8`` | int32 bias | int8 residual | as int8+res8, in float64 |
 
 Weights are clamped to [-127, 127]. step = rate * v with v = gradient * QAS factor, or with momentum
 v <- momentum * v + gradient * QAS factor. The random u is a hash of (seed, counter, element index): the
@@ -45,10 +46,11 @@ FIELDS = (
     "inputs",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
-NEAREST, STOCHASTIC, RESIDUAL, LATENT, REAL, WIDE, WIDE_STOCHASTIC = range(7)
+NEAREST, STOCHASTIC, RESIDUAL, LATENT, REAL, WIDE, WIDE_STOCHASTIC, WIDE_RESIDUAL = range(8)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 HALF_TOP = 127 * 256
+WIDE_LOW, WIDE_TOP = -(2.0**31) * 256 - 128, (2.0**31 - 1) * 256 + 127
 
 
 @inner
@@ -152,6 +154,13 @@ def update_bias(address, rate, momentum, seed, counter):  # type: ignore[no-unty
         elif a.format == WIDE:
             moved = np.rint(np.float64(bias[c]) - np.float64(step))
             bias[c] = np.int32(clamp(moved, -2147483648.0, 2147483647.0))
+        elif a.format == WIDE_RESIDUAL:
+            residual = array_at(a.companion, a.elements, np.int8)
+            fixed = np.float64(bias[c]) * 256 + np.float64(residual[c]) - np.float64(step) * 256
+            whole = np.int64(clamp(np.rint(fixed), WIDE_LOW, WIDE_TOP))
+            high = (whole + 128) >> 8
+            bias[c] = np.int32(high)
+            residual[c] = np.int8(whole - (high << 8))
         else:
             moved = np.float64(bias[c]) + np.floor(uniform(key, c) - np.float64(step))
             bias[c] = np.int32(clamp(moved, -2147483648.0, 2147483647.0))
@@ -240,12 +249,17 @@ class BiasRule(Prepared):
         r = self._constants[0]
         self.dtype = "int32" if tensors[op.inputs[1]].dtype == "int8" else "float32"
         r["factor"], r["elements"] = address_of(self._factor), self._factor.size
-        r["format"] = (WIDE if format == "int32" else WIDE_STOCHASTIC) if self.dtype == "int32" else REAL
+        wide = {"int32": WIDE, "int32-sr": WIDE_STOCHASTIC, "int32+res8": WIDE_RESIDUAL}[format]
+        r["format"] = wide if self.dtype == "int32" else REAL
+        self.companion = "int8" if r["format"] == WIDE_RESIDUAL else None
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         record = self._constants.copy()
-        dtypes = (self.dtype, "float32", "float32")
-        for field, array, dtype in zip(("weight", "gradient", "velocity"), buffers, dtypes, strict=True):
+        fields = ("weight", "gradient", "velocity", "companion")
+        dtypes = (self.dtype, "float32", "float32", "int8")
+        if (buffers[3] is None) != (self.companion is None):
+            raise BadArgument(f"companion of the bias of {self.name}", f"should be {self.companion}")
+        for field, array, dtype in zip(fields, buffers, dtypes, strict=True):
             if array is not None:
                 check(f"bias {field} of {self.name}", array, dtype)
                 check_shape(f"bias {field} of {self.name}", array.reshape(-1), self._factor.shape)
@@ -253,18 +267,20 @@ class BiasRule(Prepared):
         return update_bias, record
 
     def call(
-        self, bias: Array, gradient: NDArray[np.float32], velocity: NDArray[np.float32] | None
-    ) -> Callable[[float, float, int], Any]:
+        self, bias: Array, gradient: NDArray[np.float32], velocity: NDArray[np.float32] | None,
+        companion: NDArray[np.int8] | None = None,
+    ) -> Callable[[float, float, int], Any]:  # fmt: skip
         """Return the rule on these buffers as a call with rate, momentum and counter."""
-        run, seed = self.bind(bias, gradient, velocity), self.seed
+        run, seed = self.bind(bias, gradient, velocity, companion), self.seed
         return lambda rate, momentum, counter: run(rate, momentum, seed, counter)
 
     def __call__(
         self, bias: Array, gradient: NDArray[np.float32], rate: float,
         velocity: NDArray[np.float32] | None, momentum: float, counter: int,
+        companion: NDArray[np.int8] | None = None,
     ) -> None:  # fmt: skip
         """Apply one step; see the function that makes the rule."""
-        run = self.bound(bias, gradient, velocity)
+        run = self.bound(bias, gradient, velocity, companion)
         run(float(rate), float(momentum), self.seed, int(counter))
 
 
@@ -292,7 +308,9 @@ def weight_rule(
 
 
 def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> BiasRule:
-    """Return ``rule(bias, gradient, rate, velocity, momentum, counter) -> None``.
+    """Return ``rule(bias, gradient, rate, velocity, momentum, counter, companion=None) -> None``.
+
+    ``companion`` is the int8 residual of the bias's shape, where the format has one.
 
     Raises:
         UnknownName: if ``format`` is not one of ``BIAS_FORMATS``.

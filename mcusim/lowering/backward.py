@@ -102,8 +102,8 @@ class Backward:
             self.written.add(gradient)
 
     def _emit_bias(self, op: Op) -> None:
-        name = f"bias:{op.name}"
-        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, [name])
+        names = [name for name, _ in self.parameters.bias_tensors(op)]
+        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, names)
 
     def _emit_weight(self, op: Op) -> None:
         parameters, builder = self.parameters, self.builder

@@ -96,7 +96,8 @@ def checkpoint_bytes(step: Step) -> int:
             companion = step.formats.companion_bytes if weight.dtype == "int8" else 0
             total += weight.bytes + weight.elements * companion
         if learning_bias and op.bias is not None:
-            total += step.model.tensors[op.bias].bytes
+            bias = step.model.tensors[op.bias]
+            total += bias.elements * step.formats.bias_bytes if bias.dtype == "int32" else bias.bytes
     return total
 
 

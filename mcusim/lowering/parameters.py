@@ -18,7 +18,8 @@ class Parameters:
 
     A learning layer has ``weight:NAME``, what its format keeps beside it as ``companion:NAME`` (an 8-bit
     residual or a float32 latent), ``channels:NAME`` (which input channels learn in this stage, 16 bits
-    each), ``bias:NAME``, and with momentum or gradient accumulation ``momentum:…`` and ``gradient:…``.
+    each), ``bias:NAME``, its residual as ``companion:bias:NAME``, and with momentum or gradient
+    accumulation ``momentum:…`` and ``gradient:…``.
     """
 
     model: Model
@@ -57,6 +58,14 @@ class Parameters:
             tensors.append((f"companion:{op.name}", shape, self.formats.companion))
         return tuple(tensors)
 
+    def bias_tensors(self, op: Op) -> tuple[tuple[str, str], ...]:
+        """Return (name, dtype) of each SRAM tensor of the bias of ``op``, all of its shape."""
+        assert op.bias is not None
+        dtype = self.model.tensors[op.bias].dtype
+        companion = self.formats.bias_companion if dtype == "int32" else None
+        own = (f"bias:{op.name}", dtype)
+        return (own,) if companion is None else (own, (f"companion:bias:{op.name}", companion))
+
     def read_by(self, op: Op) -> tuple[str, ...]:
         """Return the SRAM tensors of parameters that the forward pass of ``op`` reads."""
         names: list[str] = []
@@ -74,7 +83,8 @@ class Parameters:
             if (op.name in self.scope.biases or self.is_head(op)) and op.bias is not None:
                 role = Role.HEAD if self.is_head(op) else Role.BIAS
                 bias = self.model.tensors[op.bias]
-                self._declare(builder, f"bias:{op.name}", bias.shape, bias.dtype, role)
+                for name, dtype in self.bias_tensors(op):
+                    self._declare(builder, name, bias.shape, dtype, role)
                 self._declare_state(builder, f"bias:{op.name}", bias.shape)
 
     def _declare_weights(self, builder: Builder, op: Op) -> None:

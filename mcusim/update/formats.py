@@ -17,7 +17,9 @@ COMPANIONS: dict[str, str | None] = {
 """Formats of learning weights, with the type of what is kept beside the int8 weight itself."""
 
 HEADS = {"float32": 4, "int8": 1}
-BIASES = ("int32", "int32-sr")
+BIASES: dict[str, str | None] = {"int32": None, "int32-sr": None, "int32+res8": "int8"}
+"""Formats of learning biases, with the type of what is kept beside the int32 bias itself."""
+
 _BYTES = {None: 0, "int8": 1, "float32": 4}
 
 
@@ -29,7 +31,8 @@ class Formats:
         error: error tensors: ``float32``, or ``int16``, ``int8`` with one power-of-two scale a tensor.
         weight: learning weights: ``int8`` (round to nearest), ``int8-sr`` (stochastic rounding),
             ``int8+res8`` (with an 8-bit residual), ``float32`` (with a float32 latent).
-        bias: learning biases: ``int32``, or ``int32-sr`` with stochastic rounding.
+        bias: learning biases: ``int32`` (round to nearest: steps below half a unit are lost), ``int32-sr``
+            (stochastic rounding), ``int32+res8`` (with an 8-bit residual).
         head: the classifier: ``float32`` or ``int8`` (which learns in the format of ``weight``).
         feature: which pixels of a convolution's saved input are kept for its weight gradient: ``whole``,
             ``checker``, ``row-2`` to ``row-4``, ``grid-2`` to ``grid-4``; see ``patterns``.
@@ -90,8 +93,13 @@ class Formats:
 
     @property
     def bias_bytes(self) -> int:
-        """Bytes of one learning bias."""
-        return 4
+        """Bytes of one learning bias: the int32 value the forward pass reads, and its companion."""
+        return 4 + _BYTES[self.bias_companion]
+
+    @property
+    def bias_companion(self) -> str | None:
+        """Element type of the residual kept for every learning bias, if there is one."""
+        return BIASES[self.bias]
 
     @property
     def head_weight_bytes(self) -> int:

@@ -57,6 +57,20 @@ def test_every_scheme_and_format_is_the_same_in_the_arena(update, error, weight)
 
 @pytest.mark.parametrize("head", ["float32", "int8"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("residency", ["sram", "flash"])
+def test_residuals_of_biases_are_the_same_in_the_arena(head, momentum, residency):
+    model = small_network(2, head=head)
+    formats = Formats(bias="int32+res8", head=head)
+    more = {"residency": residency, "sgd": Sgd(lr=1e-4, momentum=momentum)}
+    runs = [train(model, "last-3", formats, arena=a, **more) for a in (True, False)]
+    assert same(*runs)
+    kept = [v for k, v in runs[0][1].arrays.items() if k.startswith("companion:bias:")]
+    assert kept
+    assert any(v.any() for v in kept)
+
+
+@pytest.mark.parametrize("head", ["float32", "int8"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_heads_momentum_and_accumulation_are_the_same_in_the_arena(head, momentum, accumulate):
     model = small_network(2, head=head)

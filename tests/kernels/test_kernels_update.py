@@ -65,7 +65,7 @@ def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, mome
         np.testing.assert_array_equal(a, b)
 
 
-@given(SEEDS, st.sampled_from(["int32", "int32-sr"]), st.booleans())
+@given(SEEDS, st.sampled_from(update.BIAS_FORMATS), st.booleans())
 def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum):
     rng = np.random.default_rng(seed)
     op, tensors = layer(OpKind.CONV_2D, rng)
@@ -73,9 +73,10 @@ def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum):
     bias = rng.choice([-(2**31), 2**31 - 1, 5, -70000], count).astype(np.int32)
     gradient = (rng.standard_normal(count) * 100).astype(np.float32)
     velocity = rng.standard_normal(count).astype(np.float32) if momentum else None
-    mine, theirs = copies(bias, velocity), copies(bias, velocity)
-    for module, (b, v) in ((update, mine), (reference, theirs)):
-        module.bias_rule(op, tensors, format, seed=seed)(b, gradient, 0.5, v, 0.9, 3)
+    residual = int8(rng, count) if format == "int32+res8" else None
+    mine, theirs = copies(bias, velocity, residual), copies(bias, velocity, residual)
+    for module, (b, v, r) in ((update, mine), (reference, theirs)):
+        module.bias_rule(op, tensors, format, seed=seed)(b, gradient, 0.5, v, 0.9, 3, r)
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -90,6 +90,9 @@ def test_formats_cost_what_they_say():
     assert resident(Role.WEIGHT, weight="int8-sr") == weights + channels
     assert resident(Role.WEIGHT, weight="int8+res8") == 2 * weights + channels
     assert resident(Role.WEIGHT, weight="float32") == 5 * weights + channels
+    biases = sum(model.tensors[model.op(n).bias].elements for n in scope.biases)
+    assert resident(Role.BIAS, bias="int32") == 4 * biases
+    assert resident(Role.BIAS, bias="int32+res8") == 5 * biases
     errors = [
         sum(t.bytes for t in lower(model, scope, Formats(error=e)).tensors.values()
             if t.role is Role.ERROR and t.dtype != "float32")

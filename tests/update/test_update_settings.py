@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ def test_bytes_of_formats(formats, error, weight, head):
     assert (formats.error_bytes, formats.weight_bytes, formats.head_weight_bytes) == (error, weight, head)
     assert formats.weight_bytes == 1 + formats.companion_bytes
     assert formats.bias_bytes == 4
+    assert replace(formats, bias="int32+res8").bias_bytes == 5
     assert formats.stochastic == (formats.weight == "int8-sr")
 
 

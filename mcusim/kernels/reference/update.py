@@ -16,7 +16,7 @@ F = np.float32
 Floats = Array
 Rule = Callable[..., None]
 WEIGHT_FORMATS = ("int8", "int8-sr", "int8+res8", "float32")
-BIAS_FORMATS = ("int32", "int32-sr")
+BIAS_FORMATS = ("int32", "int32-sr", "int32+res8")
 GOLDEN = 0x9E3779B97F4A7C15
 WORD = (1 << 64) - 1
 
@@ -128,8 +128,9 @@ def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Rule:
         raise UnknownName("bias format", format, BIAS_FORMATS)
 
     def rule(
-        bias: Array, gradient: Floats, rate: float, velocity: Floats | None, momentum: float, counter: int
-    ) -> None:
+        bias: Array, gradient: Floats, rate: float, velocity: Floats | None, momentum: float, counter: int,
+        companion: Array | None = None,
+    ) -> None:  # fmt: skip
         scaled = gradient * factors
         if velocity is not None:
             scaled = F(momentum) * velocity + scaled
@@ -139,6 +140,13 @@ def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Rule:
             bias -= step
             return
         wide = bias.astype(np.float64)
+        if format == "int32+res8":
+            assert companion is not None
+            fixed = np.rint(wide * 256 + companion - step.astype(np.float64) * 256)
+            value = clamp(fixed, -(2**31) * 256 - 128, (2**31 - 1) * 256 + 127).astype(np.int64)
+            high = (value + 128) >> 8
+            bias[...], companion[...] = high, value - (high << 8)
+            return
         if format == "int32-sr":
             wide = wide + np.floor(
                 uniform(key_of(seed, counter), np.arange(bias.size)) - step.astype(np.float64)
