@@ -31,6 +31,7 @@ Resolution = Annotated[
 ]
 Error = Annotated[str, typer.Option(help="Format of error tensors: float32, int16 or int8.")]
 Weight = Annotated[str, typer.Option(help="Format of learning weights: int8, int8-sr, int8+res8 or float32.")]
+Bias = Annotated[str, typer.Option(help="Format of learning biases: int32, int32-sr or int32+res8.")]
 Feature = Annotated[
     str,
     typer.Option(help="Pixels of saved features to keep: whole, checker, row-2 to row-4, grid-2 to grid-4."),

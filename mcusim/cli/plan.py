@@ -18,6 +18,7 @@ def plan(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    bias: o.Bias = "int32",
     feature: o.Feature = "whole",
     head: o.Head = None,
     residency: o.ResidencyName = "auto",
@@ -41,7 +42,7 @@ def plan(
 
     network = load_network(model, classes, head, resolution)
     wanted = session(
-        network, board, update, error=error, weight=weight, feature=feature, momentum=momentum,
+        network, board, update, error=error, weight=weight, bias=bias, feature=feature, momentum=momentum,
         accumulate=accumulate, sram=sram, residency=residency, patches=patches, planner=planner,
         allocator=allocator, profile=profile, seed=seed,
     )  # fmt: skip

@@ -25,8 +25,8 @@ def load_network(name: str, classes: int | None, head: str | None, resolution: i
 
 
 def session(
-    model: Model, board: str, update: str, *, error: str, weight: str, feature: str = "whole",
-    lr: float = 0.01, momentum: float = 0.0, accumulate: int = 1, **choices: Any,
+    model: Model, board: str, update: str, *, error: str, weight: str, bias: str = "int32",
+    feature: str = "whole", lr: float = 0.01, momentum: float = 0.0, accumulate: int = 1, **choices: Any,
 ) -> Session:  # fmt: skip
     """Return the session that the options describe; ``choices`` are further arguments of ``Session``."""
     from mcusim.mcu.board_files import board as find_board
@@ -35,6 +35,7 @@ def session(
     from mcusim.update.optimizer import Sgd
 
     return Session(
-        model, find_board(board), update, formats=Formats(error=error, weight=weight, feature=feature),
+        model, find_board(board), update,
+        formats=Formats(error=error, weight=weight, bias=bias, feature=feature),
         sgd=Sgd(lr=lr, momentum=momentum, accumulate=accumulate), **choices,
     )  # fmt: skip

@@ -22,6 +22,7 @@ def train(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    bias: o.Bias = "int32",
     feature: o.Feature = "whole",
     head: o.Head = None,
     residency: o.ResidencyName = "auto",
@@ -55,7 +56,7 @@ def train(
     images = open_data(data)
     found = session(
         load_network(model, classes or images.classes, head, resolution), board, update, error=error,
-        weight=weight, feature=feature, lr=lr, momentum=momentum, accumulate=accumulate, sram=sram,
+        weight=weight, bias=bias, feature=feature, lr=lr, momentum=momentum, accumulate=accumulate, sram=sram,
         residency=residency, patches=patches, planner=planner, allocator=allocator, profile=profile,
         seed=seed,
     )  # fmt: skip

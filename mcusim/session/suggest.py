@@ -123,6 +123,8 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
     if now.formats.companion is not None:
         formats = replace(now.formats, weight="int8-sr")
         yield "formats weight='int8-sr'", replace(now, formats=formats)
+    if now.formats.bias_companion is not None:
+        yield "formats bias='int32'", replace(now, formats=replace(now.formats, bias="int32"))
     if now.formats.feature == "whole":
         formats = replace(now.formats, feature="checker")
         yield "formats feature='checker'", replace(now, formats=formats)
