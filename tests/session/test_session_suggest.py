@@ -55,3 +55,12 @@ def test_fewer_pixels_of_saved_features_are_suggested_where_they_lower_the_peak(
     formats = mcusim.Formats(feature="checker")
     pruned = mcusim.Session(model, board, "dense", patches=None, formats=formats).plan()
     assert by_change["formats feature='checker'"].peak_bytes == pruned.peak_bytes
+
+
+def test_residuals_of_biases_are_offered_for_sale():
+    model, board = mcusim.load("synthetic-mbv2"), mcusim.board(BOARD)
+    formats = mcusim.Formats(bias="int32+res8")
+    session = mcusim.Session(model, board, "bias", patches=None, formats=formats)
+    by_change = {s.change: s for s in suggest(session.plan(), session.scheme)}
+    plain = mcusim.Session(model, board, "bias", patches=None).plan()
+    assert by_change["formats bias='int32'"].peak_bytes == plain.peak_bytes
