@@ -20,6 +20,8 @@ def compare(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    bias: o.Bias = "int32",
+    feature: o.Feature = "whole",
     head: o.Head = None,
     seed: o.Seed = 0,
     json: o.Json = False,
@@ -32,9 +34,10 @@ def compare(
     from mcusim.update.formats import Formats
     from mcusim.update.spelling import split_list
 
+    formats = Formats(error=error, weight=weight, bias=bias, feature=feature)
     found = side_by_side(
         load_network(model, classes, head, resolution), [board(name.strip()) for name in boards.split(",")],
-        split_list(updates), sram=sram, formats=Formats(error=error, weight=weight), seed=seed,
+        split_list(updates), sram=sram, formats=formats, seed=seed,
     )  # fmt: skip
     if json:
         print_json(found.as_dict())

@@ -26,6 +26,7 @@ def explain(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    bias: o.Bias = "int32",
     feature: o.Feature = "whole",
     residency: o.ResidencyName = "auto",
     patches: o.PatchStage = "auto",
@@ -51,7 +52,7 @@ def explain(
     elif model is not None and board is not None:
         planned = plan(
             model, board, update, suggest=True, classes=classes, resolution=resolution, error=error,
-            weight=weight, feature=feature, sram=sram, residency=residency, patches=patches,
+            weight=weight, bias=bias, feature=feature, sram=sram, residency=residency, patches=patches,
             planner=planner, seed=seed,
         )  # fmt: skip
         found = planned.explain()

@@ -19,6 +19,8 @@ def timeline(
     resolution: o.Resolution = None,
     error: o.Error = "float32",
     weight: o.Weight = "int8-sr",
+    bias: o.Bias = "int32",
+    feature: o.Feature = "whole",
     head: o.Head = None,
     profile: o.ProfileName = None,
     fps: Annotated[float, typer.Option(help="Frames a second that the sensor makes.")] = 1.0,
@@ -44,8 +46,9 @@ def timeline(
 
     network = load_network(model, classes, head, resolution)
     plan = session(
-        network, board, update, error=error, weight=weight, sram=sram, profile=profile, seed=seed
-    ).plan(suggest=False)
+        network, board, update, error=error, weight=weight, bias=bias, feature=feature, sram=sram,
+        profile=profile, seed=seed,
+    ).plan(suggest=False)  # fmt: skip
     found = simulated(
         plan, frames_per_s=fps, duration_s=hours * 3600, dma_bytes_per_s=dma, buffers=buffers,
         write_back_every=write_back_every, slots=slots,

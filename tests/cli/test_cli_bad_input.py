@@ -60,6 +60,7 @@ def edited(model: Path, target: Path, change) -> Path:
         ((*SHIPPED, "--seed", "99999999999"), "seed"),
         ((*SHIPPED, "--classes", "1"), "classes"),
         ((*SHIPPED, "--feature", "chequer"), "did you mean checker?"),
+        ((*SHIPPED, "--bias", "int32-rs"), "did you mean int32-sr"),
     ],
 )
 def test_options_of_plan(refused, options, says):

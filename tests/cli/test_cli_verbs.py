@@ -87,6 +87,7 @@ def test_a_pattern_prunes_saved_features(run, answer):
         (("--head", "int8"), "head", "int8"),
         (("--classes", "7"), "head", "float32"),
         (("--feature", "grid-2"), "feature", "grid-2"),
+        (("--bias", "int32+res8"), "bias", "int32+res8"),
     ],
 )
 def test_formats(answer, options, key, value):
@@ -104,7 +105,8 @@ def test_residency_patches_and_planner(answer):
 def test_train_and_resume(answer, model: Path, images: Path, tmp_path: Path):
     out = tmp_path / "run"
     arguments = ("train", "--model", model, *BOARD, "--data", images, "--epochs", "3", "--out", out)
-    found = answer(*arguments, "--lr", "0.02", "--flip", "--shift", "1", "--warmup", "0.5")
+    options = ("--lr", "0.02", "--flip", "--shift", "1", "--zoom", "0.1", "--variants", "6", "--warmup", ".5")
+    found = answer(*arguments, *options)
     assert found["accuracy"]["after"] > found["accuracy"]["before"]
     assert found["steps"] == 120
     assert found["images_per_s"] > 0
@@ -112,7 +114,7 @@ def test_train_and_resume(answer, model: Path, images: Path, tmp_path: Path):
     assert found["fits"] is True
     names = {p.name for p in out.iterdir()}
     assert {"run.json", "history.csv", "trace.parquet", "checkpoint.npz", "model.npz"} <= names
-    again = answer(*arguments, "--lr", "0.02", "--flip", "--shift", "1", "--warmup", "0.5", "--resume")
+    again = answer(*arguments, *options, "--resume")
     assert again["accuracy"] == found["accuracy"]
 
 
@@ -158,6 +160,10 @@ def test_compare(run, answer, golden):
     larger = answer("compare", "--model", "synthetic-mbv2", *boards, "--resolution", "64")
     for large, row in zip(larger["rows"], found["rows"], strict=True):
         assert large["step_ms"]["value"] > row["step_ms"]["value"]
+    formats = answer("compare", "--model", "synthetic-mbv2", *boards, "--bias", "int32+res8")
+    peaks = [(a["peak_bytes"], b["peak_bytes"]) for a, b in zip(formats["rows"], found["rows"], strict=True)]
+    assert all(more >= less for more, less in peaks)
+    assert any(more > less for more, less in peaks)
 
 
 def test_models(answer, run):
