@@ -39,6 +39,8 @@ def search(
     stage: Annotated[int, typer.Option(help="Steps between redraws of the channels.", min=1)] = 200,
     error: Annotated[str, typer.Option(help="Allowed formats of errors, preferred first.")] = "float32,int16",
     weight: Annotated[str, typer.Option(help="Allowed formats of learning weights.")] = "int8-sr",
+    bias: o.Bias = "int32",
+    feature: o.Feature = "whole",
     classes: o.Classes = None,
     resolution: o.Resolution = None,
     head: o.Head = None,
@@ -63,8 +65,8 @@ def search(
     target = find_board(board)
     network = load_network(model, _classes(classes, analysis, data), head, resolution)
     settings = session(
-        network, board, "head", error=error.split(",")[0], weight=weight.split(",")[0], sram=sram,
-        residency=residency, patches=patches, seed=seed,
+        network, board, "head", error=error.split(",")[0], weight=weight.split(",")[0], bias=bias,
+        feature=feature, sram=sram, residency=residency, patches=patches, seed=seed,
     ).settings  # fmt: skip
     ranking = _ranking(network, target, analysis, data, steps, seed)
     found = searched(

@@ -52,13 +52,17 @@ class Option:
     @property
     def arguments(self) -> str:
         """Command-line options that give this plan again."""
-        settings = self.plan.settings
+        settings, formats = self.plan.settings, self.plan.settings.formats
         patches = settings.patches
         text = "off" if patches is None or isinstance(patches, str) else f"{patches.count}:{patches.split}"
-        return (
-            f"--update {self.update} --error {settings.formats.error} --weight {settings.formats.weight} "
-            f"--residency {settings.residency} --patches {text}"
-        )
+        given = [("error", formats.error), ("weight", formats.weight)]
+        given += [
+            (name, value)
+            for name, value, plain in (("bias", formats.bias, "int32"), ("feature", formats.feature, "whole"))
+            if value != plain
+        ]
+        chosen = " ".join(f"--{name} {value}" for name, value in given)
+        return f"--update {self.update} {chosen} --residency {settings.residency} --patches {text}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
