@@ -13,14 +13,14 @@ WHOLE = 65536
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What N pictures show: of each a square window, moved and mirrored."""
+    """What is shown of N pictures: each is shifted, then mirrored, then cut to a window."""
 
     flip: NDArray[np.bool_]
-    """``[N]``: mirror left and right, last of all."""
+    """``[N]``: mirror left and right, after shifting."""
     shift: NDArray[np.int64]
-    """``[N, 2]``: what is shown at (y, x) is (y + dy, x + dx) of the picture; outside, the edge repeats."""
+    """``[N, 2]``: pixel (y, x) is (y + dy, x + dx) of the picture; outside, the edge repeats."""
     side: NDArray[np.int64]
-    """``[N]``: side of the window, in 1/65536 of the picture's."""
+    """``[N]``: sides of the window, in 1/65536 of the picture's."""
     origin: NDArray[np.int64]
     """``[N, 2]``: top and left of the window, in 1/65536 of the picture's sides."""
 
