@@ -195,10 +195,10 @@ def test_the_verb(tmp_path):
     first = CliRunner().invoke(build(), [*call, "--sram", "24KiB", "--out", str(out)])
     assert first.exit_code == 0, first.output
     assert "--update dynamic:" in first.stdout.splitlines()[-1]
-    assert "--bias" not in first.stdout.splitlines()[-1]
-    more = ("--sram", "24KiB", "--bias", "int32+res8", "--feature", "checker")
+    assert "--error float32 --weight int8+res8 --bias int32+res8 --res" in first.stdout.splitlines()[-1]
+    more = ("--sram", "24KiB", "--weight", "int8-sr", "--bias", "int32", "--feature", "checker")
     other = CliRunner().invoke(build(), [*call, *more]).stdout.splitlines()[-1]
-    assert "--error float32 --weight int8-sr --bias int32+res8 --feature checker " in other
+    assert "--error float32 --weight int8-sr --feature checker --res" in other
     kept = analysis.read_bytes()
     second = CliRunner().invoke(build(), [*call, "--sram", "24KiB", "--json"])
     assert json.loads(second.stdout) == json.loads(out.read_text())
