@@ -58,6 +58,11 @@ class Result:
         return stdev(values) if len(values) > 1 else None
 
     @property
+    def epochs(self) -> int:
+        """Epochs that the file asks for."""
+        return int(self.config.get("epochs", 10))
+
+    @property
     def network(self) -> str:
         """The network, and how it was changed before it was trained."""
         changes = []
@@ -76,8 +81,8 @@ class Result:
         if mean is None:
             return DASH
         text = f"{100 * mean:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}")
-        done, wanted = min(int(row["epoch"]) for row in self.last), self.config.get("epochs", 10)
-        return text if done >= wanted else f"{text} (epoch {done} of {wanted})"
+        done = min(int(row["epoch"]) for row in self.last)
+        return text if done >= self.epochs else f"{text} (epoch {done} of {self.epochs})"
 
 
 def read(folder: Path) -> list[Result]:
@@ -121,7 +126,7 @@ def cells(result: Result, by_role: list[str]) -> dict[str, str]:
         "network": result.network,
         "scheme": result.config.get("update", "dynamic"),
         "formats": ", ".join(f"{k} {v}" for k, v in formats.items()) or "default",
-        "epochs": str(result.config.get("epochs", 10)),
+        "epochs": str(result.epochs),
         "accuracy %": result.accuracy,
         "seeds": str(len(result.last)) if result.last else DASH,
         "peak B": text("peak_bytes", "{:,.0f}"),
@@ -186,8 +191,8 @@ def draw(results: list[Result], path: Path) -> None:
     networks = sorted({r.network for r in shown})
     colours = {network: f"C{number}" for number, network in enumerate(networks)}
     panels = {
-        f"{LONG} epochs and more": [r for r in shown if r.config.get("epochs", 10) >= LONG],
-        f"fewer than {LONG} epochs": [r for r in shown if r.config.get("epochs", 10) < LONG],
+        f"{LONG} epochs and more": [r for r in shown if r.epochs >= LONG],
+        f"fewer than {LONG} epochs": [r for r in shown if r.epochs < LONG],
     }
     filled = {title: runs for title, runs in panels.items() if runs} or {"no results yet": []}
     figure = Figure(figsize=(11, 6.5 * len(filled)), layout="constrained")

@@ -62,7 +62,8 @@ def train(
     )  # fmt: skip
     with training_bar(wanted=not json) as report:
         run = found.train(
-            images, epochs, out=out, resume=resume, augmentation=Augmentation(flip, shift, variants, zoom),
+            images, epochs, out=out, resume=resume,
+            augmentation=Augmentation(flip=flip, shift=shift, count=variants, zoom=zoom),
             warmup=warmup, schedule=schedule, trace=trace, limit=limit, progress=report,
         )  # fmt: skip
     if json:

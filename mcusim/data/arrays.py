@@ -143,8 +143,7 @@ def _unzipped(path: Path) -> dict[str, NDArray[Any]]:
                     shape, order="F" if fortran else "C"
                 )
     except (
-        OSError, ValueError, EOFError, SyntaxError, TypeError, zipfile.BadZipFile, zlib.error,
-        NotImplementedError, RuntimeError,
+        OSError, ValueError, EOFError, SyntaxError, TypeError, zipfile.BadZipFile, zlib.error, RuntimeError,
     ) as error:  # fmt: skip
         raise BadData(str(path), f"is no archive of arrays: {error}", "save it with numpy.savez") from error
     return found

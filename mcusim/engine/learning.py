@@ -76,9 +76,9 @@ class Learner:
             )
             self._step_bias = rule.call(
                 self._views[f"bias:{op.name}"],
+                self._views.get(f"companion:bias:{op.name}"),
                 self.bias_gradient if self._bias_total is None else self._bias_total,
                 self._views.get(f"momentum:bias:{op.name}"),
-                self._views.get(f"companion:bias:{op.name}"),
             )
 
     @property

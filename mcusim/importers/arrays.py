@@ -44,7 +44,7 @@ def read_archive(path: str | Path) -> dict[str, bytes]:
             return entries
     except OSError as error:
         raise BadModel(str(path), f"cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         if isinstance(error, BadModel):
             raise
         raise BadModel(str(path), f"is a damaged archive: {error}", "get the file again") from error
@@ -55,7 +55,7 @@ def names_in_archive(path: str | Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError):
         return []
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.formats import BIASES, WEIGHTS
 from mcusim.kernels.prepared import (
     Prepared,
     address_of,
@@ -38,7 +39,6 @@ from mcusim.kernels.prepared import (
     record_at,
 )
 from mcusim.kernels.qas import qas_bias, qas_weight
-from mcusim.kernels.reference.update import BIAS_FORMATS, WEIGHT_FORMATS
 
 FIELDS = (
     "weight", "companion", "channels", "selected", "gradient", "velocity", "factor", "factors", "format",
@@ -47,6 +47,8 @@ FIELDS = (
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 NEAREST, STOCHASTIC, RESIDUAL, LATENT, REAL, WIDE, WIDE_STOCHASTIC, WIDE_RESIDUAL = range(8)
+WEIGHT_CODES = {"int8": NEAREST, "int8-sr": STOCHASTIC, "int8+res8": RESIDUAL, "float32": LATENT}
+BIAS_CODES = {"int32": WIDE, "int32-sr": WIDE_STOCHASTIC, "int32+res8": WIDE_RESIDUAL}
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 HALF_TOP = 127 * 256
@@ -75,6 +77,13 @@ def clamp(value, low, high):  # type: ignore[no-untyped-def]
 
 
 @inner
+def _split(value):  # type: ignore[no-untyped-def]
+    """Return a whole number of 1/256 as the nearest integer and a residual in [-128, 127]."""
+    high = (value + 128) >> 8
+    return high, value - (high << 8)
+
+
+@inner
 def _step_weight(a, at, element, step, key):  # type: ignore[no-untyped-def]
     if a.format == REAL:
         array_at(a.weight, a.elements, np.float32)[at] -= step
@@ -89,9 +98,8 @@ def _step_weight(a, at, element, step, key):  # type: ignore[no-untyped-def]
         residual = array_at(a.companion, a.elements, np.int8)
         fixed = np.float32(np.int32(weight[at]) * 256 + np.int32(residual[at])) - step * np.float32(256)
         value = np.int32(clamp(np.rint(fixed), np.float32(-HALF_TOP - 128), np.float32(HALF_TOP + 127)))
-        high = (value + 128) >> 8
-        weight[at] = np.int8(high)
-        residual[at] = np.int8(value - (high << 8))
+        high, low = _split(value)
+        weight[at], residual[at] = np.int8(high), np.int8(low)
     else:
         latent = array_at(a.companion, a.elements, np.float32)
         latent[at] -= step
@@ -157,10 +165,8 @@ def update_bias(address, rate, momentum, seed, counter):  # type: ignore[no-unty
         elif a.format == WIDE_RESIDUAL:
             residual = array_at(a.companion, a.elements, np.int8)
             fixed = np.float64(bias[c]) * 256 + np.float64(residual[c]) - np.float64(step) * 256
-            whole = np.int64(clamp(np.rint(fixed), WIDE_LOW, WIDE_TOP))
-            high = (whole + 128) >> 8
-            bias[c] = np.int32(high)
-            residual[c] = np.int8(whole - (high << 8))
+            high, low = _split(np.int64(clamp(np.rint(fixed), WIDE_LOW, WIDE_TOP)))
+            bias[c], residual[c] = np.int32(high), np.int8(low)
         else:
             moved = np.float64(bias[c]) + np.floor(uniform(key, c) - np.float64(step))
             bias[c] = np.int32(clamp(moved, -2147483648.0, 2147483647.0))
@@ -176,12 +182,12 @@ class WeightRule(Prepared):
 
     def __init__(self, op: Op, tensors: Tensors, format: str, compact: bool, seed: int) -> None:
         super().__init__()
-        if format not in WEIGHT_FORMATS:
-            raise UnknownName("weight format", format, WEIGHT_FORMATS)
+        if format not in WEIGHTS:
+            raise UnknownName("weight format", format, WEIGHTS)
         weight = tensors[op.inputs[1]]
         self.name, self.seed, self.compact = f"op {op.name!r}", signed(seed), compact
         self.shape, self.dtype = weight.shape, weight.dtype
-        self.companion = {"int8+res8": "int8", "float32": "float32"}.get(format)
+        self.companion = WEIGHTS[format] if weight.dtype == "int8" else None
         self._factor = qas_weight(op, tensors)
         self._constants = np.zeros(1, RECORD)
         r = self._constants[0]
@@ -199,9 +205,7 @@ class WeightRule(Prepared):
         r["inputs"] = self.inputs = tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
         r["taps"], r["factor"], r["factors"] = taps, address_of(self._factor), self._factor.size
         r["compact"] = compact
-        r["format"] = WEIGHT_FORMATS.index(format) if self.dtype == "int8" else REAL
-        if self.dtype != "int8":
-            self.companion = None
+        r["format"] = WEIGHT_CODES[format] if self.dtype == "int8" else REAL
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         weight, companion, channels, gradient, velocity = buffers
@@ -241,23 +245,22 @@ class BiasRule(Prepared):
 
     def __init__(self, op: Op, tensors: Tensors, format: str, seed: int) -> None:
         super().__init__()
-        if format not in BIAS_FORMATS:
-            raise UnknownName("bias format", format, BIAS_FORMATS)
+        if format not in BIASES:
+            raise UnknownName("bias format", format, BIASES)
         self.name, self.seed = f"op {op.name!r}", signed(seed)
         self._factor = qas_bias(op, tensors)
         self._constants = np.zeros(1, RECORD)
         r = self._constants[0]
         self.dtype = "int32" if tensors[op.inputs[1]].dtype == "int8" else "float32"
         r["factor"], r["elements"] = address_of(self._factor), self._factor.size
-        wide = {"int32": WIDE, "int32-sr": WIDE_STOCHASTIC, "int32+res8": WIDE_RESIDUAL}[format]
-        r["format"] = wide if self.dtype == "int32" else REAL
-        self.companion = "int8" if r["format"] == WIDE_RESIDUAL else None
+        r["format"] = BIAS_CODES[format] if self.dtype == "int32" else REAL
+        self.companion = BIASES[format] if self.dtype == "int32" else None
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         record = self._constants.copy()
-        fields = ("weight", "gradient", "velocity", "companion")
-        dtypes = (self.dtype, "float32", "float32", "int8")
-        if (buffers[3] is None) != (self.companion is None):
+        fields = ("weight", "companion", "gradient", "velocity")
+        dtypes = (self.dtype, "int8", "float32", "float32")
+        if (buffers[1] is None) != (self.companion is None):
             raise BadArgument(f"companion of the bias of {self.name}", f"should be {self.companion}")
         for field, array, dtype in zip(fields, buffers, dtypes, strict=True):
             if array is not None:
@@ -267,20 +270,19 @@ class BiasRule(Prepared):
         return update_bias, record
 
     def call(
-        self, bias: Array, gradient: NDArray[np.float32], velocity: NDArray[np.float32] | None,
-        companion: NDArray[np.int8] | None = None,
+        self, bias: Array, companion: NDArray[np.int8] | None, gradient: NDArray[np.float32],
+        velocity: NDArray[np.float32] | None,
     ) -> Callable[[float, float, int], Any]:  # fmt: skip
         """Return the rule on these buffers as a call with rate, momentum and counter."""
-        run, seed = self.bind(bias, gradient, velocity, companion), self.seed
+        run, seed = self.bind(bias, companion, gradient, velocity), self.seed
         return lambda rate, momentum, counter: run(rate, momentum, seed, counter)
 
     def __call__(
-        self, bias: Array, gradient: NDArray[np.float32], rate: float,
+        self, bias: Array, companion: NDArray[np.int8] | None, gradient: NDArray[np.float32], rate: float,
         velocity: NDArray[np.float32] | None, momentum: float, counter: int,
-        companion: NDArray[np.int8] | None = None,
     ) -> None:  # fmt: skip
         """Apply one step; see the function that makes the rule."""
-        run = self.bound(bias, gradient, velocity, companion)
+        run = self.bound(bias, companion, gradient, velocity)
         run(float(rate), float(momentum), self.seed, int(counter))
 
 
@@ -301,19 +303,19 @@ def weight_rule(
         counter: the iteration; stochastic rounding draws from (seed, counter, element).
 
     Raises:
-        UnknownName: if ``format`` is not one of ``WEIGHT_FORMATS``.
+        UnknownName: if ``format`` is not one of ``WEIGHTS``.
         BadArgument: by the rule, if an array does not fit.
     """
     return WeightRule(op, tensors, format, compact, seed)
 
 
 def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> BiasRule:
-    """Return ``rule(bias, gradient, rate, velocity, momentum, counter, companion=None) -> None``.
+    """Return ``rule(bias, companion, gradient, rate, velocity, momentum, counter) -> None``.
 
     ``companion`` is the int8 residual of the bias's shape, where the format has one.
 
     Raises:
-        UnknownName: if ``format`` is not one of ``BIAS_FORMATS``.
+        UnknownName: if ``format`` is not one of ``BIASES``.
         BadArgument: by the rule, if an array does not fit.
     """
     return BiasRule(op, tensors, format, seed)

@@ -16,8 +16,7 @@ from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met, loss_work
-
-ERROR_BYTES = {"float32": 4, "int16": 2, "int8": 1}
+from mcusim.update.formats import ERRORS
 
 IN_PLACE = frozenset({OpKind.ADD, OpKind.SUB, OpKind.RESHAPE, OpKind.RELU, OpKind.RELU6, OpKind.QUANTIZE})
 """Ops whose input gradient may overwrite the output gradient, element for element."""
@@ -94,7 +93,7 @@ class Backward:
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
                 reads=(*reads, *((gradient,) if accumulate else ())), writes=(gradient,),
-                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERROR_BYTES[self.error]),
+                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERRORS[self.error]),
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),
@@ -132,12 +131,12 @@ class Backward:
         builder, tensors = self.builder, self.model.tensors
         key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"
         work = backward_work(
-            op, tensors, what, channels=count, error_bytes=ERROR_BYTES[self.error],
+            op, tensors, what, channels=count, error_bytes=ERRORS[self.error],
             kept=self.kept.get(op.name),
         )  # fmt: skip
         update = backward_work(
             op, tensors, "update_bias" if action is Action.GRAD_BIAS else "update", channels=count,
-            error_bytes=ERROR_BYTES[self.error],
+            error_bytes=ERRORS[self.error],
         )  # fmt: skip
         momentum = (f"momentum:{key}",) if f"momentum:{key}" in builder.drafts else ()
         gradient = (f"gradient:{key}",) if f"gradient:{key}" in builder.drafts else ()

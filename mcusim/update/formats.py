@@ -6,20 +6,13 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 
 from mcusim.core import UnknownName
+from mcusim.kernels.formats import BIASES, WEIGHTS
 from mcusim.update.patterns import PATTERNS, Pattern
 
 ERRORS = {"float32": 4, "int16": 2, "int8": 1}
 """Formats of error tensors, with bytes an element."""
 
-COMPANIONS: dict[str, str | None] = {
-    "int8": None, "int8-sr": None, "int8+res8": "int8", "float32": "float32",
-}  # fmt: skip
-"""Formats of learning weights, with the type of what is kept beside the int8 weight itself."""
-
 HEADS = {"float32": 4, "int8": 1}
-BIASES: dict[str, str | None] = {"int32": None, "int32-sr": None, "int32+res8": "int8"}
-"""Formats of learning biases, with the type of what is kept beside the int32 bias itself."""
-
 _BYTES = {None: 0, "int8": 1, "float32": 4}
 
 
@@ -50,7 +43,7 @@ class Formats:
     def __post_init__(self) -> None:
         known: dict[str, Collection[str]] = {
             "error": ERRORS,
-            "weight": COMPANIONS,
+            "weight": WEIGHTS,
             "bias": BIASES,
             "head": HEADS,
             "feature": PATTERNS,
@@ -79,7 +72,7 @@ class Formats:
     @property
     def companion(self) -> str | None:
         """Element type of the residual or latent kept for every learning weight, if there is one."""
-        return COMPANIONS[self.weight]
+        return WEIGHTS[self.weight]
 
     @property
     def companion_bytes(self) -> int:

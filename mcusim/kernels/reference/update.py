@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from mcusim.core import UnknownName
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.formats import BIASES, WEIGHTS
 from mcusim.kernels.qas import qas_bias, qas_weight
 
 F = np.float32
 Floats = Array
 Rule = Callable[..., None]
-WEIGHT_FORMATS = ("int8", "int8-sr", "int8+res8", "float32")
-BIAS_FORMATS = ("int32", "int32-sr", "int32+res8")
 GOLDEN = 0x9E3779B97F4A7C15
 WORD = (1 << 64) - 1
 
@@ -44,6 +43,13 @@ def clamp(v: Array, low: float, high: float) -> Array:
     return np.where(v >= low, np.minimum(v, high), low)
 
 
+def split(fixed: Array) -> tuple[Array, Array]:
+    """Return whole numbers of 1/256 as nearest integers, int64, and int8 residuals in [-128, 127]."""
+    value = fixed.astype(np.int64)
+    high = (value + 128) >> 8
+    return high, (value - (high << 8)).astype(np.int8)
+
+
 def step_values(
     w: Array, companion: Array | None, step: Floats, format: str, u: Array
 ) -> tuple[Array, Array | None]:
@@ -56,9 +62,8 @@ def step_values(
     assert companion is not None
     if format == "int8+res8":
         fixed = (w.astype(np.int32) * 256 + companion).astype(F) - step * F(256)
-        value = clamp(np.rint(fixed), -127 * 256 - 128, 127 * 256 + 127).astype(np.int32)
-        high = (value + 128) >> 8
-        return high.astype(np.int8), (value - (high << 8)).astype(np.int8)
+        high, residual = split(clamp(np.rint(fixed), -127 * 256 - 128, 127 * 256 + 127))
+        return high.astype(np.int8), residual
     latent = companion - step
     return clamp(np.rint(latent), -127, 127).astype(np.int8), latent
 
@@ -66,8 +71,8 @@ def step_values(
 def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False, seed: int = 0) -> Rule:
     """Return the rule; see ``mcusim.kernels.update.weight_rule``."""
     weight, inputs = tensors[op.inputs[1]], tensors[op.inputs[0]].shape[-1]
-    if format not in WEIGHT_FORMATS:
-        raise UnknownName("weight format", format, WEIGHT_FORMATS)
+    if format not in WEIGHTS:
+        raise UnknownName("weight format", format, WEIGHTS)
     if op.kind is OpKind.FULLY_CONNECTED:
         inputs = weight.shape[-1]
     factors = qas_weight(op, tensors)
@@ -124,12 +129,12 @@ def columns(op: Op, weight: Array, inputs: int) -> Array:
 def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Rule:
     """Return the rule; see ``mcusim.kernels.update.bias_rule``."""
     factors = qas_bias(op, tensors)
-    if format not in BIAS_FORMATS:
-        raise UnknownName("bias format", format, BIAS_FORMATS)
+    if format not in BIASES:
+        raise UnknownName("bias format", format, BIASES)
 
     def rule(
-        bias: Array, gradient: Floats, rate: float, velocity: Floats | None, momentum: float, counter: int,
-        companion: Array | None = None,
+        bias: Array, companion: Array | None, gradient: Floats, rate: float, velocity: Floats | None,
+        momentum: float, counter: int,
     ) -> None:  # fmt: skip
         scaled = gradient * factors
         if velocity is not None:
@@ -143,9 +148,7 @@ def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Rule:
         if format == "int32+res8":
             assert companion is not None
             fixed = np.rint(wide * 256 + companion - step.astype(np.float64) * 256)
-            value = clamp(fixed, -(2**31) * 256 - 128, (2**31 - 1) * 256 + 127).astype(np.int64)
-            high = (value + 128) >> 8
-            bias[...], companion[...] = high, value - (high << 8)
+            bias[...], companion[...] = split(clamp(fixed, -(2**31) * 256 - 128, (2**31 - 1) * 256 + 127))
             return
         if format == "int32-sr":
             wide = wide + np.floor(
