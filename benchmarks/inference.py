@@ -19,7 +19,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import mcusim
 from mcusim.engine.inference import Inference
-from mcusim.importers.load import find
+from mcusim.files.load import find
 
 MODEL = "coral_tf2_mobilenet_v2_1.0_224_ptq"
 WANTED = {"reference kernels / mcusim": 20.0, "XNNPACK / mcusim": 1 / 2.5}

@@ -21,11 +21,11 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import numpy as np
 
+from mcusim.files.graph_json import load_graph_json
 from mcusim.graph import CONVOLUTIONS, Arithmetic, Op, OpKind, Quant, Tensor
-from mcusim.importers.graph_json import load_graph_json
 from mcusim.kernels import backward
+from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.forward import forward
-from mcusim.kernels.prepared import Workspace
 
 TAIL_CONVOLUTIONS = 21
 """The last seven blocks: three convolutions each."""

@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from time import perf_counter
 
 from mcusim.mcu import board
-from mcusim.mcu.device import Device
-from mcusim.mcu.scenario import Scenario
-from mcusim.mcu.timeline import simulate
+from mcusim.mcu.timeline.device import Device
+from mcusim.mcu.timeline.scenario import Scenario
+from mcusim.mcu.timeline.timeline import simulate
 
 SECOND = 10**9
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND

@@ -22,15 +22,15 @@ _WHERE = {
     "OutOfFlash": "mcusim.core.errors",
     "OutOfSram": "mcusim.core.errors",
     "Patches": "mcusim.lowering.patches",
-    "Plan": "mcusim.session.plan",
+    "Plan": "mcusim.plan.plan",
     "Run": "mcusim.session.run",
     "Session": "mcusim.session.session",
     "Sgd": "mcusim.update.optimizer",
     "activations": "mcusim.engine.inference",
     "board": "mcusim.mcu.board_files",
     "boards": "mcusim.mcu.board_files",
-    "fetch": "mcusim.importers.fetch",
-    "load": "mcusim.importers.load",
+    "fetch": "mcusim.files.fetch",
+    "load": "mcusim.files.load",
     "scheme": "mcusim.update.scheme",
 }
 """Public names and the rooms they live in; a room is entered when its name is first used."""
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from mcusim.core.errors import McusimError, OutOfFlash, OutOfSram
     from mcusim.data.augment import Augmentation
     from mcusim.engine.inference import activations
+    from mcusim.files.fetch import fetch
+    from mcusim.files.load import load
     from mcusim.graph import Model
-    from mcusim.importers.fetch import fetch
-    from mcusim.importers.load import load
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
     from mcusim.mcu.board_files import board, boards
-    from mcusim.session.plan import Plan
+    from mcusim.plan.plan import Plan
     from mcusim.session.run import Run
     from mcusim.session.session import Session
     from mcusim.update.formats import Formats

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mcusim.importers.npz import save
 from torch import nn
 from torch.nn import functional
 
 from mcusim.data import Split, synthetic
 from mcusim.data.preprocess import Preprocessor
 from mcusim.graph import Arithmetic, Model, OpKind, Preprocessing
-from mcusim.importers.npz import save
 from mcusim.importers.quantize import Settings, compare, fold, from_torch, quantize, run, run_int8
 
 NAME = "synthetic-mbv2"

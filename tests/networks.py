@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
-from mcusim.importers.head import replace_head
+from mcusim.graph.head import replace_head
 
 
 def small_network(

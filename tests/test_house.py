@@ -18,9 +18,10 @@ from mcusim.cli.main import VERBS
 ROOT = Path(mcusim.__file__).parent
 FLOORS = {
     "core": 0, "graph": 1, "events": 1, "kernels": 2, "memory": 2, "mcu": 2, "update": 3, "lowering": 3,
-    "traces": 3, "importers": 3, "data": 3, "engine": 4, "session": 5, "report": 6, "cli": 7,
+    "traces": 3, "files": 3, "data": 3, "engine": 4, "plan": 4, "compress": 4, "session": 5, "explore": 6,
+    "report": 7, "cli": 8,
 }  # fmt: skip
-BESIDE = {("lowering", "update"), ("importers", "data"), ("data", "importers")}
+BESIDE = {("lowering", "update")}
 """Rooms of one floor that may look into each other: lowering is told what learns by a ``Selection``."""
 MAX_LINES = 400
 HEAVY = (

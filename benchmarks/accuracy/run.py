@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import mcusim
 from mcusim.core.files import replacing
 from mcusim.data.cifar10 import cifar10
-from mcusim.session.unconstrained import unconstrained
+from mcusim.plan.unconstrained import unconstrained
 
 HERE = Path(__file__).parent
 RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))
@@ -76,11 +76,11 @@ def network(config: Config) -> str:
     name = f"{config.model}-{config.resolution}-{prune.ratio:g}-{prune.refit_images}"
     path = RUNS / "models" / f"{name}-{prune.calibration_images}{'-residual' if prune.residual else ''}.npz"
     if not path.exists():
+        from mcusim.compress.prune import prune as pruned
+        from mcusim.compress.quantize import quantize
+        from mcusim.compress.quantize.fold import fold
         from mcusim.data import Preprocessor
-        from mcusim.importers.npz import save
-        from mcusim.importers.prune import prune as pruned
-        from mcusim.importers.quantize import quantize
-        from mcusim.importers.quantize.fold import fold
+        from mcusim.files.npz import save
 
         whole = fold(mcusim.load(config.model, resolution=config.resolution))
         train = cifar10().train

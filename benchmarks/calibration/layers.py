@@ -6,8 +6,8 @@ import csv
 
 from sets import DATA, model_works
 
-from mcusim.mcu.form import Form, op_form
-from mcusim.mcu.measurement import Measurement
+from mcusim.mcu.cycles.form import Form, op_form
+from mcusim.mcu.cycles.measurement import Measurement
 
 CORE, CHIP = "cortex-m0plus", "RP2040"
 FORMS: dict[str, Form] = {"pointwise": op_form("pointwise"), "depthwise": op_form("depthwise")}

@@ -22,12 +22,12 @@ from sets import PROBES, SETS, MeasuredSet, measurements, network_works
 from training import training_step
 
 from mcusim.core import Work
-from mcusim.mcu.calibrate import Fit, fit, held_out
+from mcusim.mcu.cycles.calibrate import Fit, fit, held_out
+from mcusim.mcu.cycles.form import network_form
+from mcusim.mcu.cycles.measurement import Measurement
+from mcusim.mcu.cycles.profile import Fitted, Profile
+from mcusim.mcu.cycles.profile_writer import write_profile
 from mcusim.mcu.default_terms import default_terms
-from mcusim.mcu.form import network_form
-from mcusim.mcu.measurement import Measurement
-from mcusim.mcu.profile import Fitted, Profile
-from mcusim.mcu.profile_writer import write_profile
 
 HERE = Path(__file__).parent
 PROFILES = HERE.parents[1] / "mcusim" / "mcu" / "profiles"

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 
 from mcusim.core import Work
-from mcusim.importers.load import load
+from mcusim.files.load import load
 from mcusim.lowering.lower import lower_inference
 from mcusim.lowering.work import forward_work
 from mcusim.mcu import Board, board
-from mcusim.mcu.form import Form, network_form
-from mcusim.mcu.measurement import Measurement
-from mcusim.mcu.sram import Access, sram_stalls
+from mcusim.mcu.cycles.form import Form, network_form
+from mcusim.mcu.cycles.measurement import Measurement
+from mcusim.mcu.cycles.sram import Access, sram_stalls
 from mcusim.memory.planners import best
 
 DATA = Path(os.environ.get("MCUSIM_DATA", "MCUSIM_DATA is not set"))

@@ -37,9 +37,9 @@ def calibrate(
     from dataclasses import asdict
 
     from mcusim.cli.output import print_json, print_tables
-    from mcusim.mcu.calibration import calibrate as fitted
-    from mcusim.mcu.measurement import read_measurements
-    from mcusim.mcu.profile_writer import write_profile
+    from mcusim.mcu.cycles.calibration import calibrate as fitted
+    from mcusim.mcu.cycles.measurement import read_measurements
+    from mcusim.mcu.cycles.profile_writer import write_profile
     from mcusim.report.console import grid
 
     found = fitted(
@@ -82,7 +82,7 @@ def _works(path: Path) -> dict[str, tuple[Work, ...]]:
     """Count the work of every network that the column ``model`` names."""
     import csv
 
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
     from mcusim.lowering.work import forward_work
 
     try:

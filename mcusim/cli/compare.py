@@ -29,8 +29,8 @@ def compare(
     """Say for each scheme on each board: fits, peak, time and energy a step, life of the flash."""
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.sessions import load_network
+    from mcusim.explore.compare import compare as side_by_side
     from mcusim.mcu.board_files import board
-    from mcusim.session.comparison import compare as side_by_side
     from mcusim.update.formats import Formats
     from mcusim.update.spelling import split_list
 

@@ -18,7 +18,7 @@ def fetch(
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
     from mcusim.cli.output import print_json
-    from mcusim.importers import fetch as download
+    from mcusim.files import fetch as download
 
     console = Console(stderr=True)
     with Progress(

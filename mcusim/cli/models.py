@@ -8,8 +8,8 @@ from mcusim.cli import options as o
 def models(json: o.Json = False) -> None:
     """List networks and data sets: those on this machine, and public ones that can be fetched."""
     from mcusim.cli.output import print_json, print_tables
-    from mcusim.importers.load import available, cache_dir
-    from mcusim.importers.registry import registry
+    from mcusim.files.load import available, cache_dir
+    from mcusim.files.registry import registry
 
     here, known = available(), registry()
     rows = [{"name": name, "file": str(file), "fetch": name in known} for name, file in here.items()]

@@ -31,13 +31,13 @@ def prune(
     The result is a float network; quantise it with mcusim quantize.
     """
     from mcusim.cli.output import print_json, print_tables
+    from mcusim.compress.prune import groups
+    from mcusim.compress.prune import prune as pruned
+    from mcusim.compress.quantize.fold import fold
     from mcusim.data import Preprocessor, open_data
+    from mcusim.files.load import load
+    from mcusim.files.npz import save
     from mcusim.graph.resolution import at_resolution
-    from mcusim.importers.load import load
-    from mcusim.importers.npz import save
-    from mcusim.importers.prune import groups
-    from mcusim.importers.prune import prune as pruned
-    from mcusim.importers.quantize.fold import fold
 
     before = fold(load(model))
     if resolution is not None:

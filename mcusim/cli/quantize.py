@@ -41,11 +41,11 @@ def quantize(
 ) -> None:
     """Quantise a float network after training, and say how much of it survives."""
     from mcusim.cli.output import print_json, print_tables
+    from mcusim.compress.quantize import Settings, compare, fold
+    from mcusim.compress.quantize import quantize as quantise
     from mcusim.data import Preprocessor, open_data
+    from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
-    from mcusim.importers.npz import save
-    from mcusim.importers.quantize import Settings, compare, fold
-    from mcusim.importers.quantize import quantize as quantise
 
     if arithmetic not in tuple(Arithmetic):
         from mcusim.core import UnknownName
@@ -86,10 +86,10 @@ def _busy(*, wanted: bool) -> AbstractContextManager[object]:
 
 def _load(model: str) -> Model:
     if Path(model).suffix != ".pt2":
-        from mcusim.importers.load import load
+        from mcusim.files.load import load
 
         return load(model)
-    from mcusim.importers.quantize.torch_module import load_exported
+    from mcusim.files.torch.reader import load_exported
 
     return load_exported(model)
 

@@ -60,8 +60,8 @@ def search(
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.sessions import load_network, session
     from mcusim.core.files import replacing
+    from mcusim.explore.search import search as searched
     from mcusim.mcu.board_files import board as find_board
-    from mcusim.session.search import search as searched
 
     target = find_board(board)
     network = load_network(model, _classes(classes, analysis, data), head, resolution)
@@ -105,7 +105,7 @@ def _ranking(
     if analysis is not None and analysis.exists():
         return Ranking.load(analysis)
     from mcusim.data.named import open_data
-    from mcusim.session.sensitivity import sensitivity
+    from mcusim.explore.sensitivity import sensitivity
 
     found = sensitivity(network, board, open_data(data), steps=steps, seed=seed)
     if analysis is not None:

@@ -14,8 +14,8 @@ def load_network(name: str, classes: int | None, head: str | None, resolution: i
 
     The head it came with is kept if it has that many outputs and no format is asked for.
     """
-    from mcusim.importers.head import replace_head
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
+    from mcusim.graph.head import replace_head
 
     model = load(name, resolution=resolution)
     count = classes or model.classes

@@ -41,8 +41,8 @@ def timeline(
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.sessions import load_network, session
-    from mcusim.mcu.timeline_views import plot_timeline, write_timeline_trace
-    from mcusim.session.timeline import timeline as simulated
+    from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
+    from mcusim.plan.timeline import timeline as simulated
 
     network = load_network(model, classes, head, resolution)
     plan = session(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadData
 from mcusim.graph import Model, Op
 from mcusim.kernels import forward as kernels
-from mcusim.kernels.prepared import Workspace
+from mcusim.kernels.compiled.prepared import Workspace
 
 Array = NDArray[Any]
 

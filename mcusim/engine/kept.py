@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.engine.state import State
 from mcusim.graph import Op
-from mcusim.kernels.gather import Gather
+from mcusim.kernels.compiled.gather import Gather
 from mcusim.lowering.step import Step
 
 Array = NDArray[Any]

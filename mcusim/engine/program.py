@@ -18,7 +18,7 @@ from mcusim.graph import WEIGHTED, Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels import loss as loss_kernels
-from mcusim.kernels.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
+from mcusim.kernels.compiled.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
 from mcusim.lowering.step import Step, StepOp

@@ -14,11 +14,11 @@ import numpy as np
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Stored, Tensors
-from mcusim.kernels.grad_input import GradInput
-from mcusim.kernels.grad_parameters import GradBias, GradWeight
-from mcusim.kernels.grad_plain import PassOn
-from mcusim.kernels.pool import Pool
-from mcusim.kernels.prepared import Workspace
+from mcusim.kernels.compiled.grad_input import GradInput
+from mcusim.kernels.compiled.grad_parameters import GradBias, GradWeight
+from mcusim.kernels.compiled.grad_plain import PassOn
+from mcusim.kernels.compiled.pool import Pool
+from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.reference.plain import gradient_ratio
 
 __all__ = ["Stored", "grad_bias", "grad_input", "grad_weight"]

@@ -8,13 +8,13 @@ from mcusim.core import BadModel
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Tensors
-from mcusim.kernels.convolution import Convolution
-from mcusim.kernels.depthwise import Depthwise
-from mcusim.kernels.elementwise import Binary
-from mcusim.kernels.head import Dequantize, FloatFullyConnected
-from mcusim.kernels.pool import Pool
-from mcusim.kernels.prepared import Workspace
-from mcusim.kernels.unary import Unary
+from mcusim.kernels.compiled.convolution import Convolution
+from mcusim.kernels.compiled.depthwise import Depthwise
+from mcusim.kernels.compiled.elementwise import Binary
+from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
+from mcusim.kernels.compiled.pool import Pool
+from mcusim.kernels.compiled.prepared import Workspace
+from mcusim.kernels.compiled.unary import Unary
 
 Kernel = Callable[..., None]
 UNARY = (OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE)

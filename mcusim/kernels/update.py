@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.formats import BIASES, WEIGHTS
-from mcusim.kernels.prepared import (
+from mcusim.kernels.compiled.prepared import (
     Prepared,
     address_of,
     array_at,
@@ -38,6 +37,7 @@ from mcusim.kernels.prepared import (
     inner,
     record_at,
 )
+from mcusim.kernels.formats import BIASES, WEIGHTS
 from mcusim.kernels.qas import qas_bias, qas_weight
 
 FIELDS = (

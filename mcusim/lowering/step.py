@@ -12,7 +12,7 @@ from mcusim.graph import DTYPES, Model, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.touches import Touch
-from mcusim.mcu.sram import Access
+from mcusim.mcu.cycles.sram import Access
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
 from mcusim.update.formats import Formats

@@ -2,8 +2,8 @@
 
 from mcusim.mcu.board import Board, Cache, FlashMemory, FlashSectors, Power, Runtime, SramRegion
 from mcusim.mcu.board_files import BOARDS, board, board_names, boards, load_board
-from mcusim.mcu.cycles import Estimate, estimate
-from mcusim.mcu.profile import PROFILES, Fitted, Profile, load_profile, profile, profile_names
+from mcusim.mcu.cycles.cycles import Estimate, estimate
+from mcusim.mcu.cycles.profile import PROFILES, Fitted, Profile, load_profile, profile, profile_names
 
 __all__ = [
     "BOARDS",

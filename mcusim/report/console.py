@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mcusim.core import Figure
-from mcusim.session import summary
-from mcusim.session.comparison import Comparison
-from mcusim.session.plan import Plan
+from mcusim.explore.compare import Comparison
+from mcusim.plan import facts as summary
+from mcusim.plan.cost import SessionCost
+from mcusim.plan.plan import Plan
 from mcusim.session.run import Run
-from mcusim.session.session_cost import SessionCost
 
 BAR = 24
 """Characters of a full bar of the memory table."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
+from mcusim.explore.search import Found
 from mcusim.report.console import grid
-from mcusim.session.search import Found
 
 
 def search_view(found: Found, rows: int) -> RenderableType:

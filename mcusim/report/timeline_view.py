@@ -13,7 +13,7 @@ from mcusim.report.console import facts_table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mcusim.mcu.timeline import Timeline
+    from mcusim.mcu.timeline.timeline import Timeline
 
 
 def timeline_view(found: Timeline) -> RenderableType:

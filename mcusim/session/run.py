@@ -11,15 +11,16 @@ from mcusim.core import BadRun, Role
 from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
-from mcusim.session.plan import Plan
-from mcusim.session.session_cost import SessionCost
-from mcusim.session.summary import cost_html, cost_text, html, outcome, title
+from mcusim.plan.cost import SessionCost
+from mcusim.plan.facts import cost_html, cost_text, html, title
+from mcusim.plan.plan import Plan
+from mcusim.session.run_facts import outcome
 from mcusim.traces.explanation import Explanation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mcusim.mcu.timeline import Timeline
+    from mcusim.mcu.timeline.timeline import Timeline
 
 VERSION = 1
 TRACE = "trace.parquet"
@@ -108,8 +109,8 @@ class Run:
         return self.plan.operations
 
     def timeline(self, **options: Any) -> Timeline:
-        """Simulate hours of frames, steps and write-backs; see ``mcusim.session.timeline.timeline``."""
-        from mcusim.session.timeline import timeline
+        """Simulate hours of frames, steps and write-backs; see ``mcusim.plan.timeline.timeline``."""
+        from mcusim.plan.timeline import timeline
 
         return timeline(self.plan, **options)
 
@@ -130,7 +131,7 @@ class Run:
         Raises:
             SaveFailed: if the disk is full or the folder cannot be written; no file is left half-written.
         """
-        from mcusim.importers.npz import save
+        from mcusim.files.npz import save
         from mcusim.traces.store import Trace
 
         folder = Path(folder)

@@ -15,12 +15,12 @@ from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
+from mcusim.plan.cost import session_cost
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.recording import Recording
 from mcusim.session.run import Run
-from mcusim.session.session_cost import session_cost
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
 

@@ -14,7 +14,7 @@ from networks import small_network
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
-from mcusim.importers.npz import save
+from mcusim.files.npz import save
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mcusim.importers.registry import Entry
+from mcusim.files.registry import Entry
 
 DATA = os.environ.get("MCUSIM_DATA")
 BOARD = ("--board", "nrf52840")
@@ -23,8 +23,8 @@ def offer(monkeypatch: pytest.MonkeyPatch, content: bytes, arriving: bytes) -> N
         what="a file", url="https://example.org/file", file="models/file.npz", licence="none",
         sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
     )  # fmt: skip
-    monkeypatch.setattr("mcusim.importers.fetch.entry", lambda name: entry)
-    monkeypatch.setattr("mcusim.importers.fetch._open", lambda url: io.BytesIO(arriving))
+    monkeypatch.setattr("mcusim.files.fetch.entry", lambda name: entry)
+    monkeypatch.setattr("mcusim.files.fetch._open", lambda url: io.BytesIO(arriving))
 
 
 def test_fetch(run, answer, monkeypatch):

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from mcusim.core import BadModel
-from mcusim.importers.flatbuffer import BUDGET_BASE, BUDGET_RATIO
-from mcusim.importers.tflite import parse_tflite
+from mcusim.files.tflite.flatbuffer import BUDGET_BASE, BUDGET_RATIO
+from mcusim.files.tflite.reader import parse_tflite
 
 MUTATIONS = int(os.environ.get("MCUSIM_FUZZ", "1500"))
 SEEDS = (

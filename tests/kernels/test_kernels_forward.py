@@ -13,8 +13,8 @@ from kernels_cases import ARITHMETICS, SEEDS, Case, binary, int8, pool, quant, u
 from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import reference
+from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.forward import forward
-from mcusim.kernels.prepared import Workspace
 
 
 def agree(case: Case, arithmetic: Arithmetic, *, with_mask: bool = True) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kernels_cases import SEEDS, int8
 
 from mcusim.core import BadArgument
-from mcusim.kernels.gather import Gather
+from mcusim.kernels.compiled.gather import Gather
 
 
 @given(SEEDS, st.booleans())

@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
-from mcusim.importers.graph_json import load_graph_json
-from mcusim.importers.tflite import load_tflite
+from mcusim.files.graph_json import load_graph_json
+from mcusim.files.tflite.reader import load_tflite
+from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.forward import forward
-from mcusim.kernels.prepared import Workspace
 
 pytestmark = pytest.mark.data
 PUBLIC = ("mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3")

@@ -140,7 +140,7 @@ def test_whole_features_are_saved_as_without_patterns(update):
 
 
 def test_pruned_features_of_the_published_network(data_dir):
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
 
     model = load("mbv2-w0.35", classes=10)
     dense = dense_feature_bytes(model)

@@ -161,7 +161,7 @@ def test_a_patch_stage_that_cannot_be_is_refused():
 
 @pytest.mark.data
 def test_published_figures_of_mobilenet(data_dir):
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
 
     model = load("mbv2-w0.35", classes=10)
     assert model.conv_weights == 238_688
@@ -183,7 +183,7 @@ def test_published_figures_of_mobilenet(data_dir):
     [("proxyless-w0.3", 320_816, 802_816, 131_072), ("mcunet-5fps", 463_216, 846_592, 163_840)],
 )
 def test_published_figures_of_the_other_networks(data_dir, name, weights, dense, peak):
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
 
     model = load(name, classes=10)
     assert (model.conv_weights, dense_feature_bytes(model)) == (weights, dense)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mcusim.core import BadData, Work
-from mcusim.mcu.calibrate import fit, held_out
-from mcusim.mcu.form import network_form, op_form
-from mcusim.mcu.measurement import Measurement, read_measurements
+from mcusim.mcu.cycles.calibrate import fit, held_out
+from mcusim.mcu.cycles.form import network_form, op_form
+from mcusim.mcu.cycles.measurement import Measurement, read_measurements
 
 pytest.importorskip("scipy")
 CALIBRATION = Path(__file__).parents[2] / "benchmarks" / "calibration"

@@ -5,9 +5,10 @@ from importlib.resources import files
 import pytest
 
 from mcusim.core import BadBoard, Provenance, UnknownName, Work
-from mcusim.mcu import board, boards, estimate, load_profile, profile, profile_names
+from mcusim.mcu import board, boards, estimate, load_profile, profile_names
+from mcusim.mcu.cycles.cycles import profile
+from mcusim.mcu.cycles.profile_writer import write_profile
 from mcusim.mcu.default_terms import default_terms
-from mcusim.mcu.profile_writer import write_profile
 
 PROFILE = files("mcusim.mcu").joinpath("profiles", "cortex-m7-cubeai-7.3.toml").read_text()
 PIXEL = Work("pointwise", macs=1000, outputs=100, requants=100, flash_read=320)

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcusim.mcu import board
-from mcusim.mcu.device import Device
-from mcusim.mcu.scenario import Scenario
-from mcusim.mcu.timeline import simulate
+from mcusim.mcu.timeline.device import Device
+from mcusim.mcu.timeline.scenario import Scenario
+from mcusim.mcu.timeline.timeline import simulate
 
 pytest.importorskip("simpy")
 

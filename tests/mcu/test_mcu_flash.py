@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from mcusim.core import BadArgument, BadBoard, Interval
 from mcusim.core.errors import OutOfFlash
 from mcusim.mcu import board, board_names
-from mcusim.mcu.flash import PowerCut, SimulatedFlash, sectors
-from mcusim.mcu.store import Store, lay_out
-from mcusim.mcu.write_back import write_back
+from mcusim.mcu.flash.flash import PowerCut, SimulatedFlash, sectors
+from mcusim.mcu.flash.store import Store, lay_out
+from mcusim.mcu.flash.write_back import write_back
 
 
 def store(name: str, payload_bytes: int, slots: int = 2, **choices) -> Store:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcusim.core import BadBoard, Provenance, Work
 from mcusim.mcu import Board, board, estimate, load_board
 from mcusim.mcu.board import Cache, SramRegion
-from mcusim.mcu.sram import BUS_BYTES, Access, split, sram_stalls
+from mcusim.mcu.cycles.sram import BUS_BYTES, Access, split, sram_stalls
 
 REGIONS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5), st.booleans()), min_size=1, max_size=4)
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from mcusim.core import BadArgument, BadBoard
 from mcusim.mcu import Board, board
 from mcusim.mcu.energy import energy
-from mcusim.mcu.scenario import Scenario, scenario
-from mcusim.mcu.timeline import simulate
-from mcusim.mcu.timeline_views import plot_timeline, write_timeline_trace
-from mcusim.mcu.write_back import write_back
+from mcusim.mcu.flash.write_back import write_back
+from mcusim.mcu.timeline.scenario import Scenario, scenario
+from mcusim.mcu.timeline.timeline import simulate
+from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
 
 pytest.importorskip("simpy")
 

@@ -23,7 +23,7 @@ WHOLE = {"mbv2": (134.2, 1306.4), "mcunet": (121.3, 1400.4), "proxyless": (113.4
 
 @pytest.fixture(scope="module")
 def networks(data_dir):
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
 
     return {family: load(data_dir / "models" / f"{name}.npz", classes=10) for family, name in FILES.items()}
 
@@ -102,7 +102,7 @@ def test_static_channels_are_those_of_largest_integer_norm(networks):
     ],
 )
 def test_other_networks_have_blocks_and_schemes_too(data_dir, name, count):
-    from mcusim.importers.load import load
+    from mcusim.files.load import load
 
     model = load(data_dir / "tflite" / f"{name}.tflite")
     assert len(blocks(model)) == count

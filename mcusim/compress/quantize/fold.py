@@ -1,0 +1,112 @@
+"""Rewrites of a float network that change no result: what TFLite's ops can do at once becomes one op."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.compress.quantize.float_ops import CLAMPED
+from mcusim.graph import CONVOLUTIONS, WEIGHTED, Attributes, Model, Op, OpKind, Tensor
+
+_AFFINE = (OpKind.MUL, OpKind.ADD, OpKind.SUB)
+_ACTIVATIONS = {OpKind.RELU: (0.0, inf), OpKind.RELU6: (0.0, 6.0)}
+
+
+def fold(model: Model) -> Model:
+    """Return the network with everything folded that can be.
+
+    - Batch normalisation, which arrives as MUL and ADD (or SUB) by constants, goes into the weights and
+      bias of the convolution or fully connected op before it.
+    - RELU and RELU6 become the fused activation of the op before them.
+    - PAD by zeros becomes the padding of the convolution after it.
+
+    Each only where no one else reads the tensor in between.
+    """
+    for rule in (_fold_affine, _fold_activation, _fold_pad):
+        ops: list[Op] = []
+        tensors = dict(model.tensors)
+        for op in model.ops:
+            before = _only_producer(model, ops, op)
+            if before is None or not rule(ops, tensors, before, op):
+                ops.append(op)
+        used = {name for op in ops for name in (*op.inputs, op.output)} | {*model.inputs}
+        tensors = {name: t for name, t in tensors.items() if name in used}
+        head = model.head if model.head in {op.name for op in ops} else None
+        model = replace(model, ops=tuple(ops), tensors=tensors, head=head)
+    return model
+
+
+def _only_producer(model: Model, ops: list[Op], op: Op) -> Op | None:
+    """Return the op whose output ``op`` alone reads, among those kept so far."""
+    variable = [name for name in op.inputs if not model.tensors[name].constant]
+    if len(variable) != 1 or variable[0] in model.outputs:
+        return None
+    if sum(other.inputs.count(variable[0]) for other in model.ops) != 1:
+        return None
+    return next((made for made in reversed(ops) if made.output == variable[0]), None)
+
+
+def _fold_affine(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
+    if op.kind not in _AFFINE or before.kind not in WEIGHTED or before.attributes.clamp is not None:
+        return False
+    constant = next((tensors[name].data for name in op.inputs if tensors[name].constant), None)
+    axis = 3 if before.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    channels = tensors[before.inputs[1]].shape[axis]
+    if (
+        constant is None
+        or constant.size not in (1, channels)
+        or constant.shape[-1:] not in ((), (1,), (channels,))
+    ):
+        return False
+    if op.kind is OpKind.SUB and tensors[op.inputs[0]].constant:
+        return False
+    vector = np.broadcast_to(constant.astype(np.float64).ravel(), (channels,))
+    weight = _values(tensors, before.inputs[1])
+    bias = _values(tensors, before.inputs[2]) if before.bias else np.zeros(channels)
+    if op.kind is OpKind.MUL:
+        weight = weight * (vector if axis == 3 else vector.reshape(-1, *[1] * (weight.ndim - 1)))
+        bias = bias * vector
+    else:
+        bias = bias + vector if op.kind is OpKind.ADD else bias - vector
+    names = (f"{before.name}.folded_weight", f"{before.name}.folded_bias")
+    for name, data in zip(names, (weight, bias), strict=True):
+        tensors[name] = Tensor(name, data.shape, "float32", None, data.astype(np.float32))
+    ops[ops.index(before)] = Op(
+        before.name, before.kind, (before.inputs[0], *names), op.output,
+        replace(before.attributes, clamp=op.attributes.clamp),
+    )  # fmt: skip
+    return True
+
+
+def _values(tensors: dict[str, Tensor], name: str) -> NDArray[np.float64]:
+    data = tensors[name].data
+    assert data is not None
+    return data.astype(np.float64)
+
+
+def _fold_activation(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
+    if op.kind not in _ACTIVATIONS or before.kind not in CLAMPED:
+        return False
+    low, high = _ACTIVATIONS[op.kind]
+    had = before.attributes.clamp or (-inf, inf)
+    clamp = (max(low, had[0]), max(min(high, had[1]), low))
+    ops[ops.index(before)] = replace(
+        before, output=op.output, attributes=replace(before.attributes, clamp=clamp)
+    )
+    return True
+
+
+def _fold_pad(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
+    if before.kind is not OpKind.PAD or op.kind not in CONVOLUTIONS:
+        return False
+    pads = before.attributes.pads
+    if any(pads[0]) or any(pads[3]):
+        return False
+    (top, bottom), (left, right) = op.attributes.padding
+    padding = ((top + pads[1][0], bottom + pads[1][1]), (left + pads[2][0], right + pads[2][1]))
+    attributes: Attributes = replace(op.attributes, padding=padding)
+    ops[ops.index(before)] = replace(op, inputs=(before.inputs[0], *op.inputs[1:]), attributes=attributes)
+    return True

@@ -1,0 +1,69 @@
+"""Post-training quantisation, all steps in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.compress.quantize.bias import correct_biases
+from mcusim.compress.quantize.calibrate import calibrate
+from mcusim.compress.quantize.equalize import equalize
+from mcusim.compress.quantize.fold import fold
+from mcusim.compress.quantize.forward import check_float
+from mcusim.compress.quantize.ranges import RANGES
+from mcusim.compress.quantize.rewrite import Head, rewrite
+from mcusim.core import BadArgument
+from mcusim.graph import Arithmetic, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to quantise.
+
+    Raises:
+        BadArgument: for an unknown head format.
+        UnknownName: for an unknown range method.
+    """
+
+    ranges: str = "minmax"
+    """``minmax``, ``percentile`` (99.99 %) or ``mse``."""
+    bias_correction: bool = True
+    equalize: bool = False
+    head: Head = "int8"
+    """The classifier: ``int8`` weights with the int32 accumulator as output, or ``float32``."""
+    arithmetic: Arithmetic = Arithmetic.TFLITE
+
+    def __post_init__(self) -> None:
+        if self.head not in ("int8", "float32"):
+            raise BadArgument(f"head={self.head!r}", "is no head format", "use 'int8' or 'float32'")
+        RANGES[self.ranges]
+
+
+def quantize(model: Model, inputs: NDArray[Any], settings: Settings | None = None) -> Model:
+    """Return the int8 twin of a float network.
+
+    Batch normalisation, activations and padding are folded; weights become int8 with one symmetric
+    scale an output channel, activations int8 with one scale and zero point a tensor, biases int32.
+
+    Args:
+        model: a float32 network with one input.
+        inputs: calibration data, float32 ``[N, ...]`` real input values (preprocessed, NHWC).
+        settings: how; see `Settings`.
+
+    Raises:
+        BadModel: if the network is not float32 or has an op that cannot be quantised.
+        BadData: if the data does not fit the network.
+    """
+    settings = settings or Settings()
+    check_float(model)
+    floating = fold(model)
+    if settings.equalize:
+        floating = equalize(floating)
+    inputs = np.asarray(inputs, np.float32)
+    method = RANGES[settings.ranges]
+    ranges = {name: method(found) for name, found in calibrate(floating, inputs).items()}
+    quantised = rewrite(floating, ranges, head=settings.head, arithmetic=settings.arithmetic)
+    return correct_biases(floating, quantised, inputs) if settings.bias_correction else quantised

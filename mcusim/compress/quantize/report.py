@@ -1,0 +1,85 @@
+"""How much of a float network survives in its int8 twin."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import inf, log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.compress.quantize.forward import Array, groups, run
+from mcusim.compress.quantize.int8 import Int8Network, real_values
+from mcusim.graph import Model
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One tensor of the int8 network against the float one, everything before it quantised too."""
+
+    name: str
+    snr_db: float
+    """10 log10(Σ y² / Σ (y - ŷ)²) over all values of all examples."""
+    clipped: float
+    """Fraction of values that lie at an end of the int8 range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The comparison of a float network and its int8 twin on some examples."""
+
+    model: str
+    examples: int
+    agreement: float
+    """Fraction of examples whose largest output is the same."""
+    output_snr_db: float
+    layers: tuple[LayerReport, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; an infinite ratio is None."""
+        plain = asdict(self)
+        for layer in (plain, *plain["layers"]):
+            for key in ("snr_db", "output_snr_db"):
+                if layer.get(key) == inf:
+                    layer[key] = None
+        return plain
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.model}: top-1 agreement with the float network {self.agreement:.1%} on {self.examples} "
+            f"examples, output signal to noise {self.output_snr_db:.1f} dB",
+            f"{'tensor':40} {'SNR dB':>8} {'clipped':>8}",
+        ]
+        lines += [f"{layer.name:40} {layer.snr_db:8.1f} {layer.clipped:8.2%}" for layer in self.layers]
+        return "\n".join(lines)
+
+
+def compare(floating: Model, quantised: Model, inputs: Array) -> Report:
+    """Run float ``inputs`` ``[N, ...]`` through both networks and compare all tensors they both have."""
+    shared = [op.output for op in quantised.ops if op.output in floating.tensors]
+    sums = {name: np.zeros(3) for name in shared}
+    same, network = 0, Int8Network(quantised)
+    output = floating.outputs[0]
+    for group in groups(floating, inputs):
+        found = network(group)
+
+        def visit(name: str, y: Array, found: dict[str, NDArray[Any]] = found) -> None:
+            if name in sums:
+                tensor = quantised.tensors[name]
+                error = np.square(y - real_values(quantised, tensor, found[name])).sum(dtype=np.float64)
+                ends = (-128, 127) if tensor.dtype == "int8" else ()
+                clipped = sum(int((found[name] == end).sum()) for end in ends) / y.size
+                sums[name] += (np.square(y).sum(dtype=np.float64), error, clipped * len(y))
+
+        wanted = run(floating, group, visit)
+        mine = real_values(quantised, quantised.tensors[output], found[output]).reshape(len(group), -1)
+        same += int((mine.argmax(1) == wanted.reshape(len(group), -1).argmax(1)).sum())
+    layers = tuple(LayerReport(n, _decibel(*sums[n][:2]), float(sums[n][2] / len(inputs))) for n in shared)
+    return Report(quantised.name, len(inputs), same / len(inputs), _decibel(*sums[output][:2]), layers)
+
+
+def _decibel(signal: float, noise: float) -> float:
+    if noise == 0:
+        return inf
+    return 10 * log10(signal / noise) if signal > 0 else -inf

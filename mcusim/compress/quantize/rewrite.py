@@ -1,0 +1,188 @@
+"""From a float network and the ranges of its tensors to an int8 network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.compress.quantize.ranges import affine
+from mcusim.core import BadModel
+from mcusim.graph import WEIGHTED, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.build import GraphBuilder
+from mcusim.graph.validate import validate
+
+Head = Literal["int8", "float32"]
+_KEEPS_QUANT = {
+    OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.PAD, OpKind.MAX_POOL_2D, OpKind.AVERAGE_POOL_2D,
+    OpKind.RESIZE_NEAREST_NEIGHBOR, OpKind.RESIZE_BILINEAR,
+}  # fmt: skip
+"""Ops whose output TFLite requires to have the scale and zero point of the input."""
+_FIXED = {OpKind.SOFTMAX: Quant.of(1 / 256, -128), OpKind.LOGISTIC: Quant.of(1 / 256, -128)}
+_BIAS_LIMIT = 2.0**30
+
+
+def quantised_weight(
+    weight: NDArray[np.float32], axis: int, floor: NDArray[np.float64]
+) -> tuple[NDArray[np.int8], Quant]:
+    """Return int8 weights, symmetric along ``axis``: scale = max |w| / 127, rounded half to even.
+
+    ``floor`` is the smallest scale each channel may have; channels of zeros get the median scale.
+    """
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    scale = np.abs(weight.astype(np.float64)).max(others) / 127
+    typical = float(np.median(scale[scale > 0])) if (scale > 0).any() else 1.0
+    scale = np.maximum(np.where(scale > 0, scale, typical), floor)
+    quant = Quant(np.maximum(scale, np.finfo(np.float32).tiny * 2).astype(np.float32), 0, axis)
+    steps = weight / quant.scale.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
+    return np.clip(np.rint(steps), -127, 127).astype(np.int8), quant
+
+
+def rewrite(
+    model: Model,
+    ranges: Mapping[str, tuple[float, float]],
+    *,
+    head: Head = "int8",
+    arithmetic: Arithmetic = Arithmetic.TFLITE,
+) -> Model:
+    """Return the int8 network.
+
+    Weights are symmetric per output channel, biases int32 in units of s_x * s_W[c], activations
+    asymmetric per tensor over ``ranges``. A scale s_W is never so small that a bias leaves 30 bits: that
+    is how channels that batch normalisation has switched off stay harmless.
+
+    A fully connected op that gives the network's output becomes its head: with ``int8`` its output is
+    the int32 accumulator, with ``float32`` it stays as it is behind a DEQUANTIZE.
+
+    Raises:
+        BadModel: if an op cannot be quantised.
+    """
+    build = GraphBuilder()
+    name = model.inputs[0]
+    build.activation(name, model.input.shape, affine(*ranges[name]))
+    found_head = head_of(model)
+    for op in model.ops:
+        if op.name == found_head:
+            _add_head(build, model, op, head)
+        elif op.kind in WEIGHTED:
+            _add_weighted(build, model, op, affine(*ranges[op.output]))
+        else:
+            _add_other(build, model, op, ranges)
+    return validate(
+        Model(
+            name=model.name,
+            ops=tuple(build.ops),
+            tensors=build.tensors,
+            inputs=model.inputs,
+            outputs=model.outputs,
+            arithmetic=arithmetic,
+            head=found_head,
+            preprocessing=model.preprocessing,
+            labels=model.labels,
+            source=model.source,
+        )
+    )
+
+
+def head_of(model: Model) -> str | None:
+    """Return the name of the fully connected op that gives the network's output, if there is one."""
+    for op in model.ops:
+        if op.kind is OpKind.FULLY_CONNECTED and op.output in model.outputs and op.attributes.clamp is None:
+            return op.name
+    return None
+
+
+def _add_weighted(build: GraphBuilder, model: Model, op: Op, quant: Quant) -> None:
+    parameters = _parameters(build, model, op)
+    output = build.activation(op.output, model.tensors[op.output].shape, quant)
+    build.op(op.name, op.kind, (op.inputs[0], *parameters), output, _clamped(op, quant))
+
+
+def _add_head(build: GraphBuilder, model: Model, op: Op, head: Head) -> None:
+    shape = model.tensors[op.output].shape
+    if head == "float32":
+        features = build[op.inputs[0]]
+        x = build.activation(f"{op.name}.features", features.shape, None, "float32")
+        build.op(f"{op.name}.dequantize", OpKind.DEQUANTIZE, (features.name,), x, Attributes(clamp=None))
+        constants = [_constant(model, name) for name in op.inputs[1:]]
+        parameters: tuple[str, ...] = tuple(
+            build.constant(name, np.array(data, np.float32))
+            for name, data in zip(op.inputs[1:], constants, strict=True)
+        )
+        output = build.activation(op.output, shape, None, "float32")
+    else:
+        x, parameters = op.inputs[0], _parameters(build, model, op)
+        output = build.activation(op.output, shape, None, "int32")
+    build.op(op.name, op.kind, (x, *parameters), output, Attributes(clamp=None))
+
+
+def _parameters(build: GraphBuilder, model: Model, op: Op) -> tuple[str, str]:
+    weight, axis = _constant(model, op.inputs[1]), 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    bias = _constant(model, op.inputs[2]).ravel() if op.bias else np.zeros(weight.shape[axis])
+    x_quant = build[op.inputs[0]].quant
+    assert x_quant is not None
+    s_x = float(x_quant.scale[0])
+    data, quant = quantised_weight(weight, axis, np.abs(bias).astype(np.float64) / (s_x * _BIAS_LIMIT))
+    unit = s_x * quant.scale.astype(np.float64)
+    names = (op.inputs[1], op.bias or f"{op.name}.bias")
+    if any(name in build.tensors for name in names):
+        # The same constant in two ops: each gets its own, since their scales differ.
+        names = (f"{op.name}.weight", f"{op.name}.bias")
+    build.constant(names[0], data, quant)
+    build.constant(names[1], np.rint(bias / unit).astype(np.int32), Quant(unit.astype(np.float32), 0, 0))
+    return names
+
+
+def _add_other(build: GraphBuilder, model: Model, op: Op, ranges: Mapping[str, tuple[float, float]]) -> None:
+    inputs = []
+    for name in op.inputs:
+        if model.tensors[name].constant and name not in build.tensors:
+            values = _constant(model, name)
+            quant = affine(values.min(), values.max())
+            steps = np.rint(values / quant.scale[0]) + quant.zero_point
+            build.constant(name, np.clip(steps, -128, 127).astype(np.int8), quant)
+        inputs.append(name)
+    shape = model.tensors[op.output].shape
+    if op.kind is OpKind.ARG_MAX:
+        output = build.activation(op.output, shape, None, model.tensors[op.output].dtype)
+        build.op(op.name, op.kind, tuple(inputs), output, op.attributes)
+        return
+    quant = _FIXED.get(op.kind) or affine(*ranges[op.output])
+    if op.kind in _KEEPS_QUANT:
+        kept = build[inputs[0]].quant
+        assert kept is not None
+        quant = kept
+    elif op.kind is OpKind.CONCATENATION:
+        inputs = [_requantised(build, op, i, name, quant) for i, name in enumerate(inputs)]
+    output = build.activation(op.output, shape, quant)
+    build.op(op.name, op.kind, tuple(inputs), output, _clamped(op, quant))
+
+
+def _requantised(build: GraphBuilder, op: Op, place: int, name: str, quant: Quant) -> str:
+    """Bring an input of a concatenation to the scale of its output."""
+    tensor: Tensor = build[name]
+    if quant.same_as(tensor.quant):
+        return name
+    output = build.activation(f"{op.name}.input{place}", tensor.shape, quant)
+    build.op(output, OpKind.QUANTIZE, (name,), output, Attributes())
+    return output
+
+
+def _clamped(op: Op, quant: Quant) -> Attributes:
+    """Return the op's attributes with the fused activation as a range of output integers."""
+    low, high = op.attributes.clamp or (-np.inf, np.inf)
+    scale, zero = float(quant.scale[0]), quant.zero_point
+    bottom = max(-128, round(low / scale) + zero) if isfinite(low) else -128
+    top = min(127, round(high / scale) + zero) if isfinite(high) else 127
+    return replace(op.attributes, clamp=(min(bottom, 127), max(top, bottom, -128)))
+
+
+def _constant(model: Model, name: str) -> NDArray[np.float32]:
+    data = model.tensors[name].data
+    if data is None:
+        raise BadModel(f"tensor {name!r}", "is computed, and must be a constant", "weights cannot be inputs")
+    return data.astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""Many plans or trainings beside each other: comparison, search, sensitivity."""

@@ -1,0 +1,125 @@
+"""Boards and schemes side by side: what fits, how long a step takes, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcusim.core import BadBoard, Figure, OutOfFlash, parse_bytes
+from mcusim.graph import Model
+from mcusim.lowering.flash import checkpoint_bytes
+from mcusim.mcu.board import Board
+from mcusim.mcu.energy import energy
+from mcusim.mcu.flash.write_back import write_back
+from mcusim.plan.plan import Plan
+from mcusim.session.session import Session
+from mcusim.update.scheme import Scheme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One scheme on one board. ``missing`` says why a figure is ``None``."""
+
+    plan: Plan
+    step_ms: Figure | None
+    step_mj: Figure | None
+    """Energy of one step; its error band is the spread between laboratories."""
+    write_backs: int | None
+    """Times the learned parameters can be stored until the flash reaches its endurance."""
+    missing: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        plan = self.plan
+        return {
+            "board": plan.board.name,
+            "update": plan.settings.update,
+            "fits": plan.fits,
+            "budget_bytes": plan.settings.sram_bytes,
+            "peak_bytes": plan.peak_bytes,
+            "flash_bytes": plan.flash.total_bytes,
+            "weights_updated": plan.step.scope.weights_updated(plan.step.model),
+            "step_ms": None if self.step_ms is None else self.step_ms.as_dict(),
+            "step_mj": None if self.step_mj is None else self.step_mj.as_dict(),
+            "write_backs": self.write_backs,
+            "missing": list(self.missing),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every scheme on every board, boards in the order given."""
+
+    model: Model
+    rows: tuple[Candidate, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a candidate; times in milliseconds, energies in millijoules."""
+        import pandas as pd
+
+        rows = []
+        for row in self.rows:
+            data = row.as_dict()
+            for name in ("step_ms", "step_mj"):
+                data[name] = data[name]["value"] if data[name] else None
+            rows.append({k: v for k, v in data.items() if k != "missing"})
+        return pd.DataFrame(rows).set_index(["board", "update"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"model": self.model.name, "rows": [row.as_dict() for row in self.rows]}
+
+    def __str__(self) -> str:
+        return f"{self.model.name}\n{self.table}"
+
+
+def compare(
+    model: Model,
+    boards: Iterable[Board],
+    updates: Sequence[str | Scheme],
+    *,
+    sram: str | int | None = None,
+    **choices: Any,
+) -> Comparison:
+    """Plan every scheme on every board.
+
+    Args:
+        model: the network.
+        boards: from ``mcusim.board``.
+        updates: schemes, as ``Session`` takes them.
+        sram: at most so many bytes, less where the board has less; all of the board's by default.
+        choices: further arguments of ``Session``, the same for all.
+
+    Raises:
+        UnknownName: for an unknown scheme.
+        BadArgument: if a scheme does not suit the network.
+    """
+    rows = []
+    for board in boards:
+        budget = board.sram_bytes if sram is None else min(parse_bytes(sram), board.sram_bytes)
+        rows += [candidate(Session(model, board, u, sram=budget, **choices).plan()) for u in updates]
+    return Comparison(model, tuple(rows))
+
+
+def candidate(plan: Plan) -> Candidate:
+    """Return time, energy and flash life of a plan, as far as the board's figures allow."""
+    missing: list[str] = []
+    estimate, board = plan.estimate, plan.board
+    joules, writes = None, None
+    if estimate is None:
+        missing.append(f"{board.name} has no cycle profile")
+    else:
+        try:
+            joules = energy(board, estimate.seconds).figure
+        except BadBoard as error:
+            missing.append(f"{error.thing}: {error.reason}")
+    try:
+        writes = write_back(board, checkpoint_bytes(plan.step)).sessions
+    except (BadBoard, OutOfFlash) as error:
+        missing.append(f"{error.thing}: {error.reason}")
+    return Candidate(plan, None if estimate is None else estimate.time_ms, joules, writes, tuple(missing))

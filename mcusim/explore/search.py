@@ -1,0 +1,284 @@
+"""Layer choice by budget: which layers, how many channels, which formats gain most in so much SRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mcusim.core import BadArgument, OutOfSram
+from mcusim.explore.gain import Gains
+from mcusim.graph import Model
+from mcusim.mcu.board import Board
+from mcusim.plan.placement import lower_with, residencies
+from mcusim.plan.placement import search as planned
+from mcusim.plan.plan import Plan
+from mcusim.plan.settings import Settings
+from mcusim.update.blocks import blocks as blocks_of
+from mcusim.update.budget import Budget, largest_that_fits
+from mcusim.update.channels import Layer, layers, trunk_weights
+from mcusim.update.formats import Formats
+from mcusim.update.quota import quota
+from mcusim.update.ranking import Ranking
+from mcusim.update.schemes.dynamic import Dynamic
+
+GRAIN = 512
+"""Stored elements between two selections that are tried."""
+SHAPES = ("ranked", "even")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A selection that was really planned.
+
+    Attributes:
+        shape: ``ranked``: the channels that gain most for what they store; ``even``: the same fraction of
+            every layer of the blocks.
+        blocks: how many of the last blocks learn.
+        gain: expected gain, 0..1; see ``Gains.expected``.
+        plan: the placement; its settings hold the scheme's text, formats, residency and patches.
+    """
+
+    shape: str
+    blocks: int
+    gain: float
+    plan: Plan
+
+    @property
+    def update(self) -> str:
+        """Text of the scheme, for ``--update``."""
+        return self.plan.settings.update
+
+    @property
+    def arguments(self) -> str:
+        """Command-line options that give this plan again."""
+        settings, formats = self.plan.settings, self.plan.settings.formats
+        patches = settings.patches
+        text = "off" if patches is None or isinstance(patches, str) else f"{patches.count}:{patches.split}"
+        given = [("error", formats.error), ("weight", formats.weight)]
+        given += [
+            (name, value)
+            for name, value, plain in (("bias", formats.bias, "int32"), ("feature", formats.feature, "whole"))
+            if value != plain
+        ]
+        chosen = " ".join(f"--{name} {value}" for name, value in given)
+        return f"--update {self.update} {chosen} --residency {settings.residency} --patches {text}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        found = self.plan.as_dict()
+        time = found["time"]
+        return {
+            "shape": self.shape, "blocks": self.blocks, "gain": self.gain, "update": self.update,
+            "arguments": self.arguments, "peak_bytes": self.plan.peak_bytes,
+            "ratio": found["weights"]["ratio"], "weights": found["weights"]["updated"],
+            "formats": found["formats"], "residency": found["sram"]["residency"],
+            "patches": found["sram"]["patches"], "by_role": found["sram"]["by_role"],
+            "step_ms": None if time is None else time["step_ms"]["value"],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: the selections that fit, largest expected gain first."""
+
+    model: Model
+    board: Board
+    sram_bytes: int
+    options: tuple[Option, ...]
+
+    @property
+    def best(self) -> Option:
+        """The selection of largest expected gain."""
+        return self.options[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "model": self.model.name, "board": self.board.name, "budget_bytes": self.sram_bytes,
+            "update": self.best.update, "arguments": self.best.arguments,
+            "options": [option.as_dict() for option in self.options],
+        }  # fmt: skip
+
+
+def search(
+    model: Model,
+    board: Board,
+    ranking: Ranking,
+    settings: Settings,
+    *,
+    blocks: int | None = None,
+    stage: int = 200,
+    ratio: float | None = None,
+    channels: float = 1.0,
+    errors: Sequence[str] = ("float32", "int16"),
+    weights: Sequence[str] = ("int8-sr",),
+) -> Found:
+    """Return the selections that fit, by expected gain.
+
+    The objective, to be made as large as possible, is ``Gains.expected``: over the learning weights, the
+    sum of their normalised sensitivity times the fraction of the time that they learn. For every number of
+    last blocks, every pair of formats and both shapes the largest selection that fits is found by bisection
+    over real plans; residency and patches are then what ``settings`` leave open, found by planning. Since
+    the objective knows nothing of rounding, allow only formats you would accept; the one named first wins
+    ties.
+
+    Args:
+        model: the network, with a head.
+        board: the board.
+        ranking: from ``sensitivity``, or saved earlier.
+        settings: budget in bytes, residency, patches, optimiser, planner; scheme and formats are replaced.
+        blocks: most last blocks that may learn; all of them by default.
+        stage: iterations between redraws of the channels.
+        ratio: most of the weights that may learn in one iteration, as a fraction; no limit by default.
+        channels: most of the channels of one layer that may learn at a time, as a fraction, in the
+            ``ranked`` shape. The objective has no diminishing returns: with a tight ``ratio`` and no limit
+            here it lets one or two layers learn as a whole.
+        errors: formats of error tensors that are allowed.
+        weights: formats of learning weights that are allowed.
+
+    Raises:
+        OutOfSram: if nothing fits; tells the smallest possible peak.
+        OutOfFlash: if constants and program are larger than the flash.
+        BadArgument: if the ranking does not suit the network, or a number makes no sense.
+        UnknownName: if a format is not known.
+    """
+    count = len(blocks_of(model)) if blocks is None else min(blocks, len(blocks_of(model)))
+    if count < 1:
+        raise BadArgument(f"blocks {blocks}", "is less than 1", "use at least 1")
+    if ratio is not None and not 0 < ratio <= 1:
+        raise BadArgument(f"ratio {ratio}", "is not in (0, 1]", "try 0.02, which is 2 %")
+    if not 0 < channels <= 1:
+        raise BadArgument(f"channels {channels}", "is not in (0, 1]", "try 0.25")
+    look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio, channels)
+    found: list[Option] = []
+    failed: list[OutOfSram] = []
+    given = list(_formats(settings.formats, errors, weights))
+    for formats in given:
+        for shape in SHAPES:
+            for last in range(1, count + 1):
+                try:
+                    option = look.largest(shape, last, formats)
+                except OutOfSram as error:
+                    failed.append(error)
+                    break  # more blocks never need less
+                if option is not None:
+                    found.append(option)
+    if not found:
+        raise min(failed, key=lambda error: error.needed_bytes)
+    # Where gains are equal, formats named first come first, then faster steps.
+    order = sorted(found, key=lambda o: (-round(o.gain, 9), given.index(o.plan.settings.formats), _cycles(o)))
+    return Found(model, board, settings.sram_bytes, tuple(_distinct(order)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What stays the same while one search looks at many selections."""
+
+    model: Model
+    board: Board
+    gains: Gains
+    settings: Settings
+    stage: int
+    ratio: float | None
+    channels: float
+
+    def largest(self, shape: str, blocks: int, formats: Formats) -> Option | None:
+        """Return the largest selection in the last blocks that fits; ``None`` if there is nothing to select.
+
+        Raises:
+            OutOfSram: if not even the smallest fits.
+        """
+        pool = self._pool(blocks)
+        most = None if self.ratio is None else int(self.ratio * trunk_weights(self.model) + 1e-6)
+        pool = [item for item in pool if most is None or item.channel_weights <= most]
+        if not pool:
+            return None
+        capacity = self.settings.sram_bytes
+        cheapest = min(item.channel_weights + item.channel_features for item in pool)
+        everything = sum(item.channels * (item.channel_weights + item.channel_features) for item in pool)
+        # A stored element takes a byte or more, so a selection of more elements than bytes cannot fit.
+        steps = -(-max(min(everything, capacity) - cheapest, 0) // GRAIN)
+        made: dict[tuple[tuple[str, int], ...], Option] = {}
+
+        def counted(step: int) -> dict[str, int]:
+            budget = Budget(most, cheapest + step * GRAIN)
+            if shape == "ranked":
+                return self.gains.best(pool, budget, self.channels)
+            return {op: count for op, count in quota(pool, budget).items() if count}
+
+        def option(step: int) -> Option:
+            counts = counted(step)
+            key = tuple(counts.items())
+            if key not in made:
+                made[key] = self._plan(shape, blocks, counts, formats)
+            return made[key]
+
+        def needed(step: int) -> int:
+            floor = self._floor(blocks, counted(step), formats) if step else 0
+            return floor if floor > capacity else option(step).plan.peak_bytes
+
+        return option(largest_that_fits(int, needed, capacity, least=0, most=steps))
+
+    def _floor(self, blocks: int, counts: dict[str, int], formats: Formats) -> int:
+        """Return bytes that no placement can do without: after the loss no patches can help.
+
+        Cheaper than a plan by far, most of all where nothing fits and every patch stage would be tried.
+        """
+        scheme, settings = self._scheme(blocks, counts, formats)
+        scope, cost = scheme.scope(self.model), scheme.cost(self.model)
+        found = []
+        for residency in residencies(settings):
+            step = lower_with(self.model, self.board, scope, settings, cost, residency, None)
+            loss = next(i for i, op in enumerate(step.ops) if op.action == "loss")
+            found.append(max(step.live_profile()[loss:]))
+        return min(found)
+
+    def _pool(self, blocks: int) -> list[Layer]:
+        names = {name for block in blocks_of(self.model)[-blocks:] for name in block.ops}
+        return [
+            item
+            for op, item in layers(self.model).items()
+            if op in names and self.gains.by_channel.get(op, 0.0) > 0
+        ]
+
+    def _plan(self, shape: str, blocks: int, counts: dict[str, int], formats: Formats) -> Option:
+        scheme, settings = self._scheme(blocks, counts, formats)
+        plan = planned(self.model, self.board, scheme.scope(self.model), settings, scheme.cost(self.model))
+        if not plan.flash.fits:
+            plan.require()
+        return Option(shape, blocks, self.gains.expected(counts), plan)
+
+    def _scheme(self, blocks: int, counts: dict[str, int], formats: Formats) -> tuple[Dynamic, Settings]:
+        known = layers(self.model)
+        numbers = {op: number for number, op in enumerate(known)}
+        scheme = Dynamic(
+            ratio=sum(count * known[op].channel_weights for op, count in counts.items())
+            / trunk_weights(self.model),
+            stage=self.stage,
+            layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
+            bias_blocks=blocks,
+        )
+        return scheme, replace(self.settings, update=scheme.name, formats=formats)
+
+
+def _cycles(option: Option) -> int:
+    return 0 if option.plan.estimate is None else option.plan.estimate.total_cycles
+
+
+def _formats(base: Formats, errors: Sequence[str], weights: Sequence[str]) -> Iterator[Formats]:
+    if not errors or not weights:
+        raise BadArgument("a search", "has no format to choose from", "allow at least one of each kind")
+    for weight in weights:
+        for error in errors:
+            yield replace(base, error=error, weight=weight)
+
+
+def _distinct(options: Sequence[Option]) -> Iterator[Option]:
+    """Yield each selection once, in the formats that come first."""
+    seen = set()
+    for option in options:
+        key = (option.update, option.plan.settings.formats.weight, option.plan.settings.formats.error)
+        if key not in seen:
+            seen.add(key)
+            yield option

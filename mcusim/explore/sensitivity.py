@@ -1,0 +1,68 @@
+"""Where learning pays: gradient norms of every layer, gathered over a short training with the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mcusim.core import BadArgument
+from mcusim.data.dataset import Dataset, Split
+from mcusim.graph import Model
+from mcusim.mcu.board import Board
+from mcusim.plan.unconstrained import ROOM_BYTES, unconstrained
+from mcusim.session.session import Session
+from mcusim.session.training import Training
+from mcusim.update.blocks import blocks as blocks_of
+from mcusim.update.optimizer import Sgd
+from mcusim.update.ranking import Ranking
+
+STEPS = 1000
+RATE = 0.002
+"""Learning rate of the analysis: a dense batch-1 step needs a smaller one than a sparse one."""
+SHOWN = 64
+"""Test images evaluated before and after; the analysis does not read their accuracy."""
+
+
+def sensitivity(
+    model: Model,
+    board: Board,
+    data: Dataset,
+    *,
+    blocks: int | None = None,
+    steps: int = STEPS,
+    lr: float = RATE,
+    seed: int = 0,
+) -> Ranking:
+    """Return the layers of a network ranked by re-weighted gradient norm (arXiv 2510.19675).
+
+    All channels of all layers of the last blocks learn for a few steps, with float32 errors, in a memory
+    as large as that takes: this is the offline half of a scheme, done on a computer before the device is
+    programmed. By the paper the ranks of layers agree across tasks, so one analysis serves many.
+
+    Args:
+        model: the network, with a head.
+        board: any board; only its memory sizes are not used.
+        data: some task.
+        blocks: how many of the last blocks to look at; all of them by default.
+        steps: batch-1 steps, at most one pass over the training images.
+        lr: learning rate.
+        seed: seeds order and rounding.
+
+    Raises:
+        BadArgument: if there are no steps or blocks.
+        BadData: if the data does not suit the network.
+    """
+    if steps < 1:
+        raise BadArgument(f"an analysis of {steps} steps", "sees no gradient", "use some hundred")
+    count = len(blocks_of(model)) if blocks is None else blocks
+    update = f"dynamic:ratio=1.0,stage=none,blocks={count},layers=all,policy=gradient-norm"
+    big = unconstrained(board)
+    choices = {"seed": seed, "sgd": Sgd(lr=lr), "patches": None, "planner": "greedy_by_size"}
+    need = Session(model, big, update, sram=ROOM_BYTES, **choices).plan().peak_bytes  # type: ignore[arg-type]
+    session = Session(model, big, update, sram=need, **choices)  # type: ignore[arg-type]
+    few = Split(data.test.images[:SHOWN], data.test.labels[:SHOWN])
+    training = Training(
+        session, replace(data, test=few), 1, augmentation=None, warmup=0.0, schedule="constant", limit=steps
+    )
+    training.run(out=None, resume=False, trace="off", progress=None)
+    training.stages.statistics.close_stage()
+    return Ranking.of(model, training.stages.statistics)

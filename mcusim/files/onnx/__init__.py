@@ -1,0 +1,1 @@
+"""ONNX files: reading float and QDQ graphs."""

@@ -1,0 +1,301 @@
+"""An ONNX graph being read: what each value is, and the ops that were needed so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadModel
+from mcusim.files.onnx.proto import Node
+from mcusim.graph import WEIGHTED, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph.build import GraphBuilder
+from mcusim.graph.shapes import infer
+
+Shape = tuple[int, ...]
+NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of ONNX's, and the way back."""
+
+
+def stored_shape(shape: Shape) -> Shape:
+    """Return an ONNX shape as it is stored here."""
+    return tuple(shape[i] for i in NHWC) if len(shape) == 4 else shape
+
+
+def onnx_shape(shape: Shape) -> Shape:
+    """Return a stored shape as ONNX has it."""
+    return tuple(shape[i] for i in NCHW) if len(shape) == 4 else shape
+
+
+def along(quant: Quant, rank: int) -> NDArray[Any]:
+    """Return the scales so that they broadcast over a tensor of ``rank`` dimensions."""
+    return quant.scale.reshape(
+        [-1 if i == quant.axis else 1 for i in range(rank)] if quant.per_channel else [1]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Const:
+    """A constant, in ONNX's layout unless a rule changed it; integers with ``quant`` stand for reals."""
+
+    data: NDArray[Any]
+    quant: Quant | None = None
+
+    @property
+    def real(self) -> NDArray[np.float32]:
+        """The real values in float32."""
+        if self.quant is None:
+            return np.asarray(self.data, np.float32)
+        scale = along(self.quant, self.data.ndim)
+        return np.asarray((self.data.astype(np.int64) - self.quant.zero_point) * scale, np.float32)
+
+    def transposed(self, order: Shape) -> Const:
+        """Return the constant with its dimensions, and its scales' axis, in another order."""
+        quant = self.quant
+        if quant is not None and quant.axis is not None:
+            quant = replace(quant, axis=order.index(quant.axis))
+        return Const(np.ascontiguousarray(self.data.transpose(order)), quant)
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A float32 tensor of the graph."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An int8 tensor of the graph, as the integers it is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The reals that an int8 tensor of the graph stands for; no op computes them unless one is needed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An op that is not decided yet to be int8 or float32: that depends on who reads it."""
+
+    name: str
+    kind: OpKind
+    operands: tuple[Value, ...]
+    attributes: Attributes
+    shape: Shape
+
+
+Value = Const | Real | Stored | View | Pending
+
+
+@dataclass
+class OnnxGraph:
+    """The values by ONNX name, and the graph that is built."""
+
+    build: GraphBuilder = field(default_factory=GraphBuilder)
+    values: dict[str, Value] = field(default_factory=dict)
+    raw_inputs: dict[str, Shape] = field(default_factory=dict)
+    """8-bit inputs whose scale is not known yet."""
+    _dequantised: dict[str, str] = field(default_factory=dict)
+    _settled: dict[str, str] = field(default_factory=dict)
+
+    def value(self, node: Node, index: int) -> Value:
+        """Return an input of a node.
+
+        Raises:
+            BadModel: if it was left out, or nothing wrote it.
+        """
+        name = node.inputs[index] if index < len(node.inputs) else ""
+        if name not in self.values:
+            raise node.fail(f"reads {name!r}, which nothing has written", "a graph has no cycles")
+        return self.values[name]
+
+    def constant(self, node: Node, index: int) -> Const | None:
+        """Return an input that must be a constant; None if it was left out.
+
+        Raises:
+            BadModel: if it is computed.
+        """
+        if index >= len(node.inputs) or not node.inputs[index]:
+            return None
+        value = self.value(node, index)
+        if not isinstance(value, Const):
+            raise node.fail(f"its input {node.inputs[index]!r} is no constant")
+        return value
+
+    def shape(self, value: Value) -> Shape:
+        """Return the stored shape of a value."""
+        if isinstance(value, Const):
+            return value.data.shape
+        return value.shape if isinstance(value, Pending) else self.build[value.name].shape
+
+    def pend(
+        self,
+        node: Node,
+        kind: OpKind,
+        operands: list[Value],
+        *,
+        suffix: str = "",
+        declared: Shape = (),
+        **attributes: Any,
+    ) -> Pending:
+        """Return an op whose format is decided later; ``declared``: its shape where inference is free."""
+        attributes.setdefault("clamp", None)
+        operands = [self.settled(v) for v in operands]
+        tensors = {str(i): Tensor(str(i), self.shape(v)) for i, v in enumerate(operands)}
+        tensors["y"] = Tensor("y", declared)
+        op = Op(node.output, kind, tuple(tensors)[:-1], "y", Attributes(**attributes))
+        try:
+            found = infer(op, tensors)
+        except (BadModel, IndexError) as error:
+            reason = error.reason.split(";")[0] if isinstance(error, BadModel) else "its shapes do not fit"
+            raise node.fail(reason) from None
+        return Pending(node.output + suffix, kind, tuple(operands), op.attributes, found)
+
+    def move(self, node: Node, kind: OpKind, operand: Value, *, suffix: str = "", **attributes: Any) -> Value:
+        """Add an op that keeps the scale of what it reads: int8 in, int8 out."""
+        pending = self.pend(node, kind, [operand], suffix=suffix, **attributes)
+        read = pending.operands[0]
+        if isinstance(read, View):
+            return View(self._emit_int8(pending, self.build[read.name].quant))
+        return Real(self._emit_float(pending))
+
+    def undecided(self, value: Value) -> Pending | None:
+        """Return the pending op that a value is, if nothing has made it float32 yet."""
+        return value if isinstance(value, Pending) and value.name not in self._settled else None
+
+    def settled(self, value: Value) -> Value:
+        """Return a value that is no pending op: such a one becomes float32."""
+        return Real(self.float_name(value)) if isinstance(value, Pending) else value
+
+    def quantised(self, node: Node, value: Value, quant: Quant) -> Stored | Const:
+        """Return a value as int8 with this scale, by an op of int8 arithmetic where that is possible."""
+        if isinstance(value, Const):
+            integers = np.rint(value.real / along(quant, value.data.ndim)) + quant.zero_point
+            return Const(np.clip(integers, -128, 127).astype(np.int8), quant)
+        if quant.per_channel:
+            raise node.fail("gives an activation a scale a channel", "one scale a tensor is supported")
+        if isinstance(value, View):
+            if quant.same_as(self.build[value.name].quant):
+                return Stored(value.name)
+            pending = Pending(node.output, OpKind.QUANTIZE, (value,), Attributes(), self.shape(value))
+            return Stored(self._emit_int8(pending, quant))
+        undecided = self.undecided(value)
+        if undecided is not None and self._is_int8(undecided):
+            return Stored(self._emit_int8(undecided, quant))
+        name = self.free(node.output)
+        self.build.activation(name, self.shape(value), quant)
+        self.build.op(name, OpKind.QUANTIZE, (self.float_name(value),), name, Attributes())
+        return Stored(name)
+
+    def finished(self, name: str) -> str:
+        """Return the tensor that is a graph output.
+
+        Raises:
+            BadModel: if nothing computed it.
+        """
+        value = self.values.get(name)
+        if value is None or isinstance(value, Const):
+            raise BadModel(f"output {name!r}", "is computed by no node")
+        return value.name if isinstance(value, Stored) else self.float_name(value)
+
+    def float_name(self, value: Value) -> str:
+        """Return the name of a value as a float32 tensor, adding the ops that takes."""
+        match value:
+            case Real(name):
+                return name
+            case Const():
+                return self.build.constant(self.free("constant"), value.real)
+            case Pending(name=name):
+                if name not in self._settled:
+                    self._settled[name] = self._emit_float(value)
+                return self._settled[name]
+            case View(name) | Stored(name):
+                if name not in self._dequantised:
+                    new = self.free(f"{name}.real")
+                    self.build.activation(new, self.build[name].shape, None, "float32")
+                    self.build.op(new, OpKind.DEQUANTIZE, (name,), new, Attributes(clamp=None))
+                    self._dequantised[name] = new
+                return self._dequantised[name]
+
+    def free(self, name: str) -> str:
+        """Return ``name``, numbered if it is taken."""
+        found, number = name, 1
+        while found in self.build.tensors or found in self.raw_inputs:
+            found, number = f"{name}_{number}", number + 1
+        return found
+
+    def _emit_float(self, op: Pending) -> str:
+        inputs = tuple(
+            self.build.constant(self.free(_part(op, i)), v.real)
+            if isinstance(v, Const)
+            else self.float_name(v)
+            for i, v in enumerate(op.operands)
+        )
+        name = self.free(op.name)
+        self.build.activation(name, op.shape, None, "float32")
+        self.build.op(name, op.kind, inputs, name, op.attributes)
+        return name
+
+    def _is_int8(self, op: Pending) -> bool:
+        if op.kind in WEIGHTED:
+            x, w = op.operands[:2]
+            return isinstance(x, View) and isinstance(w, Const) and w.data.dtype == np.int8
+        return any(isinstance(v, View) for v in op.operands) and all(
+            isinstance(v, View | Const) for v in op.operands
+        )
+
+    def _emit_int8(self, op: Pending, quant: Quant | None) -> str:
+        inputs = []
+        for i, value in enumerate(op.operands):
+            if isinstance(value, Const):
+                inputs.append(self._int8_constant(op, i, value))
+            else:
+                assert isinstance(value, View)
+                inputs.append(value.name)
+        name = self.free(op.name)
+        clamp = (-128, 127)
+        if op.attributes.clamp is not None and quant is not None:
+            bounds = np.rint(np.array(op.attributes.clamp, np.float32) / quant.scale[0]) + quant.zero_point
+            low, high = np.clip(bounds, -128, 127)
+            clamp = (int(low), int(high))
+        self.build.activation(name, op.shape, quant)
+        self.build.op(name, op.kind, tuple(inputs), name, replace(op.attributes, clamp=clamp))
+        return name
+
+    def _int8_constant(self, op: Pending, index: int, value: Const) -> str:
+        if op.kind in WEIGHTED and index == 2:
+            return self._bias(op, value)
+        if value.data.dtype != np.int8:
+            scale = max(float(np.abs(value.real).max()), 1e-12) / 127
+            value = Const(np.rint(value.real / scale).astype(np.int8), Quant.of(scale))
+        return self.build.constant(self.free(_part(op, index)), value.data, value.quant)
+
+    def _bias(self, op: Pending, value: Const) -> str:
+        x, w = op.operands[:2]
+        assert isinstance(x, View)
+        assert isinstance(w, Const)
+        x_quant = self.build[x.name].quant
+        if x_quant is None or w.quant is None:
+            raise BadModel(f"op {op.name!r}", "has a quantised weight but no scales")
+        scale = x_quant.scale.astype(np.float64) * w.quant.scale
+        data = value.data
+        if (
+            data.dtype != np.int32
+            or value.quant is None
+            or not np.allclose(value.quant.scale, scale, rtol=1e-4)
+        ):
+            data = np.clip(np.rint(value.real / scale), -(2**31), 2**31 - 1).astype(np.int32)
+        axis = 0 if w.quant.per_channel else None
+        return self.build.constant(self.free(_part(op, 2)), data, Quant(scale, 0, axis))
+
+
+def _part(op: Pending, index: int) -> str:
+    parts = ("", "weight", "bias") if op.kind in WEIGHTED else ()
+    return f"{op.name}.{parts[index]}" if index < len(parts) else f"{op.name}.constant"

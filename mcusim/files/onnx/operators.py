@@ -1,0 +1,393 @@
+"""What each ONNX operator becomes. Rules get the graph and the node and return a value.
+
+Operator definitions: https://onnx.ai/onnx/operators/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from mcusim.files.onnx.graph import (
+    NCHW,
+    NHWC,
+    Const,
+    OnnxGraph,
+    Pending,
+    Real,
+    Shape,
+    Stored,
+    Value,
+    View,
+    onnx_shape,
+)  # fmt: skip
+from mcusim.files.onnx.proto import Node
+from mcusim.files.onnx.qdq import dequantize, quantize
+from mcusim.files.tflite.operators import same_padding
+from mcusim.graph import CONVOLUTIONS, Attributes, OpKind, Pads
+
+Rule = Callable[[OnnxGraph, Node], Value]
+
+
+def _window(g: OnnxGraph, node: Node, shape: Shape, kernel: tuple[int, int]) -> dict[str, Any]:
+    """Return stride, dilation and padding of a convolution or pooling over a stored shape."""
+    stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
+    pads = node.integers("pads", (0, 0, 0, 0))
+    if len(shape) != 4 or (len(stride), len(dilation), len(pads)) != (2, 2, 4) or min(*stride, *dilation) < 1:
+        raise node.fail("works on something else than two dimensions of pixels")
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    if auto not in ("NOTSET", "VALID", "SAME_UPPER") or node.attributes.get("ceil_mode"):
+        raise node.fail(f"has auto_pad {auto} or ceil_mode")
+    padding: Pads = ((pads[0], pads[2]), (pads[1], pads[3]))
+    if auto == "SAME_UPPER":
+        padding = same_padding(shape, kernel, (stride[0], stride[1]), (dilation[0], dilation[1]))
+    return {"stride": stride, "dilation": dilation, "padding": padding}
+
+
+def _bias_operands(g: OnnxGraph, node: Node, index: int, channels: int) -> list[Value]:
+    bias = g.constant(node, index)
+    if bias is None:
+        return []
+    if bias.data.size != channels:
+        raise node.fail(f"has {channels} output channels and a bias of shape {bias.data.shape}")
+    return [Const(bias.data.reshape(channels), bias.quant)]
+
+
+def _conv(g: OnnxGraph, node: Node) -> Value:
+    x, w = g.value(node, 0), g.constant(node, 1)
+    shape = g.shape(x)
+    if w is None or w.data.ndim != 4 or len(shape) != 4:
+        raise node.fail("is no convolution over two dimensions of pixels")
+    count, depth, height, width = w.data.shape
+    groups = node.integer("group", 1)
+    depthwise = groups == shape[3] and depth == 1 and groups > 1
+    if groups != 1 and not depthwise:
+        raise node.fail(f"has {groups} groups for {shape[3]} channels", "only 1, or one a channel")
+    # OIHW to OHWI; depthwise (C, 1, kh, kw) to (1, kh, kw, C).
+    operands = [x, w.transposed((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))]
+    operands += _bias_operands(g, node, 2, count)
+    kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
+    return g.pend(node, kind, operands, **_window(g, node, shape, (height, width)))
+
+
+def _gemm(g: OnnxGraph, node: Node) -> Value:
+    x, w = g.value(node, 0), g.constant(node, 1)
+    plain = (node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0), node.integer("transA", 0))
+    if w is None or w.data.ndim != 2 or len(g.shape(x)) > 2 or plain != (1.0, 1.0, 0):
+        raise node.fail("is no plain product of vectors with a constant matrix")
+    if not node.integer("transB", 0):
+        w = w.transposed((1, 0))
+    operands = [x, w, *_bias_operands(g, node, 2, w.data.shape[0])]
+    return g.pend(node, OpKind.FULLY_CONNECTED, operands)
+
+
+def _batch_norm(g: OnnxGraph, node: Node) -> Value:
+    x = g.value(node, 0)
+    parts = [g.constant(node, i) for i in range(1, 5)]
+    epsilon = node.attributes.get("epsilon", 1e-5)
+    if any(p is None for p in parts) or node.integer("training_mode", 0) or not isinstance(epsilon, float):
+        raise node.fail("is in training mode or lacks a constant")
+    gamma, beta, mean, variance = (p.real.astype(np.float64) for p in parts if p is not None)
+    factor = gamma / np.sqrt(variance + epsilon)
+    scaled = g.pend(node, OpKind.MUL, [x, Const(factor.astype(np.float32))], suffix=".scaled")
+    return g.pend(node, OpKind.ADD, [scaled, Const((beta - mean * factor).astype(np.float32))])
+
+
+def _activation(low: float, high: float) -> Rule:
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        return _clamp(g, node, low, high)
+
+    return rule
+
+
+def _clip(g: OnnxGraph, node: Node) -> Value:
+    bounds = []
+    for i, name in enumerate(("min", "max")):
+        given = g.constant(node, 1 + i)
+        value = node.attributes.get(name) if given is None else float(given.real.reshape(-1)[0])
+        bounds.append((-inf, inf)[i] if value is None else float(value))
+    return _clamp(g, node, *bounds)
+
+
+def _clamp(g: OnnxGraph, node: Node, low: float, high: float) -> Value:
+    x = g.value(node, 0)
+    fused = (*CONVOLUTIONS, OpKind.FULLY_CONNECTED, OpKind.ADD, OpKind.SUB, OpKind.MUL)
+    before = g.undecided(x)
+    if before is not None and before.kind in fused and before.attributes.clamp is None:
+        # The op before takes the clamp; other readers keep the op without it.
+        return replace(before, name=node.output, attributes=replace(before.attributes, clamp=(low, high)))
+    kinds = {(0.0, inf): OpKind.RELU, (0.0, 6.0): OpKind.RELU6}
+    if (low, high) not in kinds:
+        raise node.fail(f"clamps to ({low:g}, {high:g})", "supported there: (0, 6) and (0, inf)")
+    return g.pend(node, kinds[low, high], [x], clamp=(low, high))
+
+
+def _unary(kind: OpKind) -> Rule:
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        return g.pend(node, kind, [g.value(node, 0)])
+
+    return rule
+
+
+def _binary(kind: OpKind) -> Rule:
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        operands = [g.value(node, i) for i in range(2)]
+        if kind is OpKind.ADD and (product := _with_bias(g, node, operands)) is not None:
+            return product
+        rank = max(len(g.shape(v)) for v in operands)
+        for i, value in enumerate(operands):
+            if isinstance(value, Const) and rank == 4:
+                data = value.data.reshape((1,) * (4 - value.data.ndim) + value.data.shape)
+                quant = value.quant
+                if quant is not None and quant.axis is not None:
+                    raise node.fail("adds or multiplies by a constant with a scale a channel")
+                operands[i] = Const(data, quant).transposed(NHWC)
+        return g.pend(node, kind, operands)
+
+    return rule
+
+
+def _with_bias(g: OnnxGraph, node: Node, operands: list[Value]) -> Pending | None:
+    """Return the product of an undecided MatMul with the constant that is added to it as its bias."""
+    for value, other in (operands, operands[::-1]):
+        before = g.undecided(value)
+        if (
+            before is not None
+            and isinstance(other, Const)
+            and before.kind is OpKind.FULLY_CONNECTED
+            and (len(before.operands), before.attributes.clamp) == (2, None)
+            and other.data.size == before.shape[-1]
+        ):
+            bias = Const(other.data.reshape(-1), other.quant)
+            return replace(before, name=node.output, operands=(*before.operands, bias))
+    return None
+
+
+def _global_pool(g: OnnxGraph, node: Node) -> Value:
+    x = g.value(node, 0)
+    n, _, _, c = g.shape(x) if len(g.shape(x)) == 4 else (0, 0, 0, 0)
+    return g.pend(node, OpKind.MEAN, [x], axes=(1, 2), declared=(n, 1, 1, c))
+
+
+def _reduce_mean(g: OnnxGraph, node: Node) -> Value:
+    x, given = g.value(node, 0), g.constant(node, 1)
+    shape = onnx_shape(g.shape(x))
+    axes = node.integers("axes", ()) if given is None else tuple(int(a) for a in given.data.reshape(-1)[:8])
+    if not axes or any(not -len(shape) <= a < len(shape) for a in axes):
+        raise node.fail(f"reduces dimensions {axes} of {shape}")
+    chosen = {a % len(shape) for a in axes}
+    kept = tuple(1 if i in chosen else s for i, s in enumerate(shape))
+    keep = node.integer("keepdims", 1)
+    if not keep and len(shape) == 4 and chosen != {2, 3}:
+        raise node.fail(f"drops dimensions {sorted(chosen)}", "supported: (2, 3), or keepdims")
+    places = tuple(sorted(NHWC.index(a) for a in chosen)) if len(shape) == 4 else tuple(sorted(chosen))
+    dropped = tuple(s for i, s in enumerate(shape) if i not in chosen)
+    stored = tuple(kept[i] for i in NHWC) if len(shape) == 4 else kept
+    return g.pend(node, OpKind.MEAN, [x], axes=places, declared=stored if keep else dropped)
+
+
+def _pool(kind: OpKind) -> Rule:
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        x = g.value(node, 0)
+        kernel = node.integers("kernel_shape", ())
+        if len(kernel) != 2 or min(kernel) < 1:
+            raise node.fail("pools something else than two dimensions of pixels")
+        window = _window(g, node, g.shape(x), (kernel[0], kernel[1]))
+        if window["dilation"] != (1, 1):
+            raise node.fail("is a dilated pooling")
+        counts = node.integer("count_include_pad", 0) and window["padding"] != ((0, 0), (0, 0))
+        if kind is OpKind.AVERAGE_POOL_2D and counts:
+            raise node.fail("counts its padding")
+        return g.move(node, kind, x, kernel=kernel, **window)
+
+    return rule
+
+
+def _reshape(g: OnnxGraph, node: Node) -> Value:
+    x = g.settled(g.value(node, 0))
+    if isinstance(x, Const):
+        return Const(x.data.reshape(_new_shape(g, node, x.data.shape)), x.quant)
+    old = onnx_shape(g.shape(x))
+    new = _new_shape(g, node, old)
+    if len(old) == 4 and old[2:] != (1, 1):
+        # ONNX flattens planes first.
+        x = g.move(node, OpKind.TRANSPOSE, x, suffix=".planes", axes=NCHW)
+    if len(new) != 4:
+        return g.move(node, OpKind.RESHAPE, x, shape=new)
+    x = g.move(node, OpKind.RESHAPE, x, suffix=".flat", shape=new)
+    return g.move(node, OpKind.TRANSPOSE, x, axes=NHWC)
+
+
+def _new_shape(g: OnnxGraph, node: Node, old: Shape) -> Shape:
+    count = int(np.prod(np.array(old, object))) if old else 1
+    given = g.constant(node, 1) if node.kind in ("Reshape", "Squeeze", "Unsqueeze") else None
+    listed = (
+        node.integers("axes", ()) if given is None else tuple(int(v) for v in given.data.reshape(-1)[:16])
+    )
+    match node.kind:
+        case "Flatten":
+            axis = node.integer("axis", 1) % max(len(old), 1)
+            front = int(np.prod(np.array(old[:axis], object))) if axis else 1
+            return (front, count // front)
+        case "Squeeze":
+            gone = {a % len(old) for a in listed} if listed else {i for i, s in enumerate(old) if s == 1}
+            return tuple(s for i, s in enumerate(old) if i not in gone)
+        case "Unsqueeze":
+            rank = len(old) + len(listed)
+            places, rest = {a % rank for a in listed}, iter(old)
+            return tuple(1 if i in places else next(rest) for i in range(rank))
+        case _:
+            sizes = [old[i] if s == 0 and i < len(old) else s for i, s in enumerate(listed)]
+            known = int(np.prod(np.array([s for s in sizes if s != -1], object))) if sizes else 1
+            if sizes.count(-1) > 1 or known < 1 or count % known:
+                raise node.fail(f"cannot turn {old} into {listed}")
+            return tuple(count // known if s == -1 else int(s) for s in sizes)
+
+
+def _transpose(g: OnnxGraph, node: Node) -> Value:
+    x = g.settled(g.value(node, 0))
+    rank = len(g.shape(x))
+    order = node.integers("perm", tuple(range(rank))[::-1])
+    if sorted(order) != list(range(rank)):
+        raise node.fail(f"{order} is no permutation of {rank} dimensions")
+    if isinstance(x, Const):
+        return x.transposed(order)
+    axes = tuple(NHWC.index(order[NHWC[i]]) for i in range(4)) if rank == 4 else order
+    return g.move(node, OpKind.TRANSPOSE, x, axes=axes)
+
+
+def _concat(g: OnnxGraph, node: Node) -> Value:
+    parts = [g.value(node, i) for i in range(len(node.inputs))]
+    rank, axis = len(g.shape(parts[0])), node.integer("axis", 0)
+    if not -rank <= axis < rank:
+        raise node.fail(f"joins along dimension {axis} of {rank}")
+    place = NHWC.index(axis % rank) if rank == 4 else axis % rank
+    return g.pend(node, OpKind.CONCATENATION, parts, axes=(place,))
+
+
+def _softmax(g: OnnxGraph, node: Node) -> Value:
+    x = g.value(node, 0)
+    rank, axis = len(g.shape(x)), node.integer("axis", -1)
+    if rank == 4 or axis not in (-1, rank - 1):
+        raise node.fail(f"works along dimension {axis} of {rank}", "supported: the last of a list of vectors")
+    return g.pend(node, OpKind.SOFTMAX, [x], axes=(rank - 1,))
+
+
+def _pad(g: OnnxGraph, node: Node) -> Value:
+    x, given, fill = g.value(node, 0), g.constant(node, 1), g.constant(node, 2)
+    flat = node.integers("pads", ()) if given is None else tuple(int(v) for v in given.data.reshape(-1)[:16])
+    rank = len(g.shape(x))
+    mode = node.attributes.get("mode", "constant")
+    if mode != "constant" or len(flat) != 2 * rank or (fill is not None and fill.real.any()):
+        raise node.fail(f"pads by {flat}, {mode}", "only zeros, all dimensions given")
+    pads = tuple(zip(flat[:rank], flat[rank:], strict=True))
+    return g.move(node, OpKind.PAD, x, pads=tuple(pads[i] for i in NHWC) if rank == 4 else pads)
+
+
+def _resize(g: OnnxGraph, node: Node) -> Value:
+    x, scales, sizes = g.value(node, 0), g.constant(node, 2), g.constant(node, 3)
+    shape, mode = onnx_shape(g.shape(x)), node.attributes.get("mode", "nearest")
+    way = node.attributes.get("coordinate_transformation_mode", "half_pixel")
+    rounding = node.attributes.get("nearest_mode", "round_prefer_floor")
+    if sizes is not None and sizes.data.size == 4:
+        new = tuple(int(s) for s in sizes.data.reshape(-1))
+    elif scales is not None and scales.data.size == 4:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.floor(np.array(shape) * scales.real.reshape(-1))
+        new = tuple(int(s) for s in np.nan_to_num(np.clip(found, 0, 2**20)))
+    else:
+        raise node.fail("has neither sizes nor scales that are constant")
+    if new[:2] != shape[:2] or mode not in ("nearest", "linear"):
+        raise node.fail(f"resizes {shape} to {new}, {mode}", "supported: nearest and linear, over pixels")
+    stored = tuple(new[i] for i in NHWC)
+    if mode == "linear":
+        ways = dict.fromkeys(("half_pixel", "pytorch_half_pixel"), (False, True))
+        ways |= {"align_corners": (True, False), "asymmetric": (False, False)}
+        kind = OpKind.RESIZE_BILINEAR
+    else:
+        # Rounding down at the left edge is TFLite's way; for half pixels and a whole factor it is the same.
+        whole = all(b % a == 0 for a, b in zip(shape, new, strict=True))
+        ways = {"asymmetric": (False, False)} if rounding == "floor" else {}
+        if whole and rounding in ("round_prefer_floor", "round_prefer_ceil"):
+            ways["half_pixel"] = (False, False)
+        kind = OpKind.RESIZE_NEAREST_NEIGHBOR
+    if way not in ways:
+        raise node.fail(f"resizes with {way}, {mode} {rounding}", f"supported: {', '.join(ways)}")
+    align, half = ways[way]
+    return g.move(node, kind, x, shape=stored, align_corners=align, half_pixel_centers=half)
+
+
+def _arg_max(g: OnnxGraph, node: Node) -> Value:
+    x = g.settled(g.value(node, 0))
+    rank, axis = len(g.shape(x)), node.integer("axis", 0)
+    if (
+        rank == 4
+        or axis not in (-1, rank - 1)
+        or node.integer("keepdims", 1)
+        or not isinstance(x, View | Real)
+    ):
+        raise node.fail(
+            f"along dimension {axis} of {rank}", "supported: the last of a list of vectors, dropped"
+        )
+    name = g.free(node.output)
+    g.build.activation(name, g.shape(x)[:-1], None, "int64")
+    g.build.op(name, OpKind.ARG_MAX, (x.name,), name, Attributes(axes=(rank - 1,), clamp=None))
+    return Stored(name)
+
+
+def _same(g: OnnxGraph, node: Node) -> Value:
+    return g.value(node, 0)
+
+
+def _constant(g: OnnxGraph, node: Node) -> Value:
+    value = node.attributes.get("value")
+    if value is None:
+        listed = [
+            v
+            for k, v in node.attributes.items()
+            if k in ("value_float", "value_int", "value_floats", "value_ints")
+        ]
+        if not listed or listed[0] is None:
+            raise node.fail("holds no array of numbers")
+        kind = np.float32 if "float" in next(iter(node.attributes)) else np.int64
+        value = np.array(listed[0], kind)
+    return Const(value)
+
+
+RULES: dict[str, Rule] = {
+    "Add": _binary(OpKind.ADD),
+    "ArgMax": _arg_max,
+    "AveragePool": _pool(OpKind.AVERAGE_POOL_2D),
+    "BatchNormalization": _batch_norm,
+    "Clip": _clip,
+    "Concat": _concat,
+    "Constant": _constant,
+    "Conv": _conv,
+    "DequantizeLinear": dequantize,
+    "Dropout": _same,
+    "Flatten": _reshape,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _global_pool,
+    "HardSwish": _unary(OpKind.HARD_SWISH),
+    "Identity": _same,
+    "MatMul": _gemm,
+    "MaxPool": _pool(OpKind.MAX_POOL_2D),
+    "Mul": _binary(OpKind.MUL),
+    "Pad": _pad,
+    "QuantizeLinear": quantize,
+    "ReduceMean": _reduce_mean,
+    "Relu": _activation(0.0, inf),
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Sigmoid": _unary(OpKind.LOGISTIC),
+    "Softmax": _softmax,
+    "Squeeze": _reshape,
+    "Sub": _binary(OpKind.SUB),
+    "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+}
+"""By ONNX operator."""

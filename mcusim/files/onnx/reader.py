@@ -1,0 +1,84 @@
+"""ONNX files as networks: float32, and int8 in the QuantizeLinear/DequantizeLinear (QDQ) form.
+
+ONNX is planes-first; tensors with four dimensions are stored NHWC here. In a QDQ file an op stands
+between DequantizeLinear and QuantizeLinear nodes; where all its inputs come from the former and its
+output goes into the latter it becomes one int8 op. Everything else stays float32. The rounding is that
+of the ``float`` arithmetic, as in ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
+from mcusim.files.onnx.operators import RULES
+from mcusim.files.onnx.proto import array_of, node_of, read_onnx, shape_of, text
+from mcusim.files.preprocessing import pixels_fill_the_input
+from mcusim.graph import Arithmetic, Model, Preprocessing
+from mcusim.graph.build import naming
+from mcusim.graph.head import head_name
+from mcusim.graph.validate import validate
+
+
+def load_onnx(path: str | Path) -> Model:
+    """Load an ``.onnx`` file.
+
+    Raises:
+        MissingPackage: if ``onnx`` is not installed.
+        BadModel: if the file is missing, damaged, or uses anything that is not supported: names the node
+            with its index and values.
+    """
+    proto = read_onnx(path)
+    with naming(path):
+        return _model(proto, PurePath(path).stem)
+
+
+def _model(proto: Any, name: str) -> Model:
+    graph = OnnxGraph()
+    for tensor in proto.graph.initializer:
+        graph.values[text(tensor.name)] = Const(array_of(tensor))
+    inputs = []
+    for value in proto.graph.input:
+        name_in = text(value.name)
+        if name_in in graph.values:
+            continue  # old files list their initializers as inputs too
+        shape = stored_shape(shape_of(value))
+        if value.type.tensor_type.elem_type == 1:
+            graph.values[name_in] = Real(graph.build.activation(name_in, shape, None, "float32"))
+        else:
+            # Its scale is known when its DequantizeLinear is read.
+            graph.raw_inputs[name_in] = shape
+        inputs.append(name_in)
+    for index, item in enumerate(proto.graph.node):
+        node = node_of(index, item)
+        rule = RULES.get(node.kind)
+        if rule is None:
+            raise node.fail("is not supported", f"supported: {', '.join(sorted(RULES))}")
+        if node.output in graph.values:
+            raise node.fail("writes a value that exists already")
+        graph.values[node.output] = rule(graph, node)
+    return _finished(graph, proto, name, tuple(inputs))
+
+
+def _finished(graph: OnnxGraph, proto: Any, name: str, inputs: tuple[str, ...]) -> Model:
+    outputs = tuple(graph.finished(text(value.name)) for value in proto.graph.output)
+    needed = {*outputs}
+    ops = []
+    for op in reversed(graph.build.ops):
+        if op.output in needed:
+            ops.append(op)
+            needed.update(op.inputs)
+    model = Model(
+        name=name,
+        ops=tuple(ops[::-1]),
+        tensors={n: t for n, t in graph.build.tensors.items() if n in needed or n in inputs},
+        inputs=inputs,
+        outputs=outputs,
+        arithmetic=Arithmetic.FLOAT,
+        source=f"ONNX, {text(proto.producer_name)} {text(proto.producer_version)}".strip(),
+    )
+    validate(model)
+    preprocessing = pixels_fill_the_input(model, Preprocessing())
+    return replace(model, head=head_name(model), preprocessing=preprocessing)

@@ -1,0 +1,1 @@
+"""TensorFlow Lite files: a bounds-checked reader, and a writer."""

@@ -1,0 +1,168 @@
+"""TFLite files as networks: int8, uint8 and float32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from mcusim.core import BadModel
+from mcusim.files.preprocessing import pixels_fill_the_input
+from mcusim.files.tflite.flatbuffer import Buffer, Table
+from mcusim.files.tflite.operators import Operator, attributes_of
+from mcusim.files.tflite.schema import (
+    IDENTIFIER,
+    OPERATORS,
+    VERSION,
+    operator_name,
+    supported_operators,
+)
+from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
+from mcusim.graph import CONVOLUTIONS, WEIGHTED, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
+from mcusim.graph.head import head_name
+from mcusim.graph.validate import validate
+
+MAX_FILE_BYTES = 256 * 1024**2
+MAX_OPERATORS = 20_000
+MAX_OPERANDS = 1_000
+RAW_PIXELS = Preprocessing((0.0,), (1 / 255,))
+"""What a float32 network is given whose file does not say more: the pixels as they are."""
+_ROUNDED_UNSIGNED = (OpKind.AVERAGE_POOL_2D, OpKind.RESIZE_BILINEAR)
+
+
+def load_tflite(path: str | Path) -> Model:
+    """Load a ``.tflite`` file.
+
+    Tensors keep their names; an op is called like its output. SAME padding becomes explicit, fused
+    activations become clamps, uint8 becomes int8; QUANTIZE and DEQUANTIZE at the ends stay.
+
+    Raises:
+        BadModel: if the file is missing, damaged, or uses anything that is not supported: names the op
+            with its index and tensors, or the tensor.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise BadModel(
+                str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadModel(str(path), f"cannot be read: {error.strerror or error}") from error
+    return parse_tflite(data, path.name)
+
+
+def parse_tflite(data: bytes, name: str) -> Model:
+    """Return the network in the bytes of a ``.tflite`` file; ``name`` is used in messages."""
+    buffer = Buffer(data, name)
+    root = buffer.root(IDENTIFIER)
+    version = root.integer(0, 4, signed=False)
+    if version != VERSION:
+        raise BadModel(name, f"is written in version {version} of the schema", f"supported: {VERSION}")
+    codes = [_operator_code(table) for table in root.tables(1, 1_000)]
+    subgraphs = root.tables(2, 1_000)
+    if len(subgraphs) != 1:
+        raise BadModel(name, f"has {len(subgraphs)} subgraphs", "export the network without control flow")
+    tensors, unsigned = read_tensors(buffer, subgraphs[0], root.tables(4, 2 * MAX_TENSORS))
+    reader = _Reader(name, tensors, unsigned)
+    for index, table in enumerate(subgraphs[0].tables(3, MAX_OPERATORS)):
+        reader.read(index, table, codes)
+    return reader.model(subgraphs[0], root.text(3))
+
+
+def _operator_code(table: Table) -> tuple[int, str]:
+    # Old files keep the code in a byte; in newer ones that byte saturates and an integer has it.
+    return max(table.integer(0, 1), table.integer(3, 4)), table.text(1, 100)
+
+
+class _Reader:
+    """Collects ops, and the tensors they need."""
+
+    def __init__(self, name: str, tensors: list[Tensor], unsigned: set[str]) -> None:
+        self.name, self.unsigned = name, unsigned
+        self.numbered = [tensor.name for tensor in tensors]
+        self.tensors = {tensor.name: tensor for tensor in tensors}
+        self.ops: list[Op] = []
+
+    def operands(self, table: Table, field: int, thing: str) -> list[str]:
+        """Return the tensor names in a vector of indices; trailing -1 are inputs that were left out."""
+        indices = [int(i) for i in table.array(field, "<i4")[: MAX_OPERANDS + 1]]
+        while indices and indices[-1] == -1:
+            indices.pop()
+        bad = [i for i in indices if not 0 <= i < len(self.numbered)]
+        if bad or len(indices) > MAX_OPERANDS:
+            reason = f"names tensor {bad[0]} of {len(self.numbered)}" if bad else "has too many tensors"
+            raise BadModel(f"{self.name}: {thing}", reason, "the file is damaged")
+        return [self.numbered[i] for i in indices]
+
+    def read(self, index: int, table: Table, codes: list[tuple[int, str]]) -> None:
+        """Read one operator."""
+        at = table.integer(0, 4, signed=False)
+        if at >= len(codes):
+            raise BadModel(f"{self.name}: op {index}", f"names operator code {at} of {len(codes)}")
+        code, custom = codes[at]
+        thing = f"op {index} ({custom or operator_name(code)})"
+        inputs, outputs = self.operands(table, 1, thing), self.operands(table, 2, thing)
+        listed = f"inputs {', '.join(map(repr, inputs))}; outputs {', '.join(map(repr, outputs))}"
+        if code not in OPERATORS:
+            raise BadModel(f"{self.name}: {thing}", f"is not supported; {listed}", supported_operators())
+        if not inputs or len(outputs) != 1:
+            raise BadModel(f"{self.name}: {thing}", f"has no inputs, or not one output; {listed}")
+        (output,) = outputs
+        tensors = [self.tensors[name] for name in inputs]
+        operator = Operator(OPERATORS[code], tensors, self.tensors[output], table.table(4))
+        try:
+            used, attributes = attributes_of(operator)
+            names = inputs[:used]
+            if output in self.unsigned and operator.kind in _ROUNDED_UNSIGNED:
+                attributes = replace(attributes, unsigned=True)
+            if operator.kind in WEIGHTED:
+                _check_parameters(operator)
+                names[1] = self.float32_product(operator, index)
+        except BadModel as error:
+            raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
+        self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
+
+    def float32_product(self, operator: Operator, index: int) -> str:
+        """Return the name of a uint8 convolution's weight, its scale adapted.
+
+        TFLite multiplies input and weight scale in float32 for uint8 and in float64 for int8
+        (``GetQuantizedConvolutionMultipler`` and ``PopulateConvolutionQuantizationParams``). A float64
+        weight scale whose product is the float32 one makes both the same computation.
+        """
+        x, w = operator.inputs[:2]
+        if w.name not in self.unsigned or operator.kind not in CONVOLUTIONS or not (x.quant and w.quant):
+            return w.name
+        s_x, s_w = np.float32(x.quant.scale[0]), np.float32(w.quant.scale[0])
+        scale = np.array([float(s_x * s_w) / float(s_x)])
+        name = w.name
+        if w.quant.scale.dtype == np.float64 and w.quant.scale[0] != scale[0]:
+            name = f"{w.name}#{index}"  # shared by convolutions with inputs of different scales
+        self.tensors[name] = replace(w, name=name, quant=Quant(scale, w.quant.zero_point))
+        return name
+
+    def model(self, subgraph: Table, description: str) -> Model:
+        """Return the network of all that was read."""
+        inputs = self.operands(subgraph, 1, "the graph's inputs")
+        outputs = self.operands(subgraph, 2, "the graph's outputs")
+        used = {*inputs, *outputs, *(name for op in self.ops for name in (*op.inputs, op.output))}
+        model = Model(
+            name=PurePath(self.name).stem,
+            ops=tuple(self.ops),
+            tensors={name: tensor for name, tensor in self.tensors.items() if name in used},
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            arithmetic=Arithmetic.TFLITE,
+            source=description,
+        )
+        validate(model)
+        return replace(model, head=head_name(model), preprocessing=pixels_fill_the_input(model, RAW_PIXELS))
+
+
+def _check_parameters(operator: Operator) -> None:
+    for tensor in operator.inputs[1:]:
+        if not tensor.constant:
+            raise BadModel("", f"{tensor.name!r} is no constant", "weights and biases must be constants")
+    if len(operator.inputs) < 2 or operator.output.dtype == "int32":
+        raise BadModel("", f"has {len(operator.inputs)} inputs and gives {operator.output.dtype}")

@@ -1,0 +1,92 @@
+"""Rows of error tensors: from their storage format to float32 and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcusim.kernels.compiled.prepared import array_at, inner
+from mcusim.kernels.vector import simd
+
+FORMATS = {"float32": 4, "int16": 2, "int8": 1}
+"""Storage formats by name, and what the kernels call them: their bytes an element."""
+STATISTICS_BYTES = 128
+"""16 float32 largest magnitudes, then the number of saturated elements."""
+
+
+@inner
+def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
+    """Return at least 16 mask bits from bit ``first`` on; ``mask`` has ``count`` bytes."""
+    byte = first >> 3
+    last = count - 1
+    bits = simd.byte_at(mask + byte)
+    bits |= simd.byte_at(mask + min(byte + 1, last)) << 8
+    bits |= simd.byte_at(mask + min(byte + 2, last)) << 16
+    return bits >> (first & 7)
+
+
+@inner
+def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
+    """Return ``count`` (at most 16) stored numbers as float32, the rest zero."""
+    at = g + index * format
+    if format == 4:
+        return simd.load_f32_first(at, count)
+    if format == 2:
+        return simd.to_f32(simd.load_s16_first(at, count))
+    return simd.to_f32(simd.load_s8_first(at, count))
+
+
+@inner
+def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
+    """Write ga = (g * scale, 0 where the clamp acted) * factor of one output pixel to ``row``.
+
+    ``a`` has g, g_format, mask, mask_bytes, factor and c_out; ``row`` is padded to 16 channels with zeros.
+    """
+    unit = simd.splat_f32(np.float32(scale))
+    for c in range(0, a.c_out, 16):
+        index = pixel * a.c_out + c
+        value = load_values(a.g, a.g_format, index, min(a.c_out - c, 16)) * unit
+        if a.mask != 0:
+            value = simd.where(mask_bits(a.mask, a.mask_bytes, index), value)
+        simd.store_f32(row + 4 * c, value * simd.load_f32(a.factor + 4 * c))
+
+
+@inner
+def store_row(g, format, scale, accumulate, index, count, row, statistics):  # type: ignore[no-untyped-def]
+    """Store ``count`` float32 values at element ``index``, rounding half to even and saturating.
+
+    Values beyond ``count`` in the last 16 must be zero.
+    """
+    unit, inverse = simd.splat_f32(np.float32(scale)), simd.splat_f32(np.float32(1.0 / scale))
+    top = simd.splat_f32(np.float32(127 if format == 1 else 32767))
+    bottom = simd.splat_f32(np.float32(-127 if format == 1 else -32767))
+    for c in range(0, count, 16):
+        few = min(count - c, 16)
+        value = simd.load_f32(row + 4 * c)
+        if accumulate:
+            value = load_values(g, format, index + c, few) * unit + value
+        if format == 4:
+            simd.store_f32_first(g + 4 * (index + c), value, few)
+            continue
+        simd.store_f32(statistics, simd.larger(simd.magnitude(value), simd.load_f32(statistics)))
+        rounded = simd.rint(value * inverse)
+        inside = simd.inside_f32(rounded, bottom, top)
+        array_at(statistics + 64, 1, np.int64)[0] += 16 - simd.ones(inside)
+        integers = simd.to_i32(simd.clamp_f32(rounded, bottom, top))
+        if format == 2:
+            simd.store_s16_first(g + 2 * (index + c), integers, few)
+        else:
+            simd.store_s8_first(g + index + c, integers, few)
+
+
+@inner
+def clear_statistics(statistics):  # type: ignore[no-untyped-def]
+    """Set them to zero."""
+    for i in range(0, STATISTICS_BYTES, 64):
+        simd.store_f32(statistics + i, simd.splat_f32(np.float32(0)))
+
+
+@inner
+def read_statistics(statistics):  # type: ignore[no-untyped-def]
+    """Return (saturated elements, largest magnitude)."""
+    peak = np.max(array_at(statistics, 16, np.float32))
+    return array_at(statistics + 64, 1, np.int64)[0], np.float64(peak)

@@ -1,0 +1,1 @@
+"""The dialect of short vectors that compiled kernels are written in."""

@@ -1,0 +1,128 @@
+"""The innermost loops of matrix products, blocked so that sums stay in registers.
+
+A tile holds ``PIXELS`` rows times a few vectors of 16 columns of sums. Every step of its loop loads each
+row's next factors once and each vector of weights once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+
+from mcusim.kernels.vector.vectors import (
+    F32,
+    FLOAT,
+    I32,
+    LONG,
+    WORD,
+    call,
+    constant,
+    dot2,
+    emitted,
+    features,
+    load,
+    splat,
+    store,
+)
+
+PIXELS = 8
+"""Rows of a tile: with three vectors of columns, 24 sums, 3 weights and a factor fill 32 registers."""
+QUAD = 4
+"""Bytes a lane multiplies and sums in one step of an int8 tile."""
+_HALVES = ir.VectorType(ir.IntType(16), 32)
+_BYTES = ir.VectorType(ir.IntType(8), 64)
+
+
+def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    """Emit ``for i in range(count): values = body(i, values)`` with the values in registers."""
+    before = b.block
+    head, inner, after = (b.append_basic_block(n) for n in ("tile", "tile.body", "tile.end"))
+    b.branch(head)
+    b.position_at_end(head)
+    index = b.phi(LONG)
+    values = [b.phi(v.type) for v in start]
+    b.cbranch(b.icmp_signed("<", index, count), inner, after)
+    b.position_at_end(inner)
+    results = body(index, values)
+    following = b.add(index, LONG(1))
+    b.branch(head)
+    for phi, first, next_ in zip([index, *values], [LONG(0), *start], [following, *results], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(next_, b.block)
+    b.position_at_end(after)
+    return values
+
+
+def dot4(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """Emit total[lane] += Σ of four products of uint8 ``x`` and int8 ``w`` (16 lanes of four bytes)."""
+    if "+avx512vnni" in features():
+        return call(b, "llvm.x86.avx512.vpdpbusd.512", I32, total, x, w)
+    eight, low = constant(_HALVES, 8), constant(_HALVES, 255)
+    x, w = b.bitcast(x, _HALVES), b.bitcast(w, _HALVES)
+    even = dot2(b, b.and_(x, low), b.ashr(b.shl(w, eight), eight))
+    odd = dot2(b, b.lshr(x, eight), b.ashr(w, eight))
+    return b.add(total, b.add(even, odd))
+
+
+def _dot_tile(blocks: int) -> Any:
+    """Int8 tile: sums[p][c] = Σ_k x[p][k] * w[c][k], x uint8, w int8."""
+
+    @emitted(types.none, *(types.int64,) * 7)
+    def tile(
+        b: Any, x: Any, x_stride: Any, w: Any, w_stride: Any, steps: Any, out: Any, out_stride: Any
+    ) -> None:
+        rows = [b.add(x, b.mul(x_stride, LONG(p))) for p in range(PIXELS)]
+        columns = [b.add(w, b.mul(w_stride, LONG(n))) for n in range(blocks)]
+
+        def step(k: Any, sums: list[Any]) -> list[Any]:
+            at = b.mul(k, LONG(64))
+            weights = [load(b, b.add(c, at), I32) for c in columns]
+            new = []
+            for p, row in enumerate(rows):
+                quad = splat(b, load(b, b.add(row, b.mul(k, LONG(QUAD))), WORD))
+                new += [dot4(b, sums[p * blocks + n], quad, weights[n]) for n in range(blocks)]
+            return new
+
+        sums = loop(b, steps, [constant(I32, 0)] * (PIXELS * blocks), step)
+        for i, total in enumerate(sums):
+            at = b.add(b.mul(out_stride, LONG(i // blocks)), LONG(64 * (i % blocks)))
+            store(b, total, b.add(out, at))
+
+    return tile
+
+
+def _sum_tile(blocks: int) -> Any:
+    """Float tile: sums[p][c] += Σ_k a[p][k] * w[k][c], k ascending, every operation rounded to float32."""
+
+    @emitted(types.none, *(types.int64,) * 8)
+    def tile(
+        b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any
+    ) -> None:
+        rows = [b.add(a, b.mul(a_row, LONG(p))) for p in range(PIXELS)]
+        places = [
+            b.add(b.add(out, b.mul(out_stride, LONG(p))), LONG(64 * n))
+            for p in range(PIXELS)
+            for n in range(blocks)
+        ]
+
+        def step(k: Any, sums: list[Any]) -> list[Any]:
+            at = b.add(w, b.mul(k, w_step))
+            weights = [load(b, b.add(at, LONG(64 * n)), F32) for n in range(blocks)]
+            new = []
+            for p, row in enumerate(rows):
+                factor = splat(b, load(b, b.add(row, b.mul(k, a_step)), FLOAT))
+                new += [b.fadd(sums[p * blocks + n], b.fmul(factor, weights[n])) for n in range(blocks)]
+            return new
+
+        sums = loop(b, steps, [load(b, place, F32) for place in places], step)
+        for total, place in zip(sums, places, strict=True):
+            store(b, total, place)
+
+    return tile
+
+
+dot_tile_1, dot_tile_2, dot_tile_3 = (_dot_tile(blocks) for blocks in (1, 2, 3))
+sum_tile_1, sum_tile_2, sum_tile_3 = (_sum_tile(blocks) for blocks in (1, 2, 3))

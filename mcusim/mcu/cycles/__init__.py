@@ -1,0 +1,1 @@
+"""What a step costs in cycles: terms, profiles, calibration."""

@@ -1,0 +1,1 @@
+"""Flash: sectors, programming, what is written back and what it wears."""

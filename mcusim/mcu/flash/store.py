@@ -1,0 +1,135 @@
+"""A power-safe place for learned parameters: slots in turn, sequence number, checksum.
+
+A slot is a run of whole sectors: a header unit, then the payload. A write goes to the slot that does
+not hold the newest good copy: erase its sectors, program the payload, program the header last. The
+header carries a sequence number, the payload's length and a CRC-32 over all three, so a copy counts
+only when it is whole; whatever moment the power fails, the previous copy was not touched.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from zlib import crc32
+
+from mcusim.core import BadArgument, Interval
+from mcusim.core.errors import LiveBlock, OutOfFlash
+from mcusim.mcu.board import Board
+from mcusim.mcu.flash.flash import ERASED, SimulatedFlash, sectors
+
+MAGIC = b"mcuS"
+_HEADER = struct.Struct("<4sQII")
+"""Magic, sequence number, payload bytes, CRC-32 of sequence, length and payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Slots of equal capacity at the end of a board's flash, in address order."""
+
+    slots: tuple[Interval, ...]
+    header_bytes: int
+
+    @property
+    def area(self) -> Interval:
+        """All slots together."""
+        return Interval(self.slots[0].start, self.slots[-1].end)
+
+
+def lay_out(board: Board, payload_bytes: int, slots: int = 2) -> Layout:
+    """Place ``slots`` copies of a payload on whole sectors at the end of flash.
+
+    More than two slots spread the wear.
+
+    Raises:
+        BadArgument: if there are fewer than two slots or no payload.
+        OutOfFlash: if they do not fit.
+    """
+    if slots < 2 or payload_bytes < 1:
+        raise BadArgument(
+            f"{slots} slots of {payload_bytes} B", "make no power-safe store", "use two slots or more"
+        )
+    header = _units(_HEADER.size, board.flash.program_bytes)
+    needed = header + payload_bytes
+    places: list[Interval] = []
+    end = start = board.flash.bytes
+    for unit, _ in reversed(list(sectors(board.flash))):
+        start = unit.start
+        if end - start >= needed:
+            places.append(Interval(start, end))
+            end = start
+            if len(places) == slots:
+                return Layout(tuple(reversed(places)), header)
+    raise OutOfFlash(
+        capacity_bytes=board.flash.bytes,
+        needed_bytes=slots * needed,
+        live=[LiveBlock(f"slot {i}", "checkpoint", needed) for i in range(slots)],
+        where=f"{slots} power-safe copies on whole sectors of {board.name}",
+    )
+
+
+def _units(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A good copy found in flash."""
+
+    sequence: int
+    slot: int
+    payload: bytes
+
+
+class Store:
+    """Learned parameters in simulated flash.
+
+    Args:
+        flash: flash that covers the layout's area.
+        layout: where the slots are.
+    """
+
+    def __init__(self, flash: SimulatedFlash, layout: Layout) -> None:
+        self.flash, self.layout = flash, layout
+
+    def recover(self) -> Copy | None:
+        """Return the newest good copy, or ``None`` if there is none: what firmware does after a reset."""
+        copies = [copy for slot in range(len(self.layout.slots)) if (copy := self._read(slot)) is not None]
+        return max(copies, key=lambda copy: copy.sequence, default=None)
+
+    def write(self, payload: bytes) -> Copy:
+        """Write a new copy into the slot after the newest good one.
+
+        Raises:
+            BadArgument: if the payload is larger than a slot.
+            PowerCut: if the supply fails; the newest good copy of before is still there.
+        """
+        last = self.recover()
+        slot = (last.slot + 1) % len(self.layout.slots) if last else 0
+        sequence = last.sequence + 1 if last else 1
+        place, header = self.layout.slots[slot], self.layout.header_bytes
+        unit = self.flash.board.flash.program_bytes
+        if header + _units(len(payload), unit) > len(place):
+            raise BadArgument(
+                f"payload of {len(payload):,} B",
+                f"does not fit a slot of {len(place):,} B",
+                "lay out larger slots",
+            )
+        for index, sector in enumerate(self.flash.units):
+            if sector.overlaps(place):
+                self.flash.erase(index)
+        self.flash.program(place.start + header, payload.ljust(_units(len(payload), unit), bytes([ERASED])))
+        head = _HEADER.pack(MAGIC, sequence, len(payload), _checksum(sequence, payload))
+        self.flash.program(place.start, head.ljust(header, bytes([ERASED])))
+        return Copy(sequence, slot, payload)
+
+    def _read(self, slot: int) -> Copy | None:
+        place, header = self.layout.slots[slot], self.layout.header_bytes
+        magic, sequence, length, checksum = _HEADER.unpack(self.flash.read(place.start, _HEADER.size))
+        if magic != MAGIC or length > len(place) - header:
+            return None
+        payload = self.flash.read(place.start + header, length)
+        return Copy(sequence, slot, payload) if _checksum(sequence, payload) == checksum else None
+
+
+def _checksum(sequence: int, payload: bytes) -> int:
+    return crc32(payload, crc32(struct.pack("<QI", sequence, len(payload))))

@@ -1,0 +1,1 @@
+"""What happens at the same time: frames, sleep, write-backs, on a simulated clock."""

@@ -1,0 +1,1 @@
+"""Deciding what a session needs: settings, placement, cost, suggestions. Needs no data."""

@@ -1,0 +1,125 @@
+"""What a whole session costs on its device: time, energy, write-backs, wear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcusim.core import BadArgument, BadBoard, Figure, Provenance
+from mcusim.core.errors import OutOfFlash
+from mcusim.lowering.flash import checkpoint_bytes
+from mcusim.lowering.residency import Residency
+from mcusim.mcu.board import Board
+from mcusim.mcu.energy import energy
+from mcusim.mcu.flash.write_back import write_back
+from mcusim.update.scheme import Scheme
+
+if TYPE_CHECKING:
+    from mcusim.plan.plan import Plan
+
+NOT_COUNTED = "evaluation, choosing channels at the start of a stage, sensor and sleep are not counted"
+MOST_STEPS = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCost:
+    """Steps and write-backs of a session on one board. ``missing`` says why a figure is ``None``.
+
+    Evaluation is not counted: a device in use has no test images. Nor is sleep: see the timeline.
+    """
+
+    steps: int
+    write_backs: int
+    """Times the learned parameters go back to flash: at the end, and where they live in flash at the end
+    of every stage."""
+    compute_s: Figure | None
+    """All steps, with the error band of the time of a step."""
+    writing_s: Figure | None
+    """All write-backs. The core is taken to wait, which bounds parts that read while they write."""
+    energy_mj: Figure | None
+    """Of both; the error band is the spread between laboratories."""
+    sessions: int | None
+    """Sessions like this until the flash reaches its endurance; ``None`` if nothing is written or known."""
+    missing: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        figures = {"compute_s": self.compute_s, "writing_s": self.writing_s, "energy_mj": self.energy_mj}
+        return {
+            "steps": self.steps,
+            "write_backs": self.write_backs,
+            **{name: None if f is None else f.as_dict() for name, f in figures.items()},
+            "sessions_until_worn": self.sessions,
+            "not_counted": NOT_COUNTED,
+            "missing": list(self.missing),
+        }
+
+
+def write_backs_of(plan: Plan, stage: int | None, steps: int) -> int:
+    """Return how often a session of ``steps`` steps writes back, with stages of ``stage`` steps.
+
+    A stage ends only after an update, so with accumulated gradients it may be longer.
+    """
+    if not steps or not checkpoint_bytes(plan.step):
+        return 0
+    if stage is None or plan.step.residency is not Residency.FLASH:
+        return 1
+    accumulate = plan.settings.sgd.accumulate
+    return -(-steps // (-(-stage // accumulate) * accumulate))
+
+
+def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None = None) -> SessionCost:
+    """Return what ``steps`` steps of a plan cost, and writing back what they learned.
+
+    Args:
+        plan: where and how they run; its estimate gives the cycles of a step.
+        scheme: its stages decide how often weights that live in flash are written back.
+        steps: batch-1 training steps.
+        cycles: of all steps together, if their plans differed; those of ``plan`` by default.
+
+    Raises:
+        BadArgument: if ``steps`` is negative or absurd.
+    """
+    if not 0 <= steps <= MOST_STEPS:
+        raise BadArgument(f"{steps} steps", f"are not within 0 and {MOST_STEPS:,}", "count batch-1 steps")
+    board, missing = plan.board, []
+    compute = writing = joules = sessions = None
+    if plan.estimate is None:
+        missing.append(f"{board.name} has no cycle profile: neither time nor energy of a session")
+    else:
+        count = steps * plan.estimate.total_cycles if cycles is None else cycles
+        one = plan.estimate.time_ms
+        compute = Figure(
+            count / board.clock_hz, "s", one.provenance, one.source, one.mean_error, one.worst_error
+        )
+    writes = write_backs_of(plan, scheme.stage, steps)
+    if not writes:
+        writing = Figure(0.0, "s", Provenance.EXACT, "nothing is written back")
+    try:
+        back = write_back(board, checkpoint_bytes(plan.step)) if writes else None
+        sessions = None if back is None else back.sessions // writes
+    except (BadBoard, OutOfFlash) as error:
+        missing.append(_why(error, board))
+        back = None
+    if back is not None:
+        try:
+            one = back.time_ms
+            writing = Figure(
+                writes * one.value / 1000, "s", Provenance.MODELLED, one.source, None, one.worst_error
+            )
+        except BadBoard as error:
+            missing.append(_why(error, board))
+    if compute is not None:
+        try:
+            joules = energy(board, compute.value, 0.0 if writing is None else writing.value).figure
+        except BadBoard as error:
+            missing.append(_why(error, board))
+    if joules is not None and writing is None:
+        missing.append("the energy is that of the steps alone: the time of a write-back is unknown")
+    return SessionCost(steps, writes, compute, writing, joules, sessions, tuple(missing))
+
+
+def _why(error: BadBoard | OutOfFlash, board: Board) -> str:
+    """Name what is missing and the file, without the folder: it is stored with runs."""
+    return f"{error.thing}: {error.reason} ({Path(board.file or board.name + '.toml').name})"

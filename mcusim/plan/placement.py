@@ -1,0 +1,200 @@
+"""Finds a placement for a session's step: residency and patches by choice or by search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from heapq import heappop, heappush
+
+from mcusim.core import BadBoard, observe
+from mcusim.graph import Model
+from mcusim.lowering.flash import flash_layout
+from mcusim.lowering.gradients import Flow
+from mcusim.lowering.lower import lower
+from mcusim.lowering.patches import Patches, split_points
+from mcusim.lowering.residency import Residency
+from mcusim.lowering.step import Step
+from mcusim.mcu.board import Board
+from mcusim.mcu.cycles.cycles import Estimate, estimate
+from mcusim.memory.bound import lower_bound
+from mcusim.memory.planners import PLANNERS
+from mcusim.memory.serving import serve
+from mcusim.plan.plan import Plan
+from mcusim.plan.settings import AUTO, Settings
+from mcusim.update.cost import Cost
+from mcusim.update.scheme import Scheme
+from mcusim.update.selection import Scope, Selection
+
+PATCH_COUNTS = 4
+"""Most patches a side that the search tries."""
+PREVIEW = 8
+"""Stages looked at when selections differ in size."""
+HOPELESS = 12
+"""Patch stages tried without success before the search gives up."""
+
+
+def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
+    """Return the first placement that fits, in order of what it costs; else the smallest one.
+
+    With ``auto`` residency and patches the order is: everything in SRAM and the image as a whole;
+    patches, fewest recomputed multiply-accumulates first; then the same with weights in flash.
+    """
+    plan = largest(model, board, scheme, settings)
+    observe.notify(plan)
+    return plan
+
+
+def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
+    """Return the plan with the highest peak among those of the selections a scheme may make."""
+    cost = scheme.cost(model)
+    scopes = previewed(model, scheme, settings.seed)
+    return max((search(model, board, scope, settings, cost) for scope in scopes), key=lambda p: p.peak_bytes)
+
+
+def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
+    """Return the scopes to plan for: one if selections never differ in size or depend on what is
+    observed, else those of the first stages, since no stage takes the most of every layer at once.
+    """
+    scope = scheme.scope(model)
+    if scope.fixed or scheme.needs:
+        return [scope]
+    scopes = [sized(scope, scheme.select(model, stage, seed)) for stage in range(PREVIEW)]
+    return list({tuple(s.channels.items()): s for s in scopes}.values())
+
+
+def sized(scope: Scope, selection: Selection) -> Scope:
+    """Return the scope of one selection: its numbers of channels, in the whole pool."""
+    counts = {name: len(chosen) for name, chosen in selection.channels.items()}
+    return Scope(counts, scope.pool, scope.biases, scope.head, fixed=False)
+
+
+def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost) -> Plan:
+    """Return the cheapest plan that fits, or the one with the lowest peak."""
+    best: Plan | None = None
+    for residency in residencies(settings):
+        for step, patches in _steps(model, board, scope, settings, cost, residency):
+            plan = place(step, board, replace(settings, residency=str(residency), patches=patches))
+            if plan.fits:
+                return plan
+            if best is None or plan.peak_bytes < best.peak_bytes:
+                best = plan
+    assert best is not None
+    return best
+
+
+def place(step: Step, board: Board, settings: Settings) -> Plan:
+    """Return the plan of one step under the settings' planner."""
+    problem = step.problem(settings.sram_bytes)
+    if settings.allocator is None:
+        solution = PLANNERS[settings.planner](problem, seed=settings.seed)
+    else:
+        solution = serve(problem, settings.allocator)
+    return Plan(
+        step=step, problem=problem, solution=solution, bound=lower_bound(problem), board=board,
+        settings=settings, flash=flash_layout(step, board),
+        estimate=_estimate(step, board, settings, solution.offsets),
+    )  # fmt: skip
+
+
+def _estimate(step: Step, board: Board, settings: Settings, offsets: Mapping[str, int]) -> Estimate | None:
+    try:
+        return estimate(
+            [op.work for op in step.ops], board, settings.profile, accesses=step.accesses(offsets)
+        )
+    except BadBoard:
+        # Without a cycle profile memory can still be planned; the time is then said to be unknown.
+        if settings.profile is not None:
+            raise
+        return None
+
+
+def lower_with(
+    model: Model,
+    board: Board,
+    scope: Scope,
+    settings: Settings,
+    cost: Cost,
+    residency: Residency,
+    patches: Patches | None,
+) -> Step:
+    """Lower with everything that the settings fix."""
+    return lower(
+        model, scope, settings.formats, residency=residency, patches=patches, in_place=settings.in_place,
+        momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
+        runtime_bytes=board.runtime_bytes, cost=cost,
+    )  # fmt: skip
+
+
+def residencies(settings: Settings) -> tuple[Residency, ...]:
+    """Return the residencies that the settings leave open, cheapest first."""
+    if settings.residency == AUTO:
+        return (Residency.SRAM, Residency.FLASH)
+    return (Residency(settings.residency),)
+
+
+def _steps(
+    model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost, residency: Residency
+) -> Iterator[tuple[Step, Patches | None]]:
+    """Yield the steps to try: without patches, then, if they are to be searched, the promising ones."""
+    chosen = settings.patches
+    if isinstance(chosen, Patches):
+        yield lower_with(model, board, scope, settings, cost, residency, chosen), chosen
+        return
+    whole = lower_with(model, board, scope, settings, cost, residency, None)
+    yield whole, None
+    if chosen == AUTO:
+        yield from _patched(whole, board, settings, cost)
+
+
+def _patched(
+    whole: Step, board: Board, settings: Settings, cost: Cost
+) -> Iterator[tuple[Step, Patches | None]]:
+    """Yield patched steps whose bound fits, fewest recomputed multiply-accumulates first.
+
+    More patches and a later split never recompute less, so the cheapest candidate is always next to
+    one already seen. If none fits, the one with the lowest bound is yielded.
+    """
+    model, scope = whole.model, whole.scope
+    splits = _promising(whole, settings.sram_bytes)
+    heap: list[tuple[int, int, int]] = []
+    seen: set[tuple[int, int]] = set()
+    steps: dict[tuple[int, int], Step] = {}
+    lowest: tuple[int, Step, Patches] | None = None
+
+    def push(split: int, count: int) -> None:
+        if split >= len(splits) or count > PATCH_COUNTS or (split, count) in seen:
+            return
+        seen.add((split, count))
+        if count <= min(model.tensors[model.op(splits[split]).output].shape[1:3]):
+            patches = Patches(count, splits[split])
+            step = lower_with(model, board, scope, settings, cost, whole.residency, patches)
+            steps[split, count] = step
+            heappush(heap, (step.patch_macs, split, count))
+
+    push(0, 2)
+    tries = 0
+    while heap and tries < HOPELESS:
+        _, split, count = heappop(heap)
+        step, patches = steps.pop((split, count)), Patches(count, splits[split])
+        bound = lower_bound(step.problem()).bytes
+        if bound <= settings.sram_bytes:
+            yield step, patches
+        tries += 1
+        if lowest is None or bound < lowest[0]:
+            lowest = (bound, step, patches)
+        push(split, count + 1)
+        push(split + 1, count)
+    if lowest is not None and lowest[0] > settings.sram_bytes:
+        yield lowest[1], lowest[2]
+
+
+def _promising(whole: Step, budget: int) -> list[str]:
+    """Return the splits after which the whole-image rest fits; all splits if it never does."""
+    points = split_points(whole.model, Flow.of(whole.model, whole.scope))
+    live = whole.live_profile()
+    kept = []
+    for name in points:
+        end = max(i for i, op in enumerate(whole.ops) if op.source is not None and op.name == name)
+        if max(live[end + 1 :]) <= budget:
+            kept.append(name)
+    return kept or points

@@ -1,0 +1,242 @@
+"""What a session would need: memory to the byte, work, and modelled time, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mcusim.core import FLASH_ROLES, SRAM_ROLES, LiveBlock, OutOfSram, Phase, Role
+from mcusim.core.errors import OutOfFlash
+from mcusim.events import Header
+from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
+from mcusim.lowering.flash import FlashLayout
+from mcusim.lowering.step import Step, StepTensor
+from mcusim.mcu.board import Board
+from mcusim.mcu.cycles.cycles import Estimate
+from mcusim.memory.bound import Bound
+from mcusim.memory.planners import best
+from mcusim.memory.problem import Problem, Solution
+from mcusim.plan.facts import html, text, title, verdict
+from mcusim.plan.settings import Settings
+from mcusim.traces.explanation import Explanation, title_of
+from mcusim.traces.template import OpSpan, StepTemplate, step_template
+from mcusim.update.tinytraining import accounting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan:
+    """A placed training step.
+
+    ``peak_bytes`` is the end of the highest block, holes included; ``live_bytes`` is what is live at
+    the fullest moment, ``bound.bytes`` what no placement can beat.
+    """
+
+    step: Step
+    problem: Problem
+    solution: Solution
+    bound: Bound
+    board: Board
+    settings: Settings
+    flash: FlashLayout
+    estimate: Estimate | None
+    """Cycles and time; ``None`` where the board has no cycle profile."""
+    suggestions: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """True if the step fits in the SRAM and the constants fit in flash."""
+        return self.solution.height <= self.settings.sram_bytes and self.flash.fits
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of SRAM this placement needs."""
+        return self.solution.height
+
+    @property
+    def board_name(self) -> str:
+        """Name of the board."""
+        return self.board.name
+
+    @cached_property
+    def by_role(self) -> dict[Role, int]:
+        """Bytes of each role at the fullest moment; they sum to the live bytes there."""
+        live = self.step.live_bytes(self.bound.time)
+        return {role: live.get(role, 0) for role in SRAM_ROLES}
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes live at the fullest moment."""
+        return sum(self.by_role.values())
+
+    @property
+    def static_peak_bytes(self) -> int:
+        """Peak of a static plan of the same step: what a dynamic allocator's peak compares with."""
+        if self.settings.allocator is None:
+            return self.peak_bytes
+        return best(self.problem, seed=self.settings.seed).height
+
+    @property
+    def peak_op(self) -> str:
+        """Name of the op during which most bytes are live."""
+        return self.step.ops[self.bound.time].name
+
+    def live_tensors(self) -> tuple[StepTensor, ...]:
+        """Return the tensors live at the fullest moment, largest first."""
+        live = (t for t in self.step.tensors.values() if self.bound.time in t.lifetime)
+        return tuple(sorted(live, key=lambda t: (-t.bytes, t.name)))
+
+    def template(self) -> StepTemplate:
+        """Return the events of one step, and of what is resident before and after."""
+        ops = self.step.ops
+        cycles = [0] * len(ops) if self.estimate is None else self.estimate.cycles
+        spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
+        return step_template(
+            self.problem, self.solution, spans, resident=self.step.resident, handovers=self.step.handovers()
+        )
+
+    def explain(self) -> Explanation:
+        """Say when the peak is, what it is made of, and, once asked for, what would lower it."""
+        return Explanation(
+            title=title_of(self.header),
+            capacity_bytes=self.settings.sram_bytes,
+            peak_bytes=self.peak_bytes,
+            lower_bound_bytes=self.bound.bytes,
+            op=self.peak_op,
+            phase=str(self.step.ops[self.bound.time].phase),
+            live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
+            planner=self.header.planner,
+            suggestions=self.suggestions,
+        )
+
+    def require(self) -> None:
+        """Raise if the session cannot run.
+
+        Raises:
+            OutOfSram, OutOfFlash: with what is missing, what the peak is made of, and what would help.
+        """
+        if not self.flash.fits:
+            raise OutOfFlash(
+                capacity_bytes=self.flash.capacity_bytes, needed_bytes=self.flash.total_bytes,
+                live=[LiveBlock(str(r), str(r), b) for r, b in self.flash.by_role.items()],
+            )  # fmt: skip
+        if self.solution.height > self.settings.sram_bytes:
+            raise OutOfSram(
+                capacity_bytes=self.settings.sram_bytes, needed_bytes=self.solution.height,
+                live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
+                where=self.peak_op, suggestions=self.suggestions,
+            )  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; the keys are documented in the README."""
+        step, model = self.step, self.step.model
+        saved, dense = saved_feature_bytes(step), dense_feature_bytes(model)
+        updated = step.scope.weights_updated(model)
+        patches = self.settings.patches
+        return {
+            "model": model.name,
+            "board": self.board.name,
+            "update": self.settings.update,
+            "fits": self.fits,
+            "sram": {
+                "budget_bytes": self.settings.sram_bytes,
+                "peak_bytes": self.peak_bytes,
+                "lower_bound_bytes": self.bound.bytes,
+                "live_bytes": self.live_bytes,
+                "by_role": {str(r): b for r, b in self.by_role.items()},
+                "peak_op": self.peak_op,
+                "planner": self.solution.winner or self.solution.planner,
+                "status": str(self.solution.status),
+                "allocator": self.settings.allocator,
+                "static_peak_bytes": self.static_peak_bytes,
+                "residency": str(step.residency),
+                "patches": None if patches is None else str(patches),
+            },
+            "flash": {
+                "capacity_bytes": self.flash.capacity_bytes,
+                "total_bytes": self.flash.total_bytes,
+                "by_role": {str(r): self.flash.by_role.get(r, 0) for r in FLASH_ROLES},
+                "fits": self.flash.fits,
+            },
+            "features": {
+                "saved_bytes": saved,
+                "dense_bytes": dense,
+                "reduction": 1 - saved / dense if dense else 0.0,
+                "pattern": self.settings.formats.feature,
+                "pruned": dict(step.kept),
+            },
+            "weights": {
+                "updated": updated,
+                "conv_total": model.conv_weights,
+                "ratio": updated / model.conv_weights if model.conv_weights else 0.0,
+            },
+            "accounting": {"tiny_training_kb": round(accounting(model, step.scope).kilobytes, 3)},
+            "macs": {
+                "forward": step.macs(Phase.FORWARD),
+                "backward": step.macs(Phase.BACKWARD, Phase.UPDATE),
+                "recomputed": step.patch_macs,
+            },
+            "time": self._time(),
+            "formats": self.settings.as_dict()["formats"],
+        }
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Plan {title(self)}: {self.peak_bytes:,} B, {verdict(self)}>"
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def _time(self) -> dict[str, Any] | None:
+        return None if self.estimate is None else self.estimate.as_dict()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Bytes of each role at the fullest moment."""
+        import pandas as pd
+
+        rows = [(str(r), b, b / self.live_bytes) for r, b in self.by_role.items()]
+        return pd.DataFrame(rows, columns=["role", "bytes", "share"]).set_index("role")
+
+    @property
+    def header(self) -> Header:
+        """What a trace of this plan says about itself."""
+        return Header(
+            model=self.step.model.name, board=self.board.name, scheme=self.settings.update,
+            seed=self.settings.seed,
+            formats={k: str(v) for k, v in self.settings.as_dict()["formats"].items()},
+            sram_bytes=self.settings.sram_bytes,
+            profile="" if self.estimate is None else self.estimate.profile.name,
+            planner=self.solution.winner or self.solution.planner, clock_hz=self.board.clock_hz,
+        )  # fmt: skip
+
+    @property
+    def operations(self) -> pd.DataFrame:
+        """One row an op: name, phase, MACs, live bytes, cycles, those of them that are stalls."""
+        import pandas as pd
+
+        return pd.DataFrame(self.by_op())
+
+    def by_op(self) -> list[Mapping[str, Any]]:
+        """Return the rows of ``operations`` as plain data."""
+        cycles: Sequence[int | None] = [None] * len(self.step.ops)
+        stalls = cycles
+        if self.estimate is not None:
+            cycles, stalls = self.estimate.cycles, self.estimate.stalls
+        rows: list[Mapping[str, Any]] = []
+        for time, (op, live) in enumerate(zip(self.step.ops, self.step.live_profile(), strict=True)):
+            rows.append(
+                {
+                    "op": op.name, "action": str(op.action), "phase": str(op.phase), "kind": op.work.kind,
+                    "macs": op.work.macs, "float_macs": op.work.float_macs, "live_bytes": live,
+                    "scratch_bytes": self.step.tensors[op.scratch].bytes if op.scratch else 0,
+                    "cycles": cycles[time], "stall_cycles": stalls[time],
+                }
+            )  # fmt: skip
+        return rows

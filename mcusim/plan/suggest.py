@@ -1,0 +1,149 @@
+"""Settings that would lower the peak, each with the effect that really re-planning shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from mcusim.core import McusimError, Phase
+from mcusim.graph import Model
+from mcusim.graph.resolution import at_resolution
+from mcusim.lowering.gradients import Flow
+from mcusim.lowering.patches import Patches, split_points
+from mcusim.plan.placement import largest, search
+from mcusim.plan.plan import Plan
+from mcusim.plan.settings import Settings
+from mcusim.update.cost import Cost
+from mcusim.update.scheme import Scheme
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Suggestion:
+    """One change of settings and what it does; exact, from a plan made with it."""
+
+    saved_bytes: int
+    change: str
+    peak_bytes: int
+    extra_macs: int
+    fits: bool
+
+    def __str__(self) -> str:
+        cost = f", {self.extra_macs:+,} MACs a step" if self.extra_macs else ""
+        fits = "" if self.fits else ", still too large"
+        return f"{self.change}: {self.saved_bytes:,} B less ({self.peak_bytes:,} B{cost}{fits})"
+
+
+def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
+    """Return the changes that lower the peak, most bytes first."""
+    found = []
+    for change, other in _others(plan, scheme):
+        saved = plan.peak_bytes - other.peak_bytes
+        if saved > 0:
+            extra = _macs(other) - _macs(plan)
+            found.append(Suggestion(saved, change, other.peak_bytes, extra, other.fits))
+    return tuple(sorted(_worth(found), key=lambda s: (-s.saved_bytes, s.change)))
+
+
+def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
+    """Yield every change that can be planned, with its plan."""
+    model, scope, now = plan.step.model, plan.step.scope, plan.settings
+    cost = scheme.cost(model)
+    tries: list[tuple[str, Callable[[], Plan]]] = [
+        (change, partial(search, model, plan.board, scope, settings, cost))
+        for change, settings in _changes(plan)
+    ]
+    tries += [
+        (f"resolution={side}, which changes the accuracy", partial(_resized, plan, side, cost))
+        for side in _sides(model)
+    ]
+    tries += [
+        (f"update={s.name!r}", partial(largest, model, plan.board, s, replace(now, update=s.name)))
+        for s in _sparser(scheme)
+    ]
+    for change, attempt in tries:
+        try:
+            yield change, attempt()
+        except McusimError:
+            continue
+
+
+def _resized(plan: Plan, side: int, cost: Cost) -> Plan:
+    smaller = at_resolution(plan.step.model, side)
+    return search(smaller, plan.board, plan.step.scope, plan.settings, cost)
+
+
+def _sides(model: Model) -> list[int]:
+    """Return smaller resolutions worth trying: three quarters and half of the present one."""
+    shape = model.input.shape
+    return [shape[1] * 3 // 4, shape[1] // 2] if len(shape) == 4 else []
+
+
+def _sparser(scheme: Scheme) -> Iterator[Scheme]:
+    """Yield the scheme with half as many channels, if it is one with a knob for that."""
+    fields: Any = scheme
+    for knob in ("ratio", "elements"):
+        value = getattr(scheme, knob, None)
+        if value is not None:
+            yield replace(fields, **{knob: type(value)(value / 2)})
+
+
+def _worth(found: list[Suggestion]) -> list[Suggestion]:
+    """Leave out patch stages that save no more than one that costs no more."""
+    kept = [s for s in found if not s.change.startswith("patches=")]
+    most = 0
+    staged = (s for s in found if s.change.startswith("patches="))
+    for stage in sorted(staged, key=lambda s: (s.extra_macs, -s.saved_bytes, s.change)):
+        if stage.saved_bytes > most:
+            kept.append(stage)
+            most = stage.saved_bytes
+    return kept
+
+
+def suggestions(plan: Plan, scheme: Scheme) -> tuple[str, ...]:
+    """Return ``suggest`` as lines of text."""
+    return tuple(str(s) for s in suggest(plan, scheme))
+
+
+def _macs(plan: Plan) -> int:
+    return plan.step.macs(Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE)
+
+
+def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
+    now, step = plan.settings, plan.step
+    if not now.in_place:
+        yield "in_place=True", replace(now, in_place=True)
+    if now.residency != "flash" and step.scope.pool:
+        yield "residency='flash'", replace(now, residency="flash")
+    for error in ("int16", "int8"):
+        if now.formats.error == "float32" or (now.formats.error == "int16" and error == "int8"):
+            formats = replace(now.formats, error=error)
+            yield f"formats error={error!r}", replace(now, formats=formats)
+    if now.formats.companion is not None:
+        formats = replace(now.formats, weight="int8-sr")
+        yield "formats weight='int8-sr'", replace(now, formats=formats)
+    if now.formats.bias_companion is not None:
+        yield "formats bias='int32'", replace(now, formats=replace(now.formats, bias="int32"))
+    if now.formats.feature == "whole":
+        formats = replace(now.formats, feature="checker")
+        yield "formats feature='checker'", replace(now, formats=formats)
+    if now.sgd.momentum:
+        yield "no momentum", replace(now, sgd=replace(now.sgd, momentum=0.0))
+    if now.sgd.accumulate > 1:
+        yield "no gradient accumulation", replace(now, sgd=replace(now.sgd, accumulate=1))
+    for patches in _patches(plan):
+        yield f"patches='{patches.count}:{patches.split}'", replace(now, patches=patches)
+    if now.planner != "best":
+        yield "planner='best'", replace(now, planner="best")
+
+
+def _patches(plan: Plan) -> Iterator[Patches]:
+    """Yield the patch stages worth trying: a few patches, ending where the image has become small."""
+    points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope))
+    now = plan.settings.patches
+    for split in points[:12]:
+        for count in (2, 3):
+            patches = Patches(count, split)
+            if patches != now:
+                yield patches

@@ -1,0 +1,150 @@
+"""The float forward, folding and the way from PyTorch, held against PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mcusim.compress.quantize import fold, from_torch, run
+from mcusim.core import BadModel
+from mcusim.graph import Model, OpKind
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
+nn = torch.nn
+
+
+class Everything(nn.Module):
+    """Every operation that the importer knows, in one network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, (1, 0), dilation=(1, 2))
+        self.norm = nn.BatchNorm2d(8)
+        self.depthwise = nn.Conv2d(8, 16, (3, 2), groups=8, bias=False)
+        self.point = nn.Conv2d(16, 8, 1, 2)
+        self.mix = nn.Conv2d(16, 8, 1)
+        self.hidden = nn.Linear(8 * 5 * 5, 12)
+        self.norm1 = nn.BatchNorm1d(12)
+        self.out = nn.Linear(12, 5)
+        self.scale = nn.Parameter(torch.rand(8, 1, 1) + 0.5)
+
+    def forward(self, x: Any) -> Any:
+        f = nn.functional
+        x = f.relu6(self.norm(self.stem(f.pad(x, (1, 2, 0, 1)))))
+        x = f.hardswish(self.depthwise(x))
+        x = f.max_pool2d(x, 2, 1, 1)
+        y = self.point(x) * self.scale
+        gate = f.hardsigmoid(f.adaptive_avg_pool2d(y, 1))
+        y = f.silu(y * gate) - 0.25
+        z = f.avg_pool2d(torch.sigmoid(y), 2, 1)
+        z = f.interpolate(z, y.shape[2:], mode="bilinear")
+        z = z + f.interpolate(f.interpolate(z, (3, 2)), y.shape[2:], mode="bilinear", align_corners=True)
+        x = f.relu(self.mix(torch.cat([y, z], 1)))
+        x = x.permute(0, 1, 3, 2).permute(0, 1, 3, 2)
+        x = torch.dropout(self.norm1(self.hidden(x.flatten(1))), 0.5, False)
+        return f.softmax(self.out(x.relu()), -1)
+
+
+def settled(module: Any) -> Any:
+    """Give a module's batch normalisation something to do."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.running_mean.uniform_(-0.5, 0.5, generator=generator)
+            layer.running_var.uniform_(0.5, 2, generator=generator)
+            nn.init.uniform_(layer.weight, 0.5, 1.5, generator=generator)
+            nn.init.uniform_(layer.bias, -0.5, 0.5, generator=generator)
+    return module.eval()
+
+
+def imported(module: Any, shape: tuple[int, ...]) -> Model:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return from_torch(module, shape)
+
+
+def outputs(module: Any, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return module(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+
+
+def test_every_operation_computes_what_pytorch_computes() -> None:
+    torch.manual_seed(0)
+    module = settled(Everything())
+    model = imported(module, (1, 3, 20, 21))
+    x = np.random.default_rng(0).normal(size=(3, 20, 21, 3)).astype(np.float32)
+    want = outputs(module, x)
+    np.testing.assert_allclose(run(model, x), want, rtol=1e-4, atol=1e-5)
+    folded = fold(model)
+    np.testing.assert_allclose(run(folded, x), want, rtol=1e-4, atol=1e-5)
+    kinds = [op.kind for op in folded.ops]
+    assert OpKind.PAD not in kinds
+    assert OpKind.RELU not in kinds
+    # What is left are the constants that belong to no convolution: hard sigmoid and the -0.25.
+    assert sum(op.kind is OpKind.MUL for op in model.ops) - kinds.count(OpKind.MUL) == 3
+
+
+def test_batch_norm_is_folded_into_convolutions() -> None:
+    torch.manual_seed(1)
+    module = settled(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU6(),
+            nn.Conv2d(4, 4, 3, 1, 1, groups=4), nn.BatchNorm2d(4), nn.ReLU(),
+        )
+    )  # fmt: skip
+    model = imported(module, (1, 3, 9, 9))
+    folded = fold(model)
+    assert [op.kind for op in folded.ops] == [OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D]
+    assert [op.attributes.clamp for op in folded.ops] == [(0, 6), (0, float("inf"))]
+    x = np.random.default_rng(1).normal(size=(2, 9, 9, 3)).astype(np.float32)
+    np.testing.assert_allclose(run(folded, x).transpose(0, 3, 1, 2), outputs(module, x), rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_is_folded_that_someone_else_reads() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x: Any) -> Any:
+            y = self.conv(x)
+            return torch.relu(y) + self.norm(y)
+
+    module = settled(Shared())
+    folded = fold(imported(module, (1, 3, 4, 4)))
+    assert sorted(op.kind for op in folded.ops) == ["add", "add", "conv_2d", "mul", "relu"]
+    x = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(run(folded, x).transpose(0, 3, 1, 2), outputs(module, x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (nn.Conv2d(4, 4, 3, groups=2), "groups"),
+        (nn.ConvTranspose2d(4, 4, 3), "conv_transpose2d"),
+        (nn.Hardtanh(-1, 1), "clamps"),
+        (nn.AdaptiveAvgPool2d(2), "pools to"),
+        (nn.AvgPool2d(2, padding=1), "padding"),
+        (nn.MaxPool2d(2, ceil_mode=True), "rounds up"),
+        (nn.GELU(), "not supported"),
+    ],
+)
+def test_unsupported_operations_are_named(module: Any, why: str) -> None:
+    with pytest.raises(BadModel, match=why):
+        imported(module, (1, 4, 9, 9))
+
+
+def test_a_module_needs_a_shape_and_must_export() -> None:
+    with pytest.raises(BadModel, match="input shape"):
+        from_torch(nn.ReLU())
+
+    class Broken(nn.Module):
+        def forward(self, x: Any) -> Any:
+            raise ValueError("no")
+
+    with pytest.raises(BadModel, match="cannot be exported"):
+        imported(Broken(), (1, 4))

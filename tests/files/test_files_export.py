@@ -1,0 +1,189 @@
+"""Networks written as TFLite files: read back the same, and run by LiteRT with the same results."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mcusim.core import BadModel
+from mcusim.files.graph_json import load_graph_json
+from mcusim.files.tflite.reader import load_tflite, parse_tflite
+from mcusim.files.tflite.writer import export_tflite, to_tflite
+from mcusim.graph import WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
+from mcusim.graph.build import GraphBuilder
+from mcusim.graph.head import replace_head
+
+pytest.importorskip("flatbuffers")
+
+
+def assert_same(a: Model, b: Model) -> None:
+    """Assert that two networks have the same ops, scales and constants."""
+    assert [(o.name, o.kind, o.inputs, o.attributes) for o in a.ops] == [
+        (o.name, o.kind, o.inputs, o.attributes) for o in b.ops
+    ]
+    assert (a.inputs, a.outputs, a.head) == (b.inputs, b.outputs, b.head)
+    for name, tensor in a.tensors.items():
+        other = b.tensors[name]
+        assert (tensor.shape, tensor.dtype) == (other.shape, other.dtype)
+        if tensor.quant is not None and tensor.dtype == "int8":
+            assert tensor.quant.same_as(other.quant), name
+        if tensor.data is not None:
+            assert np.array_equal(np.asarray(tensor.data), np.asarray(other.data))
+
+
+@pytest.mark.smoke
+def test_small_network_comes_back_the_same(synthetic_model: Model, tmp_path: Path) -> None:
+    model = replace(synthetic_model, head="fc")
+    export_tflite(model, tmp_path / "m.tflite")
+    assert_same(model, load_tflite(tmp_path / "m.tflite"))
+
+
+def clamped(model: Model, clamp: tuple[int, int]) -> Model:
+    """Return a network whose weighted ops have another clamp."""
+    ops = (
+        replace(o, attributes=replace(o.attributes, clamp=clamp)) if o.kind in WEIGHTED else o
+        for o in model.ops
+    )
+    return replace(model, ops=tuple(ops))
+
+
+def test_clamps_are_activations_or_refused(synthetic_model: Model) -> None:
+    # Zero point 4 and scale 0.05: RELU6, RELU, RELU_N1_TO_1, none.
+    for clamp in ((4, 124), (4, 127), (-16, 24), (-128, 127)):
+        model = replace(clamped(synthetic_model, clamp), head="fc")
+        assert_same(model, parse_tflite(to_tflite(model), "m"))
+    with pytest.raises(BadModel, match=r"'conv'.*\(5, 124\)"):
+        to_tflite(clamped(synthetic_model, (5, 124)))
+
+
+@pytest.mark.data
+def test_real_files_come_back_the_same(data_dir: Path) -> None:
+    for path in sorted((data_dir / "tflite").glob("*.tflite")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            model = load_tflite(path)
+        assert_same(model, parse_tflite(to_tflite(model), path.name))
+
+
+def interpreter(data: bytes) -> Any:
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    reference = litert.OpResolverType.BUILTIN_REF
+    found = litert.Interpreter(model_content=data, experimental_op_resolver_type=reference)
+    found.allocate_tensors()
+    return found
+
+
+def run(data: bytes, x: np.ndarray) -> np.ndarray:
+    """Return the first output of LiteRT's reference kernels."""
+    found = interpreter(data)
+    details = found.get_input_details()[0]
+    found.set_tensor(details["index"], (x.view(np.uint8) ^ 128) if details["dtype"] == np.uint8 else x)
+    found.invoke()
+    y = found.get_tensor(found.get_output_details()[0]["index"])
+    return (y ^ 128).view(np.int8) if y.dtype == np.uint8 else y
+
+
+@pytest.mark.data
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mlperftiny_kws_ref_model",
+        "mlperftiny_ic_pretrainedResnet_quant",
+        "tinyengine_detection",
+        "coral_mobilenet_v1_0.25_128_quant",
+        "tinytraining_mbv2-w0.35_128_int8",
+    ],
+)
+def test_litert_computes_the_same_from_our_file(data_dir: Path, name: str) -> None:
+    path = data_dir / "tflite" / f"{name}.tflite"
+    model = load_tflite(path)
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, model.input.shape).astype(np.int8)
+    if model.input.dtype == "float32":
+        x = rng.uniform(-1, 1, model.input.shape).astype(np.float32)
+    assert np.array_equal(run(to_tflite(model), x), run(path.read_bytes(), x))
+
+
+@pytest.mark.data
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "name", ["mlperftiny_ic_pretrainedResnet_quant", "coral_mobilenet_v1_0.25_128_quant"]
+)
+def test_int8_head_gives_its_exact_accumulators(data_dir: Path, name: str) -> None:
+    model = replace_head(load_tflite(data_dir / "tflite" / f"{name}.tflite"), 10, format="int8", seed=3)
+    head = model.ops[-1]
+    x_name, w, b = head.inputs[0], model.tensors[head.inputs[1]], model.tensors[head.inputs[2]]
+    assert model.output.quant is not None
+    quant = model.tensors[x_name].quant
+    assert quant is not None
+    bias = np.arange(10, dtype=np.int32) * 37 - 100
+    model = model.with_tensors({b.name: replace(b, data=bias)})
+    x = np.random.default_rng(1).integers(-128, 128, model.input.shape).astype(np.int8)
+    logits = run(to_tflite(model), x)
+    body = replace(model, ops=model.ops[:-1], outputs=(x_name,), head=None)
+    features = run(to_tflite(body), x).astype(np.int64)
+    acc = (features - quant.zero_point) @ np.asarray(w.data, np.int64).T + bias
+    assert np.array_equal(logits, acc.astype(np.float32) * model.output.quant.scale.astype(np.float32))
+
+
+@pytest.mark.data
+@pytest.mark.oracle
+def test_public_networks_get_explicit_padding(data_dir: Path) -> None:
+    model = load_graph_json(data_dir / "models" / "mbv2-w0.35-int8.json")
+    data = to_tflite(replace_head(model, 10))
+    again = parse_tflite(data, "m")
+    assert len(again.ops) == len(model.ops) + 2 + 5  # flatten and dequantize; five stride-2 paddings
+    x = np.random.default_rng(0).integers(-128, 128, (1, 128, 128, 3)).astype(np.int8)
+    assert run(data, x).shape == (1, 10)
+
+
+def test_accumulators_that_float32_cannot_hold_are_refused(synthetic_model: Model) -> None:
+    model = replace_head(replace(synthetic_model, arithmetic=Arithmetic.FLOAT), 3, format="int8")
+    bias = model.tensors["classifier.bias"]
+    huge = model.with_tensors({bias.name: replace(bias, data=np.full(3, 2**30, np.int32))})
+    with pytest.raises(BadModel, match=r"2\*\*24"):
+        to_tflite(huge)
+
+
+def test_mixed_zero_points_and_channels_are_refused(synthetic_model: Model) -> None:
+    w = synthetic_model.tensors["fc.w"]
+    model = synthetic_model.with_tensors({"fc.w": replace(w, quant=Quant.of(0.1, 3))})
+    with pytest.raises(BadModel, match="zero points"):
+        to_tflite(model)
+
+
+def test_pooling_with_odd_padding_is_refused() -> None:
+    build = GraphBuilder()
+    build.activation("x", (1, 4, 4, 2), Quant.of(0.1))
+    build.activation("y", (1, 3, 3, 2), Quant.of(0.1))
+    attributes = Attributes((2, 2), ((2, 1), (2, 1)), kernel=(3, 3))
+    build.op("y", OpKind.MAX_POOL_2D, ("x",), "y", attributes)
+    with pytest.raises(BadModel, match="'y': is pooled"):
+        to_tflite(Model("m", tuple(build.ops), build.tensors, ("x",), ("y",)))
+
+
+@pytest.mark.data
+@pytest.mark.oracle
+@pytest.mark.parametrize("head", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "name", ["mlperftiny_ic_pretrainedResnet_quant", "coral_mobilenet_v1_0.25_128_quant"]
+)
+def test_predictions_are_ours_on_every_image(data_dir: Path, name: str, head: Any) -> None:
+    from mcusim.engine.inference import Inference
+
+    model = replace_head(load_tflite(data_dir / "tflite" / f"{name}.tflite"), 10, format=head, seed=1)
+    x = np.random.default_rng(2).integers(-128, 128, (40, *model.input.shape[1:])).astype(np.int8)
+    ours = Inference(model).run(x)
+    found = interpreter(to_tflite(model))
+    given, wanted = found.get_input_details()[0], found.get_output_details()[0]["index"]
+    for image, expected in zip(x, ours, strict=True):
+        stored = (image.view(np.uint8) ^ 128) if given["dtype"] == np.uint8 else image
+        found.set_tensor(given["index"], stored[None])
+        found.invoke()
+        assert found.get_tensor(wanted).argmax() == expected.argmax()

@@ -1,0 +1,175 @@
+"""Finding models by name, and fetching public files."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mcusim.core import BadData, BadModel, MissingPackage, UnknownName
+from mcusim.files import npz
+from mcusim.files.fetch import fetch
+from mcusim.files.load import available, find, load
+from mcusim.files.registry import Entry, entry, registry
+from mcusim.files.save import save
+from mcusim.graph import Arithmetic, Model
+
+CONTENT = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthetic_model: Model) -> Path:
+    """Return a folder that is MCUSIM_DATA, with a model ``models/tiny-int8.npz`` in it."""
+    monkeypatch.setenv("MCUSIM_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("mcusim.files.load.cache_dir", lambda: tmp_path / "cache")
+    npz.save(synthetic_model, tmp_path / "data" / "models" / "tiny-int8.npz")
+    return tmp_path
+
+
+def test_names_stems_and_paths_are_found(home: Path) -> None:
+    file = home / "data" / "models" / "tiny-int8.npz"
+    for name in ("tiny", "tiny-int8", "tiny-int8.npz", str(file)):
+        assert find(name) == file
+    assert available()["tiny"] == file
+    assert load("tiny").name == "synthetic"
+    assert load("tiny", classes=3, head="int8", seed=5).classes == 3
+
+
+def test_arithmetic_can_be_chosen(home: Path) -> None:
+    assert load("tiny", arithmetic="float").arithmetic is Arithmetic.FLOAT
+    with pytest.raises(UnknownName, match="did you mean tflite"):
+        load("tiny", arithmetic="tflight")
+
+
+def test_networks_are_saved_as_their_suffix_says(tmp_path: Path, synthetic_model: Model) -> None:
+    for name in ("m.npz", "m.tflite"):
+        save(synthetic_model, tmp_path / name)
+        assert len(load(tmp_path / name).ops) == len(synthetic_model.ops)
+    with pytest.raises(UnknownName, match="known: npz, tflite"):
+        save(synthetic_model, tmp_path / "m.h5")
+
+
+def test_data_folder_comes_before_the_cache(home: Path, synthetic_model: Model) -> None:
+    npz.save(synthetic_model, home / "cache" / "models" / "tiny.npz")
+    npz.save(synthetic_model, home / "cache" / "models" / "cached.npz")
+    assert find("tiny").parent == home / "data" / "models"
+    assert find("cached").parent == home / "cache" / "models"
+
+
+def test_unknown_names_suggest_the_nearest(home: Path) -> None:
+    with pytest.raises(UnknownName, match="did you mean tiny"):
+        load("tinny")
+    (home / "model.h5").write_bytes(b"")
+    with pytest.raises(UnknownName, match=r"\.npz"):
+        load(home / "model.h5")
+    with pytest.raises(BadModel, match="no such file"):
+        load(home / "nothing.npz")
+    with pytest.raises(BadModel, match=r"mcusim fetch mbv2-w0\.35"):
+        load("mbv2-w0.35")
+
+
+def test_registry_names_each_file_fully() -> None:
+    known = registry()
+    assert {"cifar-10", "mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3"} <= set(known)
+    assert len({e.file for e in known.values()}) == len(known)
+    assert all(e.licence and e.what and e.url.startswith("https://") for e in known.values())
+    with pytest.raises(UnknownName, match=r"cifar-10"):
+        entry("cifar10")
+
+
+@pytest.mark.parametrize(
+    "text", ["[a", "[a]\nwhat = 1", '[a]\nwhat = ""\nextra = 1', "a = 1", '[a]\nfile = "../../etc"']
+)
+def test_malformed_registries_are_errors(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(BadModel, match=r"r\.toml"):
+        registry(tmp_path / "r.toml")
+    with pytest.raises(BadModel, match="cannot be read"):
+        registry(tmp_path / "gone.toml")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the content, half of it, too much of it, something else, or nothing."""
+
+    def do_GET(self) -> None:
+        body = {
+            "/good": CONTENT,
+            "/half": CONTENT[: len(CONTENT) // 2],
+            "/more": CONTENT + b"x",
+            "/other": bytes(len(CONTENT)),
+            "/broken": CONTENT[: len(CONTENT) // 2],
+        }.get(self.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT) if self.path == "/broken" else len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+        thread.join()
+
+
+def described(url: str, *, size: bool = True) -> Entry:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    count = len(CONTENT) if size else None
+    return Entry(what="", url=url, file="models/a.npz", sha256=digest, licence="", bytes=count)
+
+
+def test_a_good_download_is_kept_and_not_repeated(tmp_path: Path, server: str) -> None:
+    seen: list[tuple[int, int | None]] = []
+    path = fetch(described(f"{server}/good"), folder=tmp_path, progress=lambda n, of: seen.append((n, of)))
+    assert path == tmp_path / "models" / "a.npz"
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+    def closed(_: str) -> None:
+        raise AssertionError("downloads again")
+
+    assert fetch(described(f"{server}/good"), folder=tmp_path, opener=closed) == path
+    path.write_bytes(b"damaged")
+    fetch(described(f"{server}/good", size=False), folder=tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [True, False])
+@pytest.mark.parametrize("page", ["half", "more", "other", "broken", "missing"])
+def test_a_bad_download_leaves_nothing_behind(tmp_path: Path, server: str, page: str, size: bool) -> None:
+    (tmp_path / "models").mkdir()
+    with pytest.raises(BadData, match=page):
+        fetch(described(f"{server}/{page}", size=size), folder=tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_closed_port_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="cannot be downloaded"):
+        fetch(described("http://127.0.0.1:9/x"), folder=tmp_path)
+
+
+@pytest.mark.parametrize(("package", "suffix"), [("onnx", "onnx"), ("flatbuffers", "tflite")])
+def test_missing_packages_are_named_with_their_extra(
+    home: Path, monkeypatch: pytest.MonkeyPatch, synthetic_model: Model, package: str, suffix: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    path = home / f"m.{suffix}"
+    path.write_bytes(b"")
+    reads_or_writes = load if suffix == "onnx" else partial(save, synthetic_model)
+    with pytest.raises(MissingPackage, match=rf"{package}.*mcusim\[{suffix}\]"):
+        reads_or_writes(path)
