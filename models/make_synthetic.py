@@ -1,7 +1,7 @@
 """Makes models/synthetic-mbv2.npz: the small network that comes with the package.
 
 A MobileNetV2-style network (inverted residuals, ReLU6) for 32x32 RGB, pre-trained on the source domain
-of the synthetic data set, batch normalisation folded, quantised to int8 by `mcusim.importers.quantize`.
+of the synthetic data set, batch normalisation folded, quantised to int8 by `mcusim.compress.quantize`.
 
     python models/make_synthetic.py            # minutes; needs the extra "torch"
 
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mcusim.importers.npz import save
 from torch import nn
 from torch.nn import functional
 
+from mcusim.compress.quantize import Settings, compare, fold, from_torch, quantize, run, run_int8
 from mcusim.data import Split, synthetic
 from mcusim.data.preprocess import Preprocessor
+from mcusim.files.npz import save
 from mcusim.graph import Arithmetic, Model, OpKind, Preprocessing
-from mcusim.importers.quantize import Settings, compare, fold, from_torch, quantize, run, run_int8
 
 NAME = "synthetic-mbv2"
 SOURCE = "pre-trained by this project on its synthetic data set, models/make_synthetic.py; Apache-2.0"

@@ -180,6 +180,13 @@ def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) ->
         want = "float32" if x.dtype == "float32" else "int32"
         if inputs[2].dtype != want:
             raise BadModel(thing, f"bias {inputs[2].name!r} is {inputs[2].dtype}, not {want}")
+    if output.dtype == "int32" and (w.quant is None or w.quant.per_channel or output.quant is None):
+        # Accumulators of different scales cannot be compared; those without one mean nothing.
+        raise BadModel(
+            thing,
+            f"gives accumulators {output.name!r} that lack one scale for all channels",
+            "quantise the network again; such a head has one weight scale",
+        )
     if x.quant is None or w.quant is None:
         return
     channel_axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0

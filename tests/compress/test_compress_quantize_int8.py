@@ -171,7 +171,7 @@ def test_bias_correction_gives_every_channel_its_mean_back(head: Any) -> None:
         # Few calibration examples: clipped tails shift the means.
         twin = quantize(model, x, Settings("mse", bias_correction=correction, head=head))
         found = Int8Network(twin)(x)
-        real = {n: real_values(twin, twin.tensors[n], found[n]) for n in ("d", "p", "y")}
+        real = {n: real_values(twin.tensors[n], found[n]) for n in ("d", "p", "y")}
         return {n: float(np.abs(v.mean(tuple(range(v.ndim - 1))) - wanted[n]).max()) for n, v in real.items()}
 
     corrected, plain = errors(True), errors(False)

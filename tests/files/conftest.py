@@ -1,4 +1,4 @@
-"""Small networks for the importers' tests."""
+"""Small networks for the readers' tests."""
 
 from __future__ import annotations
 

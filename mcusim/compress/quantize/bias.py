@@ -43,7 +43,7 @@ def correct_biases(floating: Model, quantised: Model, inputs: Array) -> Model:
     for i, op in enumerate(quantised.ops):
         if op.kind in WEIGHTED and op.bias and uses[op.bias] == 1:
             x = tensors[op.inputs[0]]
-            mean = real_values(quantised, x, values[x.name]).mean(0, dtype=np.float64)
+            mean = real_values(x, values[x.name]).mean(0, dtype=np.float64)
             twin = twins[op.name]
             goal = _applied(floating, twin, wanted[twin.inputs[0]])
             tensors[op.bias] = _moved(tensors, op, _applied(quantised, op, mean) - goal)

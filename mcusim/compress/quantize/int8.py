@@ -52,21 +52,14 @@ def run_int8(model: Model, inputs: Array) -> Array:
     """Return the real values of the int8 network's first output for float ``inputs`` ``[N, ...]``."""
     network, tensor = Int8Network(model), model.tensors[model.outputs[0]]
     return np.concatenate(
-        [real_values(model, tensor, network(group)[tensor.name]) for group in groups(model, inputs)]
+        [real_values(tensor, network(group)[tensor.name]) for group in groups(model, inputs)]
     )
 
 
-def real_values(model: Model, tensor: Tensor, values: NDArray[Any]) -> Array:
-    """Return what integers of ``tensor`` mean; int32 outputs of the head are accumulators."""
-    if tensor.quant is not None:
-        zero = np.float32(tensor.quant.zero_point)
-        real: Array = (values.astype(np.float32) - zero) * np.float32(tensor.quant.scale[0])
-        return real
-    if tensor.dtype != "int32":
+def real_values(tensor: Tensor, values: NDArray[Any]) -> Array:
+    """Return what integers of ``tensor`` mean: (q - zero point) * scale."""
+    if tensor.quant is None:
         return values.astype(np.float32)
-    op = next(o for o in model.ops if o.output == tensor.name)
-    x, w = model.tensors[op.inputs[0]].quant, model.tensors[op.inputs[1]].quant
-    assert x is not None
-    assert w is not None
-    logits: Array = (values * (x.scale[0] * w.scale.astype(np.float64))).astype(np.float32)
-    return logits
+    zero = np.float32(tensor.quant.zero_point)
+    real: Array = (values.astype(np.float32) - zero) * np.float32(tensor.quant.scale[0])
+    return real

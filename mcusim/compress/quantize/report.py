@@ -67,13 +67,13 @@ def compare(floating: Model, quantised: Model, inputs: Array) -> Report:
         def visit(name: str, y: Array, found: dict[str, NDArray[Any]] = found) -> None:
             if name in sums:
                 tensor = quantised.tensors[name]
-                error = np.square(y - real_values(quantised, tensor, found[name])).sum(dtype=np.float64)
+                error = np.square(y - real_values(tensor, found[name])).sum(dtype=np.float64)
                 ends = (-128, 127) if tensor.dtype == "int8" else ()
                 clipped = sum(int((found[name] == end).sum()) for end in ends) / y.size
                 sums[name] += (np.square(y).sum(dtype=np.float64), error, clipped * len(y))
 
         wanted = run(floating, group, visit)
-        mine = real_values(quantised, quantised.tensors[output], found[output]).reshape(len(group), -1)
+        mine = real_values(quantised.tensors[output], found[output]).reshape(len(group), -1)
         same += int((mine.argmax(1) == wanted.reshape(len(group), -1).argmax(1)).sum())
     layers = tuple(LayerReport(n, _decibel(*sums[n][:2]), float(sums[n][2] / len(inputs))) for n in shared)
     return Report(quantised.name, len(inputs), same / len(inputs), _decibel(*sums[output][:2]), layers)

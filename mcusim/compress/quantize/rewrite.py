@@ -27,14 +27,15 @@ _BIAS_LIMIT = 2.0**30
 
 
 def quantised_weight(
-    weight: NDArray[np.float32], axis: int, floor: NDArray[np.float64]
+    weight: NDArray[np.float32], axis: int | None, floor: NDArray[np.float64]
 ) -> tuple[NDArray[np.int8], Quant]:
     """Return int8 weights, symmetric along ``axis``: scale = max |w| / 127, rounded half to even.
 
-    ``floor`` is the smallest scale each channel may have; channels of zeros get the median scale.
+    ``floor`` is the smallest scale each channel may have, shape ``[channels]``; channels of zeros get the
+    median scale. Without an axis one scale holds for all, shape ``[1]``.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.abs(weight.astype(np.float64)).max(others) / 127
+    scale = np.atleast_1d(np.abs(weight.astype(np.float64)).max(others)) / 127
     typical = float(np.median(scale[scale > 0])) if (scale > 0).any() else 1.0
     scale = np.maximum(np.where(scale > 0, scale, typical), floor)
     quant = Quant(np.maximum(scale, np.finfo(np.float32).tiny * 2).astype(np.float32), 0, axis)
@@ -56,7 +57,8 @@ def rewrite(
     is how channels that batch normalisation has switched off stay harmless.
 
     A fully connected op that gives the network's output becomes its head: with ``int8`` its output is
-    the int32 accumulator, with ``float32`` it stays as it is behind a DEQUANTIZE.
+    the int32 accumulator, in units of s_x * s_W with one s_W for all classes, so that accumulators of
+    different classes can be compared; with ``float32`` it stays as it is behind a DEQUANTIZE.
 
     Raises:
         BadModel: if an op cannot be quantised.
@@ -97,7 +99,8 @@ def head_of(model: Model) -> str | None:
 
 
 def _add_weighted(build: GraphBuilder, model: Model, op: Op, quant: Quant) -> None:
-    parameters = _parameters(build, model, op)
+    axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    parameters = _parameters(build, model, op, axis)
     output = build.activation(op.output, model.tensors[op.output].shape, quant)
     build.op(op.name, op.kind, (op.inputs[0], *parameters), output, _clamped(op, quant))
 
@@ -115,25 +118,27 @@ def _add_head(build: GraphBuilder, model: Model, op: Op, head: Head) -> None:
         )
         output = build.activation(op.output, shape, None, "float32")
     else:
-        x, parameters = op.inputs[0], _parameters(build, model, op)
-        output = build.activation(op.output, shape, None, "int32")
+        x, parameters = op.inputs[0], _parameters(build, model, op, axis=None)
+        output = build.activation(op.output, shape, build[parameters[1]].quant, "int32")
     build.op(op.name, op.kind, (x, *parameters), output, Attributes(clamp=None))
 
 
-def _parameters(build: GraphBuilder, model: Model, op: Op) -> tuple[str, str]:
-    weight, axis = _constant(model, op.inputs[1]), 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
-    bias = _constant(model, op.inputs[2]).ravel() if op.bias else np.zeros(weight.shape[axis])
+def _parameters(build: GraphBuilder, model: Model, op: Op, axis: int | None) -> tuple[str, str]:
+    weight = _constant(model, op.inputs[1])
+    bias = _constant(model, op.inputs[2]).ravel() if op.bias else np.zeros(weight.shape[axis or 0])
     x_quant = build[op.inputs[0]].quant
     assert x_quant is not None
     s_x = float(x_quant.scale[0])
-    data, quant = quantised_weight(weight, axis, np.abs(bias).astype(np.float64) / (s_x * _BIAS_LIMIT))
+    floor = np.abs(bias).astype(np.float64) / (s_x * _BIAS_LIMIT)
+    data, quant = quantised_weight(weight, axis, floor if axis is not None else floor.max(keepdims=True))
     unit = s_x * quant.scale.astype(np.float64)
     names = (op.inputs[1], op.bias or f"{op.name}.bias")
     if any(name in build.tensors for name in names):
         # The same constant in two ops: each gets its own, since their scales differ.
         names = (f"{op.name}.weight", f"{op.name}.bias")
     build.constant(names[0], data, quant)
-    build.constant(names[1], np.rint(bias / unit).astype(np.int32), Quant(unit.astype(np.float32), 0, 0))
+    bias_quant = Quant(unit.astype(np.float32), 0, None if axis is None else 0)
+    build.constant(names[1], np.rint(bias / unit).astype(np.int32), bias_quant)
     return names
 
 
