@@ -23,8 +23,8 @@ from mcusim.lowering.step import ALIGNMENT
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem
-from mcusim.plan.placement import make_plan
-from mcusim.plan.settings import Settings
+from mcusim.planning.placement import make_plan
+from mcusim.planning.settings import Settings
 from mcusim.update.schemes.static import CONFIGURATIONS
 
 NETWORKS = ("mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3")

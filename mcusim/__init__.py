@@ -22,7 +22,7 @@ _WHERE = {
     "OutOfFlash": "mcusim.core.errors",
     "OutOfSram": "mcusim.core.errors",
     "Patches": "mcusim.lowering.patches",
-    "Plan": "mcusim.plan.plan",
+    "Plan": "mcusim.planning.plan",
     "Run": "mcusim.session.run",
     "Session": "mcusim.session.session",
     "Sgd": "mcusim.update.optimizer",
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
     from mcusim.mcu.board_files import board, boards
-    from mcusim.plan.plan import Plan
+    from mcusim.planning.plan import Plan
     from mcusim.session.run import Run
     from mcusim.session.session import Session
     from mcusim.update.formats import Formats

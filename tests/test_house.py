@@ -18,7 +18,7 @@ from mcusim.cli.main import VERBS
 ROOT = Path(mcusim.__file__).parent
 FLOORS = {
     "core": 0, "graph": 1, "events": 1, "kernels": 2, "memory": 2, "mcu": 2, "update": 3, "lowering": 3,
-    "traces": 3, "files": 3, "data": 3, "engine": 4, "plan": 4, "compress": 4, "session": 5, "explore": 6,
+    "traces": 3, "files": 3, "data": 3, "engine": 4, "planning": 4, "compress": 4, "session": 5, "explore": 6,
     "report": 7, "cli": 8,
 }  # fmt: skip
 BESIDE = {("lowering", "update")}
@@ -70,6 +70,13 @@ def test_imports_go_down() -> None:
 def test_every_folder_is_a_room() -> None:
     rooms = {p.parent.name for p in ROOT.glob("*/__init__.py")}
     assert rooms == set(FLOORS)
+
+
+def test_no_room_takes_the_place_of_a_public_name() -> None:
+    """Importing a room sets its name on the package: a function of that name would be gone."""
+    rooms = {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    assert rooms & set(mcusim.__all__) == {"data"}
+    assert not rooms & set(VERBS)
 
 
 def test_files_are_short() -> None:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import mcusim
 from mcusim.core.files import replacing
 from mcusim.data.cifar10 import cifar10
-from mcusim.plan.unconstrained import unconstrained
+from mcusim.planning.unconstrained import unconstrained
 
 HERE = Path(__file__).parent
 RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))

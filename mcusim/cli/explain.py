@@ -41,7 +41,7 @@ def explain(
     from mcusim.cli.output import print_json
     from mcusim.cli.subjects import plan, trace_file
     from mcusim.core import BadArgument
-    from mcusim.plan.facts import flash_text
+    from mcusim.planning.facts import flash_text
 
     flash: dict[str, object] = {}
     more = ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcusim.plan.plan import Plan
+    from mcusim.planning.plan import Plan
     from mcusim.traces import TraceFile
 
 

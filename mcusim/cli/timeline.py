@@ -42,7 +42,7 @@ def timeline(
     from mcusim.cli.output import print_json, print_tables
     from mcusim.cli.sessions import load_network, session
     from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
-    from mcusim.plan.timeline import timeline as simulated
+    from mcusim.planning.timeline import timeline as simulated
 
     network = load_network(model, classes, head, resolution)
     plan = session(

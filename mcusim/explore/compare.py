@@ -12,7 +12,7 @@ from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.board import Board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 from mcusim.session.session import Session
 from mcusim.update.scheme import Scheme
 

@@ -10,10 +10,10 @@ from mcusim.core import BadArgument, OutOfSram
 from mcusim.explore.gain import Gains
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
-from mcusim.plan.placement import lower_with, residencies
-from mcusim.plan.placement import search as planned
-from mcusim.plan.plan import Plan
-from mcusim.plan.settings import Settings
+from mcusim.planning.placement import lower_with, residencies
+from mcusim.planning.placement import search as planned
+from mcusim.planning.plan import Plan
+from mcusim.planning.settings import Settings
 from mcusim.update.blocks import blocks as blocks_of
 from mcusim.update.budget import Budget, largest_that_fits
 from mcusim.update.channels import Layer, layers, trunk_weights

@@ -8,7 +8,7 @@ from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset, Split
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
-from mcusim.plan.unconstrained import ROOM_BYTES, unconstrained
+from mcusim.planning.unconstrained import ROOM_BYTES, unconstrained
 from mcusim.session.session import Session
 from mcusim.session.training import Training
 from mcusim.update.blocks import blocks as blocks_of

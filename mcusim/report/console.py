@@ -11,9 +11,9 @@ from rich.text import Text
 
 from mcusim.core import Figure
 from mcusim.explore.compare import Comparison
-from mcusim.plan import facts as summary
-from mcusim.plan.cost import SessionCost
-from mcusim.plan.plan import Plan
+from mcusim.planning import facts as summary
+from mcusim.planning.cost import SessionCost
+from mcusim.planning.plan import Plan
 from mcusim.session.run import Run
 
 BAR = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 from mcusim.report.subject import Subject
 from mcusim.session.run import Run
 from mcusim.traces.explanation import Explanation, explain_trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcusim.core.errors import BadArgument, BadTrace
 from mcusim.events import EventTable, TableSink
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 from mcusim.session.run import Run
 from mcusim.traces import Trace, TraceFile
 from mcusim.traces.limits import MAX_LOADED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mcusim.core import BadArgument, UnknownName
 from mcusim.events import EventTable, TableSink
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 from mcusim.session.run import TRACE
 from mcusim.traces.recorder import Position, Recorder, part_of
 from mcusim.traces.template import StepTemplate

@@ -11,9 +11,9 @@ from mcusim.core import BadRun, Role
 from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
-from mcusim.plan.cost import SessionCost
-from mcusim.plan.facts import cost_html, cost_text, html, title
-from mcusim.plan.plan import Plan
+from mcusim.planning.cost import SessionCost
+from mcusim.planning.facts import cost_html, cost_text, html, title
+from mcusim.planning.plan import Plan
 from mcusim.session.run_facts import outcome
 from mcusim.traces.explanation import Explanation
 
@@ -109,8 +109,8 @@ class Run:
         return self.plan.operations
 
     def timeline(self, **options: Any) -> Timeline:
-        """Simulate hours of frames, steps and write-backs; see ``mcusim.plan.timeline.timeline``."""
-        from mcusim.plan.timeline import timeline
+        """Simulate hours of frames, steps and write-backs; see ``mcusim.planning.timeline.timeline``."""
+        from mcusim.planning.timeline import timeline
 
         return timeline(self.plan, **options)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from mcusim.core import BadArgument, parse_bytes
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
-from mcusim.plan.placement import make_plan
-from mcusim.plan.plan import Plan
-from mcusim.plan.settings import AUTO, Settings
+from mcusim.planning.placement import make_plan
+from mcusim.planning.plan import Plan
+from mcusim.planning.settings import AUTO, Settings
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.scheme import Scheme, scheme
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcusim.data.augment import Augmentation
     from mcusim.data.dataset import Dataset, Split
     from mcusim.lowering.patches import Patches
-    from mcusim.plan.cost import SessionCost
+    from mcusim.planning.cost import SessionCost
     from mcusim.session.run import Run
 
 
@@ -96,7 +96,7 @@ class Session:
         if self._plan is None:
             self._plan = make_plan(self.model, self.board, self.scheme, self.settings)
         if (suggest or not self._plan.fits) and not self._plan.suggestions:
-            from mcusim.plan.suggest import suggestions
+            from mcusim.planning.suggest import suggestions
 
             found = suggestions(self._plan, self.scheme)
             self._plan = replace(self._plan, suggestions=found)
@@ -150,7 +150,7 @@ class Session:
         Raises:
             BadArgument: if ``steps`` is negative or absurd.
         """
-        from mcusim.plan.cost import session_cost
+        from mcusim.planning.cost import session_cost
 
         return session_cost(self.plan(), self.scheme, steps)
 

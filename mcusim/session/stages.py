@@ -9,8 +9,8 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.events import EventTable
 from mcusim.memory.arena import Arena
-from mcusim.plan.placement import lower_with, place, sized
-from mcusim.plan.plan import Plan
+from mcusim.planning.placement import lower_with, place, sized
+from mcusim.planning.plan import Plan
 from mcusim.session.transition import transition
 from mcusim.traces.template import StepTemplate
 from mcusim.update.coverage import Coverage

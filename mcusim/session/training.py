@@ -15,7 +15,7 @@ from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
-from mcusim.plan.cost import session_cost
+from mcusim.planning.cost import session_cost
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features

@@ -6,7 +6,7 @@ from mcusim.core import Phase, Region, Role
 from mcusim.events import EventKind, EventTable, TableBuilder
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.residency import Residency
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 from mcusim.update.selection import Selection
 
 

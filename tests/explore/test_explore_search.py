@@ -18,8 +18,8 @@ from mcusim.explore.gain import Gains
 from mcusim.explore.search import search
 from mcusim.explore.sensitivity import sensitivity
 from mcusim.files.npz import save
-from mcusim.plan.settings import Settings
-from mcusim.plan.unconstrained import unconstrained
+from mcusim.planning.settings import Settings
+from mcusim.planning.unconstrained import unconstrained
 from mcusim.update.budget import Budget
 from mcusim.update.channels import layers, trunk_weights
 from mcusim.update.ranking import Ranking

@@ -7,7 +7,7 @@ from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.mcu.timeline.scenario import scenario
 from mcusim.mcu.timeline.timeline import Timeline, simulate
-from mcusim.plan.plan import Plan
+from mcusim.planning.plan import Plan
 
 
 def timeline(

@@ -8,7 +8,7 @@ import pytest
 
 import mcusim
 from mcusim.core import OutOfFlash, Role
-from mcusim.plan.facts import flash, flash_text
+from mcusim.planning.facts import flash, flash_text
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from mcusim.mcu.cycles.cycles import Estimate, estimate
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.serving import serve
-from mcusim.plan.plan import Plan
-from mcusim.plan.settings import AUTO, Settings
+from mcusim.planning.plan import Plan
+from mcusim.planning.settings import AUTO, Settings
 from mcusim.update.cost import Cost
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope, Selection

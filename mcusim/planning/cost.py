@@ -16,7 +16,7 @@ from mcusim.mcu.flash.write_back import write_back
 from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
-    from mcusim.plan.plan import Plan
+    from mcusim.planning.plan import Plan
 
 NOT_COUNTED = "evaluation, choosing channels at the start of a stage, sensor and sleep are not counted"
 MOST_STEPS = 10**12

@@ -8,7 +8,7 @@ import pytest
 
 import mcusim
 from mcusim.mcu.board import Cache, SramRegion
-from mcusim.plan.placement import place
+from mcusim.planning.placement import place
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from mcusim.graph import Model
 from mcusim.graph.resolution import at_resolution
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
-from mcusim.plan.placement import largest, search
-from mcusim.plan.plan import Plan
-from mcusim.plan.settings import Settings
+from mcusim.planning.placement import largest, search
+from mcusim.planning.plan import Plan
+from mcusim.planning.settings import Settings
 from mcusim.update.cost import Cost
 from mcusim.update.scheme import Scheme
 

@@ -9,7 +9,7 @@ import pytest
 
 import mcusim
 from mcusim.core import BadArgument, Provenance
-from mcusim.plan.cost import NOT_COUNTED, session_cost
+from mcusim.planning.cost import NOT_COUNTED, session_cost
 
 
 def session(board: str, update: str = "head", **choices) -> mcusim.Session:

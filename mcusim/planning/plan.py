@@ -18,8 +18,8 @@ from mcusim.mcu.cycles.cycles import Estimate
 from mcusim.memory.bound import Bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
-from mcusim.plan.facts import html, text, title, verdict
-from mcusim.plan.settings import Settings
+from mcusim.planning.facts import html, text, title, verdict
+from mcusim.planning.settings import Settings
 from mcusim.traces.explanation import Explanation, title_of
 from mcusim.traces.template import OpSpan, StepTemplate, step_template
 from mcusim.update.tinytraining import accounting

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from mcusim.core import FLASH_ROLES, Phase, Role
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
-from mcusim.plan.cost import NOT_COUNTED, SessionCost
+from mcusim.planning.cost import NOT_COUNTED, SessionCost
 
 if TYPE_CHECKING:
     from mcusim.mcu.cycles.cycles import Estimate
-    from mcusim.plan.plan import Plan
+    from mcusim.planning.plan import Plan
 
 Facts = list[tuple[str, str]]
 

@@ -6,7 +6,7 @@ import pytest
 
 import mcusim
 from mcusim.graph.resolution import at_resolution
-from mcusim.plan.suggest import suggest
+from mcusim.planning.suggest import suggest
 
 BOARD = "nrf52840"
 
