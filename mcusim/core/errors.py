@@ -104,6 +104,7 @@ class OutOfSram(McusimError, MemoryError):
         largest_hole_bytes: the largest free run of bytes at that moment.
         live: the blocks live at that moment, largest first.
         where: the op or event at which it happened.
+        event: the number of that event in a list of heap events, from 0; -1 where there is no such list.
         fullest: the moment with the most live bytes, and how many, where that is another one.
         suggestions: settings that would lower the peak, each with its effect.
     """
@@ -118,6 +119,7 @@ class OutOfSram(McusimError, MemoryError):
         largest_hole_bytes: int = 0,
         live: Iterable[LiveBlock] = (),
         where: str = "",
+        event: int = -1,
         fullest: str = "",
         suggestions: Iterable[str] = (),
     ) -> None:
@@ -125,7 +127,8 @@ class OutOfSram(McusimError, MemoryError):
         self.missing_bytes = needed_bytes - capacity_bytes
         self.largest_hole_bytes = largest_hole_bytes
         self.live = tuple(sorted(live, key=lambda b: (-b.bytes, b.name)))
-        self.where, self.fullest, self.suggestions = where, fullest, tuple(suggestions)
+        self.where, self.event, self.fullest = where, event, fullest
+        self.suggestions = tuple(suggestions)
         top = ", ".join(f"{b.name} ({b.role}) {b.bytes:,} B" for b in self.live[:4])
         reason = (
             f"needs {needed_bytes:,} B and there are {capacity_bytes:,} B: "

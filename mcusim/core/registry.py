@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -17,17 +18,19 @@ class Registry(Generic[T]):
     Args:
         kind: what a person calls such a thing; used in error messages.
         group: the entry-point group under which other packages add theirs.
+        own: names and places (``module:object``) of this package's, imported where they are used.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, own: Mapping[str, str] | None = None) -> None:
         self.kind, self.group = kind, group
         self._own: dict[str, T] = {}
+        self._places = dict(own or {})
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers what it decorates under ``name``."""
 
         def add(thing: T) -> T:
-            if name in self._own:
+            if name in self._own or name in self._places:
                 raise BadArgument(f"{self.kind} {name!r}", "is registered already", "choose another name")
             self._own[name] = thing
             return thing
@@ -36,7 +39,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return all names, own and installed, sorted."""
-        return sorted({*self._own, *(e.name for e in entry_points(group=self.group))})
+        return sorted({*self._own, *self._places, *(e.name for e in entry_points(group=self.group))})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -44,6 +47,10 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         if name in self._own:
             return self._own[name]
+        if name in self._places:
+            module, _, place = self._places[name].partition(":")
+            mine: T = getattr(import_module(module), place)
+            return mine
         for entry in entry_points(group=self.group):
             if entry.name == name:
                 loaded: T = entry.load()

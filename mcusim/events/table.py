@@ -1,4 +1,4 @@
-"""Events as columns."""
+"""Events as columns, and building such a table event by event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core.errors import BadArgument
-from mcusim.events.schema import COLUMNS, ENUMERATED, INTEGERS, Event
+from mcusim.events.names import Names
+from mcusim.events.schema import CODES, COLUMNS, ENUMERATED, INTEGERS, NO_OFFSET, Event, EventKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +81,6 @@ class EventTable:
         Raises:
             BadArgument: a word that the schema does not have, naming the row.
         """
-        from mcusim.events.builder import TableBuilder
-
         builder = TableBuilder()
         for row in rows:
             builder.append(Event(*row))
@@ -145,8 +144,6 @@ class EventTable:
         """Put tables one after the other; their vocabularies are united in order of appearance."""
         if not tables:
             return cls.empty()
-        from mcusim.events.names import Names
-
         tensors, ops = Names(), Names()
         columns: dict[str, NDArray[Any]] = {
             c: np.concatenate([getattr(t, c) for t in tables]) for c in (*INTEGERS, *ENUMERATED)
@@ -170,3 +167,72 @@ class EventTable:
     def _repr_html_(self) -> str:
         html: str = self.to_pandas()._repr_html_()  # type: ignore[operator]
         return html
+
+
+class TableBuilder:
+    """Collects events, for the templates of a plan and for tests; ``seq`` counts up by itself.
+
+    A plan's template holds relative values: ``seq`` and ``cycle`` count from the start of the
+    step and ``step`` is 0. The sink adds where the step begins.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._tensors, self._ops = Names(), Names()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self,
+        event: EventKind,
+        *,
+        cycle: int = 0,
+        step: int = 0,
+        phase: str = "",
+        region: str = "",
+        role: str = "",
+        tensor: str = "",
+        op: str = "",
+        offset: int = NO_OFFSET,
+        bytes: int = 0,
+    ) -> None:
+        """Append one event after the ones already there."""
+        self.append(
+            Event(len(self._rows), cycle, step, phase, event, region, role, tensor, op, offset, bytes)
+        )
+
+    def append(self, row: Event) -> None:
+        """Append one decoded row as it is.
+
+        Raises:
+            BadArgument: a word that the schema does not have.
+        """
+        coded: list[Any] = list(row)
+        for index, column in enumerate(COLUMNS):
+            if column in CODES:
+                word = row[index]
+                if word not in CODES[column]:
+                    known = ", ".join(CODES[column])
+                    raise BadArgument(f"event {len(self._rows)}", f"has {column} {word!r}", f"known: {known}")
+                coded[index] = CODES[column][str(word)]
+        coded[COLUMNS.index("tensor")] = self._tensors.code(row.tensor)
+        coded[COLUMNS.index("op")] = self._ops.code(row.op)
+        self._rows.append(tuple(coded))
+
+    @property
+    def names(self) -> int:
+        """Number of different names of tensors and ops."""
+        return len(self._tensors) + len(self._ops)
+
+    def take(self) -> EventTable:
+        """Return the table and go on with no events but the same names."""
+        table = self.build()
+        self._rows.clear()
+        return table
+
+    def build(self) -> EventTable:
+        """Return the table."""
+        columns: Any = zip(*self._rows, strict=True) if self._rows else ((),) * len(COLUMNS)
+        arrays = {c: np.array(values, DTYPES[c]) for c, values in zip(COLUMNS, columns, strict=True)}
+        return EventTable(**arrays, tensor_names=self._tensors.words, op_names=self._ops.words)

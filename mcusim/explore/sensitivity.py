@@ -61,8 +61,9 @@ def sensitivity(
     session = Session(model, big, update, sram=need, **choices)  # type: ignore[arg-type]
     few = Split(data.test.images[:SHOWN], data.test.labels[:SHOWN])
     training = Training(
-        session, replace(data, test=few), 1, augmentation=None, warmup=0.0, schedule="constant", limit=steps
-    )
+        session.plan(), session.settings, session.scheme, replace(data, test=few), 1,
+        augmentation=None, warmup=0.0, schedule="constant", limit=steps,
+    )  # fmt: skip
     training.run(out=None, resume=False, trace="off", progress=None)
     training.stages.statistics.close_stage()
     return Ranking.of(model, training.stages.statistics)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mcusim.core import BadProblem, BadTrace, Role
+from mcusim.core import BadProblem, BadTrace, OutOfSram, Role
 from mcusim.memory.allocators import ALLOCATORS
 from mcusim.memory.allocators.best_fit import GEOMETRY as BEST_FIT
 from mcusim.memory.allocators.first_fit import GEOMETRY as FIRST_FIT
@@ -81,7 +81,7 @@ def replay(allocator: str, capacity: int, events: HeapEvents) -> HeapReplay:
     event in Python. The results are those of ``replay_slowly``, errors included.
 
     Raises:
-        OutOfSram: with the live blocks, if an alloc does not fit.
+        OutOfSram: with the event and the live blocks, if an alloc does not fit.
         BadTrace: with the event, on an alloc of a live block, or a free or shrink of a dead one.
         BadProblem: if the capacity makes no sense.
         UnknownName: if there is no such allocator.
@@ -135,7 +135,11 @@ def replay_slowly(allocator: str, capacity: int, events: HeapEvents) -> HeapRepl
             raise BadTrace(f"event {index}", f"{name} {state}")
         if kind == ALLOC:
             role = events.roles[block] if block < len(events.roles) else Role.ACTIVATION
-            offsets[index] = heap.alloc(size, name=name, role=role, where=f"event {index}, {name}")
+            try:
+                offsets[index] = heap.alloc(size, name=name, role=role, where=f"event {index}, {name}")
+            except OutOfSram as error:
+                error.event = index
+                raise
             offset_of[block] = int(offsets[index])
             if heap.live_bytes > peak:
                 peak, peak_event, peak_overhead = heap.live_bytes, index, heap.overhead_bytes

@@ -138,10 +138,12 @@ class Session:
         """
         from mcusim.session.training import Training
 
-        self.plan().require()
+        plan = self.plan()
+        plan.require()
         training = Training(
-            self, data, epochs, augmentation=augmentation, warmup=warmup, schedule=schedule, limit=limit
-        )
+            plan, self.settings, self.scheme, data, epochs,
+            augmentation=augmentation, warmup=warmup, schedule=schedule, limit=limit,
+        )  # fmt: skip
         return training.run(out=out, resume=resume, trace=trace, progress=progress)
 
     def cost(self, steps: int) -> SessionCost:

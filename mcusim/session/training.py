@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
 from mcusim.planning.cost import session_cost
+from mcusim.planning.plan import Plan
+from mcusim.planning.settings import Settings
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
@@ -23,9 +25,7 @@ from mcusim.session.recording import Recording
 from mcusim.session.run import Run
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
-
-if TYPE_CHECKING:
-    from mcusim.session.session import Session
+from mcusim.update.scheme import Scheme
 
 CHECKPOINT_STEPS = 10_000
 """Steps between two checkpoints within an epoch."""
@@ -38,7 +38,9 @@ class Training:
 
     def __init__(
         self,
-        session: Session,
+        plan: Plan,
+        settings: Settings,
+        scheme: Scheme,
         data: Dataset,
         epochs: int,
         *,
@@ -49,19 +51,18 @@ class Training:
     ) -> None:
         if epochs < 1 or (limit is not None and limit < 1):
             raise BadArgument(f"{epochs} epochs of {limit or 'all'} steps", "is no training", "use 1 or more")
-        self.reconstructs = session.settings.loss == "mse"
+        self.reconstructs = settings.loss == "mse"
         if not self.reconstructs:
-            _check_classes(data, session.model.classes)
-        self.session, self.data, self.epochs = session, data, epochs
+            _check_classes(data, plan.step.model.classes)
+        self.plan, self.settings, self.scheme = plan, settings, scheme
+        self.data, self.epochs = data, epochs
         self.augmentation = augmentation or Augmentation()
         self.per_epoch = min(len(data.train), limit or len(data.train))
         steps = epochs * self.per_epoch
         self.schedule = Schedule(steps, warmup=int(warmup * self.per_epoch), kind=schedule)
-        self.plan = session.plan()
-        seed = session.settings.seed
-        self.features = Features(self.plan.step, data, self.augmentation, seed)
-        self.state = State.of(session.model, self.plan.step.scope, session.settings.formats)
-        self.stages = Stages(self.plan, session.scheme, self.state)
+        self.features = Features(plan.step, data, self.augmentation, settings.seed)
+        self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
+        self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
         self.order = np.zeros(0, np.int64)
         self._report: Callable[[dict[str, Any]], None] = lambda counts: None
@@ -69,12 +70,13 @@ class Training:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
+        model = self.plan.step.model
         return {
-            "model": front_key(self.session.model, self.session.model.ops),
+            "model": front_key(model, model.ops),
             "data": self.features.key,
             "name": self.data.name,
             "images": len(self.data.train),
-            "settings": self.session.settings.as_dict(),
+            "settings": self.settings.as_dict(),
             "augmentation": self.augmentation.as_dict(),
             "schedule": asdict(self.schedule),
             "epochs": self.epochs,
@@ -114,7 +116,7 @@ class Training:
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
             cost=session_cost(
-                self.plan, self.session.scheme, self.state.iteration,
+                self.plan, self.scheme, self.state.iteration,
                 cycles=self.progress.cycle if self.plan.estimate is not None else None,
             ),
         )  # fmt: skip
@@ -169,7 +171,7 @@ class Training:
 
     def _examples(self) -> Iterator[tuple[Any, Any]]:
         """Yield what is left of the epoch: a tail input and its label (or reconstruction target) each."""
-        split, seed = self.data.train, self.session.settings.seed
+        split, seed = self.data.train, self.settings.seed
         epoch = self.progress.epoch
         order = split.order(epoch, seed)[: self.per_epoch]
         for start in range(self.progress.position, self.per_epoch, BLOCK):
@@ -183,7 +185,7 @@ class Training:
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         progress = self.progress
         self.stages.store()
-        rate = self.session.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
+        rate = self.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
         progress.history.append(
             {
                 "epoch": progress.epoch + 1,

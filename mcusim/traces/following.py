@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcusim.core.errors import OutOfSram
 from mcusim.traces.machine import MAX_BYTES, MISFIT, PEAK, PEAK_ROW, TOP, Machine, Moment
-from mcusim.traces.replay import Replay
+from mcusim.traces.outcome import Replay
 from mcusim.traces.source import Source
 
 

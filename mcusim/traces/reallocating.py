@@ -15,7 +15,7 @@ from mcusim.memory.heap_replay import HeapEvents, HeapReplay
 from mcusim.traces.following import fullest, measure, moment_at
 from mcusim.traces.limits import MAX_LOADED
 from mcusim.traces.live import memory_rows
-from mcusim.traces.replay import Replay
+from mcusim.traces.outcome import Replay
 from mcusim.traces.source import Source
 
 LARGEST_HEAP = 1 << 40
@@ -59,8 +59,7 @@ def _replay(
     try:
         return heap_replay.replay(allocator, capacity, events)
     except OutOfSram as error:
-        # It failed at "event 12, name", counted among the events of SRAM.
-        row = int(rows[int(error.where.removeprefix("event ").partition(",")[0])])
+        row = int(rows[error.event])
         raise OutOfSram(
             capacity_bytes=capacity,
             needed_bytes=error.needed_bytes,

@@ -13,7 +13,7 @@ from mcusim.memory.planners import PLANNERS
 from mcusim.memory.planners.registry import Planner
 from mcusim.memory.problem import Problem
 from mcusim.traces.following import measure, moment_at
-from mcusim.traces.replay import Replay
+from mcusim.traces.outcome import Replay
 from mcusim.traces.source import Source
 from mcusim.traces.windows import Live, Window, steps, window
 

@@ -57,7 +57,22 @@ def statistics_for(found: Scheme, model: Model) -> Statistics:
     return Statistics.empty(found.needs, {op: known[op].channels for op in found.scope(model).pool})
 
 
-SCHEMES: Registry[type[Any]] = Registry("update scheme", "mcusim.schemes")
+SCHEMES: Registry[type[Any]] = Registry(
+    "update scheme",
+    "mcusim.schemes",
+    {
+        "bias": "mcusim.update.schemes.bias:Bias",
+        "dense": "mcusim.update.schemes.dense:Dense",
+        "dynamic": "mcusim.update.schemes.dynamic:Dynamic",
+        "head": "mcusim.update.schemes.head:Head",
+        "last": "mcusim.update.schemes.last:Last",
+        "medyate": "mcusim.update.schemes.medyate:MeDyate",
+        "static": "mcusim.update.schemes.static:Static",
+        "tinyprop": "mcusim.update.schemes.tinyprop:TinyProp",
+        "tinytrain": "mcusim.update.schemes.tinytrain:TinyTrain",
+        "trady": "mcusim.update.schemes.trady:TraDy",
+    },
+)
 """Scheme classes by name; other packages add theirs with an entry point in group ``mcusim.schemes``."""
 
 _NUMBERED = re.compile(r"(.+)-(\d+)")
@@ -73,8 +88,6 @@ def scheme(text: str | Scheme) -> Scheme:
         UnknownName: if the scheme or one of its parameters is not known; suggests the nearest.
         BadArgument: if a parameter cannot be read or has a value that makes no sense.
     """
-    import mcusim.update.schemes  # noqa: F401  (registers the schemes of this package)
-
     if not isinstance(text, str):
         if isinstance(text, Scheme):
             return text

@@ -72,8 +72,9 @@ def test_every_allocator_can_be_replayed(name: str) -> None:
 
 def test_a_replay_that_does_not_fit_names_blocks_and_event() -> None:
     events = made([(ALLOC, 0, 100), (ALLOC, 1, 5000)], names=["conv1", "conv2"])
-    with pytest.raises(OutOfSram, match=r"event 1, conv2.*conv1"):
+    with pytest.raises(OutOfSram, match=r"event 1, conv2.*conv1") as caught:
         replay("first_fit", 1024, events)
+    assert caught.value.event == 1
 
 
 @pytest.mark.parametrize("name", ["stack", *COMPILED])

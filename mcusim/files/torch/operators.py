@@ -1,26 +1,15 @@
-"""What each operation of PyTorch's exported graphs becomes. Rules get the walker, the node, its arguments."""
+"""What each operation of PyTorch's exported graphs becomes. Rules get the graph, the node, its arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mcusim.files.torch.graph import NCHW, NHWC, TorchGraph, stored
 from mcusim.graph import OpKind
-
-if TYPE_CHECKING:
-    from mcusim.files.torch.reader import _Walker
-
-Shape = tuple[int, ...]
-NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
-"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of PyTorch's, and the other way round."""
-
-
-def stored(shape: Sequence[int]) -> Shape:
-    """Return a PyTorch shape as it is stored here: four dimensions become NHWC."""
-    return tuple(int(shape[i]) for i in NHWC) if len(shape) == 4 else tuple(map(int, shape))
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -34,7 +23,7 @@ def _pads(value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _conv(
-    g: _Walker, node: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
 ) -> str:  # fmt: skip
     if weight not in g.arrays or isinstance(padding, str):
@@ -55,7 +44,7 @@ def _conv(
     )  # fmt: skip
 
 
-def _linear(g: _Walker, node: Any, x: Any, weight: Any, bias: Any = None) -> str:
+def _linear(g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any = None) -> str:
     if weight not in g.arrays or len(g.shape(x)) != 2:
         raise g.fail(node, "its weight is computed or its input is no list of vectors")
     inputs = [g.tensor(x), g.build.constant(g.free(weight.name), g.arrays[weight].astype(np.float32))]
@@ -65,7 +54,7 @@ def _linear(g: _Walker, node: Any, x: Any, weight: Any, bias: Any = None) -> str
 
 
 def _batch_norm(
-    g: _Walker, node: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any,
+    g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,
 ) -> str:  # fmt: skip
     if training:
@@ -82,13 +71,13 @@ def _batch_norm(
 
 
 def _unary(kind: OpKind) -> Callable[..., str]:
-    def rule(g: _Walker, node: Any, x: Any, *_: Any) -> str:
+    def rule(g: TorchGraph, node: Any, x: Any, *_: Any) -> str:
         return g.op(node, kind, (g.tensor(x),), stored(g.shape(node)))
 
     return rule
 
 
-def _clamp(g: _Walker, node: Any, x: Any, low: Any = None, high: Any = None) -> str:
+def _clamp(g: TorchGraph, node: Any, x: Any, low: Any = None, high: Any = None) -> str:
     bounds = (-inf if low is None else float(low), inf if high is None else float(high))
     kinds = {(0.0, 6.0): OpKind.RELU6, (0.0, inf): OpKind.RELU}
     if bounds not in kinds:
@@ -96,7 +85,7 @@ def _clamp(g: _Walker, node: Any, x: Any, low: Any = None, high: Any = None) -> 
     return _unary(kinds[bounds])(g, node, x)
 
 
-def _hard_sigmoid(g: _Walker, node: Any, x: Any) -> str:
+def _hard_sigmoid(g: TorchGraph, node: Any, x: Any) -> str:
     shape = stored(g.shape(node))
     three = g.constant(f"{node.name}.three", np.full(1, 3))
     moved = g.op(node, OpKind.ADD, (g.tensor(x), three), shape, suffix=".moved")
@@ -105,14 +94,14 @@ def _hard_sigmoid(g: _Walker, node: Any, x: Any) -> str:
     return g.op(node, OpKind.MUL, (clamped, sixth), shape)
 
 
-def _silu(g: _Walker, node: Any, x: Any) -> str:
+def _silu(g: TorchGraph, node: Any, x: Any) -> str:
     shape = stored(g.shape(node))
     gate = g.op(node, OpKind.LOGISTIC, (g.tensor(x),), shape, suffix=".gate")
     return g.op(node, OpKind.MUL, (g.tensor(x), gate), shape)
 
 
 def _binary(kind: OpKind) -> Callable[..., str]:
-    def rule(g: _Walker, node: Any, a: Any, b: Any, *, alpha: float = 1) -> str:
+    def rule(g: TorchGraph, node: Any, a: Any, b: Any, *, alpha: float = 1) -> str:
         if alpha != 1:
             raise g.fail(node, f"has alpha {alpha}")
         operands = [
@@ -124,7 +113,7 @@ def _binary(kind: OpKind) -> Callable[..., str]:
     return rule
 
 
-def _mean(g: _Walker, node: Any, x: Any, axes: Any, keepdim: bool = False, **_: Any) -> str:
+def _mean(g: TorchGraph, node: Any, x: Any, axes: Any, keepdim: bool = False, **_: Any) -> str:
     rank = len(g.shape(x))
     chosen = sorted(a % rank for a in axes)
     if rank == 4 and len(g.shape(node)) not in (4, 2):
@@ -135,14 +124,14 @@ def _mean(g: _Walker, node: Any, x: Any, axes: Any, keepdim: bool = False, **_: 
     return g.op(node, OpKind.MEAN, (g.tensor(x),), stored(g.shape(node)), axes=places)
 
 
-def _global_pool(g: _Walker, node: Any, x: Any, size: Any) -> str:
+def _global_pool(g: TorchGraph, node: Any, x: Any, size: Any) -> str:
     if _pair(size) != (1, 1):
         raise g.fail(node, f"pools to {_pair(size)}: only to (1, 1)")
     return g.op(node, OpKind.MEAN, (g.tensor(x),), stored(g.shape(node)), axes=(1, 2))
 
 
 def _average_pool(
-    g: _Walker, node: Any, x: Any, kernel: Any, stride: Any = None, padding: Any = 0,
+    g: TorchGraph, node: Any, x: Any, kernel: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor: int | None = None,
 ) -> str:  # fmt: skip
     if ceil_mode or divisor or (count_include_pad and _pair(padding) != (0, 0)):
@@ -154,7 +143,7 @@ def _average_pool(
 
 
 def _max_pool(
-    g: _Walker, node: Any, x: Any, kernel: Any, stride: Any = None, padding: Any = 0,
+    g: TorchGraph, node: Any, x: Any, kernel: Any, stride: Any = None, padding: Any = 0,
     dilation: Any = 1, ceil_mode: bool = False,
 ) -> str:  # fmt: skip
     if ceil_mode or _pair(dilation) != (1, 1):
@@ -165,7 +154,7 @@ def _max_pool(
     )  # fmt: skip
 
 
-def _reshape(g: _Walker, node: Any, x: Any, *_: Any) -> str:
+def _reshape(g: TorchGraph, node: Any, x: Any, *_: Any) -> str:
     old, new, name = g.shape(x), g.shape(node), g.tensor(x)
     if len(old) == 4 and old[2:] != (1, 1):
         # PyTorch flattens planes first.
@@ -176,14 +165,14 @@ def _reshape(g: _Walker, node: Any, x: Any, *_: Any) -> str:
     return name
 
 
-def _permute(g: _Walker, node: Any, x: Any, order: Any) -> str:
+def _permute(g: TorchGraph, node: Any, x: Any, order: Any) -> str:
     axes: tuple[int, ...] = tuple(int(a) % len(order) for a in order)
     if len(axes) == 4:
         axes = tuple(NHWC.index(axes[NHWC[i]]) for i in range(4))
     return g.op(node, OpKind.TRANSPOSE, (g.tensor(x),), stored(g.shape(node)), axes=axes)
 
 
-def _concatenate(g: _Walker, node: Any, parts: Any, axis: int = 0) -> str:
+def _concatenate(g: TorchGraph, node: Any, parts: Any, axis: int = 0) -> str:
     rank = len(g.shape(node))
     place = NHWC.index(axis % rank) if rank == 4 else axis % rank
     return g.op(
@@ -191,14 +180,14 @@ def _concatenate(g: _Walker, node: Any, parts: Any, axis: int = 0) -> str:
     )
 
 
-def _softmax(g: _Walker, node: Any, x: Any, axis: int, *_: Any) -> str:
+def _softmax(g: TorchGraph, node: Any, x: Any, axis: int, *_: Any) -> str:
     rank = len(g.shape(node))
     if rank == 4 or axis % rank != rank - 1:
         raise g.fail(node, f"works along dimension {axis}: only along the last of a list of vectors")
     return g.op(node, OpKind.SOFTMAX, (g.tensor(x),), g.shape(node))
 
 
-def _pad(g: _Walker, node: Any, x: Any, pads: Any, mode: Any = "constant", value: Any = None) -> str:
+def _pad(g: TorchGraph, node: Any, x: Any, pads: Any, mode: Any = "constant", value: Any = None) -> str:
     if value is None and isinstance(mode, int | float):
         mode, value = "constant", mode
     sides = [(0, 0)] * len(g.shape(x))
@@ -210,12 +199,12 @@ def _pad(g: _Walker, node: Any, x: Any, pads: Any, mode: Any = "constant", value
     return g.op(node, OpKind.PAD, (g.tensor(x),), stored(g.shape(node)), pads=places)
 
 
-def _nearest(g: _Walker, node: Any, x: Any, *_: Any) -> str:
+def _nearest(g: TorchGraph, node: Any, x: Any, *_: Any) -> str:
     shape = stored(g.shape(node))
     return g.op(node, OpKind.RESIZE_NEAREST_NEIGHBOR, (g.tensor(x),), shape, shape=shape)
 
 
-def _bilinear(g: _Walker, node: Any, x: Any, size: Any, align: bool, *_: Any) -> str:
+def _bilinear(g: TorchGraph, node: Any, x: Any, size: Any, align: bool, *_: Any) -> str:
     shape = stored(g.shape(node))
     return g.op(
         node, OpKind.RESIZE_BILINEAR, (g.tensor(x),), shape,
@@ -223,7 +212,7 @@ def _bilinear(g: _Walker, node: Any, x: Any, size: Any, align: bool, *_: Any) ->
     )  # fmt: skip
 
 
-def _same(g: _Walker, node: Any, x: Any, *_: Any, **__: Any) -> str:
+def _same(g: TorchGraph, node: Any, x: Any, *_: Any, **__: Any) -> str:
     return g.tensor(x)
 
 

@@ -1,4 +1,4 @@
-"""The update schemes of this package, one file each; importing this registers them."""
+"""The update schemes of this package, one file each; ``mcusim.update.scheme.SCHEMES`` names them."""
 
 from mcusim.update.schemes.bias import Bias
 from mcusim.update.schemes.dense import Dense

@@ -12,13 +12,11 @@ from typing import ClassVar
 from mcusim.graph import Model
 from mcusim.update.channels import biases, last
 from mcusim.update.fixed import Fixed
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("bias")
 @dataclass(frozen=True, slots=True)
 class Bias(Fixed):
     """The biases of the last ``layers`` convolutions, or of all, and the head."""

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from mcusim.graph import Model
 from mcusim.update.channels import biases, every_channel, trunk
 from mcusim.update.fixed import Fixed
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("dense")
 @dataclass(frozen=True, slots=True)
 class Dense(Fixed):
     """All weights and biases of the network."""

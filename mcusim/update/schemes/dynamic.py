@@ -19,13 +19,11 @@ from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
 from mcusim.update.pool import counted, territory
 from mcusim.update.quota import quota
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("dynamic")
 @dataclass(frozen=True, slots=True)
 class Dynamic:
     """The paper's scheme.

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from mcusim.graph import Model
 from mcusim.update.fixed import Fixed
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("head")
 @dataclass(frozen=True, slots=True)
 class Head(Fixed):
     """The classifier's weights and bias."""

@@ -11,13 +11,11 @@ from typing import ClassVar
 from mcusim.graph import Model
 from mcusim.update.channels import biases, every_channel, last
 from mcusim.update.fixed import Fixed
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("last")
 @dataclass(frozen=True, slots=True)
 class Last(Fixed):
     """Weights and biases of the last ``layers`` convolutions, and the head."""

@@ -19,13 +19,11 @@ from mcusim.update.draw import Draws
 from mcusim.update.policy import observed
 from mcusim.update.ranking import reweighted
 from mcusim.update.resample import Resampled, check, sites
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Channels, Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("medyate")
 @dataclass(frozen=True, slots=True)
 class MeDyate:
     """Importance-weighted draws under a budget; the parameters are those of ``trady``."""

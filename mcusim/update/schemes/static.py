@@ -17,7 +17,6 @@ from mcusim.graph import Model
 from mcusim.update.channels import biases, channel_norms, last, layer
 from mcusim.update.fixed import Fixed
 from mcusim.update.policy import top
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
@@ -62,7 +61,6 @@ CONFIGURATIONS: Mapping[str, Configuration] = {
 """All published configurations by name."""
 
 
-@SCHEMES.register("static")
 @dataclass(frozen=True, slots=True)
 class Static(Fixed):
     """A published configuration, e.g. ``static:mbv2-99kb``, and the head."""

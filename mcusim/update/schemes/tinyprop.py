@@ -20,13 +20,11 @@ from mcusim.graph import Model
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
 from mcusim.update.pool import territory
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("tinyprop")
 @dataclass(frozen=True, slots=True)
 class TinyProp:
     """An adaptive fraction of the channels of each layer.

@@ -25,13 +25,11 @@ from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice, observed
 from mcusim.update.pool import Territory, territory
 from mcusim.update.quota import quota
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Channels, Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("tinytrain")
 @dataclass(frozen=True, slots=True)
 class TinyTrain:
     """Fisher criterion under a budget of weights and, if given, of stored elements.

@@ -12,13 +12,11 @@ from mcusim.graph import Model
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.draw import Draws
 from mcusim.update.resample import Resampled, check, sites
-from mcusim.update.scheme import SCHEMES
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
 
 
-@SCHEMES.register("trady")
 @dataclass(frozen=True, slots=True)
 class TraDy:
     """Uniform draws under a budget of stored elements.
