@@ -86,6 +86,10 @@ class EventTable:
             builder.append(Event(*row))
         return builder.build()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Build a copy in another process anew, so that its columns are read-only too."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
+
     def __len__(self) -> int:
         return len(self.seq)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from types import MappingProxyType
 
 from mcusim.core import UnknownName
+from mcusim.core.frozen import FrozenDict
 from mcusim.graph.ops import CONVOLUTIONS, Op
 from mcusim.graph.tensor import Tensor
 
@@ -35,7 +35,7 @@ class Preprocessing:
     std: tuple[float, ...] = (0.5,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
     """A network. ``ops`` are in a valid execution order; ``tensors`` maps every name to its tensor.
 
@@ -59,7 +59,7 @@ class Model:
     """Where the network came from and under which licence."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "tensors", FrozenDict(dict(self.tensors)))
 
     def op(self, name: str) -> Op:
         """Return the op called ``name``.
@@ -96,6 +96,18 @@ class Model:
     def conv_weights(self) -> int:
         """Number of convolution weights, the head excluded."""
         return sum(self.tensors[o.inputs[1]].elements for o in self.convolutions)
+
+    def same_as(self, other: Model) -> bool:
+        """True if both are the same network: ops, names, labels and constants, bit for bit.
+
+        Networks are compared by identity elsewhere (``==``), which is fast and right for a cache.
+        """
+        names = [f.name for f in fields(self) if f.name != "tensors"]
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in names)
+            and list(self.tensors) == list(other.tensors)
+            and all(tensor.same_as(other.tensors[name]) for name, tensor in self.tensors.items())
+        )
 
     def with_tensors(self, changed: Mapping[str, Tensor]) -> Model:
         """Return a copy in which some tensors are replaced."""

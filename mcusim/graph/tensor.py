@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,13 @@ class Tensor:
     quant: Quant | None = None
     data: NDArray[np.generic] | None = None
 
+    def __setstate__(self, state: list[Any]) -> None:
+        """Take over what pickling made of it; a copy in another process is as read-only as this one."""
+        for name, value in zip(self.__slots__, state, strict=True):
+            object.__setattr__(self, name, value)
+        if self.data is not None:
+            self.data.flags.writeable = False
+
     @property
     def elements(self) -> int:
         """Number of elements."""
@@ -70,6 +78,16 @@ class Tensor:
     def bytes(self) -> int:
         """Bytes at batch 1."""
         return self.elements * DTYPES[self.dtype]
+
+    def same_as(self, other: Tensor) -> bool:
+        """True if both have the same name, shape, type, quantisation and values, bit for bit."""
+        mine, theirs = self.data, other.data
+        return (
+            (self.name, self.shape, self.dtype) == (other.name, other.shape, other.dtype)
+            and (self.quant is None if other.quant is None else other.quant.same_as(self.quant))
+            and (mine is None) == (theirs is None)
+            and (mine is None or theirs is None or mine.tobytes() == theirs.tobytes())
+        )
 
     @property
     def constant(self) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, UnknownName
+from mcusim.core.frozen import FrozenDict
+from mcusim.core.remember import remembered
 from mcusim.graph import WEIGHTED, Model, Op, OpKind
 
 
@@ -65,13 +65,13 @@ def trunk(model: Model) -> tuple[Op, ...]:
     )
 
 
-@lru_cache(maxsize=8)
+@remembered(limit=1)
 def layers(model: Model) -> Mapping[str, Layer]:
     """Return the learnable side of every op of the trunk, by op name, in execution order.
 
-    Kept for the last few models: a scheme that redraws in every iteration asks for it each time.
+    Kept as long as the model: a scheme that redraws in every iteration asks for it each time.
     """
-    return MappingProxyType({op.name: layer(model, op) for op in trunk(model)})
+    return FrozenDict({op.name: layer(model, op) for op in trunk(model)})
 
 
 def trunk_weights(model: Model) -> int:

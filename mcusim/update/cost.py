@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from mcusim.core import Role, Work
+from mcusim.core.frozen import FrozenDict
 from mcusim.graph import Model
 from mcusim.update.channels import layers
 from mcusim.update.selection import Scope
@@ -34,7 +34,7 @@ class Cost:
     stage: Work = field(default_factory=lambda: Work("select"))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sram", MappingProxyType(dict(self.sram)))
+        object.__setattr__(self, "sram", FrozenDict(dict(self.sram)))
 
     @property
     def bytes(self) -> int:

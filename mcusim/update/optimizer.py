@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from types import MappingProxyType
 
 from mcusim.core import BadArgument
+from mcusim.core.frozen import FrozenDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Sgd:
     layer_rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layer_rates", MappingProxyType(dict(self.layer_rates)))
+        object.__setattr__(self, "layer_rates", FrozenDict(dict(self.layer_rates)))
         rates = {name: getattr(self, name) for name in ("lr", "weight_rate", "bias_rate", "head_rate")}
         for name, rate in {**rates, **self.layer_rates}.items():
             if not (isfinite(rate) and rate >= 0):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from mcusim.core import BadArgument, UnknownName
+from mcusim.core.remember import remembered
 from mcusim.graph import Model, Op, OpKind
 from mcusim.update.blocks import Block, blocks, is_expanding, is_pointwise
 from mcusim.update.channels import Layer, biases, layers, trunk
@@ -80,7 +80,7 @@ def counted(model: Model, text: str) -> tuple[str, dict[str, int] | None]:
 
 
 # A redraw every iteration must not walk the graph every time; few territories are in use at once.
-@lru_cache(maxsize=8)
+@remembered(limit=8)
 def territory(model: Model, last_blocks: int, kind: str, bias_blocks: int | None) -> Territory:
     """Return the layers of one kind in the last blocks, and the biases of the last ``bias_blocks``.
 

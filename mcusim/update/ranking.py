@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.files import replacing
+from mcusim.core.frozen import FrozenDict
 from mcusim.graph import Model
 from mcusim.update.channels import Layer, layers, require
 from mcusim.update.policy import observed
@@ -49,7 +49,7 @@ class Ranking:
     importance: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "importance", MappingProxyType(dict(self.importance)))
+        object.__setattr__(self, "importance", FrozenDict(dict(self.importance)))
 
     @classmethod
     def of(cls, model: Model, statistics: Statistics, metric: str = "rgn") -> Ranking:

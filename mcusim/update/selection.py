@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
+from mcusim.core.frozen import FrozenDict
 from mcusim.graph import Model
 from mcusim.update.channels import layers, require
 
@@ -42,7 +42,7 @@ class Selection:
             array.flags.writeable = False
             if array.size:
                 frozen[name] = array
-        object.__setattr__(self, "channels", MappingProxyType(frozen))
+        object.__setattr__(self, "channels", FrozenDict(frozen))
         object.__setattr__(self, "biases", tuple(self.biases))
 
     def weights_updated(self, model: Model) -> int:
@@ -103,7 +103,7 @@ class Scope:
     weight_limit: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", MappingProxyType(dict(self.channels)))
+        object.__setattr__(self, "channels", FrozenDict(dict(self.channels)))
 
     @classmethod
     def of(cls, selection: Selection) -> Scope:

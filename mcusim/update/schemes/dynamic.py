@@ -9,9 +9,9 @@ those layers are visited. By default 2 % of the convolution weights learn in an 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from mcusim.core import BadArgument
+from mcusim.core.remember import remembered
 from mcusim.graph import Model
 from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
@@ -78,13 +78,13 @@ class Dynamic:
             BadArgument: if not even one channel fits in the budget, or given numbers exceed it.
             UnknownName: if the model does not have a layer.
         """
-        return _layout(self, model)[0]
+        return _layout(model, self)[0]
 
     def select(
         self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
     ) -> Selection:
         """Return the channels of one stage."""
-        scope, learning = _layout(self, model)
+        scope, learning = _layout(model, self)
         policy = POLICIES[self.policy]
         channels = {
             item.op: policy.choose(
@@ -101,8 +101,8 @@ class Dynamic:
 
 
 # A redraw every iteration must not share the budget every time; few schemes are in use at once.
-@lru_cache(maxsize=4)
-def _layout(scheme: Dynamic, model: Model) -> tuple[Scope, tuple[Layer, ...]]:
+@remembered(limit=4)
+def _layout(model: Model, scheme: Dynamic) -> tuple[Scope, tuple[Layer, ...]]:
     """Return the scope of a scheme, and the layers in which at least one channel learns."""
     names, counts = counted(model, scheme.layers)
     where = territory(model, scheme.blocks, names, scheme.bias_blocks)
