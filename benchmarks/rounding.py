@@ -16,6 +16,7 @@ import json
 import numpy as np
 
 import mcusim
+from mcusim.core import Kind, Part, Slot
 from mcusim.data import Preprocessor
 from mcusim.data.cifar10 import cifar10
 from mcusim.engine.buffers import SeparateBuffers
@@ -55,7 +56,7 @@ def steps(model: mcusim.Model, images: int) -> dict[str, np.ndarray]:
     for i, (x, label) in enumerate(zip(prepare(sample.images), sample.labels, strict=True)):
         selection = chosen.select(model, i, 0)
         for key, array in state.arrays.items():
-            if key.startswith("gradient:"):
+            if key.kind is Kind.GRADIENT:
                 array.fill(0)
         state.iteration = 0
         program.load(selection)
@@ -63,11 +64,12 @@ def steps(model: mcusim.Model, images: int) -> dict[str, np.ndarray]:
         program.store()
         for op in model.ops:
             if op.name in scope.pool:
-                columns = state.arrays[f"gradient:weight:{op.name}"][..., selection.channels[op.name]]
+                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, Part.WEIGHT)]
+                columns = gradient[..., selection.channels[op.name]]
                 factor = qas_weight(op, model.tensors).reshape(-1, *[1] * (columns.ndim - 1))
                 found["weight"].append(np.abs(columns * factor).ravel())
             if op.name in scope.biases:
-                gradient = state.arrays[f"gradient:bias:{op.name}"]
+                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, Part.BIAS)]
                 found["bias"].append(np.abs(gradient * qas_bias(op, model.tensors)).ravel())
     return {kind: np.concatenate(parts) for kind, parts in found.items()}
 

@@ -19,12 +19,14 @@ from mcusim.core.errors import (
 from mcusim.core.interval import Interval
 from mcusim.core.provenance import Figure, Provenance
 from mcusim.core.registry import Registry
+from mcusim.core.slots import PARAMETER_KINDS, Kind, Part, Slot, is_kind
 from mcusim.core.units import format_bytes, parse_bytes
 from mcusim.core.vocabulary import FLASH_ROLES, SRAM_ROLES, Phase, Region, Role
 from mcusim.core.work import Work
 
 __all__ = [
     "FLASH_ROLES",
+    "PARAMETER_KINDS",
     "SRAM_ROLES",
     "BadArgument",
     "BadBoard",
@@ -35,19 +37,23 @@ __all__ = [
     "BadTrace",
     "Figure",
     "Interval",
+    "Kind",
     "LiveBlock",
     "McusimError",
     "MissingPackage",
     "OutOfFlash",
     "OutOfSram",
+    "Part",
     "Phase",
     "Provenance",
     "Region",
     "Registry",
     "Role",
     "SaveFailed",
+    "Slot",
     "UnknownName",
     "Work",
     "format_bytes",
+    "is_kind",
     "parse_bytes",
 ]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import Kind, Part, Slot
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.columns import gather, scatter
-from mcusim.engine.state import State, constant
+from mcusim.engine.state import State, constant, parameter_slots
 from mcusim.graph import Op
 from mcusim.kernels import update as kernels
 from mcusim.lowering.residency import Residency
@@ -32,23 +33,22 @@ class Learner:
         self.op, self.state, self.sgd = op, state, sgd
         self.head = op.name == step.model.head and step.scope.head
         self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
-        self._names = [n for n in _names(op) if n in step.tensors]
-        self._views = {n: buffers.view(n) for n in self._names}
-        learns = f"weight:{op.name}" in self._views
+        self._own = {(s.kind, s.part): s for s in (*parameter_slots(op.name), Slot(op.name, Kind.CHANNELS))}
+        self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}
+        learns = self._view(Kind.VALUE, Part.WEIGHT) is not None
         self.compact = learns and not self.head and step.residency is Residency.FLASH
-        self.weight: Array = self._views.get(f"weight:{op.name}", constant(step.model, op.inputs[1]))
+        own = self._view(Kind.VALUE, Part.WEIGHT)
+        self.weight: Array = constant(step.model, op.inputs[1]) if own is None else own
         if self.compact:
             self.weight = np.empty(step.model.tensors[op.inputs[1]].shape, np.int8)
         self.bias: Array | None = None
         if op.bias is not None:
-            self.bias = self._views.get(f"bias:{op.name}", constant(step.model, op.bias))
+            own = self._view(Kind.VALUE, Part.BIAS)
+            self.bias = constant(step.model, op.bias) if own is None else own
         count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
-        self._columns = [(n, v) for n, v in self._views.items() if self._columns_only(n)]
-        self._whole = [
-            (n, v)
-            for n, v in self._views.items()
-            if not self._columns_only(n) and not n.startswith("channels:")
-        ]
+        parameters = [(s, v) for s, v in self._views.items() if s.kind is not Kind.CHANNELS]
+        self._columns = [(s, v) for s, v in parameters if self._columns_only(s)]
+        self._whole = [(s, v) for s, v in parameters if not self._columns_only(s)]
         self._count = count if learns else 0
         # Kernels remember the arrays they have met, so the channels change in place.
         self.channels = np.arange(self._count, dtype=np.int32)
@@ -59,27 +59,32 @@ class Learner:
         layer = sgd.head_rate if self.head else sgd.layer_rate(op.name)
         self._weight_rate = rate * layer * (1.0 if self.head else sgd.weight_rate)
         self._bias_rate = rate * layer * (1.0 if self.head else sgd.bias_rate)
-        self._weight_total = self._views.get(f"gradient:weight:{op.name}")
-        self._bias_total = self._views.get(f"gradient:bias:{op.name}")
+        self._weight_total = self._view(Kind.GRADIENT, Part.WEIGHT)
+        self._bias_total = self._view(Kind.GRADIENT, Part.BIAS)
         self._weight_buffers = (
-            self._views.get(f"weight:{op.name}"), self._views.get(f"companion:{op.name}"),
+            self._view(Kind.VALUE, Part.WEIGHT), self._view(Kind.RESIDUAL, Part.WEIGHT),
             self.weight_gradient if self._weight_total is None else self._weight_total,
-            self._views.get(f"momentum:weight:{op.name}"),
+            self._view(Kind.MOMENTUM, Part.WEIGHT),
         )  # fmt: skip
         index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
         )
-        if f"bias:{op.name}" in self._views:
+        bias = self._view(Kind.VALUE, Part.BIAS)
+        if bias is not None:
             rule = kernels.bias_rule(
                 op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
             )
             self._step_bias = rule.call(
-                self._views[f"bias:{op.name}"],
-                self._views.get(f"companion:bias:{op.name}"),
+                bias,
+                self._view(Kind.RESIDUAL, Part.BIAS),
                 self.bias_gradient if self._bias_total is None else self._bias_total,
-                self._views.get(f"momentum:bias:{op.name}"),
+                self._view(Kind.MOMENTUM, Part.BIAS),
             )
+
+    def _view(self, kind: Kind, part: Part | None = None) -> Array | None:
+        """Return the buffer of one of the op's slots, if the step has it."""
+        return self._views.get(self._own[kind, part])
 
     @property
     def chooses(self) -> bool:
@@ -92,10 +97,10 @@ class Learner:
 
     def load(self, selection: Selection) -> None:
         """Copy the parameters from the state into the buffers; set the channels that learn."""
-        for key, view in self._whole:
-            view[...] = self._stored(key, view)
+        for slot, view in self._whole:
+            view[...] = self._stored(slot, view)
         if self.compact:
-            self.weight[...] = self.state.arrays[f"weight:{self.op.name}"]
+            self.weight[...] = self.state.arrays[self._own[Kind.VALUE, Part.WEIGHT]]
         self._load_columns(selection)
 
     def select(self, selection: Selection) -> None:
@@ -108,23 +113,24 @@ class Learner:
     def store(self) -> None:
         """Copy the parameters from the buffers back into the state."""
         self._store_columns()
-        for key, view in self._whole:
-            self._stored(key, view)[...] = view
+        for slot, view in self._whole:
+            self._stored(slot, view)[...] = view
 
     def _store_columns(self) -> None:
-        for key, view in self._columns:
-            scatter(self.op, self._stored(key), self.channels, self.inputs, view)
+        for slot, view in self._columns:
+            scatter(self.op, self._stored(slot), self.channels, self.inputs, view)
 
     def _load_columns(self, selection: Selection) -> None:
         if not self.head and self._count:
             self.channels[...] = selection.channels[self.op.name]
-            self._views[f"channels:{self.op.name}"][...] = self.channels
-        for key, view in self._columns:
-            view[...] = gather(self.op, self._stored(key), self.channels, self.inputs)
+            self._views[self._own[Kind.CHANNELS, None]][...] = self.channels
+        for slot, view in self._columns:
+            view[...] = gather(self.op, self._stored(slot), self.channels, self.inputs)
 
     def merge(self) -> None:
         """Overlay the columns in SRAM on the weights in flash."""
-        scatter(self.op, self.weight, self.channels, self.inputs, self._views[f"weight:{self.op.name}"])
+        block = self._views[self._own[Kind.VALUE, Part.WEIGHT]]
+        scatter(self.op, self.weight, self.channels, self.inputs, block)
 
     def learn_weight(self, rate: float) -> None:
         """Apply, or accumulate, the gradient in ``weight_gradient``."""
@@ -162,25 +168,14 @@ class Learner:
     def _update_bias(self, rate: float) -> None:
         self._step_bias(self._bias_rate * rate, self.sgd.momentum, self.state.iteration)
 
-    def _columns_only(self, key: str) -> bool:
+    def _columns_only(self, slot: Slot) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""
-        biases = ("bias:", "companion:bias:", "momentum:bias:", "gradient:bias:")
-        whole = key.startswith(("channels:", *biases))
-        return not whole and (key.startswith("gradient:weight:") or self.compact)
+        return slot.part is Part.WEIGHT and (slot.kind is Kind.GRADIENT or self.compact)
 
-    def _stored(self, key: str, view: Array | None = None) -> Array:
+    def _stored(self, slot: Slot, view: Array | None = None) -> Array:
         """Return the state's array for a buffer, created as zeros when training starts to need it."""
         arrays = self.state.arrays
-        if key not in arrays:
-            like = view if view is not None else arrays[f"weight:{self.op.name}"]
-            arrays[key] = np.zeros(like.shape, np.float32)
-        return arrays[key]
-
-
-def _names(op: Op) -> list[str]:
-    name = op.name
-    return [
-        f"weight:{name}", f"companion:{name}", f"channels:{name}", f"bias:{name}",
-        f"companion:bias:{name}", f"momentum:weight:{name}", f"momentum:bias:{name}",
-        f"gradient:weight:{name}", f"gradient:bias:{name}",
-    ]  # fmt: skip
+        if slot not in arrays:
+            like = view if view is not None else arrays[self._own[Kind.VALUE, Part.WEIGHT]]
+            arrays[slot] = np.zeros(like.shape, np.float32)
+        return arrays[slot]

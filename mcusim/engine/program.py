@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import Kind, Part, Slot
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.kept import Kept
 from mcusim.engine.learning import Learner
@@ -19,6 +20,7 @@ from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels import loss as loss_kernels
 from mcusim.kernels.compiled.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
+from mcusim.lowering.action import Action
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
 from mcusim.lowering.step import Step, StepOp
@@ -66,7 +68,7 @@ class Program:
         self._kept: dict[str, Kept] = {}
         self._workspace = Workspace()
         for op in step.model.ops:
-            if f"weight:{op.name}" in step.tensors or f"bias:{op.name}" in step.tensors:
+            if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in Part):
                 self._learners[op.name] = Learner(op, step, buffers, state, sgd, seed)
         self._choosing = [learner for learner in self._learners.values() if learner.chooses]
         self._calls = [self._bind(op) for op in step.ops]
@@ -134,7 +136,30 @@ class Program:
         return (self.state.iteration + 1) % self.step.accumulate == 0
 
     def _bind(self, op: StepOp) -> Callable[[], None]:
-        return getattr(self, f"_bind_{op.action}")(op)  # type: ignore[no-any-return]
+        match op.action:
+            case Action.LOAD | Action.OBSERVE:
+                # The input is there already, and statistics are taken where the gradients are: these
+                # ops carry the cost alone.
+                return lambda: None
+            case Action.FORWARD:
+                return self._bind_forward(op)
+            case Action.CROP:
+                return self._bind_crop(op)
+            case Action.PASTE:
+                return self._bind_paste(op)
+            case Action.SAVE:
+                return self._bind_save(op)
+            case Action.LOSS:
+                return self._bind_loss(op)
+            case Action.GRAD_INPUT:
+                return self._bind_grad_input(op)
+            case Action.GRAD_BIAS:
+                return self._bind_grad_bias(op)
+            case Action.GRAD_WEIGHT:
+                return self._bind_grad_weight(op)
+            case Action.UPDATE:
+                return self._bind_update(op)
+        assert_never(op.action)
 
     def _poisoning(self, time: int, call: Callable[[], None]) -> Callable[[], None]:
         dead = [t for t in self.step.tensors.values() if t.lifetime.end == time + 1 < len(self.step.ops)]
@@ -144,9 +169,6 @@ class Program:
             self.buffers.poison(dead)
 
         return run
-
-    def _bind_load(self, op: StepOp) -> Callable[[], None]:
-        return lambda: None
 
     def _bind_forward(self, op: StepOp) -> Callable[[], None]:
         source, view = _source(op), self.buffers.view
@@ -184,10 +206,6 @@ class Program:
                 source, model.tensors, model.arithmetic, frozen=frozen, workspace=self._workspace
             )
         return self._kernels[key]
-
-    def _bind_observe(self, op: StepOp) -> Callable[[], None]:
-        # The statistics themselves are taken where the gradients are; this op carries their cost.
-        return lambda: None
 
     def _bind_crop(self, op: StepOp) -> Callable[[], None]:
         assert op.box is not None
@@ -316,7 +334,7 @@ class Program:
 
     def _bind_update(self, op: StepOp) -> Callable[[], None]:
         learner = self._learners[_source(op).name]
-        apply = learner.apply_bias if op.name.endswith("grad_bias:update") else learner.apply_weight
+        apply = learner.apply_bias if op.part is Part.BIAS else learner.apply_weight
 
         def run() -> None:
             if self.updating and self._applies:

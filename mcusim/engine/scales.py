@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import frexp
 from typing import Any
 
+from mcusim.core import Kind, is_kind
 from mcusim.engine.state import State
 from mcusim.lowering.step import Step
 
@@ -23,7 +24,7 @@ class ErrorScales:
 
     def __init__(self, step: Step, state: State) -> None:
         self._state = state
-        self._names = [n for n in step.tensors if n.startswith("grad:")]
+        self._names = [n for n in step.tensors if is_kind(n, Kind.ERROR)]
         self._top = [_TOP.get(step.tensors[n].dtype, 0.0) for n in self._names]
         self._index = {n: i for i, n in enumerate(self._names)}
         self.count = sum(1 for top in self._top if top)

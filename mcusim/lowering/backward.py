@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Literal
 
-from mcusim.core import Phase, Role
+from mcusim.core import Kind, Part, Phase, Role, Slot
 from mcusim.graph import Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
@@ -22,9 +22,9 @@ IN_PLACE = frozenset({OpKind.ADD, OpKind.SUB, OpKind.RESHAPE, OpKind.RELU, OpKin
 """Ops whose input gradient may overwrite the output gradient, element for element."""
 
 
-def gradient_name(tensor: str) -> str:
+def gradient_name(tensor: str) -> Slot:
     """Return the name of the gradient with respect to a tensor."""
-    return f"grad:{tensor}"
+    return Slot(tensor, Kind.ERROR)
 
 
 def emit_loss(builder: Builder, model: Model, flow: Flow) -> None:
@@ -46,7 +46,7 @@ class Backward:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
         self.kept = kept
         self.error = parameters.formats.error
-        self.written = {gradient_name(flow.logits)}
+        self.written: set[str] = {gradient_name(flow.logits)}
 
     def emit(self) -> None:
         """Emit the whole backward pass."""
@@ -65,7 +65,7 @@ class Backward:
         integer = self.model.tensors[tensor].dtype in ("int8", "uint8")
         return self.error if integer else "float32"
 
-    def _mask(self, op: Op) -> str | None:
+    def _mask(self, op: Op) -> Slot | None:
         name = mask_name(op)
         return name if name in self.builder.drafts else None
 
@@ -80,7 +80,7 @@ class Backward:
             dtype = self._dtype(name)
             gradient = builder.tensor(gradient_name(name), tensor.shape, dtype, Role.ERROR)
             accumulate = gradient in self.written
-            reads = [gradient_name(op.output)]
+            reads: list[str] = [gradient_name(op.output)]
             reads += self.parameters.read_by(op)[:1] if op.name in self.parameters.scope.pool else ()
             reads += self.parameters.read_by(op)[:1] if self.parameters.is_head(op) else ()
             for needed in backward_activations(op):
@@ -102,50 +102,50 @@ class Backward:
 
     def _emit_bias(self, op: Op) -> None:
         names = [name for name, _ in self.parameters.bias_tensors(op)]
-        self._emit_parameter(op, "grad_bias", Action.GRAD_BIAS, names)
+        self._emit_parameter(op, Part.BIAS, names)
 
     def _emit_weight(self, op: Op) -> None:
         parameters, builder = self.parameters, self.builder
         count = parameters.selected_shape(op)[0]
         if not count:
             return
-        features = saved_name(op)
+        features: str = saved_name(op)
         if features not in builder.drafts:
             features = op.inputs[0]
             builder.promote(features, Role.FEATURE)
         names = [n for n, _, _ in parameters.weight_tensors(op)]
         if not parameters.is_head(op):
-            names.append(f"channels:{op.name}")
-        self._emit_parameter(op, "grad_weight", Action.GRAD_WEIGHT, names, count, (features,))
+            names.append(Slot(op.name, Kind.CHANNELS))
+        self._emit_parameter(op, Part.WEIGHT, names, count, (features,))
 
     def _emit_parameter(
         self,
         op: Op,
-        what: Literal["grad_bias", "grad_weight"],
-        action: Action,
-        names: list[str],
+        part: Part,
+        names: list[Slot],
         count: int = 0,
         features: tuple[str, ...] = (),
     ) -> None:
         """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
         builder, tensors = self.builder, self.model.tensors
-        key = f"{'bias' if action is Action.GRAD_BIAS else 'weight'}:{op.name}"
+        what: Literal["grad_bias", "grad_weight"] = "grad_bias" if part is Part.BIAS else "grad_weight"
+        action = Action.GRAD_BIAS if part is Part.BIAS else Action.GRAD_WEIGHT
         work = backward_work(
             op, tensors, what, channels=count, error_bytes=ERRORS[self.error],
             kept=self.kept.get(op.name),
         )  # fmt: skip
         update = backward_work(
-            op, tensors, "update_bias" if action is Action.GRAD_BIAS else "update", channels=count,
+            op, tensors, "update_bias" if part is Part.BIAS else "update", channels=count,
             error_bytes=ERRORS[self.error],
         )  # fmt: skip
-        momentum = (f"momentum:{key}",) if f"momentum:{key}" in builder.drafts else ()
-        gradient = (f"gradient:{key}",) if f"gradient:{key}" in builder.drafts else ()
+        momentum = tuple(s for s in (Slot(op.name, Kind.MOMENTUM, part),) if s in builder.drafts)
+        gradient = tuple(s for s in (Slot(op.name, Kind.GRADIENT, part),) if s in builder.drafts)
         if momentum:  # velocity = momentum * velocity + gradient
             update = replace(update, float_ops=update.float_ops + 2 * update.outputs)
         if gradient:  # added to the sum
             work = replace(work, float_ops=work.float_ops + update.outputs)
         reads = (gradient_name(op.output), *features)
-        partly = self._partly(op, count, (*names, *momentum)) if action is Action.GRAD_WEIGHT else {}
+        partly = self._partly(op, count, (*names, *momentum)) if part is Part.WEIGHT else {}
         scratch = scratch_bytes(op, tensors, what)
         if gradient:
             builder.op(
@@ -155,7 +155,7 @@ class Backward:
             builder.op(
                 f"{op.name}:{what}:update", Action.UPDATE, Phase.UPDATE, source=op,
                 reads=(*gradient, *names, *momentum), writes=(*names, *momentum, *gradient), work=update,
-                partly=partly,
+                partly=partly, part=part,
             )  # fmt: skip
         else:
             builder.op(
@@ -164,7 +164,7 @@ class Backward:
                 work=work + update, mask=self._mask(op), scratch_bytes=scratch, partly=partly,
             )  # fmt: skip
 
-    def _partly(self, op: Op, count: int, names: tuple[str, ...]) -> dict[str, int]:
+    def _partly(self, op: Op, count: int, names: tuple[Slot, ...]) -> dict[str, int]:
         """Return the bytes that ``count`` selected input channels touch of tensors that hold all of them.
 
         Weights, and what is kept beside each, may be in SRAM as a whole. A depthwise channel sees only
@@ -174,9 +174,9 @@ class Backward:
         depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
         channels = self.model.tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
         drafts, error = self.builder.drafts, gradient_name(op.output)
-        found = {}
+        found: dict[str, int] = {}
         if count != channels:
-            held = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
+            held: list[str] = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
             held += [error] if depthwise else []
             found = {name: self.builder.bytes_of(name) * count // channels for name in held}
         if op.name in self.kept:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from mcusim.core import Interval, Phase, Role, Work
+from mcusim.core import Interval, Part, Phase, Role, Work
 from mcusim.graph import DTYPES, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
@@ -59,6 +59,7 @@ class Builder:
         index: int = 0,
         accumulate: bool = False,
         box: Box | None = None,
+        part: Part | None = None,
         overwrites: Iterable[str] = (),
         partly: Mapping[str, int] | None = None,
     ) -> None:
@@ -78,7 +79,7 @@ class Builder:
         self.ops.append(
             StepOp(
                 name, action, phase, source, reads, writes, counted(work, action, read, written),
-                scratch, mask, index, accumulate, box, read, written,
+                scratch, mask, index, accumulate, box, part, read, written,
             )
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.core import Role
+from mcusim.core import Kind, Role, is_kind
 from mcusim.graph import Model
 from mcusim.lowering.step import Step
 
@@ -22,5 +22,5 @@ def saved_feature_bytes(step: Step) -> int:
     return sum(
         t.bytes
         for t in step.tensors.values()
-        if t.role is Role.FEATURE and (t.name.startswith("saved:") or t.name in inputs)
+        if t.role is Role.FEATURE and (is_kind(t.name, Kind.SAVED) or t.name in inputs)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcusim.core import Role
+from mcusim.core import Kind, Part, Role, Slot
 from mcusim.graph import WEIGHTED, Arithmetic, Model, Op
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
@@ -73,10 +73,12 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
         head = op.name == model.head
         weight, bias = learns(step, op)
         if not weight:
-            place(f"weight:{op.name}", Role.HEAD if head else Role.WEIGHT, model.tensors[op.inputs[1]].bytes)
+            size = model.tensors[op.inputs[1]].bytes
+            place(Slot(op.name, Kind.VALUE, Part.WEIGHT), Role.HEAD if head else Role.WEIGHT, size)
         if op.bias is not None and not bias:
-            place(f"bias:{op.name}", Role.HEAD if head else Role.BIAS, model.tensors[op.bias].bytes)
-        place(f"quant:{op.name}", Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
+            size = model.tensors[op.bias].bytes
+            place(Slot(op.name, Kind.VALUE, Part.BIAS), Role.HEAD if head else Role.BIAS, size)
+        place(Slot(op.name, Kind.QUANT), Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
     learned = checkpoint_bytes(step)
     if learned:
         unit = max(s.bytes for s in board.flash.sectors[-1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mcusim.core import Phase, Role, Work
+from mcusim.core import Kind, Part, Phase, Role, Slot, Work
 from mcusim.graph import WEIGHTED, Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
@@ -26,14 +26,14 @@ def copy_work(count: int) -> Work:
     return Work("copy", outputs=count, input_bytes=count)
 
 
-def mask_name(op: Op) -> str:
+def mask_name(op: Op) -> Slot:
     """Return the name of the clamp mask of an op."""
-    return f"mask:{op.name}"
+    return Slot(op.name, Kind.MASK)
 
 
-def saved_name(op: Op) -> str:
+def saved_name(op: Op) -> Slot:
     """Return the name of the saved input channels of an op."""
-    return f"saved:{op.name}"
+    return Slot(op.name, Kind.SAVED)
 
 
 def emit_load(builder: Builder, model: Model) -> None:
@@ -48,7 +48,7 @@ def emit_op(
     op: Op,
     tensors: Mapping[str, Tensor],
     *,
-    parameters: Sequence[str] = (),
+    parameters: Sequence[Slot] = (),
     mask: bool = False,
     in_place: bool = True,
     tag: str = "",
@@ -77,7 +77,7 @@ def emit_op(
 
 
 def _partly(
-    op: Op, tensors: Mapping[str, Tensor], work: Work, parameters: Sequence[str], builder: Builder
+    op: Op, tensors: Mapping[str, Tensor], work: Work, parameters: Sequence[Slot], builder: Builder
 ) -> dict[str, int]:
     """Return the bytes touched of tensors that are not touched whole.
 
@@ -91,7 +91,7 @@ def _partly(
     met = work.flash_read - (tensors[op.inputs[2]].bytes if op.bias else 0)
     found = {op.inputs[0]: work.sram_read}
     if met < weight.bytes:
-        held = (n for n in parameters if n.startswith("weight:"))
+        held = (n for n in parameters if n.part is Part.WEIGHT)
         found |= {n: builder.bytes_of(n) * met // weight.bytes for n in held}
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.core import BadArgument, Phase, Role, Work
+from mcusim.core import BadArgument, Kind, Phase, Role, Slot, Work
 from mcusim.graph import Model
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import Backward, emit_loss, gradient_name
@@ -83,7 +83,7 @@ def lower(
 def _emit_cost(builder: Builder, cost: Cost) -> None:
     """Keep what a scheme remembers between steps, and do what it observes in each."""
     for role, count in cost.sram.items():
-        builder.tensor(f"selection:{role}", (count,), "uint8", role, persistent=True)
+        builder.tensor(Slot(role, Kind.SELECTION), (count,), "uint8", role, persistent=True)
     if cost.step != Work(cost.step.kind):
         builder.op("observe", Action.OBSERVE, Phase.UPDATE, work=cost.step)
 

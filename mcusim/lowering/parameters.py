@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcusim.core import Role
+from mcusim.core import Kind, Part, Role, Slot
 from mcusim.graph import Model, Op, OpKind
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.residency import Residency
@@ -16,10 +16,9 @@ from mcusim.update.selection import Scope
 class Parameters:
     """Names and shapes of the SRAM tensors that hold learned parameters.
 
-    A learning layer has ``weight:NAME``, what its format keeps beside it as ``companion:NAME`` (an 8-bit
-    residual or a float32 latent), ``channels:NAME`` (which input channels learn in this stage, 16 bits
-    each), ``bias:NAME``, its residual as ``companion:bias:NAME``, and with momentum or gradient
-    accumulation ``momentum:…`` and ``gradient:…``.
+    A learning layer has its weight, what the weight's format keeps beside it (an 8-bit residual or a
+    float32 latent), the channels (which input channels learn in this stage, 16 bits each), its bias with
+    the residual, and with momentum or gradient accumulation one of each for either.
     """
 
     model: Model
@@ -48,31 +47,33 @@ class Parameters:
             return (count, *weight.shape[1:3], multiplier)
         return (count, *weight.shape[1:3], weight.shape[0])
 
-    def weight_tensors(self, op: Op) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    def weight_tensors(self, op: Op) -> tuple[tuple[Slot, tuple[int, ...], str], ...]:
         """Return (name, shape, dtype) of each SRAM tensor of the weights of ``op``."""
         weight = self.model.tensors[op.inputs[1]]
         whole = self.is_head(op) or self.residency is Residency.SRAM
         shape = weight.shape if whole else self.selected_shape(op)
-        tensors = [(f"weight:{op.name}", shape, weight.dtype)]
+        tensors = [(Slot(op.name, Kind.VALUE, Part.WEIGHT), shape, weight.dtype)]
         if self.formats.companion is not None and weight.dtype == "int8":
-            tensors.append((f"companion:{op.name}", shape, self.formats.companion))
+            residual = Slot(op.name, Kind.RESIDUAL, Part.WEIGHT)
+            tensors.append((residual, shape, self.formats.companion))
         return tuple(tensors)
 
-    def bias_tensors(self, op: Op) -> tuple[tuple[str, str], ...]:
+    def bias_tensors(self, op: Op) -> tuple[tuple[Slot, str], ...]:
         """Return (name, dtype) of each SRAM tensor of the bias of ``op``, all of its shape."""
         assert op.bias is not None
         dtype = self.model.tensors[op.bias].dtype
         companion = self.formats.bias_companion if dtype == "int32" else None
-        own = (f"bias:{op.name}", dtype)
-        return (own,) if companion is None else (own, (f"companion:bias:{op.name}", companion))
+        own = (Slot(op.name, Kind.VALUE, Part.BIAS), dtype)
+        residual = Slot(op.name, Kind.RESIDUAL, Part.BIAS)
+        return (own,) if companion is None else (own, (residual, companion))
 
-    def read_by(self, op: Op) -> tuple[str, ...]:
+    def read_by(self, op: Op) -> tuple[Slot, ...]:
         """Return the SRAM tensors of parameters that the forward pass of ``op`` reads."""
-        names: list[str] = []
+        names: list[Slot] = []
         if op.name in self.scope.pool or self.is_head(op):
-            names.append(self.weight_tensors(op)[0][0])
+            names.append(Slot(op.name, Kind.VALUE, Part.WEIGHT))
         if op.name in self.scope.biases or self.is_head(op):
-            names.append(f"bias:{op.name}")
+            names.append(Slot(op.name, Kind.VALUE, Part.BIAS))
         return tuple(names)
 
     def declare(self, builder: Builder) -> None:
@@ -85,7 +86,7 @@ class Parameters:
                 bias = self.model.tensors[op.bias]
                 for name, dtype in self.bias_tensors(op):
                     self._declare(builder, name, bias.shape, dtype, role)
-                self._declare_state(builder, f"bias:{op.name}", bias.shape)
+                self._declare_state(builder, op, Part.BIAS, bias.shape)
 
     def _declare_weights(self, builder: Builder, op: Op) -> None:
         role = Role.HEAD if self.is_head(op) else Role.WEIGHT
@@ -94,20 +95,26 @@ class Parameters:
             self._declare(builder, name, shape, dtype, role)
         if not self.is_head(op):
             count = self.scope.channels.get(op.name, 0)
-            self._declare(builder, f"channels:{op.name}", (count,), "int16", role)
+            self._declare(builder, Slot(op.name, Kind.CHANNELS), (count,), "int16", role)
         selected = self.selected_shape(op)
         momentum = tensors[0][1] if self.momentum else ()
-        self._declare_state(builder, f"weight:{op.name}", selected, momentum)
+        self._declare_state(builder, op, Part.WEIGHT, selected, momentum)
 
     def _declare_state(
-        self, builder: Builder, name: str, shape: tuple[int, ...], momentum: tuple[int, ...] | None = None
+        self,
+        builder: Builder,
+        op: Op,
+        part: Part,
+        shape: tuple[int, ...],
+        momentum: tuple[int, ...] | None = None,
     ) -> None:
         if self.momentum:
-            self._declare(builder, f"momentum:{name}", momentum or shape, "float32", Role.OPTIMIZER)
+            velocity = Slot(op.name, Kind.MOMENTUM, part)
+            self._declare(builder, velocity, momentum or shape, "float32", Role.OPTIMIZER)
         if self.accumulate > 1:
-            self._declare(builder, f"gradient:{name}", shape, "float32", Role.GRADIENT)
+            self._declare(builder, Slot(op.name, Kind.GRADIENT, part), shape, "float32", Role.GRADIENT)
 
     @staticmethod
-    def _declare(builder: Builder, name: str, shape: tuple[int, ...], dtype: str, role: Role) -> None:
+    def _declare(builder: Builder, name: Slot, shape: tuple[int, ...], dtype: str, role: Role) -> None:
         if all(shape):
             builder.tensor(name, shape, dtype, role, persistent=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import prod
 
-from mcusim.core import Interval, Phase, Role, Work
+from mcusim.core import Interval, Part, Phase, Role, Work
 from mcusim.graph import DTYPES, Model, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
@@ -30,6 +30,7 @@ Box = tuple[int, int, int, int]
 class StepTensor:
     """A tensor of a step.
 
+    ``name`` is a ``Slot`` unless it is a tensor of the network, a patch of one, or of the firmware.
     ``buffer`` names the tensor whose bytes it lies in: itself, or, for the output of an in-place op,
     the tensor that was overwritten. ``lifetime`` counts ops; the output of an in-place op begins
     where the overwritten tensor ends, so lifetimes of one buffer never overlap and the sum over
@@ -70,6 +71,8 @@ class StepOp:
     """GRAD_INPUT: add to the gradient that is there already."""
     box: Box | None = None
     """CROP, PASTE: where the patch lies in the whole tensor."""
+    part: Part | None = None
+    """UPDATE: which parameter of ``source``."""
     read: Mapping[str, int] = field(default_factory=dict)
     """Distinct bytes that the core reads of each tensor; they sum to those that ``work`` counts."""
     written: Mapping[str, int] = field(default_factory=dict)

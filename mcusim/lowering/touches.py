@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mcusim.core import Phase, Work
+from mcusim.core import Kind, Phase, Work, is_kind
 from mcusim.lowering.action import Action
 
 
@@ -38,7 +38,7 @@ def moved(
     if action is Action.LOAD:
         return {}, {}
     read = {name: sizes.get(name, 0) for name in reads}
-    written = {name: sizes.get(name, 0) for name in writes if not name.startswith("channels:")}
+    written = {name: sizes.get(name, 0) for name in writes if not is_kind(name, Kind.CHANNELS)}
     if scratch is not None:
         read[scratch] = written[scratch] = sizes[scratch]
     if mask is not None:
@@ -54,5 +54,5 @@ def counted(work: Work, action: Action, read: Moved, written: Moved) -> Work:
     """Return work that was counted with all constants in flash, with the bytes that an op really moves."""
     flash = work.flash_read
     if flash and action in (Action.FORWARD, Action.GRAD_INPUT):
-        flash -= sum(count for name, count in read.items() if name.startswith(("weight:", "bias:")))
+        flash -= sum(count for name, count in read.items() if is_kind(name, Kind.VALUE))
     return work.moving(sum(read.values()), sum(written.values()), flash)

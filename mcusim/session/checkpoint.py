@@ -15,7 +15,7 @@ from mcusim.core.files import replacing
 from mcusim.engine.state import Array, State
 from mcusim.update.statistics import Statistics
 
-VERSION = 1
+VERSION = 2
 FILE = "checkpoint.npz"
 STATISTICS = "statistics/"
 MAX_BYTES = 2**31

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.core import Phase, Region, Role
+from mcusim.core import Kind, Phase, Region, Role, Slot
 from mcusim.events import EventKind, EventTable, TableBuilder
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.residency import Residency
@@ -33,6 +33,6 @@ def transition(plan: Plan, stage: int, selection: Selection) -> EventTable:
     for name, channels in selection.channels.items():
         events.add(
             EventKind.SELECT, phase=Phase.UPDATE, region=Region.SRAM, role=Role.WEIGHT,
-            tensor=f"channels:{name}", op=name, bytes=2 * len(channels),
+            tensor=Slot(name, Kind.CHANNELS), op=name, bytes=2 * len(channels),
         )  # fmt: skip
     return events.build()

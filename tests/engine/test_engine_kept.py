@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
 
+from mcusim.core import Kind, Part, Slot
 from mcusim.engine.buffers import SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
@@ -56,7 +57,8 @@ def test_pruning_changes_what_weights_learn_and_nothing_else(update, name):
     step = lower(model, scheme(update).scope(model), Formats(feature=name))
     assert step.kept
     for op in step.kept:
-        assert not np.array_equal(whole.arrays[f"weight:{op}"], pruned.arrays[f"weight:{op}"])
+        weight = Slot(op, Kind.VALUE, Part.WEIGHT)
+        assert not np.array_equal(whole.arrays[weight], pruned.arrays[weight])
 
 
 def test_the_mean_over_the_phases_is_the_whole_gradient():

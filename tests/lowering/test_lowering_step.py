@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import small_network
 
-from mcusim.core import BadArgument, Phase, Role
+from mcusim.core import BadArgument, Kind, Part, Phase, Role, Slot, is_kind
 from mcusim.graph import OpKind
 from mcusim.lowering.action import Action
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
@@ -108,7 +108,9 @@ def test_flash_residency_keeps_only_selected_channels_in_sram():
 
     def weights(step):
         return sum(
-            step.tensors[n].bytes for n in step.resident if n.startswith("weight:") and "class" not in n
+            step.tensors[n].bytes
+            for n in step.resident
+            if is_kind(n, Kind.VALUE) and n.part is Part.WEIGHT and n.of != model.head
         )
 
     assert weights(flash) == scope.weights_updated(model) < weights(sram)
@@ -219,7 +221,7 @@ def test_constants_are_read_where_they_lie():
         step = lower(model, scope, residency=residency)
         for op in step.ops:
             if op.action is Action.FORWARD and op.source is not None:
-                own = sum(t.read for t in op.touches if t.tensor.startswith(("weight:", "bias:")))
+                own = sum(t.read for t in op.touches if is_kind(t.tensor, Kind.VALUE))
                 assert op.work.flash_read + own == frozen[op.name].flash_read
     bias = next(op for op in lower(model, scheme("bias").scope(model)).ops if op.name == "b.project")
     held = model.tensors[model.op("b.project").bias].bytes
@@ -238,9 +240,9 @@ def test_selected_channels_touch_their_share():
             channels = model.tensors[op.source.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
             moved = {t.tensor: (t.read, t.written) for t in op.touches}
             share = weight.elements * count // channels
-            assert moved[f"weight:{op.source.name}"] == (share, share)
-            assert moved[f"momentum:weight:{op.source.name}"] == (4 * share, 4 * share)
-            assert moved[f"channels:{op.source.name}"] == (2 * count, 0)
+            assert moved[Slot(op.source.name, Kind.VALUE, Part.WEIGHT)] == (share, share)
+            assert moved[Slot(op.source.name, Kind.MOMENTUM, Part.WEIGHT)] == (4 * share, 4 * share)
+            assert moved[Slot(op.source.name, Kind.CHANNELS)] == (2 * count, 0)
             seen += 1
     assert seen
 
@@ -253,8 +255,6 @@ def test_momentum_and_accumulation_cost_float_operations_for_every_learning_numb
         return sum(op.work.float_ops for op in lower(model, scope, **choices).ops)
 
     plain = lower(model, scope)
-    learning = sum(
-        prod(tensor.shape) for name, tensor in plain.tensors.items() if name.startswith(("weight:", "bias:"))
-    )
+    learning = sum(prod(tensor.shape) for name, tensor in plain.tensors.items() if is_kind(name, Kind.VALUE))
     assert float_ops(momentum=True) - float_ops() == 2 * learning
     assert float_ops(accumulate=4) - float_ops() == learning

@@ -1,0 +1,75 @@
+"""Names of what a step keeps beside the activations of a network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """The two parameters of an op that can learn."""
+
+    WEIGHT = "weight"
+    BIAS = "bias"
+
+
+class Kind(StrEnum):
+    """What a slot holds. Those down to ``GRADIENT`` belong to one part of an op."""
+
+    VALUE = "value"
+    """The parameter itself, as the forward pass reads it."""
+    RESIDUAL = "residual"
+    """What rounding left of each value of a parameter, in 1/256 of its unit."""
+    MOMENTUM = "momentum"
+    GRADIENT = "gradient"
+    """The sum of a parameter's gradients, where several are accumulated before an update."""
+    CHANNELS = "channels"
+    """Which input channels of an op's weight learn in this stage."""
+    SAVED = "saved"
+    """Channels and pixels of an op's input, saved for its weight gradient."""
+    MASK = "mask"
+    """One bit an output element of an op: was it inside the clamp."""
+    ERROR = "grad"
+    """The gradient with respect to an activation."""
+    SELECTION = "selection"
+    """What a scheme remembers to choose by."""
+    QUANT = "quant"
+    """Scales, multipliers and shifts of an op."""
+
+
+PARAMETER_KINDS = (Kind.VALUE, Kind.RESIDUAL, Kind.MOMENTUM, Kind.GRADIENT)
+"""Kinds of slots that belong to one part of an op."""
+
+
+class Slot(str):
+    """The name of a tensor that a step adds to those of the network.
+
+    It is a text, so that traces, placement problems and checkpoints take it as it is, and it knows what it
+    is made of, so that nobody has to take the text apart.
+
+    Args:
+        of: the op it belongs to; of an ``ERROR`` the activation, of a ``SELECTION`` the role.
+        kind: what it holds.
+        part: weight or bias; only for the kinds that belong to one.
+    """
+
+    __slots__ = ("kind", "of", "part")
+    of: str
+    kind: Kind
+    part: Part | None
+
+    def __new__(cls, of: str, kind: Kind, part: Part | None = None) -> Slot:
+        """Make the name, and the text of it."""
+        assert (part is None) is (kind not in PARAMETER_KINDS), f"{kind} of part {part}"
+        words = (kind, part, of) if kind is not Kind.VALUE else (part, of)
+        slot = super().__new__(cls, ":".join(word for word in words if word is not None))
+        slot.of, slot.kind, slot.part = of, kind, part
+        return slot
+
+    def __reduce__(self) -> tuple[type[Slot], tuple[str, Kind, Part | None]]:
+        """Pickle and copy what it is made of."""
+        return Slot, (self.of, self.kind, self.part)
+
+
+def is_kind(name: str, *kinds: Kind) -> bool:
+    """True if a name is that of a slot of one of these kinds."""
+    return isinstance(name, Slot) and name.kind in kinds
