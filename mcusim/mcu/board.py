@@ -195,6 +195,11 @@ class Board:
             path = path.rpartition(".")[0]
         return f"{self.name}.toml, no source stated"
 
+    def has_source(self, path: str) -> bool:
+        """True if the figure at a dotted path, or a table it is in, says where it was read."""
+        parts = path.split(".")
+        return any(".".join(parts[: i + 1]) in self.sources for i in range(len(parts)))
+
     def __str__(self) -> str:
         return (
             f"{self.title}: {self.core} at {self.clock_hz / 1e6:g} MHz, "

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from mcusim.core import BadBoard, Registry, UnknownName
 from mcusim.mcu import toml_files
 from mcusim.mcu.board import Board
+
+_NO_FIGURES = ("name", "title", "core", "profile", "sources")
+"""What a board file says that is no figure and needs no source."""
 
 BOARDS: Registry[str | Path | Board] = Registry("board", "mcusim.boards")
 """Other packages register a ``Board`` or the path of a TOML file under ``mcusim.boards``."""
@@ -47,14 +52,56 @@ def load_board(path: Path) -> Board:
     """Read one board file.
 
     Raises:
-        BadBoard: if the file cannot be read, has unknown keys, absurd values, or contradicts itself.
+        BadBoard: if the file cannot be read, has unknown keys, absurd values or figures without a source,
+            or contradicts itself.
     """
     data = toml_files.read(path)
     if "file" in data:
         raise BadBoard(str(path), "unknown key file", "the path is filled in when the board is read")
     found = toml_files.build(Board, {**data, "file": str(path)}, str(path))
     _check(found)
+    _check_sources(found, data)
     return found
+
+
+def _check_sources(board: Board, data: dict[str, Any]) -> None:
+    """Refuse a figure that does not say where it was read: every result with it would be hearsay."""
+    figures = list(_figures({key: value for key, value in data.items() if key not in _NO_FIGURES}))
+    unsourced = [path for path in figures if not board.has_source(path)]
+    if unsourced:
+        more = f" and {len(unsourced) - 1} more" if len(unsourced) > 1 else ""
+        raise BadBoard(
+            board.file,
+            f"states no source of {unsourced[0]}{more}",
+            f'write it under [sources], a figure or a whole table: "{unsourced[0]}" = "data sheet, page"',
+        )
+    known = {p for path in figures for p in (path, *_tables(path))}
+    for path in board.sources:
+        # A shipped file names the source of figures that it leaves out too, such as an absent cache.
+        if path not in known and not _exists(board, path):
+            raise toml_files.unknown_key(board.file, f"sources.{path}", path, sorted(known))
+
+
+def _figures(table: dict[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _figures(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
+
+
+def _tables(path: str) -> Iterator[str]:
+    while path := path.rpartition(".")[0]:
+        yield path
+
+
+def _exists(board: Board, path: str) -> bool:
+    value: Any = board
+    for part in path.split("."):
+        if not hasattr(value, part):
+            return False
+        value = getattr(value, part)
+    return True
 
 
 def _check(board: Board) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from mcusim.core import BadBoard, observe
+from mcusim.core import observe
 from mcusim.graph import Model
 from mcusim.lowering.flash import flash_layout
 from mcusim.lowering.gradients import Flow
@@ -97,15 +97,11 @@ def place(step: Step, board: Board, settings: Settings) -> Plan:
 
 
 def _estimate(step: Step, board: Board, settings: Settings, offsets: Mapping[str, int]) -> Estimate | None:
-    try:
-        return estimate(
-            [op.work for op in step.ops], board, settings.profile, accesses=step.accesses(offsets)
-        )
-    except BadBoard:
+    if board.profile is None and settings.profile is None:
         # Without a cycle profile memory can still be planned; the time is then said to be unknown.
-        if settings.profile is not None:
-            raise
         return None
+    works = [op.work for op in step.ops]
+    return estimate(works, board, settings.profile, accesses=step.accesses(offsets))
 
 
 def lower_with(

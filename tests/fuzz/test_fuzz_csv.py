@@ -12,7 +12,7 @@ from time import perf_counter
 
 from mcusim.core import BadProblem
 from mcusim.memory.csv import format_csv, parse
-from mcusim.memory.planners import greedy_by_size
+from mcusim.memory.planners import PLANNERS
 from mcusim.memory.problem import Problem
 
 SEED_TEXT = (
@@ -65,7 +65,7 @@ def fuzz(count: int, seed: int) -> tuple[int, float]:
             # The alignment of a problem is written into its blocks; all else must come back.
             if again != Problem(problem.blocks):
                 raise AssertionError(f"not read again as written: {text!r}")
-            greedy_by_size(problem)
+            PLANNERS["greedy_by_size"](problem)
         slowest = max(slowest, perf_counter() - began)
     return readable, slowest
 

@@ -5,10 +5,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from networks import small_network
 
+from mcusim import Session
 from mcusim.core import BadBoard, UnknownName
 from mcusim.mcu import Board, board, board_names, boards, load_board
 
+PROFILE = 'profile = "cortex-m7-cubeai-7.3"'
 BOARD = files("mcusim.mcu").joinpath("boards", "stm32f746.toml").read_text()
 
 
@@ -100,12 +103,36 @@ def test_a_users_own_file(tmp_path):
         ("clock_hz", "clock_hz = = ", r"not valid TOML"),
         ('fpu = "single"', 'fpu = "half"', r"fpu = 'half'"),
         ('name = "stm32f746"', 'name = "x"\nfile = "y"', r"unknown key file"),
+        ('\nclock_hz = "', '\nclok_hz = "', r"states no source of clock_hz \(write it under \[sources\]"),
+        ("[sources]", '[sources]\nclok_hz = "a guess"', r"unknown key sources\.clok_hz.*clock_hz"),
+        ("[sources]", "[runtime]\nstack_bytes = 5000\n[sources]", r"no source of runtime\.stack_bytes"),
     ],
 )
 def test_wrong_files_are_refused_by_name(tmp_path, old, new, message):
     with pytest.raises(BadBoard, match=message) as caught:
         board(edited(tmp_path, old, new))
     assert "mine.toml" in str(caught.value)
+
+
+def test_a_board_without_any_source_is_refused(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(BOARD.partition("[sources]")[0])
+    with pytest.raises(BadBoard, match=r"states no source of clock_hz and \d+ more"):
+        board(path)
+
+
+def test_the_reason_why_there_is_no_time_is_the_true_one(tmp_path):
+    """A profile of another core is not the same as none at all."""
+    model = small_network()
+    other = board(edited(tmp_path, 'core = "cortex-m7"', 'core = "cortex-m85"'))
+    with pytest.raises(BadBoard, match=r"cubeai.*is for cortex-m7 and .* is a cortex-m85 .*mine\.toml"):
+        Session(model, other, "head").plan()
+    none = board(edited(tmp_path, PROFILE, ""))
+    plan = Session(model, none, "head").plan()
+    assert plan.estimate is None
+    assert "stm32f746 has no cycle profile" in str(plan)
+    with pytest.raises(UnknownName, match="cubeai"):
+        Session(model, board(edited(tmp_path, PROFILE, PROFILE.replace("cubeai", "cubai"))), "head").plan()
 
 
 def test_files_that_are_none(tmp_path):

@@ -13,7 +13,7 @@ from mcusim.memory.block import Block
 from mcusim.memory.bound import live_by_role, live_profile, lower_bound
 from mcusim.memory.checker import check, check_offsets
 from mcusim.memory.ledger import Ledger
-from mcusim.memory.planners import greedy_by_size
+from mcusim.memory.planners import PLANNERS
 from mcusim.memory.problem import Problem, Solution, Status
 
 
@@ -143,7 +143,7 @@ def test_the_arena_is_exactly_as_large_as_the_sram() -> None:
 
 def test_poison_and_fences_show_stray_writes() -> None:
     problem = Problem((Block("a", 30, Interval(0, 2), shrinks=((1, 10),)), Block("b", 20, Interval(0, 2))))
-    solution = greedy_by_size(fenced(problem, 8))
+    solution = PLANNERS["greedy_by_size"](fenced(problem, 8))
     check(fenced(problem, 8), solution)
     arena = Arena(solution.height)
     for block in problem.blocks:

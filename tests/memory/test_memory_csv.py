@@ -12,7 +12,7 @@ from mcusim.core import BadProblem, Interval, Role, SaveFailed
 from mcusim.memory import csv as csv_module
 from mcusim.memory.block import Block
 from mcusim.memory.csv import format_csv, parse, read_csv, read_solution, write_csv
-from mcusim.memory.planners import greedy_by_size
+from mcusim.memory.planners import PLANNERS
 from mcusim.memory.problem import Problem
 
 HEAD = "id,lower,upper,size\n"
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_again(names: list[str], data: st.DataObject) ->
         for name in names
     )
     problem = Problem(blocks)
-    offsets = greedy_by_size(problem).offsets
+    offsets = PLANNERS["greedy_by_size"](problem).offsets
     assert parse(format_csv(problem), "x") == (problem, None)
     assert parse(format_csv(problem, offsets), "x") == (problem, dict(offsets))
 

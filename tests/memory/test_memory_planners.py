@@ -12,13 +12,17 @@ from mcusim.core import BadProblem, Interval, MissingPackage, OutOfSram, Unknown
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
-from mcusim.memory.planners import PLANNERS, best, exact, greedy_by_lifetime, greedy_by_size, hill_climb
+from mcusim.memory.planners import PLANNERS, best, exact, hill_climb
 from mcusim.memory.planners import placing as placing_module
+from mcusim.memory.planners.greedy import GREEDY
+from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.residents import split
 from mcusim.memory.problem import Problem, Status
 
-HEURISTICS = (best, greedy_by_lifetime, greedy_by_size, hill_climb)
+HEURISTICS = tuple(PLANNERS[name] for name in PLANNERS if name != "exact")
+"""Every planner but the one whose work grows without bound."""
+greedy_by_size, greedy_by_lifetime = PLANNERS["greedy_by_size"], PLANNERS["greedy_by_lifetime"]
 
 
 @st.composite
@@ -101,13 +105,23 @@ def test_best_is_never_worse_than_the_others_and_names_the_winner(training_probl
         solution = best(problem)
         check(problem, solution)
         assert solution.planner == "best"
-        assert solution.winner in {
-            "greedy_by_size", "greedy_by_lifetime", "greedy_by_pressure",
-            "greedy_by_pressure_and_size", "hill_climb",
-        }  # fmt: skip
         slack = lower_bound(problem).padded_bytes - lower_bound(problem).bytes
-        for other in (greedy_by_size, greedy_by_lifetime, hill_climb):
+        for other in HEURISTICS:
             assert solution.height <= other(problem).height + slack
+
+
+@given(problem=problems())
+def test_whatever_best_names_as_winner_can_be_asked_for(problem: Problem) -> None:
+    solution = best(problem, seed=3)
+    again = PLANNERS[solution.winner](problem, seed=3)
+    assert dict(again.offsets) == dict(solution.offsets)
+
+
+def test_every_order_that_best_tries_is_a_planner_and_can_win() -> None:
+    assert {greedy.name for greedy in GREEDY} == {*ORDERS}
+    assert {*ORDERS} < {*PLANNERS.names()}
+    for greedy in GREEDY:
+        assert PLANNERS[greedy.name] is greedy
 
 
 def test_residents_go_to_the_bottom_and_cost_no_height(training_problem) -> None:

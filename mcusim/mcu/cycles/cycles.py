@@ -138,7 +138,9 @@ def estimate(
         raise BadBoard(
             f"cycle profile {found.name}",
             f"is for {found.core} and {board.name} is a {board.core}",
-            "choose a profile of that core, or none for the board's own",
+            "choose a profile of that core"
+            if cycle_profile is not None
+            else f"correct profile or core in {board.file or board.name + '.toml'}, or leave profile out",
         )
     stall, notes = _stall_per_byte(board, found)
     cycles, flash, calibrated = [], [], 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mcusim.memory.planners.greedy import GREEDY
 from mcusim.memory.planners.hill_climb import hill_climb
-from mcusim.memory.planners.orders import GREEDY_ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
 from mcusim.memory.problem import Problem, Solution, Status
@@ -20,8 +20,9 @@ def best(problem: Problem, /, *, seed: int = 0, effort: int | None = None) -> So
     """
     placing = Placing(problem)
     lowest: Solution | None = None
-    for name, order_of in GREEDY_ORDERS.items():
-        solution = placing.solution("best", placing.place_all(order_of(problem)), winner=name)
+    for greedy in GREEDY:
+        offsets = placing.place_all(greedy.order(problem))
+        solution = placing.solution("best", offsets, winner=greedy.name)
         if lowest is None or solution.height < lowest.height:
             lowest = solution
         if lowest.height <= placing.bound.padded_bytes:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from mcusim.memory.bound import lower_bound
-from mcusim.memory.planners.orders import GREEDY_ORDERS
+from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
 from mcusim.memory.planners.residents import split
@@ -27,7 +27,7 @@ def hill_climb(problem: Problem, /, *, seed: int = 0, effort: int | None = None)
     """
     parts = split(problem)
     placing = Placing(parts.rest)
-    starts = [order_of(parts.rest) for order_of in GREEDY_ORDERS.values()]
+    starts = [order_of(parts.rest) for order_of in ORDERS.values()]
     found = climb(placing, starts, seed=seed, effort=DEFAULT_EFFORT if effort is None else effort)
     above = {b.name: parts.base + o for b, o in zip(parts.rest.blocks, found, strict=True)}
     placed = {**parts.residents, **above}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mcusim.memory.bound import live_profile
 from mcusim.memory.problem import Problem
+
+Order = Callable[[Problem], list[int]]
+"""Returns the numbers of a problem's blocks, the first to be placed first."""
 
 
 def by_size(problem: Problem) -> list[int]:
@@ -47,10 +52,10 @@ def _pressure(problem: Problem) -> list[int]:
     return [int(profile.bytes[first:last].max()) for first, last in spans]
 
 
-GREEDY_ORDERS = {
+ORDERS: dict[str, Order] = {
     "greedy_by_size": by_size,
     "greedy_by_pressure": by_pressure,
     "greedy_by_lifetime": by_lifetime,
     "greedy_by_pressure_and_size": by_pressure_and_size,
 }
-"""The greedy placements that ``best`` tries, in this order."""
+"""By the name of the greedy planner that takes the blocks so, in the order in which ``best`` tries them."""
