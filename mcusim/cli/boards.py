@@ -7,6 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from mcusim.cli import options as o
+from mcusim.sections.kinds import Column
+
+COLUMNS = (
+    Column("board", kind="name"), Column("core"), Column("clock", "MHz", "number", 1),
+    Column("SRAM", "B", "number"), Column("flash", "B", "number"), Column("active", "mW", "number", 2),
+    Column("cycle profile", priority=3),
+)  # fmt: skip
 
 
 def boards(
@@ -18,10 +25,10 @@ def boards(
     """List the boards that can be named, or show every figure of one with its source."""
     from dataclasses import asdict
 
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.mcu.board_files import board
     from mcusim.mcu.board_files import boards as all_boards
-    from mcusim.report.console import grid
+    from mcusim.sections.kinds import Headline, Table
 
     if name is not None:
         found = board(name)
@@ -36,7 +43,8 @@ def boards(
             )
             for path, value in _figures(asdict(found))
         ]
-        print_tables(str(found), grid(("figure", "value", "source"), figures))
+        columns = (Column("figure", kind="name"), Column("value"), Column("source"))
+        print_sections([Headline(str(found)), Table(columns, figures)])
         return
     known = all_boards()
     if json:
@@ -44,13 +52,12 @@ def boards(
         return
     rows = [
         (
-            b.name, b.core, f"{b.clock_hz / 1e6:g}", f"{b.sram_bytes:,}", f"{b.flash.bytes:,}",
-            "–" if b.power.active_mw is None else f"{b.power.active_mw:g}", b.profile or "–",
+            b.name, b.core, b.clock_hz / 1e6, b.sram_bytes, b.flash.bytes,
+            b.power.active_mw, b.profile,
         )
         for b in known
     ]  # fmt: skip
-    header = ("board", "core", "MHz", "SRAM B", "flash B", "active mW", "cycle profile")
-    print_tables(grid(header, rows, numbers=(2, 3, 4, 5)))
+    print_sections([Table(COLUMNS, rows)])
 
 
 def _figures(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

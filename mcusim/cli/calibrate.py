@@ -36,11 +36,11 @@ def calibrate(
     """Fit a cycle profile, leave every group of rows out once, and write it."""
     from dataclasses import asdict
 
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.mcu.cycles.calibration import calibrate as fitted
     from mcusim.mcu.cycles.measurement import read_measurements
     from mcusim.mcu.cycles.profile_writer import write_profile
-    from mcusim.report.console import grid
+    from mcusim.sections.kinds import Command
 
     found = fitted(
         read_measurements(measurements, core, _works(measurements)), name=name, core=core, library=library,
@@ -57,25 +57,7 @@ def calibrate(
         ]  # fmt: skip
         print_json({"out": str(path), "profile": asdict(found.profile), "rows": rows})
         return
-    lines = [
-        (
-            e.row.name,
-            f"{e.row.cycles:,.0f}",
-            f"{e.fitted:+.1%}",
-            "–" if e.held_out is None else f"{e.held_out:+.1%}",
-        )
-        for e in found.rows
-    ]
-    f = found.profile.fitted
-    left = "" if f.held_out_mean_error is None else (
-        f"; left out: mean {f.held_out_mean_error:.1%}, worst {f.held_out_worst_error:.1%}"
-    )  # fmt: skip
-    print_tables(
-        grid(("row", "cycles", "fitted", "left out"), lines, numbers=(1, 2, 3)),
-        f"{f.rows} rows, {f.constants} constants: mean error {f.mean_error:.1%}, worst {f.worst_error:.1%}"
-        + left,
-        f"written to {path}; use it with --profile {path}",
-    )
+    print_sections([*found.sections(), Command(f"--profile {path}", "written; use it with")])
 
 
 def _works(path: Path) -> dict[str, tuple[Work, ...]]:

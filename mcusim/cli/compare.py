@@ -27,7 +27,7 @@ def compare(
     json: o.Json = False,
 ) -> None:
     """Say for each scheme on each board: fits, peak, time and energy a step, life of the flash."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.sessions import load_network
     from mcusim.explore.compare import compare as side_by_side
     from mcusim.mcu.board_files import board
@@ -42,6 +42,4 @@ def compare(
     if json:
         print_json(found.as_dict())
         return
-    from mcusim.report.console import comparison_view
-
-    print_tables(comparison_view(found))
+    print_sections(found.sections())

@@ -12,7 +12,7 @@ MODEL, DATA, RATE = "synthetic-mbv2", "synthetic-target", 0.02
 INTRO = (
     "A small int8 network knows ten shapes: bright ones on dark, smooth grounds. Now the scene changes to "
     "dark, tilted shapes on bright, striped, tinted, noisy grounds. It learns again, one image at a time, "
-    "a changing 2 % of its weights at a time, inside the {sram:,} B of SRAM of this board:\n{board}\n"
+    "a changing 2 % of its weights at a time, inside the {sram:,} B of SRAM of this board:\n{board}"
 )
 NEXT = (
     ("mcusim plan -m {model} -b {board}", "what the peak is made of"),
@@ -28,21 +28,21 @@ def demo(
     json: o.Json = False,
 ) -> None:
     """Adapt a small network to a changed scene inside 256 KB; works offline, in less than a minute."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.progress import training_bar
     from mcusim.cli.sessions import load_network, session
     from mcusim.data.named import open_data
+    from mcusim.sections.kinds import Facts, Notes
 
     network = load_network(MODEL, None, None)
     found = session(network, board, "dynamic", error="float32", weight="int8-sr", lr=RATE, seed=seed)
     if not json:
-        print_tables(INTRO.format(sram=found.settings.sram_bytes, board=found.board))
+        print_sections([Notes([INTRO.format(sram=found.settings.sram_bytes, board=found.board)])])
+        print_sections([Notes([""])])
     with training_bar(wanted=not json) as report:
         run = found.train(open_data(DATA), progress=report)
     if json:
         print_json({**run.as_dict(), "images_per_s": run.images_per_s})
         return
-    from mcusim.report.console import facts_table, run_view
-
-    following = [(line.format(model=MODEL, board=found.board.name), why) for line, why in NEXT]
-    print_tables(run_view(run), "\nHow to go on", facts_table(following))
+    following = [(why, line.format(model=MODEL, board=found.board.name)) for line, why in NEXT]
+    print_sections([*run.sections(), Facts(following, "How to go on")])

@@ -24,7 +24,7 @@ def diff(
     json: o.Json = False,
 ) -> None:
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
-    from mcusim.cli.output import print_json
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import subject
     from mcusim.report.diff import diff as compare
 
@@ -33,4 +33,4 @@ def diff(
     if json:
         print_json(found.as_dict())
     else:
-        typer.echo(str(found))
+        print_sections(found.sections())

@@ -38,13 +38,14 @@ def explain(
 
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
-    from mcusim.cli.output import print_json
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import plan, trace_file
     from mcusim.core import BadArgument
-    from mcusim.planning.facts import flash_text
+    from mcusim.planning.facts import flash_shares
+    from mcusim.sections.kinds import Section
 
     flash: dict[str, object] = {}
-    more = ""
+    more: list[Section] = []
     if trace is not None:
         from mcusim.traces.explanation import explain_trace
 
@@ -57,10 +58,10 @@ def explain(
         )  # fmt: skip
         found = planned.explain()
         flash = {"flash": planned.as_dict()["flash"]}
-        more = f"\n\n{flash_text(planned)}"
+        more = [flash_shares(planned.flash)]
     else:
         raise BadArgument("explain", "has nothing to explain", "give a TRACE, or --model and --board")
     if json:
         print_json({**found.as_dict(), **flash})
     else:
-        typer.echo(f"{found}{more}")
+        print_sections([*found.sections(), *more])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mcusim.core import McusimError
+from mcusim.sections.spelling import forgive
 
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "prune",
@@ -60,5 +62,6 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; characters that stdout cannot encode are spelled in others."""
+    forgive(sys.stdout)
     build()()

@@ -7,9 +7,10 @@ from mcusim.cli import options as o
 
 def models(json: o.Json = False) -> None:
     """List networks and data sets: those on this machine, and public ones that can be fetched."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.files.load import available, cache_dir
     from mcusim.files.registry import registry
+    from mcusim.sections.kinds import Column, Table
 
     here, known = available(), registry()
     rows = [{"name": name, "file": str(file), "fetch": name in known} for name, file in here.items()]
@@ -21,11 +22,11 @@ def models(json: o.Json = False) -> None:
     if json:
         print_json({"models": rows, "public": missing})
         return
-    from mcusim.report.console import grid
-
-    print_tables(
-        grid(("on this machine", "file"), [(r["name"], r["file"]) for r in rows]),
-        grid(
-            ("mcusim fetch NAME", "what", "licence"), [(e["name"], e["what"], e["licence"]) for e in missing]
-        ),
+    local = (Column("on this machine", kind="name"), Column("file"))
+    public = (Column("mcusim fetch NAME", kind="name"), Column("what"), Column("licence", priority=1))
+    print_sections(
+        [
+            Table(local, [(name, str(file)) for name, file in here.items()]),
+            Table(public, [(e["name"], e["what"], e["licence"]) for e in missing]),
+        ]
     )

@@ -1,16 +1,18 @@
-"""Printing: one JSON object for machines, tables for people."""
+"""Printing: one JSON object for machines, sections for people."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterable
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from mcusim.sections.text import WIDTH, text
 
-WIDTH = 100
-"""Columns where no terminal says how many there are."""
+if TYPE_CHECKING:
+    from mcusim.sections.kinds import Section
 
 
 def print_json(data: dict[str, Any]) -> None:
@@ -19,12 +21,19 @@ def print_json(data: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def print_tables(*parts: RenderableType) -> None:
-    """Print tables and lines on stdout; plain text of a fixed width where stdout is no terminal."""
-    from rich.console import Console
+def print_sections(sections: Iterable[Section]) -> None:
+    """Print sections on stdout: with colours on a terminal, else as plain text.
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    with console.capture() as captured:
-        console.print(*parts, sep="\n")
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    They are as wide as the terminal, or as ``COLUMNS`` says; 100 columns where there is neither.
+    """
+    terminal = sys.stdout.isatty()
+    columns = get_terminal_size((WIDTH, 24)).columns if terminal or "COLUMNS" in os.environ else WIDTH
+    if terminal:
+        from rich.console import Console
+
+        from mcusim.sections.terminal import show
+
+        show(sections, Console(width=columns, highlight=False))
+    else:
+        sys.stdout.write(text(sections, columns, sys.stdout.encoding or "utf-8") + "\n")
     sys.stdout.flush()

@@ -30,12 +30,13 @@ def pack(
     """
     from time import perf_counter
 
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.core import parse_bytes
     from mcusim.memory.checker import check
     from mcusim.memory.csv import read_csv, write_csv
     from mcusim.memory.planners import PLANNERS
     from mcusim.memory.problem import Status
+    from mcusim.sections.kinds import Facts, Headline
 
     problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
     solve = PLANNERS[planner]
@@ -54,13 +55,14 @@ def pack(
     if json:
         print_json(found)
     else:
-        print_tables(
-            f"{found['blocks']:,} blocks, planner {planner}, won by {solution.winner}",
-            f"lower bound  {solution.lower_bound:>15,} B",
-            f"height       {solution.height:>15,} B",
-            f"time         {seconds:>15.3f} s",
-            f"status       {solution.status!s:>15}",
+        rows = (
+            ("height", f"{solution.height:,} B"),
+            ("lower bound", f"{solution.lower_bound:,} B"),
+            ("status", str(solution.status)),
+            ("time", f"{seconds:.3f} s"),
         )
+        head = f"{len(problem.blocks):,} blocks, planner {planner}, won by {solution.winner}"
+        print_sections([Headline(head), Facts(rows)])
     if not solution.fits:
         assert problem.capacity is not None
         over = f"capacity {problem.capacity:,} B is exceeded by {solution.height - problem.capacity:,} B"

@@ -37,7 +37,7 @@ def plan(
     json: o.Json = False,
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.sessions import load_network, session
 
     network = load_network(model, classes, head, resolution)
@@ -52,6 +52,4 @@ def plan(
         whole = {} if cost is None else {"session": cost.as_dict()}
         print_json({**found.as_dict(), **whole, "suggestions": list(found.suggestions)})
         return
-    from mcusim.report.console import plan_view
-
-    print_tables(plan_view(found, cost))
+    print_sections([*found.sections(), *([] if cost is None else cost.sections())])

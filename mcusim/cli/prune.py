@@ -30,7 +30,7 @@ def prune(
     With --data the weights that are left are refitted, layer by layer, to give what the whole network gave.
     The result is a float network; quantise it with mcusim quantize.
     """
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.compress.prune import groups
     from mcusim.compress.prune import prune as pruned
     from mcusim.compress.quantize.fold import fold
@@ -38,6 +38,7 @@ def prune(
     from mcusim.files.load import load
     from mcusim.files.npz import save
     from mcusim.graph.resolution import at_resolution
+    from mcusim.sections.kinds import Command, Facts, Headline
 
     before = fold(load(model))
     if resolution is not None:
@@ -62,9 +63,10 @@ def prune(
     if json:
         print_json(facts)
         return
-    print_tables(
-        f"{facts['groups']} groups of channels; convolution weights {before.conv_weights:,} -> "
-        f"{after.conv_weights:,}; input {'x'.join(map(str, after.input.shape))}"
-        + ("; weights refitted" if inputs is not None else ""),
-        str(path),
+    rows = (
+        ("groups", f"{facts['groups']} of channels that depend on each other"),
+        ("convolution weights", f"{before.conv_weights:,} before, {after.conv_weights:,} now"),
+        ("input", "x".join(map(str, after.input.shape))),
+        ("weights", "as they were" if inputs is None else f"refitted on {len(inputs):,} pictures"),
     )
+    print_sections([Headline(after.name), Facts(rows), Command(str(path), "written to")])

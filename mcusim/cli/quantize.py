@@ -40,12 +40,13 @@ def quantize(
     json: o.Json = False,
 ) -> None:
     """Quantise a float network after training, and say how much of it survives."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.compress.quantize import Settings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
     from mcusim.data import Preprocessor, open_data
     from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
+    from mcusim.sections.kinds import Command
 
     if arithmetic not in tuple(Arithmetic):
         from mcusim.core import UnknownName
@@ -63,15 +64,7 @@ def quantize(
     if json:
         print_json({**report.as_dict(), "out": str(path)})
         return
-    from mcusim.report.console import grid
-
-    rows = [(layer.name, f"{layer.snr_db:.1f}", f"{layer.clipped:.1%}") for layer in report.layers]
-    print_tables(
-        grid(("tensor", "signal to noise, dB", "at the ends"), rows, numbers=(1, 2)),
-        f"top-1 agreement with the float network {report.agreement:.1%} on {report.examples} test images, "
-        f"output signal to noise {report.output_snr_db:.1f} dB",
-        str(path),
-    )
+    print_sections([*report.sections(), Command(str(path), "written to")])
 
 
 def _busy(*, wanted: bool) -> AbstractContextManager[object]:

@@ -25,10 +25,11 @@ def replay(
 
     Exits with 2 if it does not fit, and says at which event, what is live there, and when most is.
     """
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument, OutOfSram
     from mcusim.mcu.board_files import board as find_board
+    from mcusim.sections.kinds import Headline
     from mcusim.traces.replay import replay as run
 
     if sram is not None and board is not None:
@@ -51,14 +52,4 @@ def replay(
     if json:
         print_json(found.as_dict())
         return
-    from mcusim.report.console import facts_table
-    from mcusim.report.tables import role_table
-
-    facts = [
-        ("trace", f"{trace}, {found.events:,} events"),
-        ("replayed", f"{found.method} {found.name}".strip()),
-        ("peak", f"{found.peak_bytes:,} B" + (f" of {found.sram_bytes:,} B" if found.sram_bytes else "")),
-        ("live", f"{found.live_bytes:,} B at {found.moment.where}"),
-        ("overhead", f"{found.overhead_bytes:,} B of headers and rounding then"),
-    ]
-    print_tables(facts_table(facts), role_table({"bytes": found.moment.by_role}))
+    print_sections([Headline(str(trace)), *found.sections()])

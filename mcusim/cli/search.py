@@ -57,7 +57,7 @@ def search(
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
     them with --weight where nothing else fits. The winner's options go to plan and train.
     """
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.sessions import load_network, session
     from mcusim.core.files import replacing
     from mcusim.explore.search import search as searched
@@ -83,10 +83,7 @@ def search(
     if json:
         print_json(result)
         return
-    from mcusim.report.search_view import search_view
-
-    print_tables(search_view(found, rows), "the first one again, as options of plan and train:")
-    typer.echo(found.best.arguments)  # in one line, to be copied
+    print_sections(found.sections(rows))
 
 
 def _classes(classes: int | None, analysis: Path | None, data: str) -> int | None:

@@ -39,7 +39,7 @@ def timeline(
     json: o.Json = False,
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.sessions import load_network, session
     from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
@@ -63,6 +63,4 @@ def timeline(
     if json:
         print_json({"model": network.name, "board": plan.board.name, "update": update, **found.as_dict()})
         return
-    from mcusim.report.timeline_view import timeline_view
-
-    print_tables(timeline_view(found))
+    print_sections(found.sections())

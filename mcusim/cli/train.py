@@ -47,7 +47,7 @@ def train(
     json: o.Json = False,
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
-    from mcusim.cli.output import print_json, print_tables
+    from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.progress import training_bar
     from mcusim.cli.sessions import load_network, session
     from mcusim.data.augment import Augmentation
@@ -69,6 +69,4 @@ def train(
     if json:
         print_json({**run.as_dict(), "images_per_s": run.images_per_s})
         return
-    from mcusim.report.console import run_view
-
-    print_tables(run_view(run))
+    print_sections(run.sections())

@@ -13,11 +13,20 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.planning.plan import Plan
+from mcusim.sections.kinds import Column, Headline, Notes, Section, Table
+from mcusim.sections.shown import Shown
 from mcusim.session.session import Session
 from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+COLUMNS = (
+    Column("board", kind="name"), Column("update"), Column("fits"), Column("peak", "B", "number"),
+    Column("of", "B", "number", 3), Column("time a step", "ms", "number", 1),
+    Column("energy a step", "mJ", "number", 2), Column("write-backs", "", "number", 4),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """Every scheme on every board, boards in the order given."""
 
     model: Model
@@ -74,8 +83,23 @@ class Comparison:
         """Return plain data for JSON."""
         return {"model": self.model.name, "rows": [row.as_dict() for row in self.rows]}
 
-    def __str__(self) -> str:
-        return f"{self.model.name}\n{self.table}"
+    def sections(self) -> list[Section]:
+        """Return one row a candidate, and below them where times come from and what could not be said."""
+        rows = [
+            (
+                row.plan.board.name, row.plan.settings.update, row.plan.fits, row.plan.peak_bytes,
+                row.plan.settings.sram_bytes, row.step_ms, row.step_mj, row.write_backs,
+            )
+            for row in self.rows
+        ]  # fmt: skip
+        notes: dict[str, None] = {}
+        for row in self.rows:
+            notes.update(dict.fromkeys(row.missing))
+            if row.step_ms is not None and row.plan.estimate is not None:
+                profile = row.plan.estimate.profile.name
+                notes[f"{row.plan.board.name}: time {row.step_ms.provenance}, {profile}"] = None
+        found: list[Section] = [Headline(self.model.name), Table(COLUMNS, rows)]
+        return [*found, Notes(tuple(notes), quiet=True)] if notes else found
 
 
 def compare(

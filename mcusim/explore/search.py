@@ -14,6 +14,8 @@ from mcusim.planning.placement import lower_with, residencies
 from mcusim.planning.placement import search as planned
 from mcusim.planning.plan import Plan
 from mcusim.planning.settings import Settings
+from mcusim.sections.kinds import Column, Command, Headline, Section, Table
+from mcusim.sections.shown import Shown
 from mcusim.update.blocks import blocks as blocks_of
 from mcusim.update.budget import Budget, largest_that_fits
 from mcusim.update.channels import Layer, layers, trunk_weights
@@ -25,6 +27,12 @@ from mcusim.update.schemes.dynamic import Dynamic
 GRAIN = 512
 """Stored elements between two selections that are tried."""
 SHAPES = ("ranked", "even")
+COLUMNS = (
+    Column("gain", "", "share", digits=2), Column("learns", "", "share", digits=2),
+    Column("peak", "B", "number"), Column("time a step", "ms", "number"), Column("shape", priority=2),
+    Column("blocks", "", "number", 1), Column("errors", priority=4), Column("weights", priority=5),
+    Column("weights in", priority=6), Column("patches", priority=3),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Shown):
     """What a search found: the selections that fit, largest expected gain first."""
 
     model: Model
@@ -99,6 +107,22 @@ class Found:
             "update": self.best.update, "arguments": self.best.arguments,
             "options": [option.as_dict() for option in self.options],
         }  # fmt: skip
+
+    def sections(self, most: int = 10) -> list[Section]:
+        """Return the ``most`` best selections, and how to have the first one again."""
+        rows = []
+        for option in self.options[:most]:
+            data = option.as_dict()
+            rows.append(
+                (
+                    option.gain, data["ratio"], option.plan.peak_bytes, data["step_ms"], option.shape,
+                    option.blocks, data["formats"]["error"], data["formats"]["weight"], data["residency"],
+                    (data["patches"] or "off").partition(" ")[0],
+                )
+            )  # fmt: skip
+        title = f"{self.model.name} on {self.board.name}, {self.sram_bytes:,} B: {len(self.options)} fit"
+        again = "the first one again, as options of plan and train:"
+        return [Headline(title), Table(COLUMNS, rows), Command(self.best.arguments, again)]
 
 
 def search(

@@ -13,6 +13,8 @@ from mcusim.lowering.residency import Residency
 from mcusim.mcu.board import Board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
+from mcusim.sections.kinds import Facts, Section, duration
+from mcusim.sections.shown import Shown
 from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ MOST_STEPS = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class SessionCost:
+class SessionCost(Shown):
     """Steps and write-backs of a session on one board. ``missing`` says why a figure is ``None``.
 
     Evaluation is not counted: a device in use has no test images. Nor is sleep: see the timeline.
@@ -54,6 +56,29 @@ class SessionCost:
             "not_counted": NOT_COUNTED,
             "missing": list(self.missing),
         }
+
+    def sections(self) -> list[Section]:
+        """Return the facts."""
+        return [Facts(self.facts())]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what the session costs, as pairs of a label and a text."""
+        rows = [("session", f"{self.steps:,} steps; {NOT_COUNTED}")]
+        if self.compute_s is not None:
+            band = "" if self.compute_s.mean_error is None else f" ±{self.compute_s.mean_error:.0%}"
+            rows.append(("time", f"{duration(self.compute_s.value)}{band} ({self.compute_s.provenance})"))
+        if self.energy_mj is not None:
+            found = self.energy_mj
+            worst = found.worst_error
+            spread = "" if worst is None else f"; laboratories differ by up to {worst:.0%}"
+            rows.append(
+                ("energy", f"{found.value / 1000:,.4g} J ({found.provenance}: {found.source}{spread})")
+            )
+        if self.writing_s is not None and self.write_backs:
+            rows.append(("write-backs", f"{self.write_backs:,}, {duration(self.writing_s.value)} in all"))
+        if self.sessions is not None:
+            rows.append(("life of the flash", f"{self.sessions:,} such sessions"))
+        return rows + [("missing", line) for line in self.missing]
 
 
 def write_backs_of(plan: Plan, stage: int | None, steps: int) -> int:

@@ -18,8 +18,10 @@ from mcusim.mcu.cycles.cycles import Estimate
 from mcusim.memory.bound import Bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
-from mcusim.planning.facts import html, text, title, verdict
+from mcusim.planning.facts import flash_fact, flash_shares, time_facts, work_facts
 from mcusim.planning.settings import Settings
+from mcusim.sections.kinds import Facts, Headline, Notes, Section, Shares
+from mcusim.sections.shown import Shown
 from mcusim.traces.explanation import Explanation, title_of
 from mcusim.traces.template import OpSpan, StepTemplate, step_template
 from mcusim.update.tinytraining import accounting
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Plan:
+class Plan(Shown):
     """A placed training step.
 
     ``peak_bytes`` is the end of the highest block, holes included; ``live_bytes`` is what is live at
@@ -184,14 +186,58 @@ class Plan:
             "formats": self.settings.as_dict()["formats"],
         }
 
-    def __str__(self) -> str:
-        return text(self)
-
     def __repr__(self) -> str:
-        return f"<Plan {title(self)}: {self.peak_bytes:,} B, {verdict(self)}>"
+        return f"<Plan {self.title}: {self.peak_bytes:,} B, {self.verdict}>"
 
-    def _repr_html_(self) -> str:
-        return html(self)
+    @property
+    def title(self) -> str:
+        """What was planned, in one line."""
+        return f"{self.step.model.name} on {self.board.name}, update {self.settings.update}"
+
+    @property
+    def verdict(self) -> str:
+        """Does it fit, and by how much, in one line."""
+        room = self.settings.sram_bytes - self.peak_bytes
+        if not self.flash.fits:
+            missing = self.flash.total_bytes - self.flash.capacity_bytes
+            return f"does not fit: {missing:,} B of flash are missing"
+        if room < 0:
+            return f"does not fit: {-room:,} B of SRAM are missing at {self.peak_op}"
+        return f"fits, {room:,} B of SRAM to spare"
+
+    def sram_shares(self) -> Shares:
+        """Return bytes of each role at the peak, holes included."""
+        rows = [*self.by_role.items(), ("holes", self.peak_bytes - self.live_bytes)]
+        return Shares.of("SRAM at the peak", rows, "peak")
+
+    def sections(self) -> list[Section]:
+        """Return the verdict, the facts, what SRAM and flash are made of, and what would lower the peak."""
+        found: list[Section] = [
+            Headline(self.title, self.verdict, self.fits), Facts(self._facts()),
+            self.sram_shares(), flash_shares(self.flash),
+        ]  # fmt: skip
+        if self.suggestions:
+            found.append(Notes(self.suggestions, "what would lower the peak"))
+        return found
+
+    def _facts(self) -> list[tuple[str, str]]:
+        settings, solution = self.settings, self.solution
+        formats = settings.formats
+        proof = "" if solution.status != "optimal" else ", no placement is lower"
+        rows = [
+            ("SRAM", f"{self.peak_bytes:,} of {settings.sram_bytes:,} B"),
+            ("peak at", f"{self.peak_op} ({solution.winner or solution.planner}{proof})"),
+            ("flash", flash_fact(self.flash)),
+            *work_facts(self.step, formats.feature),
+            ("formats", ", ".join(f"{part} {chosen}" for part, chosen in formats.as_dict().items())),
+            ("residency", str(self.step.residency)),
+        ]
+        if settings.allocator is not None:
+            more = self.peak_bytes - self.static_peak_bytes
+            rows.append(("allocator", f"{settings.allocator}, {more:+,} B against a static plan"))
+        if settings.patches is not None:
+            rows.append(("patches", str(settings.patches)))
+        return rows + time_facts(self.estimate, self.board)
 
     def _time(self) -> dict[str, Any] | None:
         return None if self.estimate is None else self.estimate.as_dict()

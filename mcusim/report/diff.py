@@ -12,11 +12,18 @@ from mcusim.core.vocabulary import SRAM_ROLES, Phase
 from mcusim.events import EventTable
 from mcusim.events.schema import CODES, ENUMERATED
 from mcusim.report.subject import Subject, trace_of
+from mcusim.sections.kinds import Column, Facts, Section, Table
+from mcusim.sections.shown import Shown
 from mcusim.traces.explanation import title_of
 from mcusim.traces.live import inside_ops, live_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+SHOWN = 10
+"""Ops that are listed."""
+CHANGE = Column("change", "", "change")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Shown):
     """The right side against the left."""
 
     left: Account
@@ -117,18 +124,20 @@ class Difference:
             },
         }
 
-    def __str__(self) -> str:
-        parts = [f"left   {self.left.title}", f"right  {self.right.title}"]
-        for title, lines in (
+    def sections(self) -> list[Section]:
+        """Return both titles and the figures of both sides: in total, by role, by phase, by op."""
+        parts = (
             ("in total", self.totals),
             ("live bytes by role, at the fullest moment", self.roles),
             ("most live bytes by phase", self.phases),
-            ("most live bytes by op, where it changed most", self.ops[:10]),
-        ):
+            ("most live bytes by op, where it changed most", self.ops[:SHOWN]),
+        )
+        found: list[Section] = [Facts((("left", self.left.title), ("right", self.right.title)))]
+        for title, lines in parts:
             if lines:
-                parts += ["", f"{title:<44} {'left':>13} {'right':>13} {'change':>13}"]
-                parts += map(_text, lines)
-        return "\n".join(parts)
+                columns = (Column(title), *(Column(n, "", "number") for n in ("left", "right")), CHANGE)
+                found.append(Table(columns, [(x.name, x.left, x.right, x.change) for x in lines]))
+        return found
 
 
 def diff(left: Subject, right: Subject, *, names: tuple[str, str] | None = None) -> Difference:
@@ -180,15 +189,3 @@ def _cycles(events: EventTable) -> dict[str, int]:
 def _lines(left: Mapping[str, int], right: Mapping[str, int], order: Sequence[str]) -> tuple[Line, ...]:
     names = dict.fromkeys([*(name for name in order if name in left or name in right), *left, *right])
     return tuple(Line(name, left.get(name), right.get(name)) for name in names)
-
-
-def _text(line: Line) -> str:
-    return f"  {_short(line.name, 42):<42} {_number(line.left)} {_number(line.right)} {line.change:>+13,}"
-
-
-def _number(value: int | None) -> str:
-    return f"{'–' if value is None else format(value, ','):>13}"
-
-
-def _short(name: str, width: int) -> str:
-    return name if len(name) <= width else name[: width - 1] + "…"

@@ -11,8 +11,8 @@ from mcusim.core.errors import BadArgument, MissingPackage
 from mcusim.core.vocabulary import Phase, Role
 from mcusim.events import EventTable, Header
 from mcusim.events.schema import CODES, ENUMERATED
-from mcusim.report.colors import ALERT, INK, ROLE_COLORS
 from mcusim.report.subject import Subject, trace_of
+from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
 from mcusim.traces.explanation import title_of
 from mcusim.traces.live import live_by_role, live_bytes
 from mcusim.traces.rectangles import Rectangle, rectangles

@@ -12,9 +12,10 @@ from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
 from mcusim.planning.cost import SessionCost
-from mcusim.planning.facts import cost_html, cost_text, html, title
+from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
-from mcusim.session.run_facts import outcome
+from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
+from mcusim.sections.shown import Shown
 from mcusim.traces.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ TRACE = "trace.parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class RunMemory:
+class RunMemory(Shown):
     """The SRAM account of a run. All figures are exact counts."""
 
     plan: Plan
@@ -51,12 +52,13 @@ class RunMemory:
         """Say when the peak is, what it is made of, and what would lower it."""
         return self.plan.explain()
 
-    def __str__(self) -> str:
-        return str(self.plan)
+    def sections(self) -> list[Section]:
+        """Return those of the plan."""
+        return self.plan.sections()
 
 
 @dataclass(eq=False, repr=False)
-class Run:
+class Run(Shown):
     """The result of ``Session.train``.
 
     Attributes:
@@ -151,14 +153,46 @@ class Run:
         self.out = folder
         return folder
 
-    def __str__(self) -> str:
-        return f"{self.plan}\n\n{outcome(self)}\n\n{cost_text(self.cost)}"
-
     def __repr__(self) -> str:
-        return f"<Run {title(self.plan)}: {outcome(self)}>"
+        return f"<Run {self.plan.title}: {self.outcome}>"
 
-    def _repr_html_(self) -> str:
-        return f"{html(self.plan)}<p>{outcome(self)}</p>{cost_html(self.cost)}{self.history.to_html()}"
+    @property
+    def outcome(self) -> str:
+        """What training changed, in one line."""
+        return (
+            f"accuracy {self.accuracy_before:.2%} before, {self.accuracy_after:.2%} "
+            f"after {self.steps:,} steps"
+        )
+
+    def sections(self) -> list[Section]:
+        """Return the outcome, what the peak is made of, and what the session would cost its device."""
+        found: list[Section] = [
+            Headline(self.plan.title, self.outcome, self.accuracy_after > self.accuracy_before),
+            self.plan.sram_shares(),
+            Facts(self._facts()),
+        ]
+        if len(self.rows) > 1:
+            found.append(Series("history", "epochs", self._curves()))
+        return found
+
+    def _facts(self) -> list[tuple[str, str]]:
+        estimate = self.plan.estimate
+        rows = [("SRAM", self.plan.verdict), ("time a step", step_time(estimate, self.plan.board))]
+        rows += self.cost.facts()
+        if self.images_per_s:
+            times = "" if estimate is None else (
+                f", {self.images_per_s * estimate.seconds:,.0f} times faster than the device"
+            )  # fmt: skip
+            rows.append(("simulated", f"{self.images_per_s:,.0f} images/s on this computer{times}"))
+        return rows
+
+    def _curves(self) -> list[Curve]:
+        units = {"train_accuracy": "%", "test_accuracy": "%"}
+        names = [name for name in self.rows[0] if name != "epoch"]
+        return [
+            Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))
+            for name in names
+        ]
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,16 @@ from mcusim.core.errors import LiveBlock
 from mcusim.events import Header
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.problem import Problem, Solution
+from mcusim.sections.kinds import Facts, Headline, Notes, Part, Section, Shares
+from mcusim.sections.shown import Shown
 from mcusim.traces.source import Source, Traced
-
-BAR = 24
-"""Characters of the longest bar."""
 
 SHOWN = 4
 """Tensors listed for each role; the rest is summed up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Shown):
     """Why a step needs the SRAM it needs. All sizes are exact counts of bytes.
 
     Attributes:
@@ -91,43 +90,45 @@ class Explanation:
             "suggestions": list(map(str, self.suggestions)),
         }
 
-    def __str__(self) -> str:
-        return "\n".join([*self._head(), "", *self._roles(), *self._advice()])
-
-    def _head(self) -> Iterable[str]:
-        yield self.title
-        peak = f"peak         {self.peak_bytes:>11,} B"
-        if self.missing_bytes:
-            peak += f"   does not fit {self.capacity_bytes:,} B: {self.missing_bytes:,} B are missing"
-        elif self.capacity_bytes:
-            peak += f"   {self.peak_bytes / self.capacity_bytes:.1%} of {self.capacity_bytes:,} B"
-        yield peak
-        during = f"{self.op} ({self.phase})" if self.op else "no op"
-        yield f"live         {self.live_bytes:>11,} B   during {during}"
-        yield f"lower bound  {self.lower_bound_bytes:>11,} B   no placement needs less"
-        share = self.fragmentation_bytes / self.peak_bytes if self.peak_bytes else 0.0
-        holes = f"holes        {self.fragmentation_bytes:>11,} B   {share:.1%} of the peak"
-        yield holes + (f", placed by {self.planner}" if self.planner else "")
-
-    def _roles(self) -> Iterable[str]:
-        by_role = self.by_role
-        largest = max(by_role.values(), default=1)
-        for role, size in by_role.items():
-            bar = "█" * max(round(BAR * size / largest), 1)
-            yield f"{role:<12} {size:>11,} B  {size / self.live_bytes:>6.1%}  {bar}"
-            blocks = [block for block in self.live if block.role == role]
-            for block in blocks[:SHOWN]:
-                yield f"  {block.bytes:>20,} B  {block.name}"
-            rest = blocks[SHOWN:]
-            if rest:
-                yield f"  {sum(b.bytes for b in rest):>20,} B  in {len(rest)} more"
-
-    def _advice(self) -> Iterable[str]:
+    def sections(self) -> list[Section]:
+        """Return the verdict, the sizes, the tensors of each role, and what would lower the peak."""
+        found: list[Section] = [self._headline(), Facts(self._facts()), self._roles()]
         if self.suggestions:
-            yield ""
-            yield "what would lower it"
-            for line in self.suggestions:
-                yield f"  {line}"
+            found.append(Notes([str(line) for line in self.suggestions], "what would lower it"))
+        return found
+
+    def _headline(self) -> Headline:
+        if self.missing_bytes:
+            return Headline(
+                self.title,
+                f"does not fit {self.capacity_bytes:,} B: {self.missing_bytes:,} B are missing",
+                good=False,
+            )
+        if not self.capacity_bytes:
+            return Headline(self.title)
+        share = self.peak_bytes / self.capacity_bytes
+        return Headline(self.title, f"fits, {share:.1%} of {self.capacity_bytes:,} B", good=True)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        during = f"{self.op} ({self.phase})" if self.op else "no op"
+        share = self.fragmentation_bytes / self.peak_bytes if self.peak_bytes else 0.0
+        by = f", placed by {self.planner}" if self.planner else ""
+        return [
+            ("peak", f"{self.peak_bytes:,} B"),
+            ("live", f"{self.live_bytes:,} B during {during}"),
+            ("lower bound", f"{self.lower_bound_bytes:,} B; no placement needs less"),
+            ("holes", f"{self.fragmentation_bytes:,} B, {share:.1%} of the peak{by}"),
+        ]
+
+    def _roles(self) -> Shares:
+        parts = []
+        for role, size in self.by_role.items():
+            blocks = [block for block in self.live if block.role == role]
+            items = [(block.name, block.bytes) for block in blocks[:SHOWN] if block.name != role]
+            if rest := blocks[SHOWN:]:
+                items.append((f"in {len(rest)} more", sum(b.bytes for b in rest)))
+            parts.append(Part(role, size, tuple(items)))
+        return Shares("live then", parts, "live")
 
 
 def explain_trace(traced: Traced, *, suggestions: Sequence[object] = ()) -> Explanation:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mcusim.sections.kinds import Facts, Section, Shares
+from mcusim.sections.shown import Shown
 from mcusim.traces.machine import Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Shown):
     """What a replay came to. All sizes are bytes of SRAM.
 
     Attributes:
@@ -56,3 +58,14 @@ class Replay:
             "by_role": self.moment.by_role,
             "events": self.events,
         }
+
+    def sections(self) -> list[Section]:
+        """Return what it came to, and what was live at the fullest moment."""
+        of = f" of {self.sram_bytes:,} B" if self.sram_bytes else ""
+        rows = (
+            ("replayed", f"{self.method} {self.name}".strip() + f", {self.events:,} events"),
+            ("peak", f"{self.peak_bytes:,} B{of}"),
+            ("live", f"{self.live_bytes:,} B at {self.moment.where}"),
+            ("overhead", f"{self.overhead_bytes:,} B of headers and rounding then"),
+        )
+        return [Facts(rows), Shares.of("live then", self.moment.by_role.items(), "live")]

@@ -23,6 +23,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No real data, no user's cache."""
     monkeypatch.delenv("MCUSIM_DATA", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 

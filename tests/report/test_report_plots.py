@@ -4,7 +4,7 @@ from traces_plans import planned, session, small_problem
 from mcusim.core import BadArgument, MissingPackage
 from mcusim.core.vocabulary import SRAM_ROLES
 from mcusim.events import EventTable, Header
-from mcusim.report.colors import ROLE_COLORS
+from mcusim.sections.colors import ROLE_COLORS
 from mcusim.traces import Trace
 from mcusim.traces.live import live_by_role, live_bytes
 from mcusim.traces.rectangles import rectangles

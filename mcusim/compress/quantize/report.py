@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from mcusim.compress.quantize.forward import Array, groups, run
 from mcusim.compress.quantize.int8 import Int8Network, real_values
 from mcusim.graph import Model
+from mcusim.sections.kinds import Column, Headline, Section, Table
+from mcusim.sections.shown import Shown
+
+COLUMNS = (
+    Column("tensor"), Column("signal to noise", "dB", "number"), Column("at the ends", "", "share", digits=2),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class LayerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Shown):
     """The comparison of a float network and its int8 twin on some examples."""
 
     model: str
@@ -45,14 +51,14 @@ class Report:
                     layer[key] = None
         return plain
 
-    def __str__(self) -> str:
-        lines = [
-            f"{self.model}: top-1 agreement with the float network {self.agreement:.1%} on {self.examples} "
-            f"examples, output signal to noise {self.output_snr_db:.1f} dB",
-            f"{'tensor':40} {'SNR dB':>8} {'clipped':>8}",
-        ]
-        lines += [f"{layer.name:40} {layer.snr_db:8.1f} {layer.clipped:8.2%}" for layer in self.layers]
-        return "\n".join(lines)
+    def sections(self) -> list[Section]:
+        """Return one row a tensor, and how often both networks say the same."""
+        said = (
+            f"top-1 agreement with the float network {self.agreement:.1%} on {self.examples} examples, "
+            f"output signal to noise {self.output_snr_db:.1f} dB"
+        )
+        rows = [(layer.name, f"{layer.snr_db:.1f}", layer.clipped) for layer in self.layers]
+        return [Headline(self.model, said), Table(COLUMNS, rows)]
 
 
 def compare(floating: Model, quantised: Model, inputs: Array) -> Report:

@@ -12,9 +12,15 @@ from mcusim.mcu.cycles.form import Form, network_form, op_form
 from mcusim.mcu.cycles.measurement import Measurement
 from mcusim.mcu.cycles.profile import Fitted, Profile
 from mcusim.mcu.default_terms import default_terms
+from mcusim.sections.kinds import Column, Headline, Section, Table
+from mcusim.sections.shown import Shown
 
 OP_COUNTS = ("macs", "outputs", "weight_bytes")
 """Counts that a single op's cycles are explained by, those of them that the rows fill in."""
+COLUMNS = (
+    Column("row"), Column("cycles", "", "number"), Column("fitted", "", "change"),
+    Column("left out", "", "change"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +33,23 @@ class RowError:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Shown):
     """A fitted profile and what it does to each row."""
 
     profile: Profile
     rows: tuple[RowError, ...]
+
+    def sections(self) -> list[Section]:
+        """Return the errors of the fit, and those of each row."""
+        f = self.profile.fitted
+        said = (
+            f"{f.rows} rows, {f.constants} constants: "
+            f"mean error {f.mean_error:.1%}, worst {f.worst_error:.1%}"
+        )
+        if f.held_out_mean_error is not None:
+            said += f"; left out: mean {f.held_out_mean_error:.1%}, worst {f.held_out_worst_error:.1%}"
+        rows = [(e.row.name, round(e.row.cycles), e.fitted, e.held_out) for e in self.rows]
+        return [Headline(self.profile.name, said), Table(COLUMNS, rows)]
 
 
 def calibrate(

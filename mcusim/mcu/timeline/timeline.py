@@ -11,13 +11,15 @@ from mcusim.core import BadBoard, Figure, Provenance
 from mcusim.mcu.energy import Energy, energy
 from mcusim.mcu.timeline.device import Device, Slice, Totals
 from mcusim.mcu.timeline.scenario import NS, Scenario
+from mcusim.sections.kinds import UNKNOWN, Facts, Notes, Section
+from mcusim.sections.shown import Shown
 
 TRACKS = ("DMA", "core", "flash")
 """Tracks of the slices, in the order to draw them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Shown):
     """Outcome of a simulation. ``slices`` cover its first seconds, for export and plots."""
 
     scenario: Scenario
@@ -120,6 +122,41 @@ class Timeline:
                 found[name] = None
                 missing[name] = str(error)
         return {**found, "missing": missing}
+
+    def sections(self) -> list[Section]:
+        """Return what was achieved; a figure the board lacks is a dash, and a note below says why."""
+        totals, scenario = self.totals, self.scenario
+        stalled = totals.stalled_ns / scenario.duration_ns
+        step_ms = scenario.step_ns / 1e6
+        rows = [
+            ("simulated", f"{self.seconds:,.0f} s on {scenario.board.name}, {step_ms:,.1f} ms a step"),
+            ("frames", f"{self.frames:,}, {self.missed_frames:,} of them missed"),
+            ("training steps", f"{totals.steps:,}, {self.steps_per_s:.3g} a second"),
+            ("write-backs", f"{totals.write_backs:,} of {scenario.write_back_ns / 1e6:,.0f} ms"),
+            ("awake", f"{self.duty_cycle:.1%}, {stalled:.1%} waiting for the flash"),
+        ]
+        notes: dict[str, None] = {}
+        for label, name in (
+            ("average current", "average_current_ma"),
+            ("energy an hour", "energy_per_hour"),
+            ("life of the flash", "flash_lifetime_days"),
+        ):
+            try:
+                rows.append((label, _shown(getattr(self, name))))
+            except BadBoard as error:
+                rows.append((label, UNKNOWN))
+                notes[f"{label}: {error}"] = None
+        found: list[Section] = [Facts(rows)]
+        return [*found, Notes(tuple(notes), quiet=True)] if notes else found
+
+
+def _shown(value: Figure | float | None) -> str:
+    if value is None:
+        return "nothing is written"
+    if not isinstance(value, Figure):
+        return f"{value:,.0f} days" if value >= 10 else f"{value:.2g} days"
+    spread = "" if value.worst_error is None else f", laboratories differ by up to {value.worst_error:.0%}"
+    return f"{value.value:,.3g} {value.unit} ({value.provenance}{spread})"
 
 
 def simulate(scenario: Scenario, *, window_s: float = 10.0) -> Timeline:

@@ -27,3 +27,11 @@ INK: Final = "#263238"
 
 ALERT: Final = "#b3261e"
 """The capacity, and what goes beyond it."""
+
+OTHER: Final = "#b8bec2"
+"""What is no role of SRAM: holes, gaps, what lies in flash alone."""
+
+
+def color(name: str) -> str:
+    """Return the color of a role by its name; that of ``OTHER`` for anything else."""
+    return next((shade for role, shade in ROLE_COLORS.items() if role == name), OTHER)
