@@ -25,13 +25,6 @@ from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import validate
 
-KEEPING = (
-    OpKind.DEPTHWISE_CONV_2D, OpKind.ADD, OpKind.MUL, OpKind.SUB, OpKind.PAD, OpKind.MEAN,
-    OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC,
-)  # fmt: skip
-"""Ops whose output has the channels of their inputs, one to one."""
-MIXING = (OpKind.CONV_2D, OpKind.FULLY_CONNECTED)
-"""Ops whose outputs each depend on all input channels."""
 SEEN = 128
 """Pictures that channels are judged by."""
 
@@ -67,11 +60,11 @@ def groups(model: Model) -> tuple[Group, ...]:
 
     slices: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for op in model.ops:
-        if op.kind in MIXING:
+        if op.traits.channels == "mixed":
             last = 3 if op.kind is OpKind.CONV_2D else 1
             slices[op.inputs[0]].append((op.inputs[1], last))
             slices[op.output] += [(op.inputs[1], 0), *((name, 0) for name in op.inputs[2:])]
-        elif op.kind in KEEPING and _keeps(model, op):
+        elif op.traits.channels == "kept" and _keeps(model, op):
             for name in op.inputs:
                 if not model.tensors[name].constant:
                     parent[root(op.output)] = root(name)
@@ -120,7 +113,7 @@ def contribution(
     """
     total = np.zeros(group.channels)
     for op in model.ops:
-        if op.kind in MIXING and op.inputs[0] in group.tensors:
+        if op.traits.channels == "mixed" and op.inputs[0] in group.tensors:
             weight = np.asarray(model.tensors[op.inputs[1]].data, np.float64)
             total += spread[op.inputs[0]] * np.square(weight.reshape(-1, group.channels)).sum(axis=0)
     return np.sqrt(total)
@@ -220,7 +213,7 @@ def _shape(op: Op, tensors: dict[str, Tensor]) -> tuple[int, ...]:
     """Return the output shape after pruning; a fully connected or reducing op keeps its declared rank."""
     declared: Sequence[int] = tensors[op.output].shape
     channels = tensors[op.inputs[0]].shape[-1]
-    if op.kind in MIXING:
+    if op.traits.channels == "mixed":
         channels = tensors[op.inputs[1]].shape[0]
     guess = (*declared[:-1], channels)
     return infer(op, {**tensors, op.output: replace(tensors[op.output], shape=guess)})

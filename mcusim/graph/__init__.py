@@ -1,12 +1,16 @@
 """Floor 1: the network as data."""
 
+from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Arithmetic, Model, Preprocessing
-from mcusim.graph.ops import CONVOLUTIONS, WEIGHTED, Attributes, Op, OpKind, Pads
+from mcusim.graph.ops import Attributes, Op, Pads
+from mcusim.graph.table import Table
 from mcusim.graph.tensor import DTYPES, Quant, Tensor
+from mcusim.graph.traits import CONVOLUTIONS, TRAITS, WEIGHTED
 
 __all__ = [
     "CONVOLUTIONS",
     "DTYPES",
+    "TRAITS",
     "WEIGHTED",
     "Arithmetic",
     "Attributes",
@@ -16,5 +20,6 @@ __all__ = [
     "Pads",
     "Preprocessing",
     "Quant",
+    "Table",
     "Tensor",
 ]

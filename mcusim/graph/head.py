@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mcusim.core import BadArgument, BadModel
-from mcusim.graph import WEIGHTED, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.validate import validate
 
@@ -17,11 +17,6 @@ HeadFormat = Literal["float32", "int8"]
 HEAD_RANGE = 8
 """An int8 head's weights span ±8 times their initial bound, so that they can grow while they learn."""
 MAX_CLASSES = 65_536
-
-_AFTER_HEAD = {
-    OpKind.RESHAPE, OpKind.SOFTMAX, OpKind.LOGISTIC, OpKind.ARG_MAX, OpKind.QUANTIZE, OpKind.DEQUANTIZE,
-    OpKind.RELU, OpKind.RELU6,
-}  # fmt: skip
 
 
 def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", seed: int = 0) -> Model:
@@ -81,7 +76,7 @@ def find_head(model: Model) -> Op:
     Raises:
         BadModel: if there is none, or if what follows it is more than a softmax and the like.
     """
-    weighted = [op for op in model.ops if op.kind in WEIGHTED]
+    weighted = [op for op in model.ops if op.traits.weighted]
     if len(model.outputs) != 1 or not weighted:
         raise BadModel(
             model.name,
@@ -91,7 +86,7 @@ def find_head(model: Model) -> Op:
     name = head.output
     while name != model.outputs[0]:
         readers = [op for op in model.ops if name in op.inputs]
-        if len(readers) != 1 or readers[0].kind not in _AFTER_HEAD:
+        if len(readers) != 1 or not readers[0].traits.closing:
             raise BadModel(
                 f"{model.name}: op {head.name!r} ({head.kind})",
                 "is the last weighted op, but what follows it is no softmax or reshape: "

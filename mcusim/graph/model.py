@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from mcusim.core import UnknownName
 from mcusim.core.frozen import FrozenDict
-from mcusim.graph.ops import CONVOLUTIONS, Op
+from mcusim.graph.ops import Op
 from mcusim.graph.tensor import Tensor
+from mcusim.graph.traits import CONVOLUTIONS
 
 
 class Arithmetic(StrEnum):

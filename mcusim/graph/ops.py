@@ -3,39 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class OpKind(StrEnum):
-    """What an op computes."""
-
-    CONV_2D = "conv_2d"
-    DEPTHWISE_CONV_2D = "depthwise_conv_2d"
-    FULLY_CONNECTED = "fully_connected"
-    ADD = "add"
-    SUB = "sub"
-    MUL = "mul"
-    PAD = "pad"
-    MEAN = "mean"
-    AVERAGE_POOL_2D = "average_pool_2d"
-    MAX_POOL_2D = "max_pool_2d"
-    RESHAPE = "reshape"
-    CONCATENATION = "concatenation"
-    TRANSPOSE = "transpose"
-    QUANTIZE = "quantize"
-    DEQUANTIZE = "dequantize"
-    RELU = "relu"
-    RELU6 = "relu6"
-    HARD_SWISH = "hard_swish"
-    LOGISTIC = "logistic"
-    SOFTMAX = "softmax"
-    RESIZE_NEAREST_NEIGHBOR = "resize_nearest_neighbor"
-    RESIZE_BILINEAR = "resize_bilinear"
-    ARG_MAX = "arg_max"
-
-
-CONVOLUTIONS = (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D)
-WEIGHTED = (*CONVOLUTIONS, OpKind.FULLY_CONNECTED)
+from mcusim.graph.kinds import OpKind
+from mcusim.graph.traits import TRAITS, Traits
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """((top, bottom), (left, right)) in elements; always explicit, SAME is resolved by the importer."""
@@ -85,11 +55,16 @@ class Op:
     attributes: Attributes = field(default_factory=Attributes)
 
     @property
+    def traits(self) -> Traits:
+        """What is true of all ops of this kind."""
+        return TRAITS[self.kind]
+
+    @property
     def weight(self) -> str | None:
         """Name of the weight tensor of a weighted op."""
-        return self.inputs[1] if self.kind in WEIGHTED else None
+        return self.inputs[1] if self.traits.weighted else None
 
     @property
     def bias(self) -> str | None:
         """Name of the bias tensor, if there is one."""
-        return self.inputs[2] if self.kind in WEIGHTED and len(self.inputs) > 2 else None
+        return self.inputs[2] if self.traits.weighted and len(self.inputs) > 2 else None

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from mcusim.core import BadArgument, BadModel
 from mcusim.graph.model import Model
-from mcusim.graph.ops import Op, OpKind
+from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
 from mcusim.graph.tensor import Tensor
+from mcusim.graph.traits import POOLS, RESIZES
 from mcusim.graph.validate import validate
 
 MAX_SIDE = 2048
-_POOLS = (OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D)
-_RESIZES = (OpKind.RESIZE_BILINEAR, OpKind.RESIZE_NEAREST_NEIGHBOR)
 
 
 def at_resolution(model: Model, side: int) -> Model:
@@ -53,9 +52,9 @@ def _reshaped(op: Op, before: Mapping[str, Tensor], tensors: dict[str, Tensor]) 
     """Give the output of ``op`` its new shape in ``tensors``; return the op as it is at the new size."""
     old, new = before[op.inputs[0]].shape, tensors[op.inputs[0]].shape
     a = op.attributes
-    if op.kind in _POOLS and a.kernel == old[1:3]:
+    if op.kind in POOLS and a.kernel == old[1:3]:
         op = replace(op, attributes=replace(a, kernel=(new[1], new[2])))
-    elif op.kind in _RESIZES:
+    elif op.kind in RESIZES:
         height, width = (new[i] * a.shape[i] // old[i] for i in (1, 2))
         op = replace(op, attributes=replace(a, shape=(a.shape[0], height, width, a.shape[3])))
     output = tensors[op.output]

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from mcusim.core import BadModel
-from mcusim.graph.ops import Op, OpKind
+from mcusim.graph.kinds import OpKind
+from mcusim.graph.ops import Op
+from mcusim.graph.table import Table
 from mcusim.graph.tensor import Tensor
+from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 
 Shape = tuple[int, ...]
 
@@ -21,7 +24,7 @@ def infer(op: Op, tensors: Mapping[str, Tensor]) -> Shape:
     Raises:
         BadModel: if the inputs' shapes do not fit each other or the op; names the op and the tensors.
     """
-    return _RULES[op.kind](op, [tensors[name].shape for name in op.inputs], tensors[op.output].shape)
+    return SHAPES.of(op)(op, [tensors[name].shape for name in op.inputs], tensors[op.output].shape)
 
 
 def window(size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]) -> int:
@@ -158,28 +161,24 @@ def _arg_max(op: Op, shapes: list[Shape], _: Shape) -> Shape:
     return tuple(size for i, size in enumerate(shapes[0]) if i not in axes)
 
 
-_RULES: dict[OpKind, Callable[[Op, list[Shape], Shape], Shape]] = {
-    OpKind.CONV_2D: _convolution,
-    OpKind.DEPTHWISE_CONV_2D: _depthwise,
-    OpKind.FULLY_CONNECTED: _fully_connected,
-    OpKind.ADD: _broadcast,
-    OpKind.SUB: _broadcast,
-    OpKind.MUL: _broadcast,
-    OpKind.PAD: _pad,
-    OpKind.MEAN: _mean,
-    OpKind.AVERAGE_POOL_2D: _pool,
-    OpKind.MAX_POOL_2D: _pool,
-    OpKind.RESHAPE: _reshape,
-    OpKind.CONCATENATION: _concatenation,
-    OpKind.TRANSPOSE: _transpose,
-    OpKind.QUANTIZE: _same,
-    OpKind.DEQUANTIZE: _same,
-    OpKind.RELU: _same,
-    OpKind.RELU6: _same,
-    OpKind.HARD_SWISH: _same,
-    OpKind.LOGISTIC: _same,
-    OpKind.SOFTMAX: _softmax,
-    OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
-    OpKind.RESIZE_BILINEAR: _resize,
-    OpKind.ARG_MAX: _arg_max,
-}
+SHAPES: Table[Callable[[Op, list[Shape], Shape], Shape]] = Table(
+    "shapes",
+    {
+        OpKind.CONV_2D: _convolution,
+        OpKind.DEPTHWISE_CONV_2D: _depthwise,
+        OpKind.FULLY_CONNECTED: _fully_connected,
+        **dict.fromkeys(BINARY, _broadcast),
+        **dict.fromkeys(UNARY, _same),
+        **dict.fromkeys(POOLS, _pool),
+        **dict.fromkeys(RESIZES, _resize),
+        OpKind.PAD: _pad,
+        OpKind.MEAN: _mean,
+        OpKind.RESHAPE: _reshape,
+        OpKind.CONCATENATION: _concatenation,
+        OpKind.TRANSPOSE: _transpose,
+        OpKind.QUANTIZE: _same,
+        OpKind.DEQUANTIZE: _same,
+        OpKind.SOFTMAX: _softmax,
+        OpKind.ARG_MAX: _arg_max,
+    },
+)

@@ -8,8 +8,9 @@ from math import prod
 import numpy as np
 
 from mcusim.core import BadModel
+from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Model
-from mcusim.graph.ops import WEIGHTED, Op, OpKind
+from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
 from mcusim.graph.tensor import DTYPES, Quant, Tensor
 
@@ -18,13 +19,7 @@ MAX_BYTES = 2**31 - 1
 SCALE_RANGE = (float(np.finfo(np.float32).tiny), 1e6)
 """Scales outside are damage: below, float32 products vanish; above, an int8 spans more than 2.5e8."""
 
-_ARITY = {
-    **dict.fromkeys(WEIGHTED, (2, 3)),
-    **dict.fromkeys((OpKind.ADD, OpKind.SUB, OpKind.MUL), (2, 2)),
-    OpKind.CONCATENATION: (1, 1024),
-}
 _INTEGERS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
-_FREE_OF_SCALE = {OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.ARG_MAX}
 
 
 def validate(model: Model) -> Model:
@@ -138,7 +133,7 @@ def _check_order(model: Model) -> None:
 
 def _check_op(op: Op, model: Model) -> None:
     thing = f"op {op.name!r} ({op.kind})"
-    low, high = _ARITY.get(op.kind, (1, 1))
+    low, high = op.traits.inputs
     if not low <= len(op.inputs) <= high:
         raise BadModel(thing, f"has {len(op.inputs)} inputs", f"it takes {low} to {high}")
     _check_attributes(op, thing)
@@ -147,11 +142,11 @@ def _check_op(op: Op, model: Model) -> None:
     expected = infer(op, model.tensors)
     if prod(expected) * DTYPES[output.dtype] > MAX_BYTES or expected != output.shape:
         raise BadModel(thing, f"gives shape {expected} but its output {op.output!r} is {output.shape}")
-    if op.kind not in _FREE_OF_SCALE:
+    if op.traits.scale not in ("any", "none"):
         for tensor in (*inputs, output):
             if tensor.dtype in ("int8", "uint8", "int16") and tensor.quant is None:
                 raise BadModel(thing, f"tensor {tensor.name!r} is {tensor.dtype} without a scale")
-    if op.kind in WEIGHTED:
+    if op.traits.weighted:
         _check_weighted(op, thing, inputs, output)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
+from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, Table
+from mcusim.graph.traits import CLAMPS, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Stored, Tensors
 from mcusim.kernels.compiled.grad_input import GradInput
@@ -21,7 +22,9 @@ from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.reference.plain import gradient_ratio
 
-__all__ = ["Stored", "grad_bias", "grad_input", "grad_weight"]
+Kernel = Callable[..., Stored]
+
+__all__ = ["GRADIENTS", "Stored", "grad_bias", "grad_input", "grad_weight"]
 
 
 def grad_input(
@@ -37,22 +40,10 @@ def grad_input(
         g_x: written; with ``accumulate`` added to. It may be ``g_y`` itself where the sizes are equal.
 
     Raises:
-        BadModel: if the op has no gradient.
+        BadModel: if the op has no gradient; says why.
         BadArgument: by the kernel, if an array does not fit.
     """
-    if op.kind in WEIGHTED:
-        return GradInput(op, tensors, workspace)
-    x, y = tensors[op.inputs[index]], tensors[op.output]
-    if op.kind in (OpKind.ADD, OpKind.SUB) and x.shape == y.shape:
-        ratio = gradient_ratio(op, tensors, index)
-        return PassOn(op, -ratio if op.kind is OpKind.SUB and index == 1 else ratio)
-    if op.kind is OpKind.RESHAPE:
-        return PassOn(op, np.float32(1))
-    if op.kind in (OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.RELU, OpKind.RELU6):
-        return PassOn(op, gradient_ratio(op, tensors, 0))
-    if op.kind is OpKind.MEAN and Pool.can(op, tensors):
-        return PassOn(op, gradient_ratio(op, tensors, 0), spread=True)
-    return reference.grad_input(op, tensors, arithmetic, index)
+    return GRADIENTS.of(op)(op, tensors, arithmetic, index, workspace)
 
 
 def grad_bias(
@@ -81,3 +72,63 @@ def grad_weight(
         BadArgument: by the kernel, if an array does not fit or a channel or pixel does not exist.
     """
     return GradWeight(op, tensors, workspace)
+
+
+def _weighted(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
+) -> Kernel:
+    return GradInput(op, tensors, workspace)
+
+
+def _slow(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
+) -> Kernel:
+    return reference.grad_input(op, tensors, arithmetic, index)
+
+
+def _sum(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None) -> Kernel:
+    if tensors[op.inputs[index]].shape != tensors[op.output].shape:  # it was broadcast
+        return reference.grad_input(op, tensors, arithmetic, index)
+    ratio = gradient_ratio(op, tensors, index)
+    return PassOn(op, -ratio if op.kind is OpKind.SUB and index == 1 else ratio)
+
+
+def _scaled(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
+) -> Kernel:
+    return PassOn(op, gradient_ratio(op, tensors, 0))
+
+
+def _unscaled(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
+) -> Kernel:
+    return PassOn(op, np.float32(1))
+
+
+def _mean(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
+) -> Kernel:
+    if not Pool.can(op, tensors):
+        return reference.grad_input(op, tensors, arithmetic, index)
+    return PassOn(op, gradient_ratio(op, tensors, 0), spread=True)
+
+
+GRADIENTS: Table[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Kernel]] = Table(
+    "gradients of inputs",
+    {
+        **dict.fromkeys(WEIGHTED, _weighted),
+        **dict.fromkeys(UNARY, _slow),
+        **dict.fromkeys(CLAMPS, _scaled),
+        OpKind.ADD: _sum,
+        OpKind.SUB: _sum,
+        OpKind.MUL: _slow,
+        OpKind.QUANTIZE: _scaled,
+        OpKind.DEQUANTIZE: _scaled,
+        OpKind.RESHAPE: _unscaled,
+        OpKind.MEAN: _mean,
+        **dict.fromkeys((*POOLS, *RESIZES), _slow),
+        **dict.fromkeys((OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE, OpKind.SOFTMAX), _slow),
+    },
+    absent=reference.GRADIENTS.absent,
+    way_out=reference.GRADIENTS.way_out,
+)

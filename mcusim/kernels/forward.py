@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcusim.core import BadModel
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op, OpKind, Table
+from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.convolution import Convolution
@@ -15,9 +15,10 @@ from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.compiled.unary import Unary
+from mcusim.kernels.executable import check_forward
 
 Kernel = Callable[..., None]
-UNARY = (OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE)
+Make = Callable[[Op, Tensors, Arithmetic, bool, Workspace | None], Kernel]
 
 
 def forward(
@@ -49,27 +50,48 @@ def forward(
         BadModel: if a scale or constant is missing, or the op's types are not supported.
         BadArgument: by the kernel, if an array does not fit.
     """
-    if op.kind in WEIGHTED:
-        return _weighted(op, tensors, arithmetic, frozen, workspace)
-    if op.kind in (OpKind.ADD, OpKind.SUB, OpKind.MUL):
-        return Binary(op, tensors, arithmetic)
-    if op.kind in (OpKind.MEAN, OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D) and Pool.can(op, tensors):
-        return Pool(op, tensors, arithmetic)
-    if op.kind in UNARY:
-        return Unary(op, tensors, arithmetic)
-    if op.kind is OpKind.DEQUANTIZE:
-        return Dequantize(op, tensors)
-    return reference.forward(op, tensors, arithmetic, frozen=frozen)
+    check_forward(op, tensors)
+    return FORWARD.of(op)(op, tensors, arithmetic, frozen, workspace)
 
 
-def _weighted(
+def _fully_connected(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool, workspace: Workspace | None
 ) -> Kernel:
-    weight = tensors[op.inputs[1]].dtype
-    if weight == "float32" and op.kind is OpKind.FULLY_CONNECTED:
+    if tensors[op.inputs[1]].dtype == "float32":
         return FloatFullyConnected(op, tensors, frozen)
-    if weight != "int8":
-        raise BadModel(f"op {op.name!r} ({op.kind})", f"has {weight} weights", "quantise the network first")
-    if op.kind is OpKind.DEPTHWISE_CONV_2D:
-        return Depthwise(op, tensors, arithmetic, frozen, workspace)
     return Convolution(op, tensors, arithmetic, frozen, workspace)
+
+
+def _mean(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool, workspace: Workspace | None
+) -> Kernel:
+    make = Pool if Pool.can(op, tensors) else reference.forward
+    return make(op, tensors, arithmetic)
+
+
+def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Make:
+    """Return the maker of an op without weights as one that is told of weights and workspace."""
+    return lambda op, tensors, arithmetic, frozen, workspace: make(op, tensors, arithmetic)
+
+
+_COPY = _plain(reference.forward)
+"""What only moves elements is as fast in numpy, and SOFTMAX and ARG_MAX see one row in a step."""
+
+FORWARD: Table[Make] = Table(
+    "forward kernels",
+    {
+        OpKind.CONV_2D: Convolution,
+        OpKind.DEPTHWISE_CONV_2D: Depthwise,
+        OpKind.FULLY_CONNECTED: _fully_connected,
+        **dict.fromkeys(BINARY, _plain(Binary)),
+        **dict.fromkeys(UNARY, _plain(Unary)),
+        **dict.fromkeys(POOLS, _plain(Pool)),
+        OpKind.QUANTIZE: _plain(Unary),
+        OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
+        OpKind.MEAN: _mean,
+        **dict.fromkeys(
+            (OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE, *RESIZES), _COPY
+        ),
+        **dict.fromkeys((OpKind.SOFTMAX, OpKind.ARG_MAX), _COPY),
+    },
+)

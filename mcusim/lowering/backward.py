@@ -18,9 +18,6 @@ from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met, loss_work
 from mcusim.update.formats import ERRORS
 
-IN_PLACE = frozenset({OpKind.ADD, OpKind.SUB, OpKind.RESHAPE, OpKind.RELU, OpKind.RELU6, OpKind.QUANTIZE})
-"""Ops whose input gradient may overwrite the output gradient, element for element."""
-
 
 def gradient_name(tensor: str) -> Slot:
     """Return the name of the gradient with respect to a tensor."""
@@ -87,7 +84,7 @@ class Backward:
                 if not model.tensors[needed].constant:
                     builder.promote(needed, Role.FEATURE)
                     reads.append(needed)
-            same = dtype == self._dtype(op.output) and op.kind in IN_PLACE and not accumulate
+            same = dtype == self._dtype(op.output) and op.traits.in_place == "always" and not accumulate
             last = (index, name) == wanted[-1]
             builder.op(
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mcusim.core import Kind, Part, Phase, Role, Slot, Work
-from mcusim.graph import WEIGHTED, Model, Op, OpKind, Tensor
+from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.graph.traits import Family
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.gradients import BACKWARD_READS
 from mcusim.lowering.work import forward_work
-
-IN_PLACE = frozenset(
-    {
-        OpKind.DEPTHWISE_CONV_2D, OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.RESHAPE, OpKind.RELU,
-        OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE,
-    }
-)  # fmt: skip
-"""Ops whose output may overwrite an input that nobody needs any more."""
 
 
 def copy_work(count: int) -> Work:
@@ -83,9 +75,9 @@ def _partly(
 
     Strides skip pixels, and a window larger than the image has weights that meet padding only.
     """
-    if op.kind is OpKind.RESHAPE:
+    if op.traits.family is Family.VIEW:
         return {op.inputs[0]: 0, op.output: 0}
-    if op.kind not in WEIGHTED:
+    if not op.traits.weighted:
         return {}
     weight = tensors[op.inputs[1]]
     met = work.flash_read - (tensors[op.inputs[2]].bytes if op.bias else 0)
@@ -107,10 +99,10 @@ def overwritable(op: Op, tensors: Mapping[str, Tensor], name: str) -> bool:
     if op.kind is OpKind.DEPTHWISE_CONV_2D:
         # One channel plane at a time: in NHWC the output of channel c lands only on bytes of channel c.
         return x.shape[-1] == y.shape[-1] and x.bytes >= y.bytes and x.dtype == y.dtype
-    return op.kind in IN_PLACE and x.bytes == y.bytes and op.inputs.count(name) == 1
+    return op.traits.in_place != "never" and x.bytes == y.bytes and op.inputs.count(name) == 1
 
 
 def backward_activations(op: Op) -> tuple[str, ...]:
     """Return the activations an op without weights reads again in its backward pass."""
-    needs = BACKWARD_READS.get(op.kind, ())
+    needs = op.traits.reads
     return (*(op.inputs if "inputs" in needs else ()), *((op.output,) if "output" in needs else ()))

@@ -5,30 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.core import BadModel
-from mcusim.graph import WEIGHTED, Model, Op, OpKind
+from mcusim.graph import Model, Op, OpKind
 from mcusim.update.selection import Scope
-
-MASKED = frozenset(
-    {
-        OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED, OpKind.ADD, OpKind.SUB,
-        OpKind.MUL, OpKind.AVERAGE_POOL_2D, OpKind.RELU, OpKind.RELU6,
-    }
-)  # fmt: skip
-"""Ops that clamp their output and therefore pass gradient only where the clamp did not act."""
-
-BACKWARD_READS: dict[OpKind, tuple[str, ...]] = {
-    OpKind.MUL: ("inputs",),
-    OpKind.MAX_POOL_2D: ("inputs", "output"),
-    OpKind.HARD_SWISH: ("inputs",),
-    OpKind.LOGISTIC: ("output",),
-    OpKind.SOFTMAX: ("output",),
-}
-"""Activations an op without weights needs again in its backward pass."""
 
 
 def activations(model: Model, op: Op) -> tuple[tuple[int, str], ...]:
     """Return (index, name) of the inputs of ``op`` that are activations."""
-    if op.kind in WEIGHTED:
+    if op.traits.weighted:
         return ((0, op.inputs[0]),)
     return tuple((i, n) for i, n in enumerate(op.inputs) if not model.tensors[n].constant)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, Work
 from mcusim.graph import Model
+from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import Backward, emit_loss, gradient_name
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import emit_load
-from mcusim.lowering.gradients import Flow
+from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.residency import Residency
@@ -48,11 +49,13 @@ def lower(
 
     Raises:
         BadArgument: if ``accumulate`` is below 1.
+        BadModel: if an op of the step cannot be executed: no kernel, or no gradient where one is needed.
     """
     if accumulate < 1:
         raise BadArgument(f"accumulate={accumulate}", "is not a number of steps", "use 1 or more")
     formats = formats or Formats()
     flow = Flow.of(model, scope)
+    _check(flow, model)
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
     builder = Builder()
     if runtime_bytes:
@@ -80,6 +83,14 @@ def lower(
     )  # fmt: skip
 
 
+def _check(flow: Flow, model: Model) -> None:
+    """Refuse what the engine would refuse: what cannot be executed cannot be planned."""
+    for op in flow.ops:
+        check_forward(op, model.tensors)
+        if op.output in flow.needs and any(name in flow.needs for _, name in activations(model, op)):
+            check_gradient(op)
+
+
 def _emit_cost(builder: Builder, cost: Cost) -> None:
     """Keep what a scheme remembers between steps, and do what it observes in each."""
     for role, count in cost.sram.items():
@@ -100,6 +111,7 @@ def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | N
     nothing = Scope(channels={}, pool=(), biases=(), head=False)
     flow = Flow(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
     parameters = Parameters(model, nothing, Formats(), Residency.SRAM, False, 1)
+    _check(flow, model)
     builder = Builder()
     emit_load(builder, model)
     covered, extra = 0, 0

@@ -10,18 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mcusim.core import BadArgument, Phase, Role
-from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Tensor
+from mcusim.graph import Attributes, Model, Op, Tensor
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import copy_work, emit_op
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.step import Box
 from mcusim.lowering.work import forward_work
-
-_ELEMENTWISE = frozenset(
-    {OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC}
-)
-_WINDOWED = frozenset({*CONVOLUTIONS, OpKind.MAX_POOL_2D})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +42,18 @@ def split_points(model: Model, flow: Flow) -> list[str]:
             break
         made = {model.inputs[0], *(o.output for o in flow.ops[: position + 1])}
         rest = {n for o in flow.ops[position + 1 :] for _, n in activations(model, o) if n in made}
-        if rest == {op.output} and op.kind in (*_WINDOWED, *_ELEMENTWISE):
+        if rest == {op.output} and op.traits.patch != "no":
             names.append(op.name)
     return names
 
 
 def _spatial(model: Model, op: Op) -> bool:
     shape = model.tensors[op.output].shape
-    if len(shape) != 4 or op.kind not in (*_WINDOWED, *_ELEMENTWISE):
+    if len(shape) != 4 or op.traits.patch == "no":
         return False
     # A broadcast operand has no rows of its own to cut.
-    return all(model.tensors[n].shape[1:3] == shape[1:3] for _, n in activations(model, op)) or (
-        op.kind in _WINDOWED
+    return op.traits.patch == "window" or all(
+        model.tensors[n].shape[1:3] == shape[1:3] for _, n in activations(model, op)
     )
 
 
@@ -140,7 +135,7 @@ def _emit_patch(
             needed, padding = _needed(model, op, name, target)
             inputs[index] = view(name, needed, op.name)
             local.setdefault(inputs[index], _sized(model.tensors[name], inputs[index], needed))
-            if op.kind in _WINDOWED:
+            if op.traits.patch == "window":
                 attributes = replace(attributes, padding=padding)
         output = op.output + tag
         local[output] = _sized(model.tensors[op.output], output, target)
@@ -167,7 +162,7 @@ def _wanted(model: Model, stage: tuple[Op, ...], box: Box) -> dict[str, Box]:
 
 def _needed(model: Model, op: Op, name: str, box: Box) -> tuple[Box, tuple[tuple[int, int], tuple[int, int]]]:
     """Return the box of input ``name`` that gives ``box`` of the output, and the padding left over."""
-    if op.kind not in _WINDOWED:
+    if op.traits.patch != "window":
         return box, ((0, 0), (0, 0))
     height, width = model.tensors[name].shape[1:3]
     kernel = _kernel(model, op)
@@ -189,7 +184,7 @@ def _span(
 
 
 def _kernel(model: Model, op: Op) -> tuple[int, int]:
-    if op.kind in CONVOLUTIONS:
+    if op.traits.weighted:
         _, height, width, _ = model.tensors[op.inputs[1]].shape
         return height, width
     return op.attributes.kernel

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from mcusim.core import Phase, Role
-from mcusim.graph import DTYPES, Model, Op, OpKind
+from mcusim.graph import CONVOLUTIONS, DTYPES, Model, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import backward_activations, copy_work, overwritable, saved_name
@@ -110,7 +110,7 @@ class Saving:
     def _pixels(self, op: Op) -> int:
         """Return how many pixels the pattern keeps of the input of an op; 0 if it does not prune it."""
         x = self._model.tensors[op.inputs[0]]
-        if op.kind not in (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D) or x.dtype != "int8":
+        if op.kind not in CONVOLUTIONS or x.dtype != "int8":
             return 0
         window = self._model.tensors[op.inputs[1]].shape[1:3]
         if any(step > side for step, side in zip(op.attributes.stride, window, strict=True)):

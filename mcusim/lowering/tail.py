@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from mcusim.graph import Model, Op
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import emit_op
-from mcusim.lowering.gradients import MASKED, Flow, activations
+from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.saving import Saving
+from mcusim.lowering.work import mask_bytes
 
 
 class Tail:
@@ -34,8 +35,7 @@ class Tail:
 
     def _mask_needed(self, op: Op) -> bool:
         output = self.model.tensors[op.output]
-        clamps = op.kind in MASKED and op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
-        if not clamps or op.output not in self.flow.needs:
+        if not mask_bytes(op, output) or op.output not in self.flow.needs:
             return False
         passes = any(name in self.flow.needs for _, name in activations(self.model, op))
         return passes or self.parameters.learns(op)

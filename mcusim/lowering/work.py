@@ -15,33 +15,17 @@ tests/lowering/test_lowering_work.py holds them against slow loops that count wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
 
 from mcusim.core import Work
-from mcusim.graph import DTYPES, WEIGHTED, Op, OpKind, Tensor
+from mcusim.graph import DTYPES, Op, OpKind, Tensor
+from mcusim.graph.traits import Family
+from mcusim.lowering.counts import FORWARD, GRADIENT, windows
 
 Tensors = Mapping[str, Tensor]
 What = Literal["grad_input", "grad_bias", "grad_weight", "update", "update_bias"]
-
-KINDS = {
-    OpKind.DEPTHWISE_CONV_2D: "depthwise",
-    OpKind.FULLY_CONNECTED: "fully_connected",
-    OpKind.ADD: "add",
-    OpKind.SUB: "add",
-    OpKind.MEAN: "pool",
-    OpKind.AVERAGE_POOL_2D: "pool",
-    OpKind.MAX_POOL_2D: "pool",
-    OpKind.PAD: "copy",
-    OpKind.CONCATENATION: "copy",
-    OpKind.TRANSPOSE: "copy",
-    OpKind.RESIZE_NEAREST_NEIGHBOR: "copy",
-    OpKind.RESHAPE: "reshape",
-    OpKind.SOFTMAX: "softmax",
-}
-"""Loop nest of an op; CONV_2D is ``conv`` or ``pointwise``, the rest are ``elementwise``."""
 
 LOSS_FLOAT_OPS = 40
 """Float operations per class of softmax cross-entropy: a degree-6 exp with range reduction (about 20), a
@@ -54,12 +38,12 @@ def kind_of(op: Op, tensors: Tensors) -> str:
         window = tensors[op.inputs[1]].shape[1:3]
         unpadded = op.attributes.padding == ((0, 0), (0, 0))
         return "pointwise" if window == (1, 1) and unpadded else "conv"
-    return KINDS.get(op.kind, "elementwise")
+    return op.traits.loops
 
 
 def forward_work(op: Op, tensors: Tensors) -> Work:
     """Return the work of an op's forward pass."""
-    work = _weighted(op, tensors) if op.kind in WEIGHTED else _other(op, tensors)
+    work = _weighted(op, tensors) if op.traits.weighted else _other(op, tensors)
     return _in_float(work) if tensors[op.output].dtype == "float32" else work
 
 
@@ -104,39 +88,13 @@ def loss_work(classes: int) -> Work:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
-def _taps(
-    size: int, kernel: int, stride: int, dilation: int, before: int, count: int
-) -> tuple[int, int, int]:
-    """Count along one dimension: (valid taps over all outputs, inputs touched, kernel positions used)."""
-    inputs, positions, total = set(), set(), 0
-    for output in range(count):
-        for tap in range(kernel):
-            i = output * stride - before + tap * dilation
-            if 0 <= i < size:
-                total += 1
-                inputs.add(i)
-                positions.add(tap)
-    return total, len(inputs), len(positions)
-
-
-def _windows(op: Op, tensors: Tensors, kernel: tuple[int, int]) -> tuple[int, int, int]:
-    """Count over the image: (valid taps, input pixels touched, window positions used)."""
-    x, y, a = tensors[op.inputs[0]].shape, tensors[op.output].shape, op.attributes
-    sides = [
-        _taps(x[1 + i], kernel[i], a.stride[i], a.dilation[i], a.padding[i][0], y[1 + i]) for i in range(2)
-    ]
-    rows, columns = sides
-    return rows[0] * columns[0], rows[1] * columns[1], rows[2] * columns[2]
-
-
 def _shape_of(op: Op, tensors: Tensors) -> tuple[int, int, int]:
     """Return (valid taps, input pixels touched, window positions used) of a weighted op."""
     if op.kind is OpKind.FULLY_CONNECTED:
         rows = tensors[op.output].elements // tensors[op.output].shape[-1]
         return rows, rows, 1
     window = tensors[op.inputs[1]].shape[1:3]
-    return _windows(op, tensors, (window[0], window[1]))
+    return windows(op, tensors, (window[0], window[1]))
 
 
 def _macs(op: Op, tensors: Tensors, taps: int) -> int:
@@ -172,9 +130,8 @@ def _weighted(op: Op, tensors: Tensors) -> Work:
 def _other(op: Op, tensors: Tensors) -> Work:
     y = tensors[op.output]
     inputs = [tensors[name] for name in dict.fromkeys(op.inputs)]
-    count = _COUNTS.get(op.kind)
-    macs, requants, int_ops, float_ops = count(op, tensors) if count else (0, 0, 0, 0)
-    still = op.kind is OpKind.RESHAPE
+    macs, requants, int_ops, float_ops = FORWARD.of(op)(op, tensors)
+    still = op.traits.family is Family.VIEW
     read = 0 if still else sum(t.bytes for t in inputs if not t.constant)
     return Work(
         kind_of(op, tensors),
@@ -190,65 +147,6 @@ def _other(op: Op, tensors: Tensors) -> Work:
     )
 
 
-Counts = tuple[int, int, int, int]
-"""(macs, requants, int_ops, float_ops) of an op without weights."""
-
-
-def _pool(op: Op, tensors: Tensors) -> Counts:
-    y = tensors[op.output]
-    taps = _windows(op, tensors, op.attributes.kernel)[0] * y.shape[-1]
-    return 0, 0 if op.kind is OpKind.MAX_POOL_2D else y.elements, taps + 2 * y.elements, 0
-
-
-def _mean(op: Op, tensors: Tensors) -> Counts:
-    y = tensors[op.output].elements
-    return 0, y, tensors[op.inputs[0]].elements + 2 * y, 0
-
-
-def _rescaled(op: Op, tensors: Tensors) -> int:
-    """Return how many input elements have another quantisation than the output."""
-    quant = tensors[op.output].quant
-    inputs = [tensors[name] for name in op.inputs]
-    return sum(t.elements for t in inputs if t.quant is not None and not t.quant.same_as(quant))
-
-
-def _quantize(op: Op, tensors: Tensors) -> Counts:
-    count = tensors[op.output].elements
-    return (
-        (0, 0, 2 * count, 2 * count) if tensors[op.inputs[0]].dtype == "float32" else (0, count, 2 * count, 0)
-    )
-
-
-def _per_output(macs: int, requants: int, int_ops: int, float_ops: int) -> Callable[[Op, Tensors], Counts]:
-    def count(op: Op, tensors: Tensors) -> Counts:
-        n = tensors[op.output].elements
-        return macs * n, requants * n, int_ops * n, float_ops * n
-
-    return count
-
-
-_COUNTS: dict[OpKind, Callable[[Op, Tensors], Counts]] = {
-    # Two operands and the sum are rescaled; one addition, two comparisons of the clamp.
-    OpKind.ADD: _per_output(0, 3, 3, 0),
-    OpKind.SUB: _per_output(0, 3, 3, 0),
-    OpKind.MUL: _per_output(0, 1, 3, 0),
-    OpKind.MEAN: _mean,
-    OpKind.AVERAGE_POOL_2D: _pool,
-    OpKind.MAX_POOL_2D: _pool,
-    OpKind.CONCATENATION: lambda op, tensors: (0, _rescaled(op, tensors), 0, 0),
-    OpKind.QUANTIZE: _quantize,
-    OpKind.DEQUANTIZE: _per_output(0, 0, 1, 1),
-    OpKind.RELU: lambda op, tensors: (0, _rescaled(op, tensors), 2 * tensors[op.output].elements, 0),
-    OpKind.RELU6: lambda op, tensors: (0, _rescaled(op, tensors), 2 * tensors[op.output].elements, 0),
-    OpKind.HARD_SWISH: _per_output(0, 3, 3, 0),
-    OpKind.LOGISTIC: _per_output(0, 0, 1, 0),  # a table of 256 entries
-    # Maximum, difference and sum are additions and comparisons; exponential and quotient rescale.
-    OpKind.SOFTMAX: _per_output(0, 2, 3, 0),
-    OpKind.RESIZE_BILINEAR: _per_output(4, 1, 0, 0),
-    OpKind.ARG_MAX: lambda op, tensors: (0, 0, tensors[op.inputs[0]].elements, 0),
-}
-
-
 def _in_float(work: Work) -> Work:
     """Return the same work in float32: no rescaling; element operations and MACs become float ones."""
     return replace(
@@ -256,16 +154,10 @@ def _in_float(work: Work) -> Work:
     )
 
 
-def _masked_bytes(op: Op, tensors: Tensors) -> int:
-    """Return the bytes of the clamp mask that a backward op reads."""
-    y = tensors[op.output]
-    clamps = op.attributes.clamp is not None and y.dtype in ("int8", "uint8")
-    return (y.elements + 7) // 8 if clamps and op.kind in _MASKED else 0
-
-
-_MASKED = frozenset(
-    {*WEIGHTED, OpKind.ADD, OpKind.SUB, OpKind.MUL, OpKind.AVERAGE_POOL_2D, OpKind.RELU, OpKind.RELU6}
-)
+def mask_bytes(op: Op, output: Tensor) -> int:
+    """Return the bytes of the clamp mask that the backward pass of ``op`` reads; 0 if it needs none."""
+    clamps = op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
+    return (output.elements + 7) // 8 if clamps and op.traits.masked else 0
 
 
 def _error_bytes(tensor: Tensor, error_bytes: int) -> int:
@@ -274,17 +166,12 @@ def _error_bytes(tensor: Tensor, error_bytes: int) -> int:
 
 def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
     x, y = tensors[op.inputs[0]], tensors[op.output]
-    mask = _masked_bytes(op, tensors)
+    mask = mask_bytes(op, y)
     read, written = _error_bytes(y, error_bytes) + mask, _error_bytes(x, error_bytes)
     macs = weight_bytes = 0
-    float_ops = y.elements if op.kind is not OpKind.RESHAPE else 0  # the scale s[c]
-    if op.kind in WEIGHTED:
+    if op.traits.weighted:
         weight_bytes = tensors[op.inputs[1]].bytes
         macs = _macs(op, tensors, _shape_of(op, tensors)[0])
-    elif op.kind in (OpKind.MEAN, OpKind.AVERAGE_POOL_2D):
-        float_ops += x.elements  # the share of every input
-    elif op.kind in (OpKind.MUL, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.SOFTMAX, OpKind.MAX_POOL_2D):
-        float_ops += 2 * x.elements  # the operand's value, its product
     return Work(
         f"grad_input.{kind_of(op, tensors)}",
         float_macs=macs,
@@ -293,7 +180,7 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
         input_bytes=read,
         requants=x.elements if error_bytes < 4 and x.dtype in ("int8", "uint8") else 0,
         int_ops=y.elements if mask else 0,
-        float_ops=float_ops,
+        float_ops=GRADIENT.of(op)(x, y),
         sram_read=read,
         sram_written=written,
         flash_read=weight_bytes,
@@ -302,7 +189,7 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
 
 def _grad_bias(op: Op, tensors: Tensors, error_bytes: int) -> Work:
     y = tensors[op.output]
-    mask = _masked_bytes(op, tensors)
+    mask = mask_bytes(op, y)
     read = _error_bytes(y, error_bytes) + mask
     return Work(
         "grad_bias",
@@ -348,7 +235,7 @@ def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int, kept
     used = y.elements * channels // x.shape[-1] if depthwise else y.elements
     fully = op.kind is OpKind.FULLY_CONNECTED
     pixels = taps if fully else x.shape[1] * x.shape[2]
-    mask = _masked_bytes(op, tensors)
+    mask = mask_bytes(op, y)
     if kept is not None:
         met, outputs = errors_met(op, tensors, kept)
         used, mask = used * met // outputs, -(-mask * met // outputs)

@@ -89,7 +89,7 @@ def _above(op: Op, producer: dict[str, Op], consumers: dict[str, list[Op]], weig
         before = producer[name]
         if before.name in weighted:
             return before
-        if before.kind not in _SHAPING:
+        if not before.traits.shaping:
             return None
         name = before.inputs[0]
     return None
@@ -112,9 +112,6 @@ def _below(model: Model, op: Op, consumers: dict[str, list[Op]], weighted: set[s
                 seen.add(after.output)
                 frontier.append(after.output)
     return None
-
-
-_SHAPING = (OpKind.PAD, OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.QUANTIZE)
 
 
 def _segments(model: Model) -> dict[str, int]:

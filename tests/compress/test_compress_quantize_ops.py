@@ -33,5 +33,5 @@ def test_convolutions(
         ),
     )  # fmt: skip
     want = accumulate(op, x, weight)
-    got = float_ops.OPS[kind](op, [x.astype(np.float32), weight.astype(np.float32)])
+    got = float_ops.FORWARD[kind](op, [x.astype(np.float32), weight.astype(np.float32)])
     np.testing.assert_array_equal(got, want)

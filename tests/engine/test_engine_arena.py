@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from arena_steps import images, train
+from every_op import LEFT_OUT, every_op_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
@@ -15,6 +16,7 @@ from mcusim.core import Kind, Part
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
+from mcusim.graph import Arithmetic, OpKind
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
 from mcusim.memory.arena import Arena
@@ -80,6 +82,30 @@ def test_heads_momentum_and_accumulation_are_the_same_in_the_arena(head, momentu
     assert same(*runs)
     before = State.of(model, scheme("last-3").scope(model), Formats(head=head))
     assert any(not np.array_equal(v, runs[0][1].arrays[k]) for k, v in before.arrays.items())
+
+
+def test_every_kind_of_op_is_in_the_network_or_left_out_for_a_reason():
+    assert {op.kind for op in every_op_network().ops} == set(OpKind) - set(LEFT_OUT)
+    assert all(LEFT_OUT.values())
+
+
+@pytest.mark.parametrize("arithmetic", Arithmetic)
+@pytest.mark.parametrize("update", ["dense", "last-2"])
+@pytest.mark.parametrize("error", ["float32", "int8"])
+def test_every_op_is_the_same_in_the_arena(arithmetic, update, error):
+    model = every_op_network(arithmetic=arithmetic)
+    separate, *arena = (
+        train(model, update, Formats(error=error), arena=a, in_place=i)
+        for a, i in ((False, False), (True, True), (True, False))
+    )
+    assert all(same(separate, run) for run in arena)
+
+
+def test_every_layer_of_the_network_with_every_op_learns():
+    model = every_op_network()
+    _, state = train(model, "dense", Formats(), arena=True)
+    before = State.of(model, scheme("dense").scope(model), Formats())
+    assert all(not np.array_equal(v, before.arrays[k]) for k, v in state.arrays.items())
 
 
 @pytest.mark.parametrize("planner", ["greedy_by_size", "greedy_by_lifetime", "hill_climb"])

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
 from math import ceil
 
 import lowering_counting_twin as twin
 import numpy as np
 import pytest
+from every_op import LEFT_OUT, every_op_network
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mcusim.core import BadModel
 from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
 from mcusim.lowering.work import backward_work, forward_work, kind_of, loss_work
 from mcusim.update.patterns import PATTERNS
@@ -201,17 +202,54 @@ def test_float_ops_are_float_work():
     assert (work.macs, work.float_macs, work.requants, work.float_ops) == (0, 24, 0, 3)
 
 
+COUNTS = {
+    # (MACs, rescalings, integer operations, float operations) forward; float operations of the gradient.
+    "pad": (0, 0, 0, 0, 972),  # 18 * 18 * 3 outputs, moved only
+    "stem": (13824, 512, 1536, 0, 512),  # 64 windows of 27 taps, 8 channels; bias and clamp
+    "relu": (0, 512, 1024, 0, 512),
+    "depthwise": (3872, 512, 1536, 0, 512),  # (8 + 7 + 7)^2 taps, 8 channels
+    "hard_swish": (0, 1536, 1536, 0, 1536),  # three rescalings an element
+    "mean": (0, 8, 528, 0, 520),  # 512 additions and 8 clamps; 512 shares of 8 gradients
+    "squeeze": (64, 8, 24, 0, 8),
+    "gate": (0, 0, 8, 0, 24),  # looked up; gradient, saved output, product
+    "spread": (0, 0, 0, 0, 0),  # a view
+    "scaled": (0, 512, 1536, 0, 1536),
+    "max_pool": (0, 0, 768, 0, 1152),  # 512 comparisons, 128 clamps
+    "average_pool": (0, 128, 768, 0, 640),
+    "sub": (0, 384, 384, 0, 128),
+    "add": (0, 384, 384, 0, 128),
+    "nearest": (0, 0, 0, 0, 512),
+    "bilinear": (2048, 512, 0, 0, 512),  # four corners
+    "both": (0, 512, 0, 0, 1024),  # one of two inputs has another scale
+    "relu6": (0, 1024, 2048, 0, 1024),
+    "turned": (0, 0, 0, 0, 1024),
+    "attention": (0, 192, 288, 0, 288),
+    "requantised": (0, 96, 192, 0, 96),
+    "real": (0, 0, 0, 192, 96),  # 96 differences, 96 products
+}
+
+
 def test_every_op_kind_has_counts():
-    quant = Quant.of(0.1)
-    tensors = {n: Tensor(n, (1, 4, 4, 2), quant=quant) for n in "xy"}
-    tensors["w"] = Tensor("w", (2, 1, 1, 2), data=np.zeros((2, 1, 1, 2), np.int8))
-    for kind, what in product(OpKind, ("forward", "grad_input")):
-        if kind in (OpKind.FULLY_CONNECTED, OpKind.DEPTHWISE_CONV_2D):
-            continue
-        op = Op("op", kind, ("x", "w") if kind is OpKind.CONV_2D else ("x",), "y")
-        work = forward_work(op, tensors) if what == "forward" else backward_work(op, tensors, "grad_input")
-        assert work.outputs == 32
-        assert "." in work.kind or what == "forward"
+    model = every_op_network()
+    counted = {op.kind: op for op in reversed(model.ops) if op.name in COUNTS}
+    assert set(counted) == set(OpKind) - set(LEFT_OUT)
+    for op in model.ops:
+        if op.name in COUNTS:
+            work, back = (
+                forward_work(op, model.tensors), backward_work(op, model.tensors, "grad_input"),
+            )  # fmt: skip
+            got = (work.macs, work.requants, work.int_ops, work.float_ops, back.float_ops)
+            assert got == COUNTS[op.name], op.name
+            assert work.outputs == model.tensors[op.output].elements
+            assert back.outputs == model.tensors[op.inputs[0]].elements
+
+
+def test_the_largest_elements_number_is_counted_by_its_comparisons():
+    tensors = {"x": Tensor("x", (1, 10), quant=Quant.of(0.1)), "y": Tensor("y", (1,), "int32")}
+    op = Op("op", OpKind.ARG_MAX, ("x",), "y", Attributes(axes=(1,)))
+    assert forward_work(op, tensors).int_ops == 10
+    with pytest.raises(BadModel, match="which has no gradient"):
+        backward_work(op, tensors, "grad_input")
 
 
 def test_loss_reads_and_writes_one_float_a_class():

@@ -76,7 +76,7 @@ def _applied(model: Model, op: Op, mean: NDArray[np.float64]) -> NDArray[np.floa
     axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
     if weight.quant is not None:
         real = real * weight.quant.scale.reshape([-1 if i == axis else 1 for i in range(real.ndim)])
-    output = float_ops.OPS[op.kind](op, [mean[None], real])
+    output = float_ops.FORWARD.of(op)(op, [mean[None], real])
     return np.asarray(output.reshape(-1, weight.shape[axis]).mean(0))
 
 

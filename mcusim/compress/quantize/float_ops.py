@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Op, OpKind
+from mcusim.graph import Op, OpKind, Table
+from mcusim.graph.traits import UNARY
+from mcusim.kernels.reference.unary import FUNCTIONS
 
 Array = NDArray[Any]
 """float32."""
@@ -124,31 +126,35 @@ def _transpose(op: Op, operands: list[Array]) -> Array:
     return np.ascontiguousarray(operands[0].transpose(op.attributes.axes))
 
 
-OPS: dict[OpKind, Callable[[Op, list[Array]], Array]] = {
-    OpKind.CONV_2D: _conv,
-    OpKind.DEPTHWISE_CONV_2D: _depthwise,
-    OpKind.FULLY_CONNECTED: _fully_connected,
-    OpKind.ADD: lambda op, x: x[0] + x[1],
-    OpKind.SUB: lambda op, x: x[0] - x[1],
-    OpKind.MUL: lambda op, x: x[0] * x[1],
-    OpKind.PAD: lambda op, x: np.pad(x[0], op.attributes.pads),
-    OpKind.MEAN: lambda op, x: x[0].mean(_batched(op.attributes.axes, x[0].ndim)),
-    OpKind.AVERAGE_POOL_2D: _average_pool,
-    OpKind.MAX_POOL_2D: _max_pool,
-    OpKind.RESHAPE: lambda op, x: x[0],
-    OpKind.CONCATENATION: lambda op, x: np.concatenate(x, op.attributes.axes[0]),
-    OpKind.TRANSPOSE: _transpose,
-    OpKind.RELU: lambda op, x: np.maximum(x[0], np.float32(0)),
-    OpKind.RELU6: lambda op, x: np.clip(x[0], np.float32(0), np.float32(6)),
-    OpKind.HARD_SWISH: lambda op, x: x[0] * np.clip(x[0] + np.float32(3), 0, 6) / np.float32(6),
-    OpKind.LOGISTIC: lambda op, x: 1 / (1 + np.exp(-x[0])),
-    OpKind.SOFTMAX: _softmax,
-    OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
-    OpKind.RESIZE_BILINEAR: _bilinear,
-}
+def _unary(op: Op, operands: list[Array]) -> Array:
+    return FUNCTIONS.of(op).real(operands[0])
 
-CLAMPED = {
-    OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED, OpKind.ADD, OpKind.SUB, OpKind.MUL,
-    OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D,
-}  # fmt: skip
-"""Ops that can have a fused activation."""
+
+FORWARD: Table[Callable[[Op, list[Array]], Array]] = Table(
+    "float forward",
+    {
+        OpKind.CONV_2D: _conv,
+        OpKind.DEPTHWISE_CONV_2D: _depthwise,
+        OpKind.FULLY_CONNECTED: _fully_connected,
+        OpKind.ADD: lambda op, x: x[0] + x[1],
+        OpKind.SUB: lambda op, x: x[0] - x[1],
+        OpKind.MUL: lambda op, x: x[0] * x[1],
+        OpKind.PAD: lambda op, x: np.pad(x[0], op.attributes.pads),
+        OpKind.MEAN: lambda op, x: x[0].mean(_batched(op.attributes.axes, x[0].ndim)),
+        OpKind.AVERAGE_POOL_2D: _average_pool,
+        OpKind.MAX_POOL_2D: _max_pool,
+        OpKind.RESHAPE: lambda op, x: x[0],
+        OpKind.CONCATENATION: lambda op, x: np.concatenate(x, op.attributes.axes[0]),
+        OpKind.TRANSPOSE: _transpose,
+        OpKind.SOFTMAX: _softmax,
+        OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
+        OpKind.RESIZE_BILINEAR: _bilinear,
+        **dict.fromkeys(UNARY, _unary),
+    },
+    absent={
+        OpKind.QUANTIZE: "is in a network that is quantised already",
+        OpKind.DEQUANTIZE: "is in a network that is quantised already",
+        OpKind.ARG_MAX: "cannot be quantised: it gives the number of the largest element",
+    },
+    way_out="give a float network that ends before it",
+)

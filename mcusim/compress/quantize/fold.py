@@ -8,11 +8,8 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.compress.quantize.float_ops import CLAMPED
-from mcusim.graph import CONVOLUTIONS, WEIGHTED, Attributes, Model, Op, OpKind, Tensor
-
-_AFFINE = (OpKind.MUL, OpKind.ADD, OpKind.SUB)
-_ACTIVATIONS = {OpKind.RELU: (0.0, inf), OpKind.RELU6: (0.0, 6.0)}
+from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Tensor
+from mcusim.graph.traits import Family
 
 
 def fold(model: Model) -> Model:
@@ -50,7 +47,9 @@ def _only_producer(model: Model, ops: list[Op], op: Op) -> Op | None:
 
 
 def _fold_affine(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
-    if op.kind not in _AFFINE or before.kind not in WEIGHTED or before.attributes.clamp is not None:
+    if op.traits.family is not Family.BINARY:
+        return False
+    if not before.traits.weighted or before.attributes.clamp is not None:
         return False
     constant = next((tensors[name].data for name in op.inputs if tensors[name].constant), None)
     axis = 3 if before.kind is OpKind.DEPTHWISE_CONV_2D else 0
@@ -88,9 +87,9 @@ def _values(tensors: dict[str, Tensor], name: str) -> NDArray[np.float64]:
 
 
 def _fold_activation(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
-    if op.kind not in _ACTIVATIONS or before.kind not in CLAMPED:
+    if op.traits.activation is None or not before.traits.fuses:
         return False
-    low, high = _ACTIVATIONS[op.kind]
+    low, high = op.traits.activation
     had = before.attributes.clamp or (-inf, inf)
     clamp = (max(low, had[0]), max(min(high, had[1]), low))
     ops[ops.index(before)] = replace(

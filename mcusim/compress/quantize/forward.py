@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mcusim.compress.quantize import float_ops
 from mcusim.core import BadModel
-from mcusim.graph import Model, Op, OpKind
+from mcusim.graph import Model, Op
 
 Array = NDArray[np.float32]
 Visit = Callable[[str, Array], None]
@@ -68,11 +68,11 @@ def apply(model: Model, op: Op, values: Mapping[str, Array], examples: int) -> A
 
 def compute(op: Op, operands: list[Array], shape: tuple[int, ...]) -> Array:
     """Return the output of one op, of the given shape, fused activation included."""
-    result = float_ops.OPS[op.kind](op, operands)
+    result = float_ops.FORWARD.of(op)(op, operands)
     if prod(shape) != result.size:
         raise BadModel(f"op {op.name!r} ({op.kind})", f"gives {result.shape}, not {shape}")
     result = result.reshape(shape)
-    if op.attributes.clamp is not None and op.kind in float_ops.CLAMPED:
+    if op.attributes.clamp is not None and op.traits.fuses:
         low, high = op.attributes.clamp
         np.clip(result, np.float32(low), np.float32(high), out=result)
     return result
@@ -81,11 +81,10 @@ def compute(op: Op, operands: list[Array], shape: tuple[int, ...]) -> Array:
 def check_float(model: Model) -> None:
     """Raise BadModel unless every activation and weight of the network is float32, with one input."""
     for op in model.ops:
-        if op.kind not in float_ops.OPS:
-            raise BadModel(f"op {op.name!r}", f"{op.kind} cannot be quantised", "give a float network")
+        float_ops.FORWARD.of(op)
         for name in (*op.inputs, op.output):
             dtype = model.tensors[name].dtype
-            if dtype != "float32" and op.kind is not OpKind.ARG_MAX:
+            if dtype != "float32":
                 raise BadModel(f"tensor {name!r}", f"is {dtype}: the network is no float network")
     if len(model.inputs) != 1:
         raise BadModel(model.name, f"has {len(model.inputs)} inputs", "give a network with one input")

@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 
 from mcusim.compress.quantize.ranges import affine
 from mcusim.core import BadModel
-from mcusim.graph import WEIGHTED, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
+from mcusim.graph.traits import Family
 from mcusim.graph.validate import validate
 
 Head = Literal["int8", "float32"]
-_KEEPS_QUANT = {
-    OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.PAD, OpKind.MAX_POOL_2D, OpKind.AVERAGE_POOL_2D,
-    OpKind.RESIZE_NEAREST_NEIGHBOR, OpKind.RESIZE_BILINEAR,
-}  # fmt: skip
-"""Ops whose output TFLite requires to have the scale and zero point of the input."""
-_FIXED = {OpKind.SOFTMAX: Quant.of(1 / 256, -128), OpKind.LOGISTIC: Quant.of(1 / 256, -128)}
 _BIAS_LIMIT = 2.0**30
 
 
@@ -70,7 +65,7 @@ def rewrite(
     for op in model.ops:
         if op.name == found_head:
             _add_head(build, model, op, head)
-        elif op.kind in WEIGHTED:
+        elif op.traits.weighted:
             _add_weighted(build, model, op, affine(*ranges[op.output]))
         else:
             _add_other(build, model, op, ranges)
@@ -152,16 +147,17 @@ def _add_other(build: GraphBuilder, model: Model, op: Op, ranges: Mapping[str, t
             build.constant(name, np.clip(steps, -128, 127).astype(np.int8), quant)
         inputs.append(name)
     shape = model.tensors[op.output].shape
-    if op.kind is OpKind.ARG_MAX:
+    scale = op.traits.scale
+    if scale == "none":
         output = build.activation(op.output, shape, None, model.tensors[op.output].dtype)
         build.op(op.name, op.kind, tuple(inputs), output, op.attributes)
         return
-    quant = _FIXED.get(op.kind) or affine(*ranges[op.output])
-    if op.kind in _KEEPS_QUANT:
+    quant = scale if isinstance(scale, Quant) else affine(*ranges[op.output])
+    if scale in ("input", "any"):
         kept = build[inputs[0]].quant
         assert kept is not None
         quant = kept
-    elif op.kind is OpKind.CONCATENATION:
+    elif op.traits.family is Family.JOIN:
         inputs = [_requantised(build, op, i, name, quant) for i, name in enumerate(inputs)]
     output = build.activation(op.output, shape, quant)
     build.op(op.name, op.kind, tuple(inputs), output, _clamped(op, quant))

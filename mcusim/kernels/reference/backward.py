@@ -12,10 +12,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadModel
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind
+from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, Table
 from mcusim.kernels.arrays import Array, Stored, Tensors, unpack
-from mcusim.kernels.reference.plain import GRADIENTS
+from mcusim.kernels.reference.plain import PLAIN
 from mcusim.kernels.reference.update import clamp
 from mcusim.kernels.reference.window import taps
 from mcusim.kernels.scales import gradient_factors, quant_of
@@ -48,7 +47,7 @@ def store(values: Floats, g: Array, scale: float, accumulate: bool) -> Stored:
 
 def grad_input(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0) -> Kernel:
     """Return the kernel of the gradient with respect to activation input ``index``."""
-    compute = _weighted(op, tensors) if op.kind in WEIGHTED else _plain(op, tensors, index)
+    compute = GRADIENTS.of(op)(op, tensors, index)
 
     def kernel(
         g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
@@ -59,7 +58,7 @@ def grad_input(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0)
     return kernel
 
 
-def _weighted(op: Op, tensors: Tensors) -> Callable[..., Floats]:
+def _weighted(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
     factors = gradient_factors(op, tensors)
     z_w = quant_of(tensors[op.inputs[1]]).zero_point if tensors[op.inputs[1]].dtype == "int8" else 0
 
@@ -84,12 +83,6 @@ def _weighted(op: Op, tensors: Tensors) -> Callable[..., Floats]:
         return g_x
 
     return compute
-
-
-def _plain(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
-    if op.kind not in GRADIENTS:
-        raise BadModel(f"op {op.name!r}", f"{op.kind} has no gradient")
-    return GRADIENTS[op.kind](op, tensors, index)
 
 
 def grad_bias(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..., None]:
@@ -156,3 +149,11 @@ def _placed(
     saved = np.zeros(placed.shape[:2], np.bool_)
     placed[:, positions], saved[:, positions] = values, True
     return placed.reshape(images, *shape[1:3], channels), saved.reshape(images, *shape[1:3])
+
+
+GRADIENTS: Table[Callable[[Op, Tensors, int], Callable[..., Floats]]] = Table(
+    "slow gradients of inputs",
+    {**dict.fromkeys(WEIGHTED, _weighted), **PLAIN},
+    absent={OpKind.ARG_MAX: "gives the number of the largest element, which has no gradient"},
+    way_out="let only layers behind it learn",
+)

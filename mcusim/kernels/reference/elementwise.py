@@ -18,7 +18,8 @@ LEFT_SHIFT = 20
 """TFLite's ADD and SUB work in units of 2**-20 of twice the larger input scale."""
 
 
-def _add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of ADD or SUB."""
     a, b, y = (tensors[n] for n in (*op.inputs, op.output))
     s_a, s_b, s_y = scale_of(a), scale_of(b), scale_of(y)
     z_a, z_b, z_y = (quant_of(t).zero_point for t in (a, b, y))
@@ -54,7 +55,8 @@ def multiply_factor(op: Op, tensors: Tensors) -> float:
     return s_a * s_b / scale_of(tensors[op.output])
 
 
-def _multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of MUL."""
     z_a, z_b, z_y = (quant_of(tensors[n]).zero_point for n in (*op.inputs, op.output))
     factor = multiply_factor(op, tensors)
     low, high = clamp_of(op)
@@ -72,7 +74,8 @@ def _multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def _quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of QUANTIZE."""
     x, y = tensors[op.inputs[0]], tensors[op.output]
     if x.dtype != "float32":
         return unary(op, tensors, arithmetic)
@@ -87,7 +90,8 @@ def _quantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def _dequantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def dequantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of DEQUANTIZE."""
     x = tensors[op.inputs[0]]
     s, z = np.float32(scale_of(x)), quant_of(x).zero_point
 
@@ -95,12 +99,3 @@ def _dequantize(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
         output[...] = (inputs[0].astype(np.int64) - z).astype(np.float32) * s
 
     return kernel
-
-
-KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
-    OpKind.ADD: _add,
-    OpKind.SUB: _add,
-    OpKind.MUL: _multiply,
-    OpKind.QUANTIZE: _quantize,
-    OpKind.DEQUANTIZE: _dequantize,
-}

@@ -7,15 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadModel
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op, OpKind, Table
+from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.reference.elementwise import KERNELS as ELEMENTWISE
-from mcusim.kernels.reference.pool import KERNELS as POOL
+from mcusim.kernels.reference import elementwise, pool, shape
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
-from mcusim.kernels.reference.shape import KERNELS as SHAPE
-from mcusim.kernels.reference.softmax import KERNELS as SOFTMAX
-from mcusim.kernels.reference.unary import KERNELS as UNARY
+from mcusim.kernels.reference.softmax import softmax
+from mcusim.kernels.reference.unary import unary
 from mcusim.kernels.reference.window import windows
 from mcusim.kernels.scales import accumulator_factors, quant_of, rescaling
 
@@ -24,12 +22,7 @@ Kernel = Callable[..., None]
 
 def forward(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = True) -> Kernel:
     """Return ``kernel(inputs, output, mask=None)``; see ``mcusim.kernels.forward.forward``."""
-    if op.kind in (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED):
-        return _weighted(op, tensors, arithmetic, frozen)
-    for kernels in (ELEMENTWISE, POOL, SHAPE, SOFTMAX, UNARY):
-        if op.kind in kernels:
-            return kernels[op.kind](op, tensors, arithmetic)
-    raise BadModel(f"op {op.name!r}", f"{op.kind} has no forward kernel")
+    return FORWARD.of(op)(op, tensors, arithmetic, frozen)
 
 
 def accumulate(op: Op, x: Array, weight: Array) -> Array:
@@ -112,3 +105,33 @@ def clamp_float(op: Op, values: Array) -> Array:
         return values
     low, high = op.attributes.clamp
     return np.clip(values, np.float32(low), np.float32(high))
+
+
+def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Callable[..., Kernel]:
+    """Return the maker of an op without weights as one that is told whether they are frozen."""
+    return lambda op, tensors, arithmetic, frozen: make(op, tensors, arithmetic)
+
+
+FORWARD: Table[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = Table(
+    "slow forward kernels",
+    {
+        **dict.fromkeys(WEIGHTED, _weighted),
+        **dict.fromkeys(UNARY, _plain(unary)),
+        OpKind.ADD: _plain(elementwise.add),
+        OpKind.SUB: _plain(elementwise.add),
+        OpKind.MUL: _plain(elementwise.multiply),
+        OpKind.QUANTIZE: _plain(elementwise.quantize),
+        OpKind.DEQUANTIZE: _plain(elementwise.dequantize),
+        OpKind.MEAN: _plain(pool.mean),
+        OpKind.AVERAGE_POOL_2D: _plain(pool.average_pool),
+        OpKind.MAX_POOL_2D: _plain(pool.max_pool),
+        OpKind.SOFTMAX: _plain(softmax),
+        OpKind.RESHAPE: _plain(shape.reshape),
+        OpKind.PAD: _plain(shape.pad),
+        OpKind.CONCATENATION: _plain(shape.concatenation),
+        OpKind.TRANSPOSE: _plain(shape.transpose),
+        OpKind.RESIZE_NEAREST_NEIGHBOR: _plain(shape.resize_nearest),
+        OpKind.RESIZE_BILINEAR: _plain(shape.resize_bilinear),
+        OpKind.ARG_MAX: _plain(shape.arg_max),
+    },
+)

@@ -7,13 +7,15 @@ Sums run in a fixed order: reduced elements ascending.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mcusim.graph import Op, OpKind
+from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.shape import interior, nearest, weights
+from mcusim.kernels.reference.unary import FUNCTIONS
 from mcusim.kernels.reference.window import taps, windows
 from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 
@@ -131,26 +133,16 @@ def _transpose(op: Op, tensors: Tensors, index: int) -> Compute:
     return lambda g, inputs, shape: g.transpose(np.argsort(op.attributes.axes))
 
 
-def _hard_swish(op: Op, tensors: Tensors, index: int) -> Compute:
-    """Derivative of x * relu6(x + 3) / 6: (2 x + 3) / 6 between -3 and 3, 0 below, 1 above."""
-    quant, ratio = quant_of(tensors[op.inputs[0]]), gradient_ratio(op, tensors, 0)
+def _unary(op: Op, tensors: Tensors, index: int) -> Compute:
+    function = FUNCTIONS.of(op)
+    if function.slope is None:
+        return _scaled(op, tensors, index)
+    slope, ratio = function.slope, gradient_ratio(op, tensors, 0)
+    quant = quant_of(tensors[op.output if op.traits.reads == ("output",) else op.inputs[0]])
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        x = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
-        inner = (x + x + F(3)) / F(6)
-        slope = np.where(x <= F(-3), F(0), np.where(x >= F(3), F(1), inner))
-        return (g * (slope * ratio)).reshape(shape)
-
-    return compute
-
-
-def _logistic(op: Op, tensors: Tensors, index: int) -> Compute:
-    """Derivative from the output: p (1 - p)."""
-    quant, ratio = quant_of(tensors[op.output]), gradient_ratio(op, tensors, 0)
-
-    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        p = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
-        return (g * (p * (F(1) - p) * ratio)).reshape(shape)
+        real = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
+        return (g * (slope(real) * ratio)).reshape(shape)
 
     return compute
 
@@ -195,13 +187,12 @@ def _bilinear(op: Op, tensors: Tensors, index: int) -> Compute:
     return compute
 
 
-GRADIENTS: dict[OpKind, Callable[[Op, Tensors, int], Compute]] = {
+PLAIN: Mapping[OpKind, Callable[[Op, Tensors, int], Compute]] = {
+    **dict.fromkeys(UNARY, _unary),
     OpKind.ADD: _scaled,
     OpKind.SUB: _scaled,
     OpKind.QUANTIZE: _scaled,
     OpKind.DEQUANTIZE: _scaled,
-    OpKind.RELU: _scaled,
-    OpKind.RELU6: _scaled,
     OpKind.RESHAPE: _reshape,
     OpKind.MUL: _multiply,
     OpKind.MEAN: _mean,
@@ -210,10 +201,8 @@ GRADIENTS: dict[OpKind, Callable[[Op, Tensors, int], Compute]] = {
     OpKind.PAD: _pad,
     OpKind.CONCATENATION: _concatenation,
     OpKind.TRANSPOSE: _transpose,
-    OpKind.HARD_SWISH: _hard_swish,
-    OpKind.LOGISTIC: _logistic,
     OpKind.SOFTMAX: _softmax,
     OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
     OpKind.RESIZE_BILINEAR: _bilinear,
 }
-"""All kinds but the weighted ones and ARG_MAX, which has no gradient."""
+"""The rows of these ops in the table of slow gradients."""

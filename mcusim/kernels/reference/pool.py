@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import multiply_by_quantized, store
 from mcusim.kernels.reference.window import windows
@@ -30,7 +30,8 @@ def mean_multiplier(real: float, count: int) -> tuple[int, int]:
     return (multiplier << extra) // count, shift - extra
 
 
-def _mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of MEAN."""
     x, y = tensors[op.inputs[0]], tensors[op.output]
     same = quant_of(x).same_as(quant_of(y))
     z_x, z_y = quant_of(x).zero_point, quant_of(y).zero_point
@@ -56,7 +57,8 @@ def _mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def _average(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def average_pool(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of AVERAGE_POOL_2D."""
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
@@ -73,7 +75,8 @@ def _average(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def _max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def max_pool(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of MAX_POOL_2D."""
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
@@ -85,10 +88,3 @@ def _max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 def _windows(op: Op, x: Array, fill: int) -> list[Array]:
     return [patch for row in windows(x, op.attributes.kernel, op, fill) for patch in row]
-
-
-KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
-    OpKind.MEAN: _mean,
-    OpKind.AVERAGE_POOL_2D: _average,
-    OpKind.MAX_POOL_2D: _max,
-}

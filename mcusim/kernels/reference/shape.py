@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import FAR, half_away, store
 from mcusim.kernels.scales import clamp_of, quant_of, scale_of
@@ -17,14 +17,17 @@ Kernel = Callable[..., None]
 Mask = NDArray[np.uint8] | None
 
 
-def _reshape(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def reshape(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of RESHAPE."""
+
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
         np.copyto(output, inputs[0].reshape(output.shape))
 
     return kernel
 
 
-def _pad(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def pad(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of PAD with the output's zero point."""
     y = tensors[op.output]
     nothing = quant_of(y).zero_point if y.dtype == "int8" else 0
     inside = interior(op, tensors[op.inputs[0]].shape)
@@ -43,7 +46,8 @@ def interior(op: Op, shape: tuple[int, ...]) -> tuple[slice, ...]:
     )
 
 
-def _concatenation(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def concatenation(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of CONCATENATION."""
     y, axis = tensors[op.output], op.attributes.axes[0]
     low, high = clamp_of(op)
 
@@ -68,14 +72,18 @@ def parts(inputs: tuple[Array, ...], axis: int, output: Array) -> list[Array]:
     return list(np.split(output, ends, axis=axis))
 
 
-def _transpose(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def transpose(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of TRANSPOSE."""
+
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
         np.copyto(output, inputs[0].transpose(op.attributes.axes))
 
     return kernel
 
 
-def _nearest(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def resize_nearest(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of RESIZE_NEAREST_NEIGHBOR."""
+
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
         rows, columns = (nearest(op, inputs[0].shape[i], output.shape[i]) for i in (1, 2))
         np.copyto(output, inputs[0][:, rows[:, None], columns])
@@ -93,7 +101,8 @@ def nearest(op: Op, size: int, new: int) -> Array:
     return np.clip(index.astype(np.int64), 0, size - 1)
 
 
-def _bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def resize_bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of RESIZE_BILINEAR."""
     low, high = clamp_of(op)
     offset = 128 if op.attributes.unsigned else 0
 
@@ -139,19 +148,10 @@ def weights(op: Op, size: int, new: int) -> list[tuple[Array, Array]]:
     return [(lower, 1024 - share), (upper, share)]
 
 
-def _arg_max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def arg_max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of ARG_MAX."""
+
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
         output[...] = inputs[0].argmax(op.attributes.axes[0]).reshape(output.shape)
 
     return kernel
-
-
-KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {
-    OpKind.RESHAPE: _reshape,
-    OpKind.PAD: _pad,
-    OpKind.CONCATENATION: _concatenation,
-    OpKind.TRANSPOSE: _transpose,
-    OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,
-    OpKind.RESIZE_BILINEAR: _bilinear,
-    OpKind.ARG_MAX: _arg_max,
-}

@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.fixed_point import DIFF_BITS, SUM_BITS, exp_of_negative, reciprocal
 from mcusim.kernels.reference.loss import exponential
@@ -34,7 +34,8 @@ def exponentials(op: Op, tensors: Tensors) -> Array:
     return np.where(difference >= -radius, table, -1)
 
 
-def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+def softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of SOFTMAX."""
     if tensors[op.inputs[0]].dtype == "int8" and arithmetic is Arithmetic.TFLITE:
         return _fixed(op, tensors)
     x, y = tensors[op.inputs[0]], tensors[op.output]
@@ -73,6 +74,3 @@ def _fixed(op: Op, tensors: Tensors) -> Kernel:
         store(pre, -128, 127, output, mask)
 
     return kernel
-
-
-KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = {OpKind.SOFTMAX: _softmax}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp
+from dataclasses import dataclass
+from math import exp, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Arithmetic, Op, OpKind, Quant, Table
+from mcusim.graph.traits import Family, kinds
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import (
     divide_by_power_of_two,
@@ -20,34 +22,42 @@ from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, resc
 
 F = np.float32
 Ints = Array
+Floats = Array
 Kernel = Callable[..., None]
 INT16 = 1 << 15
 
 
 def values(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     """Return the function from stored input values to output values before the clamp."""
-    if op.kind is OpKind.LOGISTIC:
-        return _real(op, tensors, arithmetic, lambda x: F(1) / (F(1) + F(exp(-float(x)))))
-    if op.kind is OpKind.HARD_SWISH:
-        if arithmetic is Arithmetic.TFLITE:
-            return _hard_swish(op, tensors)
-        return _real(op, tensors, arithmetic, lambda x: x * min(max(x + F(3), F(0)), F(6)) / F(6))
-    z_x, y = quant_of(tensors[op.inputs[0]]).zero_point, tensors[op.output]
-    factor = np.array([scale_of(tensors[op.inputs[0]]) / scale_of(y)])
-    r = rescaling(factor, quant_of(y).zero_point, op, arithmetic)
-    return lambda x: rescale(x - z_x, r)
+    return FUNCTIONS.of(op).values(op, tensors, arithmetic)
 
 
 def bounds(op: Op, tensors: Tensors) -> tuple[int, int]:
     """Return the clamp; RELU and RELU6 are clamps of their own."""
     low, high = clamp_of(op)
-    if op.kind in (OpKind.RELU, OpKind.RELU6):
+    if op.traits.activation is not None:
         quant = quant_of(tensors[op.output])
-        low = max(low, quant.zero_point)
-        if op.kind is OpKind.RELU6:
-            six = half_away(np.array([F(6) / F(quant.scale[0])]))
-            high = min(high, quant.zero_point + int(six[0]))
+        floor, ceiling = op.traits.activation
+        low = max(low, quant.zero_point + _steps(floor, quant))
+        if isfinite(ceiling):
+            high = min(high, quant.zero_point + _steps(ceiling, quant))
     return low, high
+
+
+def _steps(real: float, quant: Quant) -> int:
+    return int(half_away(np.array([F(real) / F(quant.scale[0])]))[0])
+
+
+def _rescaled(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    """The same real in the output's scale."""
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    factor = np.array([scale_of(x) / scale_of(y)])
+    z_x, r = quant_of(x).zero_point, rescaling(factor, quant_of(y).zero_point, op, arithmetic)
+    return lambda stored: rescale(stored - z_x, r)
+
+
+def _logistic(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    return _real(op, tensors, arithmetic, lambda x: F(1) / (F(1) + F(exp(-float(x)))))
 
 
 def _real(
@@ -66,8 +76,10 @@ def _real(
     return compute
 
 
-def _hard_swish(op: Op, tensors: Tensors) -> Callable[[Ints], Ints]:
-    """TFLite's 16-bit fixed-point x * relu6(x + 3) / 6."""
+def _hard_swish(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    """TFLite's 16-bit fixed-point x * relu6(x + 3) / 6; in float32 for the other arithmetics."""
+    if arithmetic is not Arithmetic.TFLITE:
+        return _real(op, tensors, arithmetic, lambda x: x * min(max(x + F(3), F(0)), F(6)) / F(6))
     x, y = tensors[op.inputs[0]], tensors[op.output]
     fine = F(1 / 128) * F(scale_of(x))
     out_multiplier, out_shift = multiplier_and_shift(float(fine / F(scale_of(y))))
@@ -97,6 +109,12 @@ def _hard_swish(op: Op, tensors: Tensors) -> Callable[[Ints], Ints]:
     return compute
 
 
+def _hard_swish_slope(x: Floats) -> Floats:
+    """(2 x + 3) / 6 between -3 and 3, 0 below, 1 above."""
+    inner = (x + x + F(3)) / F(6)
+    return np.where(x <= F(-3), F(0), np.where(x >= F(3), F(1), inner))
+
+
 def unary(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     """Return the kernel of an op on single int8 elements."""
     compute, (low, high) = values(op, tensors, arithmetic), bounds(op, tensors)
@@ -107,6 +125,36 @@ def unary(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-KERNELS: dict[OpKind, Callable[[Op, Tensors, Arithmetic], Kernel]] = dict.fromkeys(
-    (OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC), unary
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of one real, in all the forms it is needed in.
+
+    Attributes:
+        values: makes the function from stored inputs to outputs before the clamp, as a device computes it.
+        real: the same of float32 arrays, for networks that are not quantised yet.
+        slope: its derivative, from the real value of what the op's backward pass reads (see its traits);
+            ``None`` where that is 1 wherever the clamp does not act.
+    """
+
+    values: Callable[[Op, Tensors, Arithmetic], Callable[[Ints], Ints]]
+    real: Callable[[Floats], Floats]
+    slope: Callable[[Floats], Floats] | None = None
+
+
+FUNCTIONS: Table[Function] = Table(
+    "functions of one element",
+    {
+        OpKind.RELU: Function(_rescaled, lambda x: np.maximum(x, F(0))),
+        OpKind.RELU6: Function(_rescaled, lambda x: np.clip(x, F(0), F(6))),
+        OpKind.QUANTIZE: Function(_rescaled, lambda x: x),
+        OpKind.HARD_SWISH: Function(
+            _hard_swish, lambda x: x * np.clip(x + F(3), 0, 6) / F(6), _hard_swish_slope
+        ),
+        OpKind.LOGISTIC: Function(_logistic, lambda x: 1 / (1 + np.exp(-x)), lambda p: p * (F(1) - p)),
+    },
+    absent=dict.fromkeys(
+        kinds(lambda t: t.family is not Family.UNARY and t.family is not Family.CONVERSION),
+        "does not work on single elements",
+    )
+    | {OpKind.DEQUANTIZE: "gives float32, not one of 256 values"},
 )
