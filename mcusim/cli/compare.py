@@ -27,7 +27,7 @@ def compare(
     json: o.Json = False,
 ) -> None:
     """Say for each scheme on each board: fits, peak, time and energy a step, life of the flash."""
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections
     from mcusim.cli.sessions import load_network
     from mcusim.explore.compare import compare as side_by_side
     from mcusim.mcu.board_files import board
@@ -41,5 +41,6 @@ def compare(
     )  # fmt: skip
     if json:
         print_json(found.as_dict())
-        return
-    print_sections(found.sections())
+    else:
+        print_sections(found.sections())
+    end(any(row.plan.fits for row in found.rows))

@@ -38,7 +38,7 @@ def explain(
 
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections
     from mcusim.cli.subjects import plan, trace_file
     from mcusim.core import BadArgument
     from mcusim.planning.facts import flash_shares
@@ -46,6 +46,7 @@ def explain(
 
     flash: dict[str, object] = {}
     more: list[Section] = []
+    fits = True
     if trace is not None:
         from mcusim.traces.explanation import explain_trace
 
@@ -56,7 +57,7 @@ def explain(
             weight=weight, bias=bias, feature=feature, sram=sram, residency=residency, patches=patches,
             planner=planner, seed=seed,
         )  # fmt: skip
-        found = planned.explain()
+        found, fits = planned.explain(), planned.fits
         flash = {"flash": planned.as_dict()["flash"]}
         more = [flash_shares(planned.flash)]
     else:
@@ -65,3 +66,4 @@ def explain(
         print_json({**found.as_dict(), **flash})
     else:
         print_sections([*found.sections(), *more])
+    end(fits)

@@ -1,4 +1,4 @@
-"""The command line: registers one verb a file, turns errors into one line and exit code 2."""
+"""The command line: registers one verb a file, turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mcusim.core import McusimError
+from mcusim.cli.output import DOES_NOT_FIT
+from mcusim.core import McusimError, OutOfSram
 from mcusim.sections.spelling import forgive
 
 VERBS = (
@@ -20,6 +21,11 @@ VERBS = (
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXITS = (
+    f"Exit codes: 0 done, and what was asked about fits; {EXIT_ERROR} something given is wrong; "
+    f"{DOES_NOT_FIT} it does not fit (compare: nothing does); {EXIT_INTERRUPTED} interrupted."
+)
+"""Ends the help of every verb."""
 
 
 class Verbs(TyperGroup):
@@ -31,6 +37,9 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # typer ends quietly when the reader of a pipe has gone
+        except OutOfSram as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(DOES_NOT_FIT) from error
         except (McusimError, OSError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(EXIT_ERROR) from error
@@ -43,10 +52,10 @@ def build() -> typer.Typer:
     """Return the command line with every verb."""
     app = typer.Typer(
         cls=Verbs, name="mcusim", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-        help="A memory-accurate simulator of training neural networks on microcontrollers.",
+        help="A memory-accurate simulator of training neural networks on microcontrollers.", epilog=EXITS,
     )  # fmt: skip
     for verb in VERBS:
-        app.command(verb)(getattr(import_module(f"mcusim.cli.{verb}"), verb))
+        app.command(verb, epilog=EXITS)(getattr(import_module(f"mcusim.cli.{verb}"), verb))
     app.callback(invoke_without_command=True)(_options)
     return app
 

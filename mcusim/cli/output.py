@@ -9,10 +9,21 @@ from collections.abc import Iterable
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from mcusim.sections.text import WIDTH, text
 
 if TYPE_CHECKING:
     from mcusim.sections.kinds import Section
+
+DOES_NOT_FIT = 3
+"""Exit code of an answer, on stdout as ever, that says: it does not fit."""
+
+
+def end(fits: bool) -> None:
+    """End a verb whose answer is printed: normally, or with the exit code of what does not fit."""
+    if not fits:
+        raise typer.Exit(DOES_NOT_FIT)
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -26,11 +26,11 @@ def pack(
 ) -> None:
     """Give every block of a CSV file an offset, and say how low the placement is and what is proven.
 
-    Exits with 2 if the placement does not fit the capacity; then nothing is written.
+    Exits with 3 if the placement does not fit the capacity; then nothing is written.
     """
     from time import perf_counter
 
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import DOES_NOT_FIT, print_json, print_sections
     from mcusim.core import parse_bytes
     from mcusim.memory.checker import check
     from mcusim.memory.csv import read_csv, write_csv
@@ -72,4 +72,4 @@ def pack(
             else "a better placement may exist: try --planner exact, or more --effort"
         )
         typer.echo(f"error: {over}; {proof}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(DOES_NOT_FIT)

@@ -37,7 +37,7 @@ def plan(
     json: o.Json = False,
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections
     from mcusim.cli.sessions import load_network, session
 
     network = load_network(model, classes, head, resolution)
@@ -51,5 +51,6 @@ def plan(
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}
         print_json({**found.as_dict(), **whole, "suggestions": list(found.suggestions)})
-        return
-    print_sections([*found.sections(), *([] if cost is None else cost.sections())])
+    else:
+        print_sections([*found.sections(), *([] if cost is None else cost.sections())])
+    end(found.fits)

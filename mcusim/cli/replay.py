@@ -23,7 +23,7 @@ def replay(
 ) -> None:
     """Replay a trace in another SRAM, with another planner, or on a dynamic allocator.
 
-    Exits with 2 if it does not fit, and says at which event, what is live there, and when most is.
+    Exits with 3 if it does not fit, and says at which event, what is live there, and when most is.
     """
     from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import trace_file

@@ -39,7 +39,7 @@ def timeline(
     json: o.Json = False,
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections
     from mcusim.cli.sessions import load_network, session
     from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
@@ -49,6 +49,11 @@ def timeline(
         network, board, update, error=error, weight=weight, bias=bias, feature=feature, sram=sram,
         profile=profile, seed=seed,
     ).plan(suggest=False)  # fmt: skip
+    answer = {"model": network.name, "board": plan.board.name, "update": update, "fits": plan.fits}
+    if not plan.fits and json:
+        needed = {"budget_bytes": plan.settings.sram_bytes, "peak_bytes": plan.peak_bytes}
+        print_json({**answer, "sram": needed, "flash": plan.as_dict()["flash"]})
+        end(plan.fits)
     found = simulated(
         plan, frames_per_s=fps, duration_s=hours * 3600, dma_bytes_per_s=dma, buffers=buffers,
         write_back_every=write_back_every, slots=slots,
@@ -61,6 +66,6 @@ def timeline(
         with replacing(plot) as file:
             plot_timeline(found).savefig(file, format=plot.suffix.lstrip(".") or "png", dpi=110)
     if json:
-        print_json({"model": network.name, "board": plan.board.name, "update": update, **found.as_dict()})
+        print_json({**answer, **found.as_dict()})
         return
     print_sections(found.sections())

@@ -110,6 +110,8 @@ def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None =
         raise BadArgument(f"{steps} steps", f"are not within 0 and {MOST_STEPS:,}", "count batch-1 steps")
     board, missing = plan.board, []
     compute = writing = joules = sessions = None
+    if not plan.fits:
+        return SessionCost(steps, 0, None, None, None, None, ("the step does not fit: there is no session",))
     if plan.estimate is None:
         missing.append(f"{board.name} has no cycle profile: neither time nor energy of a session")
     else:

@@ -36,8 +36,9 @@ def timeline(
     Raises:
         BadBoard: if the board has no cycle profile, or a figure the write-back needs is absent.
         BadArgument: if a value makes no sense.
-        OutOfFlash: if the copies do not fit.
+        OutOfSram, OutOfFlash: if the step or the copies do not fit: such a device does nothing.
     """
+    plan.require()
     board = plan.board
     if plan.estimate is None:
         raise BadBoard(

@@ -42,9 +42,9 @@ def run() -> Callable[..., Any]:
 def answer(run: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """Run a verb with ``--json``; return its one object."""
 
-    def call(*arguments: object) -> dict[str, Any]:
+    def call(*arguments: object, exits: int = 0) -> dict[str, Any]:
         result = run(*arguments, "--json")
-        assert result.exit_code == 0, result.stderr
+        assert result.exit_code == exits, result.stderr
         assert result.stderr == ""
         found: dict[str, Any] = json.loads(result.stdout)
         return found
@@ -56,9 +56,9 @@ def answer(run: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 def refused(run: Callable[..., Any]) -> Callable[..., str]:
     """Run a verb that must fail as a user expects; return the one line it says."""
 
-    def call(*arguments: object) -> str:
+    def call(*arguments: object, exits: int = 2) -> str:
         result = run(*arguments)
-        assert result.exit_code == 2, (result.stdout, result.stderr, result.exception)
+        assert result.exit_code == exits, (result.stdout, result.stderr, result.exception)
         assert result.stdout == ""
         assert result.stderr.startswith("error: ")
         assert result.stderr.count("\n") == 1

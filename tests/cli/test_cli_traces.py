@@ -51,12 +51,12 @@ def test_replay_prints_tables(run, trace, how):
     assert "weight" in result.stdout
 
 
-def test_a_replay_that_does_not_fit_exits_with_2(run, trace):
+def test_a_replay_that_does_not_fit_exits_with_3(run, trace):
     result = run("replay", trace, "--sram", "100")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "4 B are missing at row" in result.stderr
     result = run("replay", trace, "--sram", "100", "--json")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert json.loads(result.stdout)["missing_bytes"] == 4
 
 

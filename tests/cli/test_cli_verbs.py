@@ -58,11 +58,11 @@ def test_plan_for_people(run, golden):
 
 
 def test_plan_that_does_not_fit_is_an_answer(run, answer, golden):
-    found = answer("plan", *SHIPPED, "--update", "dense", "--sram", "64KiB")
+    found = answer("plan", *SHIPPED, "--update", "dense", "--sram", "64KiB", exits=3)
     assert found["fits"] is False
     assert found["suggestions"]
     result = run("plan", *SHIPPED, "--update", "dense", "--sram", "64KiB", "--no-suggest")
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     golden("plan-too-small.txt", result.stdout)
 
 
@@ -134,7 +134,7 @@ def test_train_for_people(run, golden, model: Path, images: Path):
 
 def test_train_refuses_what_does_not_fit(refused, images: Path, model: Path):
     said = refused(
-        "train", "--model", model, *BOARD, "--update", "dense", "--data", images, "--sram", "16KiB"
+        "train", "--model", model, *BOARD, "--update", "dense", "--data", images, "--sram", "16KiB", exits=3
     )
     assert "B are missing" in said
     assert "largest live blocks" in said

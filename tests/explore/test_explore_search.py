@@ -204,5 +204,5 @@ def test_the_verb(tmp_path):
     assert json.loads(second.stdout) == json.loads(out.read_text())
     assert analysis.read_bytes() == kept
     refused = CliRunner().invoke(build(), [*call, "--sram", "8KiB"])
-    assert refused.exit_code == 2
+    assert refused.exit_code == 3
     assert "smallest possible" in refused.stderr

@@ -47,10 +47,10 @@ def test_pack_prints_bound_height_time_and_status(run, planner: str) -> None:
         assert word in result.stdout
 
 
-def test_pack_exits_with_2_and_the_reason_if_it_does_not_fit(run, tmp_path: Path) -> None:
+def test_pack_exits_with_3_and_the_reason_if_it_does_not_fit(run, tmp_path: Path) -> None:
     out = tmp_path / "none.csv"
     result = run("--capacity", "11", "--out", str(out))
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "no placement fits: at least 12 B" in result.stderr
     assert not out.exists()
 
