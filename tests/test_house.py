@@ -67,6 +67,48 @@ def test_imports_go_down() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def links(path: Path, modules: set[str]) -> Iterator[str]:
+    """Yield every module of this package that a file imports; packages it passes through do not count."""
+    for name, _ in imports(path):
+        found = name if name in modules else name.rpartition(".")[0]
+        if found in modules:
+            yield found
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the sets of nodes that reach each other (strongly connected components of more than one)."""
+
+    def reached(graph: dict[str, set[str]], start: str) -> set[str]:
+        found, todo = set(), [start]
+        while todo:
+            for name in graph.get(todo.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    todo.append(name)
+        return found
+
+    reach = {name: reached(graph, name) for name in graph}
+    rings = {frozenset({a, *(b for b in reach[a] if a in reach.get(b, ()))}) for a in graph if a in reach[a]}
+    return sorted(sorted(ring) for ring in rings)
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}, "e": {"a", "missing"}}
+    assert circles(graph) == [["b", "c"], ["d"]]
+
+
+@pytest.mark.smoke
+def test_no_circle_of_imports() -> None:
+    """Inside rooms too, and whether an import is for types only or within a function."""
+    names = {".".join(p.relative_to(ROOT.parent).with_suffix("").parts): p for p in sources()}
+    places = {
+        name.removesuffix(".__init__"): path for name, path in names.items() if name != "mcusim.__init__"
+    }
+    graph = {name: set(links(path, {*places})) for name, path in places.items()}
+    assert sum(map(len, graph.values())) > len(graph)  # it sees imports at all
+    assert not circles(graph), "\n".join(" <-> ".join(ring) for ring in circles(graph))
+
+
 def test_every_folder_is_a_room() -> None:
     rooms = {p.parent.name for p in ROOT.glob("*/__init__.py")}
     assert rooms == set(FLOORS)
