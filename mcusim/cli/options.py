@@ -17,7 +17,7 @@ BoardName = Annotated[
 Update = Annotated[
     str,
     typer.Option("--update", "-u", metavar="SCHEME",
-        help="What learns: head, bias, last-6, dense, static:NAME, dynamic:ratio=0.02, …"),
+        help="What learns: none (inference alone), head, bias, last-6, dense, static:NAME, dynamic, …"),
 ]  # fmt: skip
 Sram = Annotated[
     str | None, typer.Option("--sram", help="SRAM to use, e.g. 256KiB; all of the board's if not given.")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def load_network(name: str, classes: int | None, head: str | None, resolution: int | None = None) -> Model:
-    """Return a network with a head for ``classes``; ``None`` means as many as it has.
+    """Return a network with a head for ``classes``; ``None`` means the network as it is.
 
     The head it came with is kept if it has that many outputs and no format is asked for.
     """
@@ -19,7 +19,7 @@ def load_network(name: str, classes: int | None, head: str | None, resolution: i
 
     model = load(name, resolution=resolution)
     count = classes or model.classes
-    if head is None and model.head is not None and count == model.classes:
+    if head is None and (classes is None or (model.head is not None and count == model.classes)):
         return model
     return replace_head(model, count, format=head or "float32")  # type: ignore[arg-type]  # checked there
 

@@ -38,7 +38,8 @@ class Candidate:
     step_mj: Figure | None
     """Energy of one step; its error band is the spread between laboratories."""
     write_backs: int | None
-    """Times the learned parameters can be stored until the flash reaches its endurance."""
+    """Times the learned parameters can be stored until the flash reaches its endurance; ``None`` if unknown,
+    or if nothing learns."""
     missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -142,8 +143,9 @@ def candidate(plan: Plan) -> Candidate:
             joules = energy(board, estimate.seconds).figure
         except BadBoard as error:
             missing.append(f"{error.thing}: {error.reason}")
+    learned = checkpoint_bytes(plan.step)
     try:
-        writes = write_back(board, checkpoint_bytes(plan.step)).sessions
+        writes = write_back(board, learned).sessions if learned else None
     except (BadBoard, OutOfFlash) as error:
         missing.append(f"{error.thing}: {error.reason}")
     return Candidate(plan, None if estimate is None else estimate.time_ms, joules, writes, tuple(missing))

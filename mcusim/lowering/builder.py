@@ -92,8 +92,11 @@ class Builder:
         """Names of the persistent tensors."""
         return frozenset(n for n, d in self.drafts.items() if d.persistent)
 
-    def tensors(self, *, in_place: bool) -> dict[str, StepTensor]:
-        """Return all tensors with their lifetimes; ``in_place`` lets outputs overwrite dying inputs."""
+    def tensors(self, *, in_place: bool, results: Iterable[str] = ()) -> dict[str, StepTensor]:
+        """Return all tensors with their lifetimes; ``in_place`` lets outputs overwrite dying inputs.
+
+        ``results`` are read by whoever ran the step, so they live until its end.
+        """
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         for time, op in enumerate(self.ops):
@@ -101,6 +104,7 @@ class Builder:
                 first.setdefault(name, time)
                 last[name] = time
         end = len(self.ops)
+        last.update({name: end - 1 for name in results if name in first})
         made = {
             name: StepTensor(
                 name, d.shape, d.dtype, d.role,

@@ -48,7 +48,12 @@ class Flow:
 
     @classmethod
     def of(cls, model: Model, scope: Scope) -> Flow:
-        """Derive the flow of gradients from what may learn."""
+        """Derive the flow of gradients from what may learn.
+
+        If nothing does, all ops are the front, those after the logits included.
+        """
+        if not scope.learns:
+            return cls(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
         ops = trained_ops(model)
         logits = ops[-1].output
         learning = {*scope.pool, *scope.channels, *scope.biases}

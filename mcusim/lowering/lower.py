@@ -33,7 +33,7 @@ def lower(
     runtime_bytes: int = 0,
     cost: Cost | None = None,
 ) -> Step:
-    """Return one training step of ``model``.
+    """Return one training step of ``model``, or one inference if nothing learns.
 
     Args:
         model: the network.
@@ -56,10 +56,11 @@ def lower(
     formats = formats or Formats()
     flow = Flow.of(model, scope)
     _check(flow, model)
+    if not scope.learns:
+        return _lower_inference(model, scope, formats, patches, runtime_bytes, in_place=in_place)
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
     builder = Builder()
-    if runtime_bytes:
-        builder.tensor("runtime", (runtime_bytes,), "uint8", Role.RUNTIME, persistent=True)
+    _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
     emit_load(builder, model)
     covered, extra = 0, 0
@@ -109,10 +110,22 @@ def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> Non
 def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | None = None) -> Step:
     """Return the forward pass alone, every op of the network included: what inference needs."""
     nothing = Scope(channels={}, pool=(), biases=(), head=False)
-    flow = Flow(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
-    parameters = Parameters(model, nothing, Formats(), Residency.SRAM, False, 1)
-    _check(flow, model)
+    return lower(model, nothing, patches=patches, in_place=in_place)
+
+
+def _lower_inference(
+    model: Model,
+    scope: Scope,
+    formats: Formats,
+    patches: Patches | None,
+    runtime_bytes: int,
+    *,
+    in_place: bool,
+) -> Step:
+    flow = Flow.of(model, scope)
+    parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
     builder = Builder()
+    _declare_runtime(builder, runtime_bytes)
     emit_load(builder, model)
     covered, extra = 0, 0
     if patches is not None:
@@ -120,7 +133,12 @@ def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | N
         extra = recomputed_macs(builder, model, flow.ops[:covered])
     Tail(builder, model, flow, parameters, in_place=in_place).emit(flow.ops[covered:])
     return Step(
-        model, nothing, Formats(), tuple(builder.ops), builder.tensors(in_place=in_place),
+        model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place, results=model.outputs),
         residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,
-        logits=model.outputs[0],
+        logits=flow.logits, resident=builder.resident,
     )  # fmt: skip
+
+
+def _declare_runtime(builder: Builder, count: int) -> None:
+    if count:
+        builder.tensor("runtime", (count,), "uint8", Role.RUNTIME, persistent=True)

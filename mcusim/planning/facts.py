@@ -32,7 +32,7 @@ def flash_fact(layout: FlashLayout) -> str:
 
 
 def work_facts(step: Step, pattern: str) -> Rows:
-    """Return what learns, what is saved for it, and the arithmetic of a step.
+    """Return what learns, what is saved for it, and the arithmetic of a step; of inference alone, just that.
 
     Args:
         step: the lowered step.
@@ -46,6 +46,8 @@ def work_facts(step: Step, pattern: str) -> Rows:
     pruned = "" if pattern == "whole" else f"; {pattern} pixels of {layers}"
     forward, backward = step.macs(Phase.FORWARD), step.macs(Phase.BACKWARD, Phase.UPDATE)
     again = f", {step.patch_macs:,} of them recomputed" if step.patch_macs else ""
+    if not step.scope.learns:
+        return [("learning", "nothing: inference alone"), ("MACs a step", f"{forward:,} forward{again}")]
     return [
         ("learning", f"{learns:,} of {total:,} convolution weights{share}"),
         ("saved features", f"{saved:,} B; {dense:,} B if everything learned{pruned}"),

@@ -56,6 +56,7 @@ def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
     observed, else those of the first stages, since no stage takes the most of every layer at once.
     """
     scope = scheme.scope(model)
+    scope.validate(model)
     if scope.fixed or scheme.needs:
         return [scope]
     scopes = [sized(scope, scheme.select(model, stage, seed)) for stage in range(PREVIEW)]
@@ -71,7 +72,8 @@ def sized(scope: Scope, selection: Selection) -> Scope:
 def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost) -> Plan:
     """Return the cheapest plan that fits, or the one with the lowest peak."""
     best: Plan | None = None
-    for residency in residencies(settings):
+    # Where nothing learns, nothing has to be kept anywhere.
+    for residency in residencies(settings) if scope.learns else (Residency.SRAM,):
         for step, patches in _steps(model, board, scope, settings, cost, residency):
             plan = place(step, board, replace(settings, residency=str(residency), patches=patches))
             if plan.fits:

@@ -229,9 +229,10 @@ class Plan(Shown):
             ("peak at", f"{self.peak_op} ({solution.winner or solution.planner}{proof})"),
             ("flash", flash_fact(self.flash)),
             *work_facts(self.step, formats.feature),
-            ("formats", ", ".join(f"{part} {chosen}" for part, chosen in formats.as_dict().items())),
-            ("residency", str(self.step.residency)),
         ]
+        if self.step.scope.learns:
+            rows.append(("formats", ", ".join(f"{part} {name}" for part, name in formats.as_dict().items())))
+            rows.append(("residency", str(self.step.residency)))
         if settings.allocator is not None:
             more = self.peak_bytes - self.static_peak_bytes
             rows.append(("allocator", f"{settings.allocator}, {more:+,} B against a static plan"))

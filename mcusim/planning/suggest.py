@@ -114,6 +114,12 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
     now, step = plan.settings, plan.step
     if not now.in_place:
         yield "in_place=True", replace(now, in_place=True)
+    for patches in _patches(plan):
+        yield f"patches='{patches.count}:{patches.split}'", replace(now, patches=patches)
+    if now.planner != "best":
+        yield "planner='best'", replace(now, planner="best")
+    if not step.scope.learns:
+        return
     if now.residency != "flash" and step.scope.pool:
         yield "residency='flash'", replace(now, residency="flash")
     for error in ("int16", "int8"):
@@ -132,10 +138,6 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
         yield "no momentum", replace(now, sgd=replace(now.sgd, momentum=0.0))
     if now.sgd.accumulate > 1:
         yield "no gradient accumulation", replace(now, sgd=replace(now.sgd, accumulate=1))
-    for patches in _patches(plan):
-        yield f"patches='{patches.count}:{patches.split}'", replace(now, patches=patches)
-    if now.planner != "best":
-        yield "planner='best'", replace(now, planner="best")
 
 
 def _patches(plan: Plan) -> Iterator[Patches]:

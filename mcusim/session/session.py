@@ -132,6 +132,7 @@ class Session:
 
         Raises:
             OutOfSram, OutOfFlash: if the step does not fit; says what would help.
+            BadArgument: if nothing learns (``update="none"``), or a number makes no sense.
             BadData: if the data does not suit the network.
             BadRun: if the checkpoint to resume from is damaged or of another run.
             SaveFailed: if the folder cannot be written.
@@ -139,6 +140,11 @@ class Session:
         from mcusim.session.training import Training
 
         plan = self.plan()
+        if not plan.step.scope.learns:
+            raise BadArgument(
+                f"update {self.settings.update}", "learns nothing, so there is no training",
+                "choose what learns, e.g. head, last-6 or dynamic",
+            )  # fmt: skip
         plan.require()
         training = Training(
             plan, self.settings, self.scheme, data, epochs,

@@ -67,6 +67,7 @@ SCHEMES: Registry[type[Any]] = Registry(
         "head": "mcusim.update.schemes.head:Head",
         "last": "mcusim.update.schemes.last:Last",
         "medyate": "mcusim.update.schemes.medyate:MeDyate",
+        "none": "mcusim.update.schemes.none:Inference",
         "static": "mcusim.update.schemes.static:Static",
         "tinyprop": "mcusim.update.schemes.tinyprop:TinyProp",
         "tinytrain": "mcusim.update.schemes.tinytrain:TinyTrain",
@@ -81,8 +82,8 @@ _NUMBERED = re.compile(r"(.+)-(\d+)")
 def scheme(text: str | Scheme) -> Scheme:
     """Return the scheme a text describes; a scheme is returned as it is.
 
-    Examples of texts: ``head``, ``bias``, ``bias-12``, ``last-6``, ``dense``, ``static:mbv2-99kb``,
-    ``dynamic``, ``dynamic:ratio=0.02,stage=200,blocks=7``.
+    Examples of texts: ``none`` (inference alone), ``head``, ``bias``, ``bias-12``, ``last-6``, ``dense``,
+    ``static:mbv2-99kb``, ``dynamic``, ``dynamic:ratio=0.02,stage=200,blocks=7``.
 
     Raises:
         UnknownName: if the scheme or one of its parameters is not known; suggests the nearest.

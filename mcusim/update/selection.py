@@ -111,6 +111,22 @@ class Scope:
         channels = {name: len(chosen) for name, chosen in selection.channels.items()}
         return cls(channels, tuple(channels), selection.biases, selection.head)
 
+    def validate(self, model: Model) -> None:
+        """Check the scope against the network it is for.
+
+        Raises:
+            UnknownName: if it names a layer the model does not have.
+            BadArgument: if there is no head to train.
+        """
+        for name in (*self.pool, *self.biases):
+            require(model, name)
+        _check_head(self.head, model)
+
+    @property
+    def learns(self) -> bool:
+        """True if anything may ever learn; else a step is inference alone."""
+        return bool(self.pool or self.biases or self.head)
+
     def contains(self, selection: Selection) -> bool:
         """True if the selection stays inside this scope."""
         counts = {name: len(chosen) for name, chosen in selection.channels.items()}
@@ -132,5 +148,7 @@ class Scope:
 def _check_head(head: bool, model: Model) -> None:
     if head and model.head is None:
         raise BadArgument(
-            f"model {model.name}", "has no head to train", "load it with classes=..., or select head=False"
+            f"model {model.name}",
+            "has no head to train",
+            "load it with classes=..., or choose what else learns; update none plans inference alone",
         )

@@ -13,6 +13,7 @@ from mcusim.update.coverage import Coverage
 from mcusim.update.schemes import Dynamic, TinyTrain
 
 TEXTS = [
+    "none",
     "head",
     "bias",
     "bias-2",
