@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import float_network
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
@@ -17,58 +18,11 @@ from mcusim.compress.prune import groups, importance, prune
 from mcusim.compress.quantize import run
 from mcusim.compress.refit import RIDGE, reconstruct, refit
 from mcusim.core import BadArgument, BadData, BadModel
-from mcusim.files.graph_json import graph_from_description
 from mcusim.files.load import load
 from mcusim.files.npz import save
 from mcusim.graph import Model
 
-
-def network(seed: int = 0) -> Model:
-    """Stem, a strided block, a residual block, pool and head, in float32."""
-    rng = np.random.default_rng(seed)
-    arrays: dict[str, np.ndarray] = {}
-    layers: list[dict[str, object]] = []
-    channels = {"input": 3}
-
-    def conv(name, x, out, kernel=1, stride=1, depthwise=False, activation="none", size=8):
-        inner = 1 if depthwise else channels[x]
-        arrays[f"{name}.w"] = rng.normal(size=(out, inner, kernel, kernel)).astype(np.float32)
-        arrays[f"{name}.b"] = rng.normal(size=out).astype(np.float32)
-        pad = kernel // 2
-        layers.append(
-            {
-                "id": name, "op": "conv2d", "inputs": [x], "activation": activation, "out_channels": out,
-                "out_hw": (size, size), "stride": (stride, stride), "padding": (pad, pad),
-                "depthwise": depthwise, "groups": out if depthwise else 1, "weight": f"{name}.w",
-                "bias": f"{name}.b",
-            }
-        )  # fmt: skip
-        channels[name] = out
-        return name
-
-    x = conv("stem", "input", 16, 3, 2, activation="relu6")
-    y = conv("a.expand", x, 48, activation="relu6")
-    y = conv("a.depthwise", y, 48, 3, 2, depthwise=True, activation="relu6", size=4)
-    x = conv("a.project", y, 24, size=4)
-    y = conv("b.expand", x, 72, activation="relu6", size=4)
-    y = conv("b.depthwise", y, 72, 3, depthwise=True, activation="relu6", size=4)
-    y = conv("b.project", y, 24, size=4)
-    layers.append({"id": "b.add", "op": "add", "inputs": [x, y], "out_channels": 24, "out_hw": (4, 4)})
-    layers.append({"id": "pool", "op": "global_avg_pool", "inputs": ["b.add"], "out_channels": 24})
-    arrays["head.w"] = rng.normal(size=(5, 24)).astype(np.float32)
-    arrays["head.b"] = rng.normal(size=5).astype(np.float32)
-    layers.append(
-        {"id": "head", "op": "linear", "inputs": ["pool"], "out_channels": 5, "weight": "head.w",
-         "bias": "head.b"}
-    )  # fmt: skip
-    described = {
-        "format": "float-graph-v1", "name": "small", "input": {"id": "input", "shape": (1, 3, 16, 16)},
-        "head": {"layer": "head"}, "layers": layers,
-    }  # fmt: skip
-    return graph_from_description(described, arrays, "small")
-
-
-MODEL = network()
+MODEL = float_network()
 
 
 @pytest.mark.smoke
