@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-from mcusim.graph import WEIGHTED, Op, OpKind
+from mcusim.graph import Op, OpKind, Table
+from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
 What = Literal["forward", "grad_input", "grad_bias", "grad_weight", "update"]
@@ -39,24 +41,53 @@ def scratch_bytes(
         in_place: the forward of a depthwise convolution writes over its input.
         error: format of the error tensors: ``float32``, ``int16`` or ``int8``.
     """
-    if op.kind not in WEIGHTED:
-        softmax = op.kind is OpKind.SOFTMAX and what == "forward"
-        return FLOAT_BYTES * tensors[op.inputs[0]].shape[-1] if softmax else 0
+    if what == "forward":
+        return FORWARD.of(op)(op, tensors, in_place)
+    if not op.traits.weighted or what == "update":
+        return 0
     x, weight = tensors[op.inputs[0]], tensors[op.inputs[1]]
     depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
     outputs = weight.shape[3] if depthwise else weight.shape[0]
-    taps = 1 if op.kind is OpKind.FULLY_CONNECTED else weight.shape[1] * weight.shape[2]
-    match what:
-        case "forward" if depthwise and in_place:
-            return (x.shape[1] + sum(op.attributes.padding[0])) * (x.shape[2] + sum(op.attributes.padding[1]))
-        case "forward":
-            columns = 2 * taps * x.shape[-1] * 2
-            return columns if op.kind is OpKind.CONV_2D and taps > 1 else 0
-        case "grad_input":
-            return FLOAT_BYTES * (outputs + (x.shape[-1] if error != "float32" else 0))
-        case "grad_bias":
-            return FLOAT_BYTES * outputs
-        case "grad_weight":
-            return FLOAT_BYTES * taps * (outputs // x.shape[-1] if depthwise else outputs)
-        case "update":
-            return 0
+    if what == "grad_input":
+        return FLOAT_BYTES * (outputs + (x.shape[-1] if error != "float32" else 0))
+    if what == "grad_bias":
+        return FLOAT_BYTES * outputs
+    return FLOAT_BYTES * _taps(op, tensors) * (outputs // x.shape[-1] if depthwise else outputs)
+
+
+def _taps(op: Op, tensors: Tensors) -> int:
+    weight = tensors[op.inputs[1]]
+    return 1 if op.kind is OpKind.FULLY_CONNECTED else weight.shape[1] * weight.shape[2]
+
+
+def _columns(op: Op, tensors: Tensors, in_place: bool) -> int:
+    taps = _taps(op, tensors)
+    return 2 * taps * tensors[op.inputs[0]].shape[-1] * 2 if taps > 1 else 0
+
+
+def _plane(op: Op, tensors: Tensors, in_place: bool) -> int:
+    _, height, width, _ = tensors[op.inputs[0]].shape
+    padding = op.attributes.padding
+    return (height + sum(padding[0])) * (width + sum(padding[1])) if in_place else 0
+
+
+def _row(op: Op, tensors: Tensors, in_place: bool) -> int:
+    return FLOAT_BYTES * tensors[op.inputs[0]].shape[-1]
+
+
+def _nothing(op: Op, tensors: Tensors, in_place: bool) -> int:
+    return 0
+
+
+FORWARD: Table[Callable[[Op, Tensors, bool], int]] = Table(
+    "forward scratch",
+    {
+        OpKind.CONV_2D: _columns,
+        OpKind.DEPTHWISE_CONV_2D: _plane,
+        OpKind.FULLY_CONNECTED: _nothing,
+        OpKind.SOFTMAX: _row,
+        **dict.fromkeys((*BINARY, *UNARY, *POOLS, *RESIZES), _nothing),
+        **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.MEAN, OpKind.ARG_MAX), _nothing),
+        **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _nothing),
+    },
+)

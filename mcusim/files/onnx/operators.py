@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mcusim.files.names import NAMES
 from mcusim.files.onnx.graph import (
     NCHW,
     NHWC,
@@ -29,6 +30,7 @@ from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.tflite.operators import same_padding
 from mcusim.graph import CONVOLUTIONS, Attributes, OpKind, Pads
+from mcusim.graph.traits import CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
 
@@ -359,6 +361,7 @@ def _constant(g: OnnxGraph, node: Node) -> Value:
 
 
 RULES: dict[str, Rule] = {
+    **{name: _unary(kind) for kind in UNARY if kind not in CLAMPS for name in NAMES[kind].onnx},
     "Add": _binary(OpKind.ADD),
     "ArgMax": _arg_max,
     "AveragePool": _pool(OpKind.AVERAGE_POOL_2D),
@@ -372,7 +375,6 @@ RULES: dict[str, Rule] = {
     "Flatten": _reshape,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
-    "HardSwish": _unary(OpKind.HARD_SWISH),
     "Identity": _same,
     "MatMul": _gemm,
     "MaxPool": _pool(OpKind.MAX_POOL_2D),
@@ -383,7 +385,6 @@ RULES: dict[str, Rule] = {
     "Relu": _activation(0.0, inf),
     "Reshape": _reshape,
     "Resize": _resize,
-    "Sigmoid": _unary(OpKind.LOGISTIC),
     "Softmax": _softmax,
     "Squeeze": _reshape,
     "Sub": _binary(OpKind.SUB),

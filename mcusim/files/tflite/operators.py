@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mcusim.core import BadModel
-from mcusim.files.tflite.flatbuffer import Table
-from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
-from mcusim.graph import Attributes, OpKind, Pads, Tensor
+from mcusim.files.tflite import flatbuffer
+from mcusim.files.tflite.schema import ACTIVATIONS, NONE, SAME, VALID
+from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, Pads, Table, Tensor
+from mcusim.graph.traits import BINARY, CLAMPS, POOLS, RESIZES, UNARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Operator:
     kind: OpKind
     inputs: list[Tensor]
     output: Tensor
-    options: Table | None
+    options: flatbuffer.Table | None
 
     def integer(self, field: int, default: int = 0) -> int:
         """Return an int32 option."""
@@ -115,46 +117,67 @@ def attributes_of(operator: Operator) -> tuple[int, Attributes]:
     Raises:
         BadModel: without a thing: the caller knows the operator's index and tensors.
     """
-    kind, output = operator.kind, operator.output
-    plain = clamp_range(output, 0)
-    match kind:
-        case OpKind.CONV_2D | OpKind.DEPTHWISE_CONV_2D:
-            return len(operator.inputs), _convolution(operator)
-        case OpKind.FULLY_CONNECTED:
-            if operator.byte(1):
-                raise BadModel("", "has shuffled weights", "convert it with default weights")
-            return len(operator.inputs), Attributes(clamp=clamp_range(output, operator.byte(0)))
-        case OpKind.ADD | OpKind.SUB | OpKind.MUL:
-            return 2, Attributes(clamp=clamp_range(output, operator.byte(0)))
-        case OpKind.AVERAGE_POOL_2D | OpKind.MAX_POOL_2D:
-            return 1, _pool(operator)
-        case OpKind.CONCATENATION:
-            clamp = clamp_range(output, operator.byte(1))
-            return len(operator.inputs), Attributes(axes=(operator.integer(0),), clamp=clamp)
-        case OpKind.PAD:
-            flat = operator.constant(1, "padding")
-            if len(flat) % 2:
-                raise BadModel("", f"pads by {flat}", "it needs two numbers a dimension")
-            pads = tuple(zip(flat[::2], flat[1::2], strict=True))
-            return 1, Attributes(pads=pads, clamp=plain)
-        case OpKind.MEAN:
-            return 1, Attributes(axes=tuple(operator.constant(1, "list of axes")), clamp=plain)
-        case OpKind.ARG_MAX:
-            return 1, Attributes(axes=tuple(operator.constant(1, "axis")), clamp=None)
-        case OpKind.TRANSPOSE:
-            return 1, Attributes(axes=tuple(operator.constant(1, "permutation")), clamp=plain)
-        case OpKind.RESHAPE:
-            return 1, Attributes(shape=output.shape, clamp=plain)
-        case OpKind.RESIZE_BILINEAR | OpKind.RESIZE_NEAREST_NEIGHBOR:
-            return 1, _resize(operator)
-        case OpKind.SOFTMAX:
-            beta = 0.0 if operator.options is None else operator.options.real(0)
-            axes = (len(operator.inputs[0].shape) - 1,)
-            return 1, Attributes(beta=beta, axes=axes, clamp=plain)
-        case OpKind.RELU | OpKind.RELU6:
-            return 1, Attributes(clamp=clamp_range(output, 1 if kind is OpKind.RELU else 3))
-        case _:
-            return 1, Attributes(clamp=plain)
+    return READ[operator.kind](operator)
+
+
+def _plain(operator: Operator) -> tuple[int, Attributes]:
+    return 1, Attributes(clamp=clamp_range(operator.output, NONE))
+
+
+def _clamp(operator: Operator) -> tuple[int, Attributes]:
+    real = TRAITS[operator.kind].activation
+    number = next(number for number, bounds in ACTIVATIONS.items() if bounds == real)
+    return 1, Attributes(clamp=clamp_range(operator.output, number))
+
+
+def _windowed(operator: Operator) -> tuple[int, Attributes]:
+    return len(operator.inputs), _convolution(operator)
+
+
+def _fully_connected(operator: Operator) -> tuple[int, Attributes]:
+    if operator.byte(1):
+        raise BadModel("", "has shuffled weights", "convert it with default weights")
+    return len(operator.inputs), Attributes(clamp=clamp_range(operator.output, operator.byte(0)))
+
+
+def _binary(operator: Operator) -> tuple[int, Attributes]:
+    return 2, Attributes(clamp=clamp_range(operator.output, operator.byte(0)))
+
+
+def _concatenation(operator: Operator) -> tuple[int, Attributes]:
+    clamp = clamp_range(operator.output, operator.byte(1))
+    return len(operator.inputs), Attributes(axes=(operator.integer(0),), clamp=clamp)
+
+
+def _pad(operator: Operator) -> tuple[int, Attributes]:
+    flat = operator.constant(1, "padding")
+    if len(flat) % 2:
+        raise BadModel("", f"pads by {flat}", "it needs two numbers a dimension")
+    pads = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return 1, Attributes(pads=pads, clamp=clamp_range(operator.output, NONE))
+
+
+def _along(what: str) -> Callable[[Operator], tuple[int, Attributes]]:
+    def read(operator: Operator) -> tuple[int, Attributes]:
+        axes = tuple(operator.constant(1, what))
+        return 1, Attributes(axes=axes, clamp=clamp_range(operator.output, NONE))
+
+    return read
+
+
+def _arg_max(operator: Operator) -> tuple[int, Attributes]:
+    return 1, Attributes(axes=tuple(operator.constant(1, "axis")), clamp=None)
+
+
+def _reshape(operator: Operator) -> tuple[int, Attributes]:
+    output = operator.output
+    return 1, Attributes(shape=output.shape, clamp=clamp_range(output, NONE))
+
+
+def _softmax(operator: Operator) -> tuple[int, Attributes]:
+    beta = 0.0 if operator.options is None else operator.options.real(0)
+    axes = (len(operator.inputs[0].shape) - 1,)
+    return 1, Attributes(beta=beta, axes=axes, clamp=clamp_range(operator.output, NONE))
 
 
 def _convolution(operator: Operator) -> Attributes:
@@ -173,12 +196,12 @@ def _convolution(operator: Operator) -> Attributes:
     )
 
 
-def _pool(operator: Operator) -> Attributes:
+def _pool(operator: Operator) -> tuple[int, Attributes]:
     stride = (operator.integer(2), operator.integer(1))
     kernel = (operator.integer(4), operator.integer(3))
     if min(*stride, *kernel) < 1:
         raise BadModel("", f"has stride {stride} and window {kernel}")
-    return Attributes(
+    return 1, Attributes(
         stride=stride,
         kernel=kernel,
         padding=padding_of(operator, kernel, stride, (1, 1)),
@@ -186,15 +209,38 @@ def _pool(operator: Operator) -> Attributes:
     )
 
 
-def _resize(operator: Operator) -> Attributes:
+def _resize(operator: Operator) -> tuple[int, Attributes]:
     size = operator.constant(1, "size")
     shape = operator.output.shape
     if len(shape) != 4 or size != list(shape[1:3]):
         raise BadModel("", f"asks for the size {size} and gives shape {shape}")
     first = 2 if operator.kind is OpKind.RESIZE_BILINEAR else 0
-    return Attributes(
+    return 1, Attributes(
         shape=shape,
         align_corners=operator.boolean(first),
         half_pixel_centers=operator.boolean(first + 1),
         clamp=clamp_range(operator.output, 0),
     )
+
+
+READ: Table[Callable[[Operator], tuple[int, Attributes]]] = Table(
+    "TFLite attributes",
+    {
+        **dict.fromkeys(CONVOLUTIONS, _windowed),
+        OpKind.FULLY_CONNECTED: _fully_connected,
+        **dict.fromkeys(BINARY, _binary),
+        **dict.fromkeys(UNARY, _plain),
+        **dict.fromkeys(CLAMPS, _clamp),
+        **dict.fromkeys(POOLS, _pool),
+        **dict.fromkeys(RESIZES, _resize),
+        OpKind.PAD: _pad,
+        OpKind.MEAN: _along("list of axes"),
+        OpKind.TRANSPOSE: _along("permutation"),
+        OpKind.ARG_MAX: _arg_max,
+        OpKind.CONCATENATION: _concatenation,
+        OpKind.RESHAPE: _reshape,
+        OpKind.SOFTMAX: _softmax,
+        OpKind.QUANTIZE: _plain,
+        OpKind.DEQUANTIZE: _plain,
+    },
+)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from mcusim.core import BadModel
+from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
-from mcusim.graph import Attributes, OpKind, Tensor
+from mcusim.graph import WEIGHTED, Attributes, OpKind, Table, Tensor
+from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 
-# Numbers of the members of the union BuiltinOptions.
-_OPTIONS: dict[OpKind, int] = {
-    OpKind.CONV_2D: 1,
-    OpKind.DEPTHWISE_CONV_2D: 2,
-    OpKind.AVERAGE_POOL_2D: 5,
-    OpKind.MAX_POOL_2D: 5,
-    OpKind.FULLY_CONNECTED: 8,
-    OpKind.SOFTMAX: 9,
-    OpKind.CONCATENATION: 10,
-    OpKind.ADD: 11,
-    OpKind.RESIZE_BILINEAR: 15,
-    OpKind.RESHAPE: 17,
-    OpKind.MUL: 21,
-    OpKind.PAD: 22,
-    OpKind.TRANSPOSE: 26,
-    OpKind.MEAN: 27,
-    OpKind.SUB: 28,
-    OpKind.ARG_MAX: 40,
-    OpKind.DEQUANTIZE: 46,
-    OpKind.RESIZE_NEAREST_NEIGHBOR: 74,
-    OpKind.HARD_SWISH: 91,
-    OpKind.QUANTIZE: 92,
-}
+Options = Callable[[Attributes, list[Tensor], Tensor, Writer], int]
+"""Writes the options of an operator; returns their offset."""
 
 
 def fused_activation(clamp: tuple[float, float] | None, output: Tensor) -> int:
@@ -53,52 +40,83 @@ def options_of(
     Raises:
         BadModel: if the attributes have no form in TFLite.
     """
-    a, union = attributes, _OPTIONS.get(kind, 0)
-    match kind:
-        case OpKind.CONV_2D | OpKind.DEPTHWISE_CONV_2D:
-            return union, _convolution(kind, a, inputs, output, write)
-        case OpKind.AVERAGE_POOL_2D | OpKind.MAX_POOL_2D:
-            return union, write.table(
-                padding=(0, "int8", _padding(a, inputs[0], a.kernel, output)),
-                stride_w=(1, "int32", a.stride[1]),
-                stride_h=(2, "int32", a.stride[0]),
-                filter_width=(3, "int32", a.kernel[1]),
-                filter_height=(4, "int32", a.kernel[0]),
-                activation=(5, "int8", fused_activation(a.clamp, output)),
-            )
-        case OpKind.FULLY_CONNECTED:
-            kept = len(output.shape) != 2 or output.shape[0] != inputs[0].elements // inputs[1].shape[1]
-            return union, write.table(
-                activation=(0, "int8", fused_activation(a.clamp, output)), keep_num_dims=(2, "bool", kept)
-            )
-        case OpKind.ADD | OpKind.SUB | OpKind.MUL:
-            return union, write.table(activation=(0, "int8", fused_activation(a.clamp, output)))
-        case OpKind.CONCATENATION:
-            activation = fused_activation(a.clamp, output)
-            return union, write.table(axis=(0, "int32", a.axes[0]), activation=(1, "int8", activation))
-        case OpKind.SOFTMAX:
-            return union, write.table(beta=(0, "float32", a.beta))
-        case OpKind.MEAN:
-            return union, write.table(keep_dims=(0, "bool", len(output.shape) == len(inputs[0].shape)))
-        case OpKind.RESHAPE:
-            shape = write.array(output.shape, "i4")
-            return union, write.table(new_shape=(0, "offset", shape))
-        case OpKind.ARG_MAX:
-            return union, write.table(output_type=(0, "int8", 4 if output.dtype == "int64" else 2))
-        case OpKind.RESIZE_BILINEAR | OpKind.RESIZE_NEAREST_NEIGHBOR:
-            first = 2 if kind is OpKind.RESIZE_BILINEAR else 0
-            return union, write.table(
-                align_corners=(first, "bool", a.align_corners),
-                half_pixel_centers=(first + 1, "bool", a.half_pixel_centers),
-            )
-        case _:
-            return union, write.table() if union else 0
+    union = NAMES[kind].tflite.options
+    return union, OPTIONS[kind](attributes, inputs, output, write) if union else 0
 
 
-def _convolution(kind: OpKind, a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+def constant_of(kind: OpKind, attributes: Attributes, output: Tensor) -> NDArray[np.int32] | None:
+    """Return what TFLite takes as a constant input and a graph here has as an attribute, if anything."""
+    value = CONSTANTS[kind](attributes, output)
+    return None if value is None else np.array(value, np.int32)
+
+
+def _none(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table()
+
+
+def _pool(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(
+        padding=(0, "int8", _padding(a, inputs[0], a.kernel, output)),
+        stride_w=(1, "int32", a.stride[1]),
+        stride_h=(2, "int32", a.stride[0]),
+        filter_width=(3, "int32", a.kernel[1]),
+        filter_height=(4, "int32", a.kernel[0]),
+        activation=(5, "int8", fused_activation(a.clamp, output)),
+    )
+
+
+def _fully_connected(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    kept = len(output.shape) != 2 or output.shape[0] != inputs[0].elements // inputs[1].shape[1]
+    return write.table(
+        activation=(0, "int8", fused_activation(a.clamp, output)), keep_num_dims=(2, "bool", kept)
+    )
+
+
+def _binary(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(activation=(0, "int8", fused_activation(a.clamp, output)))
+
+
+def _concatenation(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    activation = fused_activation(a.clamp, output)
+    return write.table(axis=(0, "int32", a.axes[0]), activation=(1, "int8", activation))
+
+
+def _softmax(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(beta=(0, "float32", a.beta))
+
+
+def _mean(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(keep_dims=(0, "bool", len(output.shape) == len(inputs[0].shape)))
+
+
+def _reshape(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(new_shape=(0, "offset", write.array(output.shape, "i4")))
+
+
+def _arg_max(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(output_type=(0, "int8", 4 if output.dtype == "int64" else 2))
+
+
+def _resize(first: int) -> Options:
+    def options(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+        return write.table(
+            align_corners=(first, "bool", a.align_corners),
+            half_pixel_centers=(first + 1, "bool", a.half_pixel_centers),
+        )
+
+    return options
+
+
+def _weighted(depthwise: bool) -> Options:
+    def options(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+        return _convolution(depthwise, a, inputs, output, write)
+
+    return options
+
+
+def _convolution(depthwise: bool, a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
     kernel = (inputs[1].shape[1], inputs[1].shape[2])
     padding = _padding(a, inputs[0], kernel, output)
-    depthwise = kind is OpKind.DEPTHWISE_CONV_2D
     at = 4 if depthwise else 3
     fields = {
         "padding": (0, "int8", padding),
@@ -121,3 +139,47 @@ def _padding(a: Attributes, x: Tensor, kernel: tuple[int, int], output: Tensor) 
     raise BadModel(
         f"tensor {output.name!r}", f"is pooled with padding {a.padding}, which TFLite has no form for"
     )
+
+
+OPTIONS: Table[Options] = Table(
+    "TFLite options",
+    {
+        OpKind.CONV_2D: _weighted(depthwise=False),
+        OpKind.DEPTHWISE_CONV_2D: _weighted(depthwise=True),
+        OpKind.FULLY_CONNECTED: _fully_connected,
+        **dict.fromkeys(BINARY, _binary),
+        **dict.fromkeys(UNARY, _none),
+        **dict.fromkeys(POOLS, _pool),
+        OpKind.PAD: _none,
+        OpKind.MEAN: _mean,
+        OpKind.RESHAPE: _reshape,
+        OpKind.CONCATENATION: _concatenation,
+        OpKind.TRANSPOSE: _none,
+        OpKind.QUANTIZE: _none,
+        OpKind.DEQUANTIZE: _none,
+        OpKind.SOFTMAX: _softmax,
+        OpKind.RESIZE_NEAREST_NEIGHBOR: _resize(0),
+        OpKind.RESIZE_BILINEAR: _resize(2),
+        OpKind.ARG_MAX: _arg_max,
+    },
+)
+
+
+def _inputs_only(a: Attributes, output: Tensor) -> None:
+    return None
+
+
+CONSTANTS: Table[Callable[[Attributes, Tensor], Any]] = Table(
+    "TFLite constant inputs",
+    {
+        **dict.fromkeys((*WEIGHTED, *BINARY, *UNARY, *POOLS), _inputs_only),
+        **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.SOFTMAX), _inputs_only),
+        OpKind.CONCATENATION: _inputs_only,
+        OpKind.PAD: lambda a, output: a.pads,
+        OpKind.MEAN: lambda a, output: a.axes,
+        OpKind.TRANSPOSE: lambda a, output: a.axes,
+        OpKind.ARG_MAX: lambda a, output: a.axes[0],
+        OpKind.RESHAPE: lambda a, output: output.shape,
+        **dict.fromkeys(RESIZES, lambda a, output: output.shape[1:3]),
+    },
+)

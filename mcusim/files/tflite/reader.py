@@ -19,7 +19,7 @@ from mcusim.files.tflite.schema import (
     supported_operators,
 )
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
-from mcusim.graph import CONVOLUTIONS, WEIGHTED, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
+from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, Preprocessing, Quant, Tensor
 from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
@@ -28,7 +28,6 @@ MAX_OPERATORS = 20_000
 MAX_OPERANDS = 1_000
 RAW_PIXELS = Preprocessing((0.0,), (1 / 255,))
 """What a float32 network is given whose file does not say more: the pixels as they are."""
-_ROUNDED_UNSIGNED = (OpKind.AVERAGE_POOL_2D, OpKind.RESIZE_BILINEAR)
 
 
 def load_tflite(path: str | Path) -> Model:
@@ -115,9 +114,9 @@ class _Reader:
         try:
             used, attributes = attributes_of(operator)
             names = inputs[:used]
-            if output in self.unsigned and operator.kind in _ROUNDED_UNSIGNED:
+            if output in self.unsigned and TRAITS[operator.kind].unsigned:
                 attributes = replace(attributes, unsigned=True)
-            if operator.kind in WEIGHTED:
+            if TRAITS[operator.kind].weighted:
                 _check_parameters(operator)
                 names[1] = self.float32_product(operator, index)
         except BadModel as error:

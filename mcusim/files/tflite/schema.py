@@ -5,50 +5,17 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3.
 
 from __future__ import annotations
 
+from mcusim.files.names import NAMES, Tflite
 from mcusim.graph import OpKind
 
 IDENTIFIER = b"TFL3"
 VERSION = 3
 
-OPERATORS: dict[int, OpKind] = {
-    0: OpKind.ADD,
-    1: OpKind.AVERAGE_POOL_2D,
-    2: OpKind.CONCATENATION,
-    3: OpKind.CONV_2D,
-    4: OpKind.DEPTHWISE_CONV_2D,
-    6: OpKind.DEQUANTIZE,
-    9: OpKind.FULLY_CONNECTED,
-    14: OpKind.LOGISTIC,
-    17: OpKind.MAX_POOL_2D,
-    18: OpKind.MUL,
-    19: OpKind.RELU,
-    21: OpKind.RELU6,
-    22: OpKind.RESHAPE,
-    23: OpKind.RESIZE_BILINEAR,
-    25: OpKind.SOFTMAX,
-    34: OpKind.PAD,
-    39: OpKind.TRANSPOSE,
-    40: OpKind.MEAN,
-    41: OpKind.SUB,
-    56: OpKind.ARG_MAX,
-    97: OpKind.RESIZE_NEAREST_NEIGHBOR,
-    114: OpKind.QUANTIZE,
-    117: OpKind.HARD_SWISH,
-}
+OPERATORS: dict[int, OpKind] = {names.tflite.code: kind for kind, names in NAMES.items()}
 """Builtin operator codes."""
 
-CAST = 53
+CAST = Tflite(53, 1, 37)
 """An operator that only the exporter uses."""
-VERSIONS: dict[OpKind, int] = {
-    **dict.fromkeys(OPERATORS.values(), 2),
-    OpKind.CONV_2D: 3,
-    OpKind.DEPTHWISE_CONV_2D: 3,
-    OpKind.FULLY_CONNECTED: 5,
-    OpKind.RESIZE_BILINEAR: 3,
-    OpKind.RESIZE_NEAREST_NEIGHBOR: 3,
-    **dict.fromkeys((OpKind.RESHAPE, OpKind.QUANTIZE, OpKind.HARD_SWISH), 1),
-}
-"""Versions of the operators in which they take int8."""
 
 TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 """Element types that a graph here can hold."""

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mcusim.core import BadModel
 from mcusim.core.files import replacing
+from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import same_padding
-from mcusim.files.tflite.options import options_of
-from mcusim.files.tflite.schema import CAST, IDENTIFIER, OPERATORS, TYPES, VERSION, VERSIONS
-from mcusim.graph import CONVOLUTIONS, WEIGHTED, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.files.tflite.options import constant_of, options_of
+from mcusim.files.tflite.schema import CAST, IDENTIFIER, TYPES, VERSION
+from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.validate import validate
 
-_CODES: dict[OpKind | str, int] = {kind: code for code, kind in OPERATORS.items()} | {"cast": CAST}
 _TYPE_CODES = {name: code for code, name in TYPES.items()}
 _EXACT = 1 << 24
 
@@ -60,14 +60,14 @@ class _File:
 
     def __init__(self, model: Model) -> None:
         self.model, self.writer = model, Writer()
-        weights = [model.tensors[op.inputs[1]] for op in model.ops if op.kind in WEIGHTED]
+        weights = [model.tensors[op.inputs[1]] for op in model.ops if op.traits.weighted]
         self.unsigned = any(w.quant is not None and w.quant.zero_point for w in weights)
         if self.unsigned and any(w.quant is not None and w.quant.per_channel for w in weights):
             raise BadModel(model.name, "has weights with zero points and weights with scales per channel")
         self.numbers: dict[str, int] = {}
         self.tensors: list[int] = []
         self.buffers: list[int] = [self.writer.table()]
-        self.codes: dict[OpKind | str, int] = {}
+        self.codes: dict[OpKind | Literal["cast"], int] = {}
         self.operators: list[int] = []
         for name in model.inputs:
             self.number(model.tensors[name])
@@ -90,13 +90,18 @@ class _File:
                 attributes = replace(attributes, padding=((0, 0), (0, 0)))
         elif op.kind is OpKind.FULLY_CONNECTED:
             inputs = [*inputs[:1], *self.parameters(op, inputs)]
-        if (extra := _extra_input(op.kind, attributes, output)) is not None:
+        if (extra := constant_of(op.kind, attributes, output)) is not None:
             inputs.append(_constant(f"{op.output}/{op.kind}", extra))
         kind, options = options_of(op.kind, attributes, inputs, output, self.writer)
         self.operator(op.kind, inputs, output, kind, options)
 
     def operator(
-        self, kind: OpKind | str, inputs: list[Tensor], output: Tensor, options_kind: int, options: int
+        self,
+        kind: OpKind | Literal["cast"],
+        inputs: list[Tensor],
+        output: Tensor,
+        options_kind: int,
+        options: int,
     ) -> None:
         """Write an operator and the tensors it needs."""
         indices = [self.number(tensor) for tensor in inputs]
@@ -153,7 +158,7 @@ class _File:
         name, write = output.name, self.writer
         cast = Tensor(f"{name}/cast", x.shape, "float32")
         options = write.table(in_type=(0, "int8", self.type_code(x)), out_type=(1, "int8", 0))
-        self.operator("cast", [x], cast, 37, options)
+        self.operator("cast", [x], cast, CAST.options, options)
         parameters = [
             _constant(f"{name}/weight", weight.astype(np.float32)),
             _constant(f"{name}/bias", bias.astype(np.float32)),
@@ -223,8 +228,7 @@ class _File:
         )
         codes = []
         for kind in self.codes:
-            code = _CODES[kind]
-            version = VERSIONS.get(kind, 1) if isinstance(kind, OpKind) else 1
+            code, version, _ = NAMES[kind].tflite if isinstance(kind, OpKind) else CAST
             codes.append(
                 write.table(
                     deprecated=(0, "int8", min(code, 127)),
@@ -246,23 +250,6 @@ class _File:
 
 def _constant(name: str, data: np.ndarray) -> Tensor:
     return Tensor(name, data.shape, str(data.dtype), None, data)
-
-
-def _extra_input(kind: OpKind, attributes: Attributes, output: Tensor) -> np.ndarray | None:
-    """Return what TFLite takes as a constant input and a graph here has as an attribute."""
-    match kind:
-        case OpKind.PAD:
-            return np.array(attributes.pads, np.int32)
-        case OpKind.MEAN | OpKind.TRANSPOSE:
-            return np.array(attributes.axes, np.int32)
-        case OpKind.ARG_MAX:
-            return np.array(attributes.axes[0], np.int32)
-        case OpKind.RESHAPE:
-            return np.array(output.shape, np.int32)
-        case OpKind.RESIZE_BILINEAR | OpKind.RESIZE_NEAREST_NEIGHBOR:
-            return np.array(output.shape[1:3], np.int32)
-        case _:
-            return None
 
 
 def _float32_scale(s_x: float, quant: Quant) -> np.ndarray:

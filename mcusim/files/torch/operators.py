@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mcusim.files.names import NAMES
 from mcusim.files.torch.graph import NCHW, NHWC, TorchGraph, stored
 from mcusim.graph import OpKind
+from mcusim.graph.traits import UNARY
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -217,11 +219,10 @@ def _same(g: TorchGraph, node: Any, x: Any, *_: Any, **__: Any) -> str:
 
 
 RULES: dict[str, Callable[..., str]] = {
+    **{name: _unary(kind) for kind in UNARY for name in NAMES[kind].torch},
     "conv2d": _conv, "linear": _linear, "batch_norm": _batch_norm,
-    "relu": _unary(OpKind.RELU), "relu_": _unary(OpKind.RELU), "relu6": _unary(OpKind.RELU6),
     "hardtanh": _clamp, "hardtanh_": _clamp, "clamp": _clamp, "clamp_min": _clamp,
-    "hardswish": _unary(OpKind.HARD_SWISH), "hardswish_": _unary(OpKind.HARD_SWISH),
-    "sigmoid": _unary(OpKind.LOGISTIC), "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
+    "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
     "add": _binary(OpKind.ADD), "add_": _binary(OpKind.ADD), "sub": _binary(OpKind.SUB),
     "mul": _binary(OpKind.MUL), "mul_": _binary(OpKind.MUL),
     "mean.dim": _mean, "adaptive_avg_pool2d": _global_pool, "avg_pool2d": _average_pool,
