@@ -16,9 +16,10 @@ from mcusim.lowering.patches import Patches
 from mcusim.memory.arena import Arena
 from mcusim.memory.checker import check
 from mcusim.memory.planners import PLANNERS
+from mcusim.planning.placement import sized
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
-from mcusim.update.scheme import scheme
+from mcusim.update.scheme import scheme, statistics_for
 
 
 def images(side: int = 16, count: int = 4, seed: int = 7) -> NDArray[np.int8]:
@@ -31,14 +32,18 @@ def train(
     sgd: Sgd | None = None, patches: Patches | None = None, in_place: bool = True, residency: str = "sram",
     steps: int = 4,
 ) -> tuple[list[float], State]:  # fmt: skip
-    """Run some steps, each on another image, with new channels after every second.
+    """Run some steps, each on another image, with new channels after every second if their number is fixed.
 
     Returns the losses, and the state with everything learned.
     """
     sgd = sgd or Sgd(lr=0.01)
     chosen = scheme(update)
+    statistics = statistics_for(chosen, model)
+    scope = chosen.scope(model)
+    if not scope.fixed:  # selections of other sizes would need other plans: one selection all along
+        scope = sized(scope, chosen.select(model, 0, 5, statistics))
     step = lower(
-        model, chosen.scope(model), formats, residency=residency, patches=patches, in_place=in_place,
+        model, scope, formats, residency=residency, patches=patches, in_place=in_place,
         momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
     )  # fmt: skip
     state = State.of(model, step.scope, formats)
@@ -53,7 +58,7 @@ def train(
     for i, x in enumerate(images(model.input.shape[1], steps)):
         if i % 2 == 0:
             program.store()
-            program.load(chosen.select(model, i // 2, 5))
+            program.load(chosen.select(model, i // 2 if scope.fixed else 0, 5, statistics))
             program.calibrate(x, 1, tail=False)
         losses.append(program.run(x, i % 4))
     program.store()

@@ -63,16 +63,17 @@ def search(
     from mcusim.explore.search import search as searched
     from mcusim.mcu.board_files import board as find_board
 
+    errors, weights = ([word.strip() for word in text.split(",")] for text in (error, weight))
     target = find_board(board)
     network = load_network(model, _classes(classes, analysis, data), head, resolution)
     settings = session(
-        network, board, "head", error=error.split(",")[0], weight=weight.split(",")[0], bias=bias,
+        network, board, "head", error=errors[0], weight=weights[0], bias=bias,
         feature=feature, sram=sram, residency=residency, patches=patches, seed=seed,
     ).settings  # fmt: skip
     ranking = _ranking(network, target, analysis, data, steps, seed)
     found = searched(
         network, target, ranking, settings, blocks=blocks, stage=stage, ratio=ratio, channels=channels,
-        errors=error.split(","), weights=weight.split(","),
+        errors=errors, weights=weights,
     )  # fmt: skip
     result = {**found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     if out is not None:

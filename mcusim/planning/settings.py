@@ -90,6 +90,6 @@ def parse_patches(text: str) -> Patches | str | None:
     if text in ("off", "none"):
         return None
     count, _, split = text.partition(":")
-    if not count.isdigit() or not split:
+    if not count.isdecimal() or not split:
         raise BadArgument(f"patches {text!r}", "is not auto, off or COUNT:OP", "e.g. 2:blocks.2.pointwise2")
     return Patches(int(count), split)

@@ -72,7 +72,8 @@ class Session:
         budget = board.sram_bytes if sram is None else parse_bytes(sram)
         if budget > board.sram_bytes:
             raise BadArgument(
-                f"SRAM of {budget:,} B", f"is more than the {board.sram_bytes:,} B of {board.name}",
+                f"SRAM of {sram}" if isinstance(sram, str) else f"SRAM of {budget:,} B",
+                f"is more than the {board.sram_bytes:,} B of {board.name}",
                 "ask for less, or choose a larger board",
             )  # fmt: skip
         formats = formats or Formats()

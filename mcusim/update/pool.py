@@ -69,7 +69,7 @@ def counted(model: Model, text: str) -> tuple[str, dict[str, int] | None]:
     for part in text.split("+"):
         name, _, number = (p.strip() for p in part.partition("*"))
         (op,) = _named(model, name)
-        if not number.isdigit() or not 1 <= int(number) <= known[op].channels:
+        if not number.isdecimal() or not 1 <= int(number) <= known[op].channels:
             raise BadArgument(
                 f"layer {part!r}",
                 f"has no number of channels from 1 to {known[op].channels}",
@@ -123,7 +123,7 @@ def _named(model: Model, text: str) -> set[str]:
     for part in (p.strip() for p in text.split("+")):
         if part in names:
             chosen.add(part)
-        elif part.isdigit() and int(part) < len(names):
+        elif part.isdecimal() and int(part) < len(names):
             chosen.add(names[int(part)])
         else:
             raise UnknownName(f"kind of layers, or layer of {model.name}", part, (*KINDS, *names))

@@ -93,11 +93,12 @@ def scheme(text: str | Scheme) -> Scheme:
         if isinstance(text, Scheme):
             return text
         raise BadArgument(f"update scheme {text!r}", "is neither a text nor a scheme", "write e.g. 'dynamic'")
-    name, _, rest = text.strip().partition(":")
-    name = name.strip()
+    said = text.strip()
+    name, _, rest = said.partition(":")
+    name, parts = name.strip(), rest.split(",")
     numbered = _NUMBERED.fullmatch(name)
     if numbered and name not in SCHEMES.names() and numbered[1] in SCHEMES.names():
-        name, rest = numbered[1], f"{numbered[2]},{rest}"
+        name, parts = numbered[1], [numbered[2], *parts]
     kind = SCHEMES[name]
-    found: Scheme = parse(kind, name, rest)
+    found: Scheme = parse(kind, name, parts, said)
     return found

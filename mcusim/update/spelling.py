@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
@@ -32,8 +33,14 @@ def spelled(name: str, scheme: Any) -> str:
     return f"{text}{',' if ':' in text else ':'}{','.join(rest)}"
 
 
-def parse(kind: type[Any], name: str, rest: str) -> Any:
-    """Return the scheme of class ``kind`` with the parameters in ``rest``, the text behind its name.
+def parse(kind: type[Any], name: str, parts: Sequence[str], said: str) -> Any:
+    """Return the scheme of class ``kind`` with parameters such as ``ratio=0.02``.
+
+    Args:
+        kind: a frozen dataclass.
+        name: under which it is registered.
+        parts: the parameters, each as the person wrote it; empty ones do not count.
+        said: the whole text that the person wrote, for messages.
 
     Raises:
         UnknownName: if there is no such parameter; suggests the nearest.
@@ -42,22 +49,25 @@ def parse(kind: type[Any], name: str, rest: str) -> Any:
     known = {item.name: item for item in fields(kind)}
     hints = typing.get_type_hints(kind)
     values: dict[str, object] = {}
-    for part in filter(None, (p.strip() for p in rest.split(","))):
+    positional = getattr(kind, "positional", None)
+    for part in filter(None, (p.strip() for p in parts)):
+        thing = f"{part!r} in {said!r}"
         key, equals, text = (p.strip() for p in part.partition("="))
         if not equals:
-            key, text = getattr(kind, "positional", None) or part, part
-            if key == part and key not in known:
-                raise BadArgument(
-                    f"{part!r} in {name}:{rest}", "is no parameter", f"write one of {_usage(name, known)}"
-                )
+            if positional is None:
+                reason = "is no parameter" if known else f"is no parameter: {name} has none"
+                raise BadArgument(thing, reason, f"write {_usage(name, known, positional)}")
+            key, text = positional, part
         if key not in known:
             raise UnknownName(f"parameter of {name}", key, known)
         if key in values:
-            raise BadArgument(f"parameter {key} of {name}", "is given twice", "give it once")
-        values[key] = _read(text, hints[key], f"parameter {key}={text} of {name}")
+            raise BadArgument(thing, f"gives {key} a second time", "give it once")
+        values[key] = _read(text, hints[key], thing, key)
     missing = [n for n, item in known.items() if n not in values and _default(item) is MISSING]
     if missing:
-        raise BadArgument(f"scheme {name}", f"needs {missing[0]}", f"write {_usage(name, known)}")
+        raise BadArgument(
+            f"scheme {said!r}", f"needs {missing[0]}", f"write {_usage(name, known, positional)}"
+        )
     return kind(**values)
 
 
@@ -76,8 +86,15 @@ def _default(item: Field[Any]) -> object:
     return item.default if item.default_factory is MISSING else item.default_factory()
 
 
-def _usage(name: str, known: dict[str, Field[Any]]) -> str:
-    return f"{name}:{','.join(f'{n}=…' for n in known)}" if known else name
+def _usage(name: str, known: dict[str, Field[Any]], positional: str | None) -> str:
+    """Return how the scheme is written, its parameters in capitals or behind their names."""
+    named = ",".join(f"{n}=…" for n in known)
+    if positional is None:
+        return f"{name}:{named}" if known else name
+    if len(known) > 1:
+        return f"{name}:{named}"
+    word = str(known[positional].type).split(" ")[0] == "str"
+    return f"{name}{':' if word else '-'}{positional.upper()}"
 
 
 def _write(value: object) -> str:
@@ -88,7 +105,7 @@ def _write(value: object) -> str:
     return f"{value!r}" if isinstance(value, float) else str(value)
 
 
-def _read(text: str, hint: Any, thing: str) -> object:
+def _read(text: str, hint: Any, thing: str, key: str) -> object:
     choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if type(None) in choices and text.lower() == "none":
         return None
@@ -101,4 +118,4 @@ def _read(text: str, hint: Any, thing: str) -> object:
         except ValueError:
             continue
     names = " or ".join("none" if c is type(None) else c.__name__ for c in choices)
-    raise BadArgument(thing, f"is not {names}", "correct the value")
+    raise BadArgument(thing, f"{key} is not {names}", "correct the value")

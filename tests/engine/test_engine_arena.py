@@ -11,6 +11,7 @@ from every_op import LEFT_OUT, every_op_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
+from scheme_examples import FIRST
 
 from mcusim.core import Kind, Part
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
@@ -27,7 +28,7 @@ from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.scheme import scheme
 
-SCHEMES = ("head", "bias", "bias-3", "last-2", "dense", "dynamic:ratio=0.1,blocks=2")
+SCHEMES = (*FIRST, "bias-3")
 INPUTS = images()
 
 

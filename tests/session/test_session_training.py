@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import small_network
+from scheme_examples import LEARNING
 
 import mcusim
 from mcusim.core import BadArgument, BadData, BadRun, OutOfSram, SaveFailed, UnknownName
@@ -54,6 +55,19 @@ def test_a_session_learns_and_its_results_are_what_a_user_expects(tmp_path):
     assert saved["accuracy"]["after"] == run.accuracy_after
     again = mcusim.load(str(tmp_path / "run" / "model.npz"))
     assert session().evaluate(tiny_data().test, again) == run.accuracy_after
+
+
+@pytest.mark.parametrize("update", LEARNING)
+def test_every_scheme_trains_in_what_it_planned(update):
+    wanted = session(update)
+    plan, run = wanted.plan(), wanted.train(tiny_data(12))
+    assert run.steps == 12
+    assert np.isfinite(run.rows[-1]["loss"])
+    assert sum(run.memory.by_role.values()) <= run.memory.peak_bytes <= 65_536
+    if plan.step.scope.fixed:
+        assert run.memory.peak_bytes == plan.peak_bytes
+    changed = {n for n, t in run.model.tensors.items() if t.data is not wanted.model.tensors[n].data}
+    assert len(changed) > (0 if update == "head" else 2)
 
 
 def test_same_seed_same_files(tmp_path):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scheme_examples import ELSEWHERE, EXAMPLES, TEXTS
 from update_networks import ALL, autoencoder, mobilenet, resnet
 
 from mcusim.core import BadArgument, UnknownName
@@ -11,29 +14,7 @@ from mcusim.update import SCHEMES, Scheme, Statistics, scheme, statistics_for
 from mcusim.update.channels import layers, trunk, trunk_weights
 from mcusim.update.coverage import Coverage
 from mcusim.update.schemes import Dynamic, TinyTrain
-
-TEXTS = [
-    "none",
-    "head",
-    "bias",
-    "bias-2",
-    "last-3",
-    "dense",
-    "dynamic:ratio=0.2",
-    "dynamic:ratio=0.2,stage=none,policy=weight-norm",
-    "dynamic:ratio=0.2,stage=3,policy=round-robin",
-    "dynamic:ratio=0.2,policy=gradient-norm,bias_blocks=0",
-    "dynamic:ratio=0.2,policy=importance,layers=all",
-    "trady:elements=2000",
-    "trady:elements=2000,even=true",
-    "trady:elements=none,ratio=0.3,layers=all",
-    "medyate:elements=2000",
-    "medyate:elements=2000,ratio=0.2,even=true",
-    "tinytrain:ratio=0.2",
-    "tinytrain:ratio=0.2,elements=4000,channels=0.25",
-    "tinyprop",
-    "tinyprop:s_max=0.5,damping=0.5,layers=all",
-]
+from mcusim.update.schemes.static import CONFIGURATIONS
 
 
 def play(found, model, stages, seed=0):
@@ -50,6 +31,21 @@ def play(found, model, stages, seed=0):
                 else:
                     statistics.add(kind, op, rng.random(len(chosen)).astype(np.float32), chosen)
         statistics.close_stage()
+
+
+def test_every_registered_scheme_has_an_example():
+    """Without one, nothing here would test it."""
+    assert {*EXAMPLES} == {*SCHEMES.names()}
+    assert {name for name, texts in EXAMPLES.items() if not texts} == {*ELSEWHERE}
+    root = Path(__file__).parents[2]
+    assert all(name in (root / place).read_text("utf-8") for name, place in ELSEWHERE.items())
+
+
+@pytest.mark.parametrize("name", SCHEMES.names())
+def test_a_scheme_calls_itself_what_the_registry_calls_it(name):
+    for text in EXAMPLES[name] or (f"{name}:{next(iter(CONFIGURATIONS))}",):
+        assert type(scheme(text)) is SCHEMES[name]
+        assert scheme(text).name.replace("-", ":").split(":")[0] == name
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -117,10 +113,15 @@ def test_unknown_names_suggest_the_nearest(text, hint):
         ("dynamic:ratio=0", r"\(0, 1\]"),
         ("dynamic:ratio=nan", r"\(0, 1\]"),
         ("dynamic:stage=0", "less than 1"),
-        ("dynamic:stage=1,stage=2", "twice"),
-        ("dynamic:7", "no parameter"),
-        ("last", "needs layers"),
-        ("static", "needs configuration"),
+        ("dynamic:stage=1,stage=2", "gives stage a second time"),
+        ("dynamic:7", r"^'7' in 'dynamic:7': is no parameter \(write dynamic:ratio=…"),
+        ("dense-8", r"^'8' in 'dense-8': is no parameter: dense has none \(write dense\)"),
+        ("dynamic-8", r"^'8' in 'dynamic-8': is no parameter"),
+        ("dynamic-8:ratio=0.1", r"^'8' in 'dynamic-8:ratio=0\.1': is no parameter"),
+        ("bias: few", r"^'few' in 'bias: few': layers is not int or none"),
+        ("last-3:layers=4", r"^'layers=4' in 'last-3:layers=4': gives layers a second time"),
+        ("last", r"^scheme 'last': needs layers \(write last-LAYERS\)"),
+        ("static", r"^scheme 'static': needs configuration \(write static:CONFIGURATION\)"),
         ("trady:elements=none", "no budget"),
         ("trady:elements=0", "less than 1"),
         ("trady:even=yes", "is not bool"),
