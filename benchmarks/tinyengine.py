@@ -3,7 +3,7 @@
     MCUSIM_DATA=… python benchmarks/tinyengine.py
 
 Prints the table of ``docs/memory.md``. Both sides: ten classes, int8 head, whole image, learning weights
-kept as int8 without companions, only the channels that learn in SRAM.
+kept as int8 without residuals, only the channels that learn in SRAM.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ class Kind(StrEnum):
     VALUE = "value"
     """The parameter itself, as the forward pass reads it."""
     RESIDUAL = "residual"
-    """What rounding left of each value of a parameter, in 1/256 of its unit."""
+    """What rounding left of each value of an integer parameter."""
+    MASTER = "master"
+    """The float32 master from which each value of an integer parameter is rounded."""
     MOMENTUM = "momentum"
     GRADIENT = "gradient"
     """The sum of a parameter's gradients, where several are accumulated before an update."""
@@ -36,7 +38,7 @@ class Kind(StrEnum):
     """Scales, multipliers and shifts of an op."""
 
 
-PARAMETER_KINDS = (Kind.VALUE, Kind.RESIDUAL, Kind.MOMENTUM, Kind.GRADIENT)
+PARAMETER_KINDS = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER, Kind.MOMENTUM, Kind.GRADIENT)
 """Kinds of slots that belong to one part of an op."""
 
 

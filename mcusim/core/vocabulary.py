@@ -18,7 +18,7 @@ class Role(StrEnum):
     ERROR = "error"
     """Gradients with respect to activations."""
     WEIGHT = "weight"
-    """Learning weights, with residuals or latents; in flash: constants."""
+    """Learning weights, with residuals or master weights; in flash: constants."""
     BIAS = "bias"
     HEAD = "head"
     GRADIENT = "gradient"

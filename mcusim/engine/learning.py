@@ -62,7 +62,7 @@ class Learner:
         self._weight_total = self._view(Kind.GRADIENT, Part.WEIGHT)
         self._bias_total = self._view(Kind.GRADIENT, Part.BIAS)
         self._weight_buffers = (
-            self._view(Kind.VALUE, Part.WEIGHT), self._view(Kind.RESIDUAL, Part.WEIGHT),
+            self._view(Kind.VALUE, Part.WEIGHT), self._extra(Part.WEIGHT),
             self.weight_gradient if self._weight_total is None else self._weight_total,
             self._view(Kind.MOMENTUM, Part.WEIGHT),
         )  # fmt: skip
@@ -77,7 +77,7 @@ class Learner:
             )
             self._step_bias = rule.call(
                 bias,
-                self._view(Kind.RESIDUAL, Part.BIAS),
+                self._extra(Part.BIAS),
                 self.bias_gradient if self._bias_total is None else self._bias_total,
                 self._view(Kind.MOMENTUM, Part.BIAS),
             )
@@ -85,6 +85,11 @@ class Learner:
     def _view(self, kind: Kind, part: Part | None = None) -> Array | None:
         """Return the buffer of one of the op's slots, if the step has it."""
         return self._views.get(self._own[kind, part])
+
+    def _extra(self, part: Part) -> Array | None:
+        """Return the buffer of what the part's format keeps beside its values, if it keeps anything."""
+        found = (self._view(kind, part) for kind in (Kind.RESIDUAL, Kind.MASTER))
+        return next((view for view in found if view is not None), None)
 
     @property
     def chooses(self) -> bool:
@@ -159,9 +164,9 @@ class Learner:
         self._bias_total.fill(0)
 
     def _update_weight(self, rate: float) -> None:
-        weight, companion, gradient, velocity = self._weight_buffers
+        weight, extra, gradient, velocity = self._weight_buffers
         self._weight_rule(
-            weight, companion, self.channels, gradient, self._weight_rate * rate, velocity,
+            weight, extra, self.channels, gradient, self._weight_rate * rate, velocity,
             self.sgd.momentum, self.state.iteration,
         )  # fmt: skip
 

@@ -108,7 +108,7 @@ class Program:
         Every pass settles at least one more tensor, counted from the loss, so this ends; a device
         would do the same, or be shipped with the scales.
         """
-        if self.step.formats.error == "float32" or self.scales.known:
+        if self.step.formats.errors.limit is None or self.scales.known:
             return
         self.updating = False
         for _ in range(self.scales.count + 1):

@@ -7,9 +7,9 @@ from typing import Any
 
 from mcusim.core import Kind, is_kind
 from mcusim.engine.state import State
+from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.step import Step
 
-_TOP = {"int8": 127.0, "int16": 32767.0}
 DECAY = 0.999
 """How fast a largest magnitude is forgotten, a step."""
 
@@ -25,7 +25,7 @@ class ErrorScales:
     def __init__(self, step: Step, state: State) -> None:
         self._state = state
         self._names = [n for n in step.tensors if is_kind(n, Kind.ERROR)]
-        self._top = [_TOP.get(step.tensors[n].dtype, 0.0) for n in self._names]
+        self._top = [ERRORS[step.tensors[n].dtype].limit or 0.0 for n in self._names]
         self._index = {n: i for i, n in enumerate(self._names)}
         self.count = sum(1 for top in self._top if top)
         self.scale = [1.0] * len(self._names)

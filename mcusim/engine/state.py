@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import PARAMETER_KINDS, BadRun, Kind, Part, Slot
@@ -21,7 +20,8 @@ Array = NDArray[Any]
 class State:
     """Learned parameters and what training needs to go on; the only thing a checkpoint stores.
 
-    ``arrays`` maps the slots of weights and biases (values, residuals, momentum, sums of gradients) to
+    ``arrays`` maps the slots of weights and biases (values, residuals or master weights, momentum,
+    sums of gradients) to
     whole-layer arrays in the layouts of the model; ``peaks`` maps an error tensor to the largest magnitude
     seen, from which the power-of-two scale of the next step follows. ``iteration`` counts the steps done.
     """
@@ -38,20 +38,14 @@ class State:
         arrays: dict[Slot, Array] = {}
         for op in model.ops:
             head = scope.head and op.name == model.head
-            if op.name in scope.pool or head:
-                weight = constant(model, op.inputs[1])
-                arrays[Slot(op.name, Kind.VALUE, Part.WEIGHT)] = weight.copy()
-                residual = Slot(op.name, Kind.RESIDUAL, Part.WEIGHT)
-                if formats.companion == "float32" and weight.dtype == np.int8:
-                    arrays[residual] = weight.astype(np.float32)
-                elif formats.companion == "int8" and weight.dtype == np.int8:
-                    arrays[residual] = np.zeros(weight.shape, np.int8)
-            if (op.name in scope.biases or head) and op.bias is not None:
-                bias = constant(model, op.bias)
-                arrays[Slot(op.name, Kind.VALUE, Part.BIAS)] = bias.copy()
-                if formats.bias_companion is not None and bias.dtype == np.int32:
-                    residual = Slot(op.name, Kind.RESIDUAL, Part.BIAS)
-                    arrays[residual] = np.zeros(bias.shape, formats.bias_companion)
+            learning = (op.name in scope.pool or head, op.name in scope.biases or head)
+            for part, learns, name in zip(Part, learning, (op.weight, op.bias), strict=True):
+                if learns and name is not None:
+                    value = constant(model, name)
+                    arrays[Slot(op.name, Kind.VALUE, part)] = value.copy()
+                    extra = formats.parameter(part, value.dtype.name).extra
+                    if extra is not None:
+                        arrays[Slot(op.name, extra.kind, part)] = extra.start(value)
         return cls(model, arrays)
 
     def trained(self) -> Model:

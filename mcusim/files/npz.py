@@ -101,7 +101,7 @@ class SavedModel:
 
     model: Model
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Arrays by name: residuals, latents, momentum …"""
+    """Arrays by name: residuals, master weights, momentum …"""
     state: Mapping[str, Any] = field(default_factory=dict)
     """Plain data that json can hold."""
 

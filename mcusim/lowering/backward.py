@@ -16,7 +16,6 @@ from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met, loss_work
-from mcusim.update.formats import ERRORS
 
 
 def gradient_name(tensor: str) -> Slot:
@@ -42,7 +41,7 @@ class Backward:
     ) -> None:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
         self.kept = kept
-        self.error = parameters.formats.error
+        self.error = parameters.formats.errors
         self.written: set[str] = {gradient_name(flow.logits)}
 
     def emit(self) -> None:
@@ -60,7 +59,7 @@ class Backward:
 
     def _dtype(self, tensor: str) -> str:
         integer = self.model.tensors[tensor].dtype in ("int8", "uint8")
-        return self.error if integer else "float32"
+        return self.error.dtype if integer else "float32"
 
     def _mask(self, op: Op) -> Slot | None:
         name = mask_name(op)
@@ -90,7 +89,7 @@ class Backward:
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
                 reads=(*reads, *((gradient,) if accumulate else ())), writes=(gradient,),
-                work=backward_work(op, model.tensors, "grad_input", error_bytes=ERRORS[self.error]),
+                work=backward_work(op, model.tensors, "grad_input", error_bytes=self.error.bytes),
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),
@@ -128,12 +127,12 @@ class Backward:
         what: Literal["grad_bias", "grad_weight"] = "grad_bias" if part is Part.BIAS else "grad_weight"
         action = Action.GRAD_BIAS if part is Part.BIAS else Action.GRAD_WEIGHT
         work = backward_work(
-            op, tensors, what, channels=count, error_bytes=ERRORS[self.error],
+            op, tensors, what, channels=count, error_bytes=self.error.bytes,
             kept=self.kept.get(op.name),
         )  # fmt: skip
         update = backward_work(
             op, tensors, "update_bias" if part is Part.BIAS else "update", channels=count,
-            error_bytes=ERRORS[self.error],
+            error_bytes=self.error.bytes,
         )  # fmt: skip
         momentum = tuple(s for s in (Slot(op.name, Kind.MOMENTUM, part),) if s in builder.drafts)
         gradient = tuple(s for s in (Slot(op.name, Kind.GRADIENT, part),) if s in builder.drafts)

@@ -89,17 +89,14 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
 
 
 def checkpoint_bytes(step: Step) -> int:
-    """Return the bytes of one copy of the learned parameters, companions of their format included."""
+    """Return the bytes of one copy of the learned parameters, residuals and master weights included."""
     total = 0
     for op in step.model.ops:
-        learning_weight, learning_bias = learns(step, op)
-        if learning_weight:
-            weight = step.model.tensors[op.inputs[1]]
-            companion = step.formats.companion_bytes if weight.dtype == "int8" else 0
-            total += weight.bytes + weight.elements * companion
-        if learning_bias and op.bias is not None:
-            bias = step.model.tensors[op.bias]
-            total += bias.elements * step.formats.bias_bytes if bias.dtype == "int32" else bias.bytes
+        parameters = zip(Part, learns(step, op), (op.weight, op.bias), strict=True)
+        for part, learning, name in parameters:
+            if learning and name is not None:
+                tensor = step.model.tensors[name]
+                total += tensor.elements * step.formats.parameter(part, tensor.dtype).bytes
     return total
 
 

@@ -103,7 +103,7 @@ def _emit_cost(builder: Builder, cost: Cost) -> None:
 def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> None:
     """Integer error tensors keep the largest magnitude of earlier steps: four bytes each."""
     count = sum(gradient_name(n) in builder.drafts for n in flow.needs)
-    if formats.error != "float32" and count:
+    if formats.errors.limit is not None and count:
         builder.tensor("error_scales", (count,), "float32", Role.OPTIMIZER, persistent=True)
 
 

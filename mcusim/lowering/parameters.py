@@ -16,8 +16,8 @@ from mcusim.update.selection import Scope
 class Parameters:
     """Names and shapes of the SRAM tensors that hold learned parameters.
 
-    A learning layer has its weight, what the weight's format keeps beside it (an 8-bit residual or a
-    float32 latent), the channels (which input channels learn in this stage, 16 bits each), its bias with
+    A learning layer has its weight, what the weight's format keeps beside it (a residual or a
+    master weight), the channels (which input channels learn in this stage, 16 bits each), its bias with
     the residual, and with momentum or gradient accumulation one of each for either.
     """
 
@@ -53,19 +53,18 @@ class Parameters:
         whole = self.is_head(op) or self.residency is Residency.SRAM
         shape = weight.shape if whole else self.selected_shape(op)
         tensors = [(Slot(op.name, Kind.VALUE, Part.WEIGHT), shape, weight.dtype)]
-        if self.formats.companion is not None and weight.dtype == "int8":
-            residual = Slot(op.name, Kind.RESIDUAL, Part.WEIGHT)
-            tensors.append((residual, shape, self.formats.companion))
+        extra = self.formats.parameter(Part.WEIGHT, weight.dtype).extra
+        if extra is not None:
+            tensors.append((Slot(op.name, extra.kind, Part.WEIGHT), shape, extra.dtype))
         return tuple(tensors)
 
     def bias_tensors(self, op: Op) -> tuple[tuple[Slot, str], ...]:
         """Return (name, dtype) of each SRAM tensor of the bias of ``op``, all of its shape."""
         assert op.bias is not None
         dtype = self.model.tensors[op.bias].dtype
-        companion = self.formats.bias_companion if dtype == "int32" else None
+        extra = self.formats.parameter(Part.BIAS, dtype).extra
         own = (Slot(op.name, Kind.VALUE, Part.BIAS), dtype)
-        residual = Slot(op.name, Kind.RESIDUAL, Part.BIAS)
-        return (own,) if companion is None else (own, (residual, companion))
+        return (own,) if extra is None else (own, (Slot(op.name, extra.kind, Part.BIAS), extra.dtype))
 
     def read_by(self, op: Op) -> tuple[Slot, ...]:
         """Return the SRAM tensors of parameters that the forward pass of ``op`` reads."""

@@ -10,6 +10,7 @@ from typing import Any
 from mcusim.core import McusimError, Phase
 from mcusim.graph import Model
 from mcusim.graph.resolution import at_resolution
+from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.planning.placement import largest, search
@@ -122,14 +123,14 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
         return
     if now.residency != "flash" and step.scope.pool:
         yield "residency='flash'", replace(now, residency="flash")
-    for error in ("int16", "int8"):
-        if now.formats.error == "float32" or (now.formats.error == "int16" and error == "int8"):
-            formats = replace(now.formats, error=error)
-            yield f"formats error={error!r}", replace(now, formats=formats)
-    if now.formats.companion is not None:
+    for error in sorted(ERRORS.values(), key=lambda e: -e.bytes):
+        if error.bytes < now.formats.errors.bytes:
+            formats = replace(now.formats, error=error.name)
+            yield f"formats error={error.name!r}", replace(now, formats=formats)
+    if WEIGHTS[now.formats.weight].extra is not None:
         formats = replace(now.formats, weight="int8-sr")
         yield "formats weight='int8-sr'", replace(now, formats=formats)
-    if now.formats.bias_companion is not None:
+    if BIASES[now.formats.bias].extra is not None:
         yield "formats bias='int32'", replace(now, formats=replace(now.formats, bias="int32"))
     if now.formats.feature == "whole":
         formats = replace(now.formats, feature="checker")

@@ -4,7 +4,7 @@ Source: arXiv 2206.15472 and its code (github.com/mit-han-lab/tiny-training, par
 what learning adds to inference and nothing else: a one-bit mask for every output element and a 32-bit
 bias for every output channel of the convolutions whose bias learns, 8 bits for every saved feature and
 every learning weight, and the 8-bit features before the head. The head's weights, gradients, the forward
-peak, im2col, latents and the masks of additions count as 0.
+peak, im2col, master weights and the masks of additions count as 0.
 """
 
 from __future__ import annotations

@@ -8,10 +8,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.kernels.number_formats import ERRORS
 
 ARITHMETICS = st.sampled_from(list(Arithmetic))
 SEEDS = st.integers(0, 2**32 - 1)
-FORMATS = st.sampled_from([("float32", 1.0, 1.0), ("int16", 2.0**-9, 2.0**-8), ("int8", 2.0**-4, 2.0**-3)])
+_SCALES = {None: (1.0, 1.0), 32767.0: (2.0**-9, 2.0**-8), 127.0: (2.0**-4, 2.0**-3)}
+FORMATS = st.sampled_from([(e.dtype, *_SCALES[e.limit]) for e in ERRORS.values()])
+"""Every format of error tensors, with scales of a gradient and of what is computed from it."""
 
 
 @dataclass(frozen=True)

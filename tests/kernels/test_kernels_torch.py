@@ -12,8 +12,8 @@ from kernels_cases import SEEDS, Case, binary, int8, pool, quant, unary, weighte
 
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import backward, loss
+from mcusim.kernels.columns import columns
 from mcusim.kernels.forward import forward
-from mcusim.kernels.reference.update import columns
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

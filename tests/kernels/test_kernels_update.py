@@ -11,9 +11,10 @@ from kernels_cases import SEEDS, int8
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Op, OpKind, Quant, Tensor
 from mcusim.kernels import loss, qas, reference, update
-from mcusim.kernels.formats import BIASES
+from mcusim.kernels.columns import columns
+from mcusim.kernels.number_formats import BIASES, WEIGHTS
 
-WEIGHTS = st.sampled_from(["int8", "int8-sr", "int8+res8", "float32"])
+WEIGHT_NAMES = st.sampled_from(list(WEIGHTS))
 KINDS = st.sampled_from([OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED])
 
 
@@ -41,12 +42,22 @@ def block_shape(op: Op, tensors: dict[str, Tensor], count: int) -> tuple[int, ..
     return (count, *shape[1:-1], 2 if op.kind is OpKind.DEPTHWISE_CONV_2D else shape[0])
 
 
+def beside(format, rng, shape):
+    """Return what training may have left beside the values."""
+    if format.extra is None:
+        return None
+    dtype = np.dtype(format.extra.dtype)
+    if dtype.kind == "f":
+        return rng.normal(0, 60, shape).astype(dtype)
+    return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
 def copies(*arrays):
     return [None if a is None else a.copy() for a in arrays]
 
 
 @pytest.mark.smoke
-@given(KINDS, WEIGHTS, SEEDS, st.booleans(), st.booleans(), st.integers(0, 2**40))
+@given(KINDS, WEIGHT_NAMES, SEEDS, st.booleans(), st.booleans(), st.integers(0, 2**40))
 def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, momentum, counter):
     rng = np.random.default_rng(seed)
     op, tensors = layer(kind, rng)
@@ -54,10 +65,11 @@ def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, mome
     channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
     block = block_shape(op, tensors, len(channels))
     shape = block if compact else tensors["w"].shape
-    companion = {"int8+res8": int8(rng, *shape), "float32": rng.normal(0, 60, shape).astype(np.float32)}
     velocity = rng.standard_normal(shape).astype(np.float32) if momentum else None
     gradient = (rng.standard_normal(block) * 10 ** rng.uniform(-4, 3)).astype(np.float32)
-    mine = copies(rng.integers(-127, 128, shape).astype(np.int8), companion.get(format), velocity)
+    mine = copies(
+        rng.integers(-127, 128, shape).astype(np.int8), beside(WEIGHTS[format], rng, shape), velocity
+    )
     theirs = copies(*mine)
     for module, (w, c, v) in ((update, mine), (reference, theirs)):
         rule = module.weight_rule(op, tensors, format, compact=compact, seed=seed << 7)
@@ -74,15 +86,15 @@ def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum):
     bias = rng.choice([-(2**31), 2**31 - 1, 5, -70000], count).astype(np.int32)
     gradient = (rng.standard_normal(count) * 100).astype(np.float32)
     velocity = rng.standard_normal(count).astype(np.float32) if momentum else None
-    residual = int8(rng, count) if format == "int32+res8" else None
-    mine, theirs = copies(bias, velocity, residual), copies(bias, velocity, residual)
+    extra = beside(BIASES[format], rng, (count,))
+    mine, theirs = copies(bias, velocity, extra), copies(bias, velocity, extra)
     for module, (b, v, r) in ((update, mine), (reference, theirs)):
         module.bias_rule(op, tensors, format, seed=seed)(b, r, gradient, 0.5, v, 0.9, 3)
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@given(KINDS, SEEDS, WEIGHTS)
+@given(KINDS, SEEDS, WEIGHT_NAMES)
 def test_whole_weights_and_selected_channels_learn_the_same(kind, seed, format):
     rng = np.random.default_rng(seed)
     op, tensors = layer(kind, rng)
@@ -90,8 +102,8 @@ def test_whole_weights_and_selected_channels_learn_the_same(kind, seed, format):
     channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
     gradient = rng.standard_normal(block_shape(op, tensors, len(channels))).astype(np.float32)
     whole = int8(rng, *tensors["w"].shape)
-    kept = {"int8+res8": np.zeros(whole.shape, np.int8), "float32": whole.astype(np.float32)}.get(format)
-    columns = reference.update.columns
+    extra = WEIGHTS[format].extra
+    kept = None if extra is None else extra.start(whole)
     part = np.ascontiguousarray(columns(op, whole, c_in)[channels])
     part_kept = None if kept is None else np.ascontiguousarray(columns(op, kept, c_in)[channels])
     update.weight_rule(op, tensors, format, seed=1)(whole, kept, channels, gradient, 1.0, None, 0, 9)
@@ -168,8 +180,10 @@ def test_unknown_formats_and_channels_are_refused():
     for channels in (np.array([1], np.int32), np.array([-1], np.int32), np.zeros(2, np.int32)):
         with pytest.raises(BadArgument, match="layer"):
             rule(w, None, channels, g, 1.0, None, 0, 0)
-    with pytest.raises(BadArgument, match="companion"):
+    with pytest.raises(BadArgument, match="extra of the weight"):
         rule(w, w.copy(), np.zeros(1, np.int32), g, 1.0, None, 0, 0)
+    with pytest.raises(BadArgument, match="extra of the weight"):
+        update.weight_rule(op, tensors, "int8+res8")(w, None, np.zeros(1, np.int32), g, 1.0, None, 0, 0)
 
 
 @given(SEEDS, st.integers(1, 40), st.floats(0.01, 60))

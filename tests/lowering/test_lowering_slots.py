@@ -12,6 +12,7 @@ from networks import small_network
 
 import mcusim
 from mcusim.core import PARAMETER_KINDS, Kind, Part, Slot, is_kind
+from mcusim.kernels.number_formats import WEIGHTS
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
 from mcusim.update.formats import Formats
@@ -45,11 +46,12 @@ def test_a_kind_without_its_part_is_refused(kind, part):
 
 
 @pytest.mark.parametrize("residency", ["sram", "flash"])
-def test_every_tensor_that_a_step_adds_is_a_slot(residency):
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_every_tensor_that_a_step_adds_is_a_slot(residency, weight):
     model = small_network()
     scope = scheme("dynamic:ratio=0.1,blocks=2,policy=gradient-norm").scope(model)
     step = lower(
-        model, scope, Formats("int8", "int8+res8", "int32+res8"), residency=residency, momentum=True,
+        model, scope, Formats("int8", weight, "int32+res8"), residency=residency, momentum=True,
         accumulate=2, runtime_bytes=8, patches=Patches(2, "stem"),
     )  # fmt: skip
     patched = {n for op in step.ops if op.phase == "forward" for n in (*op.reads, *op.writes)}
@@ -57,7 +59,10 @@ def test_every_tensor_that_a_step_adds_is_a_slot(residency):
     plain = {n for n in step.tensors if not isinstance(n, Slot)}
     assert plain - set(model.tensors) - patched - scratch == {"runtime", "error_scales"}
     kinds = {n.kind for n in step.tensors if isinstance(n, Slot)}
-    assert kinds >= {*PARAMETER_KINDS, Kind.CHANNELS, Kind.SAVED, Kind.MASK, Kind.ERROR}
+    extra = WEIGHTS[weight].extra
+    expected = {Kind.VALUE, Kind.RESIDUAL, Kind.MOMENTUM, Kind.GRADIENT}
+    expected |= {Kind.CHANNELS, Kind.SAVED, Kind.MASK, Kind.ERROR, *({extra.kind} if extra else ())}
+    assert kinds == expected
 
 
 def test_nobody_takes_a_name_apart():

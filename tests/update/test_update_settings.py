@@ -1,31 +1,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcusim.core import BadArgument, UnknownName
+from mcusim.core import BadArgument, Part, UnknownName
 from mcusim.update import Formats, Schedule, Sgd
 
 
 @pytest.mark.parametrize(
-    ("formats", "error", "weight", "head"),
+    ("formats", "error", "weight", "bias"),
     [
         (Formats(), 4, 1, 4),
-        (Formats(error="int16", weight="int8"), 2, 1, 4),
-        (Formats(error="int8", weight="int8+res8", head="int8"), 1, 2, 2),
+        (Formats(error="int16", weight="int8", bias="int32-sr"), 2, 1, 4),
+        (Formats(error="int8", weight="int8+res8", bias="int32+res8"), 1, 2, 5),
         (Formats(weight="float32"), 4, 5, 4),
     ],
 )
-def test_bytes_of_formats(formats, error, weight, head):
-    assert (formats.error_bytes, formats.weight_bytes, formats.head_weight_bytes) == (error, weight, head)
-    assert formats.weight_bytes == 1 + formats.companion_bytes
-    assert formats.bias_bytes == 4
-    assert replace(formats, bias="int32+res8").bias_bytes == 5
-    assert formats.stochastic == (formats.weight == "int8-sr")
+def test_bytes_of_formats(formats, error, weight, bias):
+    kept = formats.parameter(Part.WEIGHT, "int8"), formats.parameter(Part.BIAS, "int32")
+    assert (formats.errors.bytes, *(f.bytes for f in kept)) == (error, weight, bias)
+    for part in Part:
+        assert formats.parameter(part, "float32").bytes == 4
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 from mcusim.kernels.compiled.prepared import array_at, inner
 from mcusim.kernels.vector import simd
 
-FORMATS = {"float32": 4, "int16": 2, "int8": 1}
-"""Storage formats by name, and what the kernels call them: their bytes an element."""
+FLOAT32, INT16, INT8 = 4, 2, 1
+"""What the kernels call the formats of ``number_formats.errors``: their bytes an element."""
 STATISTICS_BYTES = 128
 """16 float32 largest magnitudes, then the number of saturated elements."""
 
@@ -28,9 +28,9 @@ def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
 def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
     """Return ``count`` (at most 16) stored numbers as float32, the rest zero."""
     at = g + index * format
-    if format == 4:
+    if format == FLOAT32:
         return simd.load_f32_first(at, count)
-    if format == 2:
+    if format == INT16:
         return simd.to_f32(simd.load_s16_first(at, count))
     return simd.to_f32(simd.load_s8_first(at, count))
 
@@ -57,14 +57,14 @@ def store_row(g, format, scale, accumulate, index, count, row, statistics):  # t
     Values beyond ``count`` in the last 16 must be zero.
     """
     unit, inverse = simd.splat_f32(np.float32(scale)), simd.splat_f32(np.float32(1.0 / scale))
-    top = simd.splat_f32(np.float32(127 if format == 1 else 32767))
-    bottom = simd.splat_f32(np.float32(-127 if format == 1 else -32767))
+    top = simd.splat_f32(np.float32(127 if format == INT8 else 32767))
+    bottom = simd.splat_f32(np.float32(-127 if format == INT8 else -32767))
     for c in range(0, count, 16):
         few = min(count - c, 16)
         value = simd.load_f32(row + 4 * c)
         if accumulate:
             value = load_values(g, format, index + c, few) * unit + value
-        if format == 4:
+        if format == FLOAT32:
             simd.store_f32_first(g + 4 * (index + c), value, few)
             continue
         simd.store_f32(statistics, simd.larger(simd.magnitude(value), simd.load_f32(statistics)))
@@ -72,7 +72,7 @@ def store_row(g, format, scale, accumulate, index, count, row, statistics):  # t
         inside = simd.inside_f32(rounded, bottom, top)
         array_at(statistics + 64, 1, np.int64)[0] += 16 - simd.ones(inside)
         integers = simd.to_i32(simd.clamp_f32(rounded, bottom, top))
-        if format == 2:
+        if format == INT16:
             simd.store_s16_first(g + 2 * (index + c), integers, few)
         else:
             simd.store_s8_first(g + index + c, integers, few)

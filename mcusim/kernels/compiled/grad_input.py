@@ -11,7 +11,6 @@ from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.errors import (
-    FORMATS,
     STATISTICS_BYTES,
     clear_statistics,
     load_row,
@@ -30,6 +29,7 @@ from mcusim.kernels.compiled.prepared import (
     inner,
     record_at,
 )
+from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.vector import simd, tiles
 
 PIXELS = tiles.PIXELS
@@ -206,9 +206,10 @@ class GradInput(Gradient, GradInputKernel):
         if weight.shape != self.weight_shape:
             raise BadArgument(f"weight of {self.name}", f"has shape {weight.shape}, not {self.weight_shape}")
         check(f"input gradient of {self.name}", g_x, str(g_x.dtype))
-        if str(g_x.dtype) not in FORMATS or g_x.size % int(r["c_in"]):
+        if str(g_x.dtype) not in ERRORS or g_x.size % int(r["c_in"]):
             raise BadArgument(f"input gradient of {self.name}", f"is {g_x.dtype} of shape {g_x.shape}")
-        r["weight"], r["g_x"], r["g_x_format"] = address_of(weight), address_of(g_x), FORMATS[str(g_x.dtype)]
+        r["weight"], r["g_x"] = address_of(weight), address_of(g_x)
+        r["g_x_format"] = ERRORS[str(g_x.dtype)].compiled()
         self._set_sizes(r, g_x.shape, g_y.shape)
         self._frame_outputs(r)
         self.workspace.reserve(self._workspace_bytes(r))

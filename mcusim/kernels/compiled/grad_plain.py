@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op
 from mcusim.kernels.compiled.errors import (
-    FORMATS,
     STATISTICS_BYTES,
     clear_statistics,
     load_values,
@@ -28,6 +27,7 @@ from mcusim.kernels.compiled.prepared import (
     compiled,
     record_at,
 )
+from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.vector import simd
 
 INTEGERS = (
@@ -88,10 +88,10 @@ class PassOn(GradInputKernel):
         record = np.zeros(1, RECORD)
         r = record[0]
         for field, array in (("g", g), ("g_x", g_x)):
-            if str(array.dtype) not in FORMATS:
+            if str(array.dtype) not in ERRORS:
                 raise BadArgument(f"{field} of {self.name}", f"is {array.dtype}")
             check(f"{field} of {self.name}", array, str(array.dtype))
-            r[field], r[f"{field}_format"] = address_of(array), FORMATS[str(array.dtype)]
+            r[field], r[f"{field}_format"] = address_of(array), ERRORS[str(array.dtype)].compiled()
         pixels = int(np.prod(g_x.shape[1:3])) if self.spread else 1
         if g.size * pixels != g_x.size:
             raise BadArgument(f"gradients of {self.name}", f"have shapes {g.shape} and {g_x.shape}")

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.compiled.errors import FORMATS
 from mcusim.kernels.compiled.prepared import (
     Prepared,
     Workspace,
@@ -20,6 +19,7 @@ from mcusim.kernels.compiled.prepared import (
     check_mask,
     check_shape,
 )
+from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.scales import gradient_factors, quant_of
 from mcusim.kernels.vector.tiles import PIXELS
 
@@ -74,12 +74,13 @@ class Gradient(Prepared):
         """Return a copy of the record with the output's gradient and mask."""
         record = self._constants.copy()
         r = record[0]
-        if str(g.dtype) not in FORMATS:
-            raise BadArgument(f"gradient of {self.name}", f"is {g.dtype}", "use float32, int16 or int8")
+        if str(g.dtype) not in ERRORS:
+            raise BadArgument(f"gradient of {self.name}", f"is {g.dtype}", f"use {', '.join(ERRORS)}")
         check(f"gradient of {self.name}", g, str(g.dtype))
         if g.size % int(r["c_out"]):
             raise BadArgument(f"gradient of {self.name}", f"has shape {g.shape}, not {r['c_out']} channels")
-        r["g"], r["g_format"], r["mask"] = address_of(g), FORMATS[str(g.dtype)], address_of(mask)
+        r["g"], r["mask"] = address_of(g), address_of(mask)
+        r["g_format"] = ERRORS[str(g.dtype)].compiled()
         if mask is not None:
             check_mask(self.name, mask, g)
             r["mask_bytes"] = mask.size

@@ -27,6 +27,8 @@ compiled = njit(cache=True, nogil=True, error_model="numpy")
 inner = njit(nogil=True, error_model="numpy")
 """How what kernels call is compiled: as part of them. numba numbers the cache files of a function that
 has several signatures without a lock, so two processes that compile at once could mix them up."""
+inlined = njit(nogil=True, error_model="numpy", inline="always")
+"""How what is handed a function is compiled: numba cannot cache on disk what passes functions as values."""
 ALIGNMENT = 64
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, Table
 from mcusim.kernels.arrays import Array, Stored, Tensors, unpack
+from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.reference.plain import PLAIN
-from mcusim.kernels.reference.update import clamp
 from mcusim.kernels.reference.window import taps
 from mcusim.kernels.scales import gradient_factors, quant_of
 
@@ -31,18 +31,8 @@ def load(g: Array, scale: float, mask: NDArray[np.uint8] | None = None) -> Float
 
 
 def store(values: Floats, g: Array, scale: float, accumulate: bool) -> Stored:
-    """Store a gradient in the format of ``g``: half to even, saturating symmetrically."""
-    values = values.reshape(g.shape)
-    if g.dtype == np.float32:
-        g[...] = g + values if accumulate else values
-        return Stored(0, 0.0)
-    if accumulate:
-        values = load(g, scale) + values
-    top = F(127 if g.dtype == np.int8 else 32767)
-    rounded = np.rint(values * F(1 / scale))
-    saturated = int(np.count_nonzero(np.abs(rounded) > top))
-    g[...] = clamp(rounded, float(-top), float(top)).astype(g.dtype)
-    return Stored(saturated, float(np.abs(values).max(initial=0)))
+    """Store a gradient in the format of ``g``."""
+    return ERRORS[g.dtype.name].store(values.reshape(g.shape), g, scale, accumulate)
 
 
 def grad_input(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0) -> Kernel:

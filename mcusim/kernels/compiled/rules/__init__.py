@@ -1,0 +1,1 @@
+"""Compiled update rules, one module a way of rounding; ``number_formats`` says what each has to compute."""

@@ -1,0 +1,101 @@
+"""The loops over the elements of a parameter that all compiled update rules share, and what they round with.
+
+A rule is a function ``step(a, at, element, step, key)`` that moves one element: ``a`` is the record below,
+``at`` the element's place in the buffers, ``element`` its place in the whole parameter, ``step`` the float32
+to subtract, ``key`` what stochastic rounding draws from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcusim.kernels.compiled.prepared import array_at, exist, inlined, inner, record_at
+
+FIELDS = (
+    "value", "extra", "channels", "selected", "gradient", "velocity", "factor", "factors", "compact", "taps",
+    "last", "stride_channel", "stride_tap", "stride_last", "elements", "factor_channel", "inputs",
+)  # fmt: skip
+RECORD = np.dtype([(name, np.int64) for name in FIELDS])
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@inner
+def mix(z):  # type: ignore[no-untyped-def]
+    """SplitMix64's finaliser; see the slow twin."""
+    z = (z ^ (z >> np.uint64(30))) * MIX_1
+    z = (z ^ (z >> np.uint64(27))) * MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@inner
+def uniform(key, index):  # type: ignore[no-untyped-def]
+    """Return u in [0, 1) with 32 bits for an element index."""
+    word = mix(key + GOLDEN * np.uint64(index + 1)) >> np.uint64(32)
+    return np.float64(np.int64(word)) * 2.0**-32
+
+
+@inner
+def clamp(value, low, high):  # type: ignore[no-untyped-def]
+    """Clamp; NaN becomes ``low``."""
+    return min(value, high) if value >= low else low
+
+
+@inner
+def split(value):  # type: ignore[no-untyped-def]
+    """Return a whole number of 1/256 as the nearest integer and a residual in [-128, 127]."""
+    high = (value + 128) >> 8
+    return high, value - (high << 8)
+
+
+@inner
+def _key(seed, counter):  # type: ignore[no-untyped-def]
+    return mix(mix(np.uint64(seed)) + GOLDEN * np.uint64(counter + 1))
+
+
+@inlined
+def over_weight(address, rate, momentum, seed, counter, step):  # type: ignore[no-untyped-def]
+    """Apply the gradient block [selected, taps, last] to the weights of the selected input channels.
+
+    Return False, and change nothing, if a channel does not exist.
+    """
+    a = record_at(address, RECORD)
+    if not exist(a.channels, a.selected, a.inputs):
+        return False
+    key = _key(seed, counter)
+    block = a.taps * a.last
+    channels = array_at(a.channels, a.selected, np.int32)
+    gradient = array_at(a.gradient, a.selected * block, np.float32)
+    velocity = array_at(a.velocity, a.elements, np.float32)
+    factor = array_at(a.factor, a.factors, np.float32)
+    for s in range(a.selected):
+        base = channels[s] * a.stride_channel
+        own = channels[s] * a.factor_channel
+        for tap in range(a.taps):
+            for c in range(a.last):
+                here = s * block + tap * a.last + c
+                element = base + tap * a.stride_tap + c * a.stride_last
+                at = here if a.compact else element
+                value = gradient[here] * factor[own + c]
+                if a.velocity != 0:
+                    value = np.float32(momentum) * velocity[at] + value
+                    velocity[at] = value
+                step(a, at, element, np.float32(rate) * value, key)
+    return True
+
+
+@inlined
+def over_bias(address, rate, momentum, seed, counter, step):  # type: ignore[no-untyped-def]
+    """Apply the gradient of a bias."""
+    a = record_at(address, RECORD)
+    key = _key(seed, counter)
+    gradient = array_at(a.gradient, a.elements, np.float32)
+    velocity = array_at(a.velocity, a.elements, np.float32)
+    factor = array_at(a.factor, a.elements, np.float32)
+    for c in range(a.elements):
+        value = gradient[c] * factor[c]
+        if a.velocity != 0:
+            value = np.float32(momentum) * velocity[c] + value
+            velocity[c] = value
+        step(a, c, c, np.float32(rate) * value, key)
+    return True

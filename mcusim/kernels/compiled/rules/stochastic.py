@@ -1,0 +1,34 @@
+"""Compiled twins of the rules in ``number_formats.stochastic``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcusim.kernels.compiled.prepared import array_at, compiled, inner
+from mcusim.kernels.compiled.rules.loops import clamp, over_bias, over_weight, uniform
+
+
+@inner
+def _int8(a, at, element, step, key):  # type: ignore[no-untyped-def]
+    weight = array_at(a.value, a.elements, np.int8)
+    change = np.floor(uniform(key, element) - np.float64(step))
+    weight[at] = np.int8(clamp(np.float64(weight[at]) + change, -127.0, 127.0))
+
+
+@inner
+def _int32(a, at, element, step, key):  # type: ignore[no-untyped-def]
+    bias = array_at(a.value, a.elements, np.int32)
+    moved = np.float64(bias[at]) + np.floor(uniform(key, element) - np.float64(step))
+    bias[at] = np.int32(clamp(moved, -2147483648.0, 2147483647.0))
+
+
+@compiled
+def int8(address, rate, momentum, seed, counter):  # type: ignore[no-untyped-def]
+    """Learn ``int8-sr`` weights."""
+    return over_weight(address, rate, momentum, seed, counter, _int8)
+
+
+@compiled
+def int32(address, rate, momentum, seed, counter):  # type: ignore[no-untyped-def]
+    """Learn ``int32-sr`` biases."""
+    return over_bias(address, rate, momentum, seed, counter, _int32)
