@@ -108,9 +108,9 @@ class Column:
                 return f"{value:+,}" if self.kind == "change" else f"{value:,}"
             case Figure():
                 error = value.mean_error if value.mean_error is not None else value.worst_error
-                return _three(value.value) + ("" if error is None else f" ±{error:.0%}")
+                return digits(value.value) + ("" if error is None else f" ±{error:.0%}")
         sign = "+" if self.kind == "change" else ""
-        return f"{value:{sign}.{self.digits}%}" if self.kind in ("share", "change") else _three(value)
+        return f"{value:{sign}.{self.digits}%}" if self.kind in ("share", "change") else digits(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Curve:
 
     def text(self, value: float) -> str:
         """Return a value with its unit; percent are fractions here."""
-        return f"{value:.1%}" if self.unit == "%" else f"{_three(value)} {self.unit}".rstrip()
+        return f"{value:.1%}" if self.unit == "%" else f"{digits(value)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,6 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def _three(value: float) -> str:
+def digits(value: float) -> str:
     """Return three digits that count, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -187,13 +187,14 @@ def _fit(
     columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[str]], width: int
 ) -> tuple[list[int], list[int]]:
     """Return the columns that there is room for, and their widths: text wraps, then columns are left out."""
-    full, least = [], []
+    full, wide, least = [], [], []
     for i, column in enumerate(columns):
         texts = [row[i] for row in cells]
         long = max(map(len, texts), default=0)
         word = max(map(len, heads[i].split()), default=0)
         parts = max((len(piece) for text in texts for piece in pieces(text)), default=0)
-        full.append(max(long, len(heads[i])))
+        full.append(max(long, word))
+        wide.append(max(long, len(heads[i])))
         least.append(max(min(long, TEXT), parts, word) if column.kind == "text" else max(long, word))
     shown = list(range(len(columns)))
 
@@ -203,8 +204,10 @@ def _fit(
     while room() < 0 and (candidates := [i for i in shown if columns[i].priority]):
         shown.remove(max(candidates, key=lambda i: (columns[i].priority, i)))
     widths = [least[i] for i in shown]
-    for _ in range(max(room(), 0)):
-        wanting = [place for place, i in enumerate(shown) if widths[place] < full[i]]
+    for _ in range(max(room(), 0)):  # first for the cells, then for the heads
+        wanting = [place for place, i in enumerate(shown) if widths[place] < full[i]] or [
+            place for place, i in enumerate(shown) if widths[place] < wide[i]
+        ]
         if not wanting:
             break
         widths[min(wanting, key=lambda place: widths[place])] += 1

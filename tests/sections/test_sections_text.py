@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from mcusim.core import Figure, Provenance
 from mcusim.sections.html import element, fragment
@@ -24,6 +26,7 @@ from mcusim.sections.kinds import (
     Shares,
     Table,
 )
+from mcusim.sections.terminal import show
 from mcusim.sections.text import text
 from mcusim.sections.wrapping import wrap
 
@@ -78,7 +81,7 @@ def test_a_long_name_breaks_at_a_seam():
     table = Table(
         (Column("update"), Column("peak", "B", "number")), [("dynamic:ratio=0.05,stage=20", 12_345)]
     )
-    assert text([table], 30).splitlines()[2:] == ["dynamic:ratio=0.05,     12,345", "stage=20"]
+    assert text([table], 30).splitlines()[-2:] == ["dynamic:ratio=0.05,     12,345", "stage=20"]
 
 
 def test_ascii_has_no_other_characters():
@@ -135,3 +138,13 @@ def test_html_is_well_formed():
     from xml.etree import ElementTree
 
     ElementTree.fromstring(fragment(EXAMPLES))
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_terminal_gets_the_same_text_with_colors(width):
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="standard")
+    show(EXAMPLES, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[1;31m" in said  # the verdict is bad
+    plain = re.sub(r"\x1b\[[\d;]*m", "", said)
+    assert [line.rstrip() for line in plain.splitlines()] == text(EXAMPLES, width).splitlines()

@@ -11,7 +11,7 @@ from mcusim.core import BadBoard, Figure, Provenance
 from mcusim.mcu.energy import Energy, energy
 from mcusim.mcu.timeline.device import Device, Slice, Totals
 from mcusim.mcu.timeline.scenario import NS, Scenario
-from mcusim.sections.kinds import UNKNOWN, Facts, Notes, Section
+from mcusim.sections.kinds import UNKNOWN, Facts, Notes, Section, digits
 from mcusim.sections.shown import Shown
 
 TRACKS = ("DMA", "core", "flash")
@@ -156,7 +156,7 @@ def _shown(value: Figure | float | None) -> str:
     if not isinstance(value, Figure):
         return f"{value:,.0f} days" if value >= 10 else f"{value:.2g} days"
     spread = "" if value.worst_error is None else f", laboratories differ by up to {value.worst_error:.0%}"
-    return f"{value.value:,.3g} {value.unit} ({value.provenance}{spread})"
+    return f"{digits(value.value)} {value.unit} ({value.provenance}{spread})"
 
 
 def simulate(scenario: Scenario, *, window_s: float = 10.0) -> Timeline:
