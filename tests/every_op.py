@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import TRAITS, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import validate
 from mcusim.kernels.reference import GRADIENTS
@@ -25,8 +25,9 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
         name: str, kind: OpKind, *inputs: str, scale: float | None = 0.05, zero: int = -2,
         dtype: str = "int8", **attributes: object,
     ) -> str:  # fmt: skip
-        fixed = {K.SOFTMAX: Quant.of(1 / 256, -128), K.LOGISTIC: Quant.of(1 / 256, -128)}
-        quant = fixed.get(kind) or (tensors[inputs[0]].quant if scale is None else Quant.of(scale, zero))
+        fixed = TRAITS[kind].scale
+        quant = tensors[inputs[0]].quant if scale is None else Quant.of(scale, zero)
+        quant = fixed if isinstance(fixed, Quant) else quant
         op = Op(name, kind, inputs, f"{name}.y", Attributes(**attributes))
         tensors[op.output] = Tensor(op.output, (), dtype, quant if dtype == "int8" else None)
         shape = infer(op, tensors)
@@ -62,7 +63,8 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
     largest = add("max_pool", K.MAX_POOL_2D, x, scale=None, kernel=(2, 2), stride=(2, 2))
     average = add("average_pool", K.AVERAGE_POOL_2D, x, scale=None, kernel=(2, 2), stride=(2, 2))
     difference = add("sub", K.SUB, largest, average, scale=0.01, zero=-40)
-    total = add("add", K.ADD, largest, difference, scale=0.02, zero=-60)
+    bent = add("tanh", K.TANH, difference)
+    total = add("add", K.ADD, largest, bent, scale=0.02, zero=-60)
     up = add("nearest", K.RESIZE_NEAREST_NEIGHBOR, total, scale=None, shape=(1, 8, 8, 8))
     smooth = add("bilinear", K.RESIZE_BILINEAR, average, scale=None, shape=(1, 8, 8, 8))
     x = add("both", K.CONCATENATION, up, smooth, axes=(3,), scale=0.02, zero=-60)

@@ -48,6 +48,7 @@ NAMES: Table[Names] = Table(
         OpKind.RELU6: Names(Tflite(21, 2, 0), ("Clip",), ("relu6",)),
         OpKind.HARD_SWISH: Names(Tflite(117, 1, 91), ("HardSwish",), ("hardswish", "hardswish_")),
         OpKind.LOGISTIC: Names(Tflite(14, 2, 0), ("Sigmoid",), ("sigmoid",)),
+        OpKind.TANH: Names(Tflite(28, 2, 0), ("Tanh",), ("tanh",)),
         OpKind.SOFTMAX: Names(Tflite(25, 2, 9), ("Softmax",), ("softmax",)),
         OpKind.RESIZE_NEAREST_NEIGHBOR: Names(Tflite(97, 3, 74), ("Resize",), ("upsample_nearest2d",)),
         OpKind.RESIZE_BILINEAR: Names(Tflite(23, 3, 15), ("Resize",), ("upsample_bilinear2d",)),

@@ -27,6 +27,7 @@ class OpKind(StrEnum):
     RELU6 = "relu6"
     HARD_SWISH = "hard_swish"
     LOGISTIC = "logistic"
+    TANH = "tanh"
     SOFTMAX = "softmax"
     RESIZE_NEAREST_NEIGHBOR = "resize_nearest_neighbor"
     RESIZE_BILINEAR = "resize_bilinear"

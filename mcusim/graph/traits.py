@@ -107,6 +107,8 @@ _REDUCE, _NORM, _CONVERT, _VIEW, _MOVE, _JOIN, _RESIZE = (
 )  # fmt: skip
 _UNIT = Quant.of(1 / 256, -128)
 """[0, 1) in 256 steps."""
+_SIGNED = Quant.of(1 / 128, 0)
+"""[-1, 1) in 256 steps."""
 _YES, _NO = True, False  # of one width, so that columns line up
 _X: Reads = ("inputs",)
 _Y: Reads = ("output",)
@@ -133,6 +135,7 @@ TRAITS: Table[Traits] = Table("traits", {
     OpKind.RELU6:             Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, 6.0)),
     OpKind.HARD_SWISH:        Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.LOGISTIC:          Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  _UNIT,   "pixel",  _YES),
+    OpKind.TANH:              Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _YES, "kept",  _SIGNED, "pixel",  _YES),
     OpKind.SOFTMAX:           Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _UNIT,   "no",     _YES),
     OpKind.RESIZE_NEAREST_NEIGHBOR: Traits(_RESIZE, "copy",       "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO),
     OpKind.RESIZE_BILINEAR:   Traits(_RESIZE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO, unsigned=True),

@@ -102,6 +102,7 @@ FORWARD: Table[Callable[[Op, Tensors], Counts]] = Table(
         OpKind.RELU6: _relu,
         OpKind.HARD_SWISH: _per_output(0, 3, 3, 0),
         OpKind.LOGISTIC: _LOOKED_UP,
+        OpKind.TANH: _LOOKED_UP,
         # Maximum, difference and sum are additions and comparisons; exponential and quotient rescale.
         OpKind.SOFTMAX: _per_output(0, 2, 3, 0),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _NOTHING,

@@ -14,9 +14,11 @@ from mcusim.core import BadModel
 from mcusim.files.graph_json import load_graph_json
 from mcusim.files.tflite.reader import load_tflite, parse_tflite
 from mcusim.files.tflite.writer import export_tflite, to_tflite
-from mcusim.graph import WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
+from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.head import replace_head
+from mcusim.graph.traits import UNARY
+from mcusim.kernels.forward import forward
 
 pytest.importorskip("flatbuffers")
 
@@ -86,6 +88,25 @@ def run(data: bytes, x: np.ndarray) -> np.ndarray:
     found.invoke()
     y = found.get_tensor(found.get_output_details()[0]["index"])
     return (y ^ 128).view(np.int8) if y.dtype == np.uint8 else y
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", UNARY)
+def test_litert_computes_the_same_of_every_int8_value(kind: OpKind) -> None:
+    rng, x = np.random.default_rng(0), np.arange(-128, 128).astype(np.int8)[None]
+    for _ in range(20):
+        s_x = 10 ** rng.uniform(-3, -0.5)
+        quant = TRAITS[kind].scale
+        if not isinstance(quant, Quant):
+            quant = Quant.of(s_x * rng.uniform(1, 4), int(rng.integers(-128, 100)))
+        build = GraphBuilder()
+        build.activation("x", x.shape, Quant.of(s_x, int(rng.integers(-128, 128))))
+        build.activation("y", x.shape, quant)
+        build.op("op", kind, ("x",), "y", Attributes())
+        data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
+        model, ours = parse_tflite(data, "one"), np.empty_like(x)
+        forward(model.ops[0], model.tensors, model.arithmetic)((x,), ours)
+        np.testing.assert_array_equal(ours, run(data, x))
 
 
 @pytest.mark.data

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph.traits import UNARY
 from mcusim.kernels.number_formats import ERRORS
 
 ARITHMETICS = st.sampled_from(list(Arithmetic))
@@ -143,9 +144,7 @@ def pool(draw) -> Case:
 @st.composite
 def unary(draw) -> Case:
     rng = np.random.default_rng(draw(SEEDS))
-    kind = draw(
-        st.sampled_from([OpKind.RELU, OpKind.RELU6, OpKind.HARD_SWISH, OpKind.LOGISTIC, OpKind.QUANTIZE])
-    )
+    kind = draw(st.sampled_from([*UNARY, OpKind.QUANTIZE]))
     shape = tuple(int(v) for v in rng.integers(1, 9, 3))
     dtype = draw(st.sampled_from(["int8", "float32"])) if kind is OpKind.QUANTIZE else "int8"
     tensors = {

@@ -217,6 +217,7 @@ COUNTS = {
     "max_pool": (0, 0, 768, 0, 1152),  # 512 comparisons, 128 clamps
     "average_pool": (0, 128, 768, 0, 640),
     "sub": (0, 384, 384, 0, 128),
+    "tanh": (0, 0, 128, 0, 384),
     "add": (0, 384, 384, 0, 128),
     "nearest": (0, 0, 0, 0, 512),
     "bilinear": (2048, 512, 0, 0, 512),  # four corners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, isfinite
+from math import exp, isfinite, tanh
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,10 @@ def _rescaled(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Int
 
 def _logistic(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     return _real(op, tensors, arithmetic, lambda x: F(1) / (F(1) + F(exp(-float(x)))))
+
+
+def _tanh(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    return _real(op, tensors, arithmetic, lambda x: F(tanh(float(x))))
 
 
 def _real(
@@ -151,6 +155,7 @@ FUNCTIONS: Table[Function] = Table(
             _hard_swish, lambda x: x * np.clip(x + F(3), 0, 6) / F(6), _hard_swish_slope
         ),
         OpKind.LOGISTIC: Function(_logistic, lambda x: 1 / (1 + np.exp(-x)), lambda p: p * (F(1) - p)),
+        OpKind.TANH: Function(_tanh, np.tanh, lambda y: F(1) - y * y),
     },
     absent=dict.fromkeys(
         kinds(lambda t: t.family is not Family.UNARY and t.family is not Family.CONVERSION),
