@@ -71,7 +71,7 @@ def measure(rounds: int) -> dict[str, object]:
     planes = torch.from_numpy(x.transpose(0, 3, 1, 2).astype(np.float32)).contiguous()
 
     inference = Inference(model, batch=1)
-    stages = Stages(plan, session.scheme, State.of(model, plan.step.scope, session.settings.formats))
+    stages = Stages(plan, session.scheme, State.of(model, plan.step.scope, plan.settings.formats))
     front = Inference(model, model.ops[: _front(plan)], batch=1)
     boundary = front(x).copy()
     plain = TorchTwin(model).eval()

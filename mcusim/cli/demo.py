@@ -30,14 +30,14 @@ def demo(
     """Adapt a small network to a changed scene inside 256 KB; works offline, in less than a minute."""
     from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.progress import training_bar
-    from mcusim.cli.sessions import load_network, session
     from mcusim.data.named import open_data
     from mcusim.sections.kinds import Facts, Notes
+    from mcusim.session.experiment import Experiment
+    from mcusim.update.optimizer import Sgd
 
-    network = load_network(MODEL, None, None)
-    found = session(network, board, "dynamic", error="float32", weight="int8-sr", lr=RATE, seed=seed)
+    found = Experiment(model=MODEL, board=board, sgd=Sgd(lr=RATE), seed=seed).session()
     if not json:
-        print_sections([Notes([INTRO.format(sram=found.settings.sram_bytes, board=found.board)])])
+        print_sections([Notes([INTRO.format(sram=found.board.sram_bytes, board=found.board)])])
         print_sections([Notes([""])])
     with training_bar(wanted=not json) as report:
         run = found.train(open_data(DATA), progress=report)

@@ -1,58 +1,148 @@
-"""Options that several verbs have, spelled once."""
+"""The options of verbs: those of every setting come from its field, the few others are spelled here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-ModelName = Annotated[
-    str,
-    typer.Option("--model", "-m", help="Name (see: mcusim models) or path of a network.", metavar="MODEL"),
-]
-BoardName = Annotated[
-    str, typer.Option("--board", "-b", help="Name (see: mcusim boards) or TOML file.", metavar="BOARD")
-]
-Update = Annotated[
-    str,
-    typer.Option("--update", "-u", metavar="SCHEME",
-        help="What learns: none (inference alone), head, bias, last-6, dense, static:NAME, dynamic, …"),
-]  # fmt: skip
-Sram = Annotated[
-    str | None, typer.Option("--sram", help="SRAM to use, e.g. 256KiB; all of the board's if not given.")
-]
-Classes = Annotated[
-    int | None,
-    typer.Option(help="Classes to tell apart; a network with another number gets a fresh head.", min=1),
-]
+from mcusim.core import BadArgument, McusimError
+from mcusim.core.chosen import leaves
+from mcusim.core.setting import Setting
+from mcusim.planning.settings import Settings
+from mcusim.session.experiment import Experiment
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for checkpoints and results.", metavar="DIR")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Resolution = Annotated[
     int | None, typer.Option(help="Side of the images in pixels, if not the one the network was made for.")
 ]
-Error = Annotated[str, typer.Option(help="Format of error tensors: float32, int16 or int8.")]
-Weight = Annotated[str, typer.Option(help="Format of learning weights: int8, int8-sr, int8+res8 or float32.")]
-Bias = Annotated[str, typer.Option(help="Format of learning biases: int32, int32-sr or int32+res8.")]
-Feature = Annotated[
-    str,
-    typer.Option(help="Pixels of saved features to keep: whole, checker, row-2 to row-4, grid-2 to grid-4."),
-]
-Head = Annotated[
-    str | None, typer.Option(help="Give the network a fresh head of this format: float32 or int8.")
-]
-ResidencyName = Annotated[
-    str, typer.Option("--residency", help="Where layers that can learn live: sram, flash or auto.")
-]
-PatchStage = Annotated[str, typer.Option("--patches", help="Patch-based first stage: auto, off or COUNT:OP.")]
 Planner = Annotated[str, typer.Option(help="Static planner that places the tensors.")]
-AllocatorName = Annotated[
-    str | None, typer.Option("--allocator", help="Serve the step with a dynamic allocator, as a heap would.")
+RunFile = Annotated[
+    Path | None,
+    typer.Argument(help="TOML file with model, board and settings; options override it.", metavar="RUN"),
 ]
-ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Cycle profile; the board's own if not given.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Rate = Annotated[float, typer.Option("--lr", help="Learning rate.")]
-Momentum = Annotated[float, typer.Option(help="Momentum; costs a float32 a learning number.")]
-Accumulate = Annotated[int, typer.Option(help="Steps whose gradients are summed before an update.")]
-Out = Annotated[Path | None, typer.Option(help="Folder for checkpoints and results.", metavar="DIR")]
+TOML = ".toml"
+
+
+def takes_settings(
+    *, training: bool = False, but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
+    file: str | None = "run",
+) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
+    """Return a decorator that gives a verb an option for every setting.
+
+    The verb's first parameter takes the ``Experiment`` that a run file and the options describe.
+
+    Args:
+        training: also those that only matter when a network trains.
+        but: names of settings that the verb has no use for, or has its own options for.
+        defaults: setting -> what it is for this verb where neither file nor options say.
+        file: name of the argument that may be a run file; if the verb has one of that name itself, it is
+            read where its suffix is ``.toml``. ``None``: no run file.
+    """
+    unknown = {*but, *(defaults or {})} - {item.name for item in leaves(Experiment)}
+    assert not unknown, f"no settings: {unknown}"
+
+    def wrap(verb: Callable[..., None]) -> Callable[..., None]:
+        _, *own = signature(verb, eval_str=True).parameters.values()
+        taken = [item for item in _ordered() if item.name not in but and (training or not _trains(item))]
+        name = file or "run"
+        adds = file is not None and file not in {p.name for p in own}
+
+        def run(**given: Any) -> None:
+            path: Path | None = given.pop(name) if adds else given.get(name)
+            data = Experiment.read(path) if path is not None and (adds or path.suffix == TOML) else {}
+            for item in taken:
+                text = given.pop(_python_name(item))
+                if text is not None:
+                    _put(data, item.path, text if item.is_flag else item.parse(text))
+                elif item.name in (defaults or {}):
+                    _put(data, item.path, (defaults or {})[item.name], keep=True)
+            verb(_experiment(data, path), **given)
+
+        parameters = [
+            Parameter(_python_name(item), Parameter.KEYWORD_ONLY, default=None, annotation=_option(item.path))
+            for item in taken
+        ]
+        argument = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=RunFile)
+        own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
+        whole = [*([argument] if adds else []), *parameters, *own]
+        run.__doc__, run.__name__ = verb.__doc__, verb.__name__
+        run.__signature__ = signature(verb).replace(parameters=whole)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in whole}
+        return run
+
+    return wrap
+
+
+def _experiment(data: dict[str, Any], path: Path | None) -> Experiment:
+    try:
+        return Experiment.from_dict(data)
+    except McusimError as error:
+        if path is None or path.suffix != TOML or not isinstance(error, LookupError):
+            raise
+        raise BadArgument(f"{path}: {error.thing}", error.reason, error.way_out) from error
+
+
+def _python_name(item: Setting) -> str:
+    return item.flags[0].removeprefix("--").replace("-", "_")
+
+
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, *, keep: bool = False) -> None:
+    """Set one value in nested tables; ``keep``: only if there is none."""
+    *groups, name = path
+    for group in groups:
+        data = data.setdefault(group, {})
+    if not keep or name not in data:
+        data[name] = value
+
+
+def _trains(item: Setting) -> bool:
+    return item.path[0] == "training"
+
+
+def _ordered() -> list[Setting]:
+    """Return all settings: network, board and data first, then those of a session, then of training."""
+    last = {item.path: 1 for item in leaves(Settings)}
+    return sorted(leaves(Experiment), key=lambda item: 2 if _trains(item) else last.get(item.path, 0))
+
+
+@cache
+def _options() -> dict[tuple[str, ...], Any]:
+    return {item.path: _described(item) for item in leaves(Experiment)}
+
+
+def _option(path: tuple[str, ...]) -> Any:
+    return _options()[path]
+
+
+def _described(item: Setting) -> Any:
+    """Return the annotation by which typer knows an option; a default of its own means: not given."""
+    plain = item.plain(item.default)
+    shown: Any = str(plain) if plain not in (None, "", {}) else False
+    if item.is_flag:
+        name = item.flags[0].removeprefix("--")
+        shown = name if item.default else f"no-{name}"
+        switch = typer.Option(f"--{name}/--no-{name}", help=help_of(item), show_default=shown)
+        return Annotated[bool | None, switch]
+    metavar = {(int,): "N", (float,): "X"}.get(tuple(k for k in item.kinds if k is not type(None)))
+    return Annotated[
+        str | None,
+        typer.Option(
+            *item.flags, help=help_of(item), show_default=shown, metavar=metavar or item.name.upper()
+        ),
+    ]
+
+
+def help_of(item: Setting) -> str:
+    """Return one sentence: what it is, what it may be."""
+    *most, last = item.values or ("",)
+    names = f"{', '.join(most)} or {last}" if most else last
+    unit = f" ({item.about.unit})" if item.about.unit else ""
+    text = f"{item.about.help}{unit}{f': {names}' if names and not item.about.open else ''}"
+    return f"{text[0].upper()}{text[1:]}."

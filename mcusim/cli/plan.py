@@ -7,28 +7,12 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.session.experiment import Experiment
 
 
+@o.takes_settings(but=("data",))
 def plan(
-    model: o.ModelName,
-    board: o.BoardName,
-    update: o.Update = "dynamic",
-    sram: o.Sram = None,
-    classes: o.Classes = 10,
-    resolution: o.Resolution = None,
-    error: o.Error = "float32",
-    weight: o.Weight = "int8-sr",
-    bias: o.Bias = "int32",
-    feature: o.Feature = "whole",
-    head: o.Head = None,
-    residency: o.ResidencyName = "auto",
-    patches: o.PatchStage = "auto",
-    planner: o.Planner = "best",
-    allocator: o.AllocatorName = None,
-    profile: o.ProfileName = None,
-    momentum: o.Momentum = 0.0,
-    accumulate: o.Accumulate = 1,
-    seed: o.Seed = 0,
+    wanted: Experiment,
     steps: Annotated[
         int | None,
         typer.Option(help="Also say what a session of so many steps would cost.", min=0, metavar="N"),
@@ -38,19 +22,14 @@ def plan(
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
     from mcusim.cli.output import end, print_json, print_sections
-    from mcusim.cli.sessions import load_network, session
 
-    network = load_network(model, classes, head, resolution)
-    wanted = session(
-        network, board, update, error=error, weight=weight, bias=bias, feature=feature, momentum=momentum,
-        accumulate=accumulate, sram=sram, residency=residency, patches=patches, planner=planner,
-        allocator=allocator, profile=profile, seed=seed,
-    )  # fmt: skip
-    found = wanted.plan(suggest=suggest)
-    cost = None if steps is None else wanted.cost(steps)
+    network = wanted.network()
+    session = wanted.session(network)
+    found = session.plan(suggest=suggest)
+    cost = None if steps is None else session.cost(steps)
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}
         print_json({**found.as_dict(), **whole, "suggestions": list(found.suggestions)})
     else:
-        print_sections([*found.sections(), *([] if cost is None else cost.sections())])
+        print_sections([*network.sections(), *found.sections(), *([] if cost is None else cost.sections())])
     end(found.fits)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.session.experiment import Experiment
 
 if TYPE_CHECKING:
     from mcusim.graph import Model
@@ -15,13 +16,9 @@ if TYPE_CHECKING:
     from mcusim.update.ranking import Ranking
 
 
+@o.takes_settings(but=("update", "error", "weight"), defaults={"bias": "int32+res8"})
 def search(
-    model: o.ModelName,
-    board: o.BoardName,
-    sram: o.Sram = None,
-    data: Annotated[
-        str, typer.Option(help="Some task to see gradients on: cifar10, synthetic, a folder, a .npz file.")
-    ] = "cifar10",
+    wanted: Experiment,
     analysis: Annotated[
         Path | None,
         typer.Option(help="Gradient norms: read if the file is there, else made from --data and kept."),
@@ -39,16 +36,8 @@ def search(
     stage: Annotated[int, typer.Option(help="Steps between redraws of the channels.", min=1)] = 200,
     error: Annotated[str, typer.Option(help="Allowed formats of errors, preferred first.")] = "float32,int16",
     weight: Annotated[str, typer.Option(help="Allowed formats of learning weights.")] = "int8+res8",
-    bias: o.Bias = "int32+res8",
-    feature: o.Feature = "whole",
-    classes: o.Classes = None,
-    resolution: o.Resolution = None,
-    head: o.Head = None,
-    residency: o.ResidencyName = "auto",
-    patches: o.PatchStage = "auto",
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 10,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
-    seed: o.Seed = 0,
     json: o.Json = False,
 ) -> None:
     """Choose layers, channels, formats, residency and patches for a budget, by expected gain.
@@ -58,22 +47,15 @@ def search(
     them with --weight where nothing else fits. The winner's options go to plan and train.
     """
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.cli.sessions import load_network, session
     from mcusim.core.files import replacing
     from mcusim.explore.search import search as searched
-    from mcusim.mcu.board_files import board as find_board
 
     errors, weights = ([word.strip() for word in text.split(",")] for text in (error, weight))
-    target = find_board(board)
-    network = load_network(model, _classes(classes, analysis, data), head, resolution)
-    settings = session(
-        network, board, "head", error=errors[0], weight=weights[0], bias=bias,
-        feature=feature, sram=sram, residency=residency, patches=patches, seed=seed,
-    ).settings  # fmt: skip
-    ranking = _ranking(network, target, analysis, data, steps, seed)
+    network, target = wanted.network(), wanted.target()
+    ranking = _ranking(wanted, network.model, target, analysis, steps)
     found = searched(
-        network, target, ranking, settings, blocks=blocks, stage=stage, ratio=ratio, channels=channels,
-        errors=errors, weights=weights,
+        network.model, target, ranking, wanted.settings, blocks=blocks, stage=stage, ratio=ratio,
+        channels=channels, errors=errors, weights=weights,
     )  # fmt: skip
     result = {**found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     if out is not None:
@@ -84,28 +66,17 @@ def search(
     if json:
         print_json(result)
         return
-    print_sections(found.sections(rows))
+    print_sections([*network.sections(), *found.sections(rows)])
 
 
-def _classes(classes: int | None, analysis: Path | None, data: str) -> int | None:
-    if classes is not None or (analysis is not None and analysis.exists()):
-        return classes
-    from mcusim.data.named import open_data
-
-    return open_data(data).classes
-
-
-def _ranking(
-    network: Model, board: Board, analysis: Path | None, data: str, steps: int, seed: int
-) -> Ranking:
+def _ranking(wanted: Experiment, network: Model, board: Board, analysis: Path | None, steps: int) -> Ranking:
     from mcusim.update.ranking import Ranking
 
     if analysis is not None and analysis.exists():
         return Ranking.load(analysis)
-    from mcusim.data.named import open_data
     from mcusim.explore.sensitivity import sensitivity
 
-    found = sensitivity(network, board, open_data(data), steps=steps, seed=seed)
+    found = sensitivity(network, board, wanted.dataset(), steps=steps, seed=wanted.seed)
     if analysis is not None:
         found.save(analysis)
     return found

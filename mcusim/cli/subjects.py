@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcusim.planning.plan import Plan
+    from mcusim.session.experiment import Experiment
     from mcusim.traces import TraceFile
 
 
@@ -27,31 +29,12 @@ def trace_file(path: Path) -> TraceFile:
     return TraceFile(path)
 
 
-def subject(name: str, model: str | None, board: str | None, **options: Any) -> TraceFile | Plan:
+def subject(name: str, wanted: Experiment) -> TraceFile | Plan:
     """Return the trace at a path or, with a network and a board, the plan of an update scheme.
 
     Raises:
         BadTrace: there is no such file, and no network and board to plan for.
     """
-    if Path(name).exists() or model is None or board is None:
+    if Path(name).exists() or wanted.model is None or wanted.board is None:
         return trace_file(Path(name))
-    return plan(model, board, name, **options)
-
-
-def plan(
-    model: str,
-    board: str,
-    update: str,
-    *,
-    suggest: bool = False,
-    classes: int | None = 10,
-    resolution: int | None = None,
-    **options: Any,
-) -> Plan:
-    """Return the plan that options describe."""
-    from mcusim.cli.sessions import load_network, session
-
-    settings = {"error": "float32", "weight": "int8-sr", **options}
-    network = load_network(model, classes, None, resolution)
-    found: Plan = session(network, board, update, **settings).plan(suggest=suggest)
-    return found
+    return replace(wanted, update=name).session().plan()

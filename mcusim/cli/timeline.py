@@ -8,21 +8,12 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.session.experiment import Experiment
 
 
+@o.takes_settings(but=("data",))
 def timeline(
-    model: o.ModelName,
-    board: o.BoardName,
-    update: o.Update = "dynamic",
-    sram: o.Sram = None,
-    classes: o.Classes = 10,
-    resolution: o.Resolution = None,
-    error: o.Error = "float32",
-    weight: o.Weight = "int8-sr",
-    bias: o.Bias = "int32",
-    feature: o.Feature = "whole",
-    head: o.Head = None,
-    profile: o.ProfileName = None,
+    wanted: Experiment,
     fps: Annotated[float, typer.Option(help="Frames a second that the sensor makes.")] = 1.0,
     hours: Annotated[float, typer.Option(help="Simulated time.")] = 1.0,
     dma: Annotated[
@@ -33,23 +24,21 @@ def timeline(
         int, typer.Option(help="Steps between write-backs of the learned parameters; 0: never.", min=0)
     ] = 1000,
     slots: Annotated[int, typer.Option(help="Copies in flash, written in turn.", min=2, max=64)] = 2,
-    seed: o.Seed = 0,
     trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the first seconds (.png, .svg, .pdf).")] = None,
     json: o.Json = False,
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
     from mcusim.cli.output import end, print_json, print_sections
-    from mcusim.cli.sessions import load_network, session
     from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
 
-    network = load_network(model, classes, head, resolution)
-    plan = session(
-        network, board, update, error=error, weight=weight, bias=bias, feature=feature, sram=sram,
-        profile=profile, seed=seed,
-    ).plan(suggest=False)  # fmt: skip
-    answer = {"model": network.name, "board": plan.board.name, "update": update, "fits": plan.fits}
+    network = wanted.network()
+    plan = wanted.session(network).plan()
+    answer = {
+        "model": network.model.name, "board": plan.board.name, "update": plan.settings.update,
+        "fits": plan.fits,
+    }  # fmt: skip
     if not plan.fits and json:
         needed = {"budget_bytes": plan.settings.sram_bytes, "peak_bytes": plan.peak_bytes}
         print_json({**answer, "sram": needed, "flash": plan.as_dict()["flash"]})
@@ -68,4 +57,4 @@ def timeline(
     if json:
         print_json({**answer, **found.as_dict()})
         return
-    print_sections(found.sections())
+    print_sections([*network.sections(), *found.sections()])

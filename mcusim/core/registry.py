@@ -44,6 +44,9 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self.names()
+
     def __getitem__(self, name: str) -> T:
         if name in self._own:
             return self._own[name]

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import setting
 from mcusim.data.counter import below
 from mcusim.data.placement import WHOLE, Placement
 
 
 @dataclass(frozen=True, slots=True)
-class Augmentation:
+class Augmentation(Chosen):
     """What may happen to a training picture.
 
     Every picture has ``variants`` fixed variants, numbered from 0; an epoch draws one of them for each
-    picture. With few variants, what a frozen front computes from them can be kept and used again.
+    picture. With few variants, what a frozen front computes from them can be kept and used again. The window
+    of ``zoom`` is that of Szegedy et al. 2015 with the aspect ratio kept: sides of 1 - zoom to 1.
     """
 
-    flip: bool = False
-    """Mirror left and right, for half of the variants."""
-    shift: int = 0
-    """Largest displacement in pixels of the stored picture, each axis; edges are repeated.
-    Equal to padding by as much and cropping at random."""
-    count: int = 0
-    """Number of variants of each picture; 0 means as few as tell the mirrored from the plain ones,
-    or 8 if pictures are shifted or zoomed."""
-    zoom: float = 0.0
-    """Largest part of each side that is cut away: a variant shows a window of 1 - zoom to 1 of the picture's
-    sides, at a random place, stretched to the whole (as in Szegedy et al. 2015, aspect ratio kept)."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.zoom <= 0.9:
-            raise BadArgument(f"augmentation zoom={self.zoom}", "is out of range", "cut away 0 to 0.9")
-        if not 0 <= self.shift <= 1024 or not 0 <= self.count <= 2**20:
-            raise BadArgument(
-                f"augmentation shift={self.shift}, count={self.count}",
-                "is out of range",
-                "shift by 0 to 1024 pixels, with 0 to 1,048,576 variants",
-            )
+    flip: bool = setting(False, "mirror half of the variants left and right")
+    shift: int = setting(
+        0, "largest displacement of the picture on each axis, edges repeated: as padding and cropping",
+        label="augmentation shift", unit="pixels", least=0, most=1024,
+    )  # fmt: skip
+    count: int = setting(
+        0, "variants of each picture; 0: as few as flip needs, or 8 if pictures are shifted or zoomed",
+        flags=("--variants",), label="augmentation count", least=0, most=2**20,
+    )  # fmt: skip
+    zoom: float = setting(
+        0.0, "largest part of each side cut away; a window of the rest, at a random place, is stretched",
+        label="augmentation zoom", terse=True, least=0, most=0.9,
+    )  # fmt: skip
 
     @property
     def variants(self) -> int:
@@ -61,10 +54,3 @@ class Augmentation:
         share = [below(WHOLE + 1, seed, 4, axis, index, variant) for axis in (0, 1)]
         origin = np.stack([(cut * s + WHOLE // 2) // WHOLE for s in share], axis=1)
         return Placement(flip, np.stack(axes, axis=1), WHOLE - cut, origin)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data; no zoom, which every record from before there was one had, goes unsaid."""
-        data = asdict(self)
-        if not self.zoom:
-            del data["zoom"]
-        return data

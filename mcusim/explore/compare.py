@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadBoard, Figure, OutOfFlash, parse_bytes
+from mcusim.core.chosen import chosen
 from mcusim.graph import Model
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.board import Board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.planning.plan import Plan
+from mcusim.planning.settings import Settings
 from mcusim.sections.kinds import Column, Headline, Notes, Section, Table
 from mcusim.sections.shown import Shown
 from mcusim.session.session import Session
@@ -108,7 +110,7 @@ def compare(
     boards: Iterable[Board],
     updates: Sequence[str | Scheme],
     *,
-    sram: str | int | None = None,
+    settings: Settings | None = None,
     **choices: Any,
 ) -> Comparison:
     """Plan every scheme on every board.
@@ -117,17 +119,19 @@ def compare(
         model: the network.
         boards: from ``mcusim.board``.
         updates: schemes, as ``Session`` takes them.
-        sram: at most so many bytes, less where the board has less; all of the board's by default.
-        choices: further arguments of ``Session``, the same for all.
+        settings: the same for all, but ``sram`` is at most what is used: less where the board has less.
+        choices: further settings by name, as ``Session`` takes them.
 
     Raises:
         UnknownName: for an unknown scheme.
         BadArgument: if a scheme does not suit the network.
     """
+    wanted = chosen(settings or Settings(), choices)
     rows = []
     for board in boards:
-        budget = board.sram_bytes if sram is None else min(parse_bytes(sram), board.sram_bytes)
-        rows += [candidate(Session(model, board, u, sram=budget, **choices).plan()) for u in updates]
+        most = board.sram_bytes if wanted.sram is None else min(parse_bytes(wanted.sram), board.sram_bytes)
+        here = replace(wanted, sram=most)
+        rows += [candidate(Session(model, board, u, settings=here).plan()) for u in updates]
     return Comparison(model, tuple(rows))
 
 

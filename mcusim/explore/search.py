@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mcusim.core import BadArgument, OutOfSram
+from mcusim.core.chosen import arguments
 from mcusim.explore.gain import Gains
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
-from mcusim.planning.placement import lower_with, residencies
 from mcusim.planning.placement import search as planned
 from mcusim.planning.plan import Plan
-from mcusim.planning.settings import Settings
+from mcusim.planning.request import Request
+from mcusim.planning.settings import Settings, head_format
 from mcusim.sections.kinds import Column, Command, Headline, Section, Table
 from mcusim.sections.shown import Shown
 from mcusim.update.blocks import blocks as blocks_of
@@ -60,17 +61,7 @@ class Option:
     @property
     def arguments(self) -> str:
         """Command-line options that give this plan again."""
-        settings, formats = self.plan.settings, self.plan.settings.formats
-        patches = settings.patches
-        text = "off" if patches is None or isinstance(patches, str) else f"{patches.count}:{patches.split}"
-        given = [("error", formats.error), ("weight", formats.weight)]
-        given += [
-            (name, value)
-            for name, value, plain in (("bias", formats.bias, "int32"), ("feature", formats.feature, "whole"))
-            if value != plain
-        ]
-        chosen = " ".join(f"--{name} {value}" for name, value in given)
-        return f"--update {self.update} {chosen} --residency {settings.residency} --patches {text}"
+        return arguments(Settings.fixed(self.plan.settings), Settings())
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -177,7 +168,8 @@ def search(
     look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio, channels)
     found: list[Option] = []
     failed: list[OutOfSram] = []
-    given = list(_formats(settings.formats, errors, weights))
+    own = replace(settings.formats, head=head_format(model, settings.formats))
+    given = list(_formats(own, errors, weights))
     for formats in given:
         for shape in SHAPES:
             for last in range(1, count + 1):
@@ -192,7 +184,7 @@ def search(
         raise min(failed, key=lambda error: error.needed_bytes)
     # Where gains are equal, formats named first come first, then faster steps.
     order = sorted(found, key=lambda o: (-round(o.gain, 9), given.index(o.plan.settings.formats), _cycles(o)))
-    return Found(model, board, settings.sram_bytes, tuple(_distinct(order)))
+    return Found(model, board, settings.budget(board), tuple(_distinct(order)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +210,7 @@ class _Look:
         pool = [item for item in pool if most is None or item.channel_weights <= most]
         if not pool:
             return None
-        capacity = self.settings.sram_bytes
+        capacity = self.settings.budget(self.board)
         cheapest = min(item.channel_weights + item.channel_features for item in pool)
         everything = sum(item.channels * (item.channel_weights + item.channel_features) for item in pool)
         # A stored element takes a byte or more, so a selection of more elements than bytes cannot fit.
@@ -249,11 +241,10 @@ class _Look:
 
         Cheaper than a plan by far, most of all where nothing fits and every patch stage would be tried.
         """
-        scheme, settings = self._scheme(blocks, counts, formats)
-        scope, cost = scheme.scope(self.model), scheme.cost(self.model)
+        request = self._request(blocks, counts, formats)
         found = []
-        for residency in residencies(settings):
-            step = lower_with(self.model, self.board, scope, settings, cost, residency, None)
+        for residency in request.residencies:
+            step = request.lower(residency)
             loss = next(i for i, op in enumerate(step.ops) if op.action == "loss")
             found.append(max(step.live_profile()[loss:]))
         return min(found)
@@ -267,13 +258,12 @@ class _Look:
         ]
 
     def _plan(self, shape: str, blocks: int, counts: dict[str, int], formats: Formats) -> Option:
-        scheme, settings = self._scheme(blocks, counts, formats)
-        plan = planned(self.model, self.board, scheme.scope(self.model), settings, scheme.cost(self.model))
+        plan = planned(self._request(blocks, counts, formats))
         if not plan.flash.fits:
             plan.require()
         return Option(shape, blocks, self.gains.expected(counts), plan)
 
-    def _scheme(self, blocks: int, counts: dict[str, int], formats: Formats) -> tuple[Dynamic, Settings]:
+    def _request(self, blocks: int, counts: dict[str, int], formats: Formats) -> Request:
         known = layers(self.model)
         numbers = {op: number for number, op in enumerate(known)}
         scheme = Dynamic(
@@ -283,7 +273,8 @@ class _Look:
             layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
             bias_blocks=blocks,
         )
-        return scheme, replace(self.settings, update=scheme.name, formats=formats)
+        settings = replace(self.settings, update=scheme.name, formats=formats)
+        return Request(self.model, self.board, scheme.scope(self.model), scheme.cost(self.model), settings)
 
 
 def _cycles(option: Option) -> int:

@@ -8,6 +8,8 @@ from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset, Split
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
+from mcusim.planning.recipe import Recipe
+from mcusim.planning.settings import Settings
 from mcusim.planning.unconstrained import ROOM_BYTES, unconstrained
 from mcusim.session.session import Session
 from mcusim.session.training import Training
@@ -56,14 +58,14 @@ def sensitivity(
     count = len(blocks_of(model)) if blocks is None else blocks
     update = f"dynamic:ratio=1.0,stage=none,blocks={count},layers=all,policy=gradient-norm"
     big = unconstrained(board)
-    choices = {"seed": seed, "sgd": Sgd(lr=lr), "patches": None, "planner": "greedy_by_size"}
-    need = Session(model, big, update, sram=ROOM_BYTES, **choices).plan().peak_bytes  # type: ignore[arg-type]
-    session = Session(model, big, update, sram=need, **choices)  # type: ignore[arg-type]
+    wanted = Settings(
+        update=update, sram=ROOM_BYTES, seed=seed, sgd=Sgd(lr=lr), patches=None, planner="greedy_by_size"
+    )
+    need = Session(model, big, settings=wanted).plan().peak_bytes
+    session = Session(model, big, settings=replace(wanted, sram=need))
     few = Split(data.test.images[:SHOWN], data.test.labels[:SHOWN])
-    training = Training(
-        session.plan(), session.settings, session.scheme, replace(data, test=few), 1,
-        augmentation=None, warmup=0.0, schedule="constant", limit=steps,
-    )  # fmt: skip
-    training.run(out=None, resume=False, trace="off", progress=None)
+    recipe = Recipe(schedule="constant", limit=steps, trace="off")
+    training = Training(session.plan(), session.scheme, replace(data, test=few), recipe)
+    training.run()
     training.stages.statistics.close_stage()
     return Ranking.of(model, training.stages.statistics)

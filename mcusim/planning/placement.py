@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from heapq import heappop, heappush
 
 from mcusim.core import observe
 from mcusim.graph import Model
 from mcusim.lowering.flash import flash_layout
 from mcusim.lowering.gradients import Flow
-from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
@@ -20,8 +18,8 @@ from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.serving import serve
 from mcusim.planning.plan import Plan
-from mcusim.planning.settings import AUTO, Settings
-from mcusim.update.cost import Cost
+from mcusim.planning.request import Request
+from mcusim.planning.settings import AUTO, Decided, Settings
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope, Selection
 
@@ -47,8 +45,8 @@ def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) ->
 def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
     """Return the plan with the highest peak among those of the selections a scheme may make."""
     cost = scheme.cost(model)
-    scopes = previewed(model, scheme, settings.seed)
-    return max((search(model, board, scope, settings, cost) for scope in scopes), key=lambda p: p.peak_bytes)
+    requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))
+    return max((search(request) for request in requests), key=lambda p: p.peak_bytes)
 
 
 def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
@@ -69,22 +67,19 @@ def sized(scope: Scope, selection: Selection) -> Scope:
     return Scope(counts, scope.pool, scope.biases, scope.head, fixed=False)
 
 
-def search(model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost) -> Plan:
+def search(request: Request) -> Plan:
     """Return the cheapest plan that fits, or the one with the lowest peak."""
-    best: Plan | None = None
-    # Where nothing learns, nothing has to be kept anywhere.
-    for residency in residencies(settings) if scope.learns else (Residency.SRAM,):
-        for step, patches in _steps(model, board, scope, settings, cost, residency):
-            plan = place(step, board, replace(settings, residency=str(residency), patches=patches))
+    found: list[Plan] = []
+    for residency in request.residencies:
+        for step, patches in _steps(request, residency):
+            plan = place(step, request.board, request.decide(residency, patches))
             if plan.fits:
                 return plan
-            if best is None or plan.peak_bytes < best.peak_bytes:
-                best = plan
-    assert best is not None
-    return best
+            found.append(plan)
+    return min(found, key=lambda plan: plan.peak_bytes)
 
 
-def place(step: Step, board: Board, settings: Settings) -> Plan:
+def place(step: Step, board: Board, settings: Decided) -> Plan:
     """Return the plan of one step under the settings' planner."""
     problem = step.problem(settings.sram_bytes)
     if settings.allocator is None:
@@ -98,7 +93,7 @@ def place(step: Step, board: Board, settings: Settings) -> Plan:
     )  # fmt: skip
 
 
-def _estimate(step: Step, board: Board, settings: Settings, offsets: Mapping[str, int]) -> Estimate | None:
+def _estimate(step: Step, board: Board, settings: Decided, offsets: Mapping[str, int]) -> Estimate | None:
     if board.profile is None and settings.profile is None:
         # Without a cycle profile memory can still be planned; the time is then said to be unknown.
         return None
@@ -106,54 +101,26 @@ def _estimate(step: Step, board: Board, settings: Settings, offsets: Mapping[str
     return estimate(works, board, settings.profile, accesses=step.accesses(offsets))
 
 
-def lower_with(
-    model: Model,
-    board: Board,
-    scope: Scope,
-    settings: Settings,
-    cost: Cost,
-    residency: Residency,
-    patches: Patches | None,
-) -> Step:
-    """Lower with everything that the settings fix."""
-    return lower(
-        model, scope, settings.formats, residency=residency, patches=patches, in_place=settings.in_place,
-        momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
-        runtime_bytes=board.runtime_bytes, cost=cost,
-    )  # fmt: skip
-
-
-def residencies(settings: Settings) -> tuple[Residency, ...]:
-    """Return the residencies that the settings leave open, cheapest first."""
-    if settings.residency == AUTO:
-        return (Residency.SRAM, Residency.FLASH)
-    return (Residency(settings.residency),)
-
-
-def _steps(
-    model: Model, board: Board, scope: Scope, settings: Settings, cost: Cost, residency: Residency
-) -> Iterator[tuple[Step, Patches | None]]:
+def _steps(request: Request, residency: Residency) -> Iterator[tuple[Step, Patches | None]]:
     """Yield the steps to try: without patches, then, if they are to be searched, the promising ones."""
-    chosen = settings.patches
+    chosen = request.settings.patches
     if isinstance(chosen, Patches):
-        yield lower_with(model, board, scope, settings, cost, residency, chosen), chosen
+        yield request.lower(residency, chosen), chosen
         return
-    whole = lower_with(model, board, scope, settings, cost, residency, None)
+    whole = request.lower(residency)
     yield whole, None
     if chosen == AUTO:
-        yield from _patched(whole, board, settings, cost)
+        yield from _patched(request, whole)
 
 
-def _patched(
-    whole: Step, board: Board, settings: Settings, cost: Cost
-) -> Iterator[tuple[Step, Patches | None]]:
+def _patched(request: Request, whole: Step) -> Iterator[tuple[Step, Patches | None]]:
     """Yield patched steps whose bound fits, fewest recomputed multiply-accumulates first.
 
     More patches and a later split never recompute less, so the cheapest candidate is always next to
     one already seen. If none fits, the one with the lowest bound is yielded.
     """
-    model, scope = whole.model, whole.scope
-    splits = _promising(whole, settings.sram_bytes)
+    model, budget = whole.model, request.budget
+    splits = _promising(whole, budget)
     heap: list[tuple[int, int, int]] = []
     seen: set[tuple[int, int]] = set()
     steps: dict[tuple[int, int], Step] = {}
@@ -165,8 +132,7 @@ def _patched(
         seen.add((split, count))
         if count <= min(model.tensors[model.op(splits[split]).output].shape[1:3]):
             patches = Patches(count, splits[split])
-            step = lower_with(model, board, scope, settings, cost, whole.residency, patches)
-            steps[split, count] = step
+            steps[split, count] = step = request.lower(whole.residency, patches)
             heappush(heap, (step.patch_macs, split, count))
 
     push(0, 2)
@@ -175,14 +141,14 @@ def _patched(
         _, split, count = heappop(heap)
         step, patches = steps.pop((split, count)), Patches(count, splits[split])
         bound = lower_bound(step.problem()).bytes
-        if bound <= settings.sram_bytes:
+        if bound <= budget:
             yield step, patches
         tries += 1
         if lowest is None or bound < lowest[0]:
             lowest = (bound, step, patches)
         push(split, count + 1)
         push(split + 1, count)
-    if lowest is not None and lowest[0] > settings.sram_bytes:
+    if lowest is not None and lowest[0] > budget:
         yield lowest[1], lowest[2]
 
 

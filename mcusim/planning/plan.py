@@ -19,7 +19,7 @@ from mcusim.memory.bound import Bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
 from mcusim.planning.facts import flash_fact, flash_shares, time_facts, work_facts
-from mcusim.planning.settings import Settings
+from mcusim.planning.settings import Decided
 from mcusim.sections.kinds import Facts, Headline, Notes, Section, Shares
 from mcusim.sections.shown import Shown
 from mcusim.traces.explanation import Explanation, title_of
@@ -43,7 +43,7 @@ class Plan(Shown):
     solution: Solution
     bound: Bound
     board: Board
-    settings: Settings
+    settings: Decided
     flash: FlashLayout
     estimate: Estimate | None
     """Cycles and time; ``None`` where the board has no cycle profile."""

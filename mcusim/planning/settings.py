@@ -1,95 +1,191 @@
-"""Everything a person chooses about a training session, as one value."""
+"""Everything a person chooses about a session, as one value; and the same once all of it is decided.
+
+Each choice is one field: see ``mcusim.core.setting`` for what comes of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
-from mcusim.core import BadArgument, UnknownName
+from mcusim.core import BadArgument, parse_bytes
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import Names, setting
+from mcusim.graph import Model
 from mcusim.lowering.patches import Patches
+from mcusim.lowering.residency import Residency
+from mcusim.mcu.board import Board
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 
-RESIDENCIES = ("auto", "sram", "flash")
-LOSSES = ("cross_entropy", "mse")
 AUTO = "auto"
+LOSSES = ("cross_entropy", "mse")
+
+
+def parse_patches(value: Any) -> Any:
+    """Read ``auto``, ``off`` or ``COUNT:OP``, e.g. ``2:blocks.2.pointwise2``; other values stay.
+
+    Raises:
+        BadArgument: if a text is none of these.
+    """
+    if not isinstance(value, str) or value == AUTO:
+        return value
+    if value in ("off", "none"):
+        return None
+    count, _, split = value.partition(":")
+    if not count.isdecimal() or not split:
+        raise BadArgument(f"patches {value!r}", "is not auto, off or COUNT:OP", "e.g. 2:blocks.2.pointwise2")
+    return Patches(int(count), split)
+
+
+def write_patches(patches: Patches | str | None) -> str:
+    """Return what ``parse_patches`` reads."""
+    if isinstance(patches, Patches):
+        return f"{patches.count}:{patches.split}"
+    return "off" if patches is None else patches
+
+
+def _schemes() -> Names:
+    from mcusim.update.scheme import SCHEMES
+
+    return SCHEMES
+
+
+def _planners() -> Names:
+    from mcusim.memory.planners import PLANNERS
+
+    return PLANNERS
+
+
+def _allocators() -> Names:
+    from mcusim.memory.allocators import ALLOCATORS
+
+    return ALLOCATORS
+
+
+def _profiles() -> Names:
+    from mcusim.mcu.cycles.profile import profile_names
+
+    return profile_names()
+
+
+def _size(size: Any) -> Any:
+    """Check a size, and leave it as it was written."""
+    if size is None or size == "none":
+        return None
+    parse_bytes(size)
+    return size
+
+
+def _residency(name: Any) -> Any:
+    return Residency(name) if name in list(Residency) else name
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Choices of a session; the defaults are what a newcomer should get.
+class Choices(Chosen):
+    """What is the same before and after planning."""
 
-    Attributes:
-        update: text of the update scheme, e.g. ``dynamic`` or ``static:mbv2-99kb``.
-        sram_bytes: bytes that may be used.
-        seed: seeds selection, order, augmentation and stochastic rounding.
-        formats: number formats.
-        sgd: learning rates, momentum, accumulation.
-        residency: ``sram``, ``flash``, or ``auto``: SRAM if that fits.
-        patches: ``None`` (off), a ``Patches``, or ``auto``: only if needed, the fewest recomputed MACs.
-        in_place: let outputs overwrite inputs nobody needs any more.
-        planner: name of a static planner.
-        allocator: name of a dynamic allocator that serves the step instead, as a heap at run time would.
-        profile: name of a cycle profile, or ``None`` for the board's own.
-        loss: ``cross_entropy`` over classes, or ``mse``: reconstruct the input, for autoencoders.
-    """
+    update: str = setting(
+        "dynamic", "what learns, e.g. none (inference alone), last-6, static:NAME, dynamic:ratio=0.02",
+        values=_schemes, open=True, flags=("--update", "-u"),
+    )  # fmt: skip
+    seed: int = setting(0, "seed of everything that is drawn", least=0, most=2**32 - 1)
+    formats: Formats = setting(Formats, "number formats")
+    sgd: Sgd = setting(Sgd, "stochastic gradient descent")
+    in_place: bool = setting(True, "let outputs overwrite inputs that nobody needs any more")
+    planner: str = setting("best", "static planner that places the tensors", values=_planners)
+    allocator: str | None = setting(
+        None,
+        "serve the step with a dynamic allocator instead, as a heap at run time would",
+        values=_allocators,
+    )
+    profile: str | None = setting(
+        None, "cycle profile, by name or file; the board's own if not given", values=_profiles, open=True
+    )
 
-    update: str = "dynamic"
-    sram_bytes: int = 262_144
-    seed: int = 0
-    formats: Formats = field(default_factory=Formats)
-    sgd: Sgd = field(default_factory=Sgd)
-    residency: str = AUTO
-    patches: Patches | str | None = AUTO
-    in_place: bool = True
-    planner: str = "best"
-    allocator: str | None = None
-    profile: str | None = None
-    loss: str = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        if self.residency not in RESIDENCIES:
-            raise UnknownName("residency", self.residency, RESIDENCIES)
-        if self.loss not in LOSSES:
-            raise UnknownName("loss", self.loss, LOSSES)
-        if isinstance(self.patches, str) and self.patches != AUTO:
-            object.__setattr__(self, "patches", parse_patches(self.patches))
-        if not 0 <= self.seed < 2**32:
-            raise BadArgument(f"seed {self.seed}", "is not in 0..4294967295", "use a small whole number")
+@dataclass(frozen=True, slots=True)
+class Settings(Choices):
+    """What a person wants; the defaults are what a newcomer should get. ``auto`` leaves a choice open."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        data = {f.name: getattr(self, f.name) for f in fields(self)}
-        sgd = {f.name: getattr(self.sgd, f.name) for f in fields(self.sgd)}
-        patches = self.patches
-        return {
-            **data,
-            "formats": self.formats.as_dict(),
-            "sgd": {**sgd, "layer_rates": dict(self.sgd.layer_rates)},
-            "patches": f"{patches.count}:{patches.split}" if isinstance(patches, Patches) else patches,
-        }
+    sram: int | str | None = setting(
+        None, "SRAM that may be used, e.g. 256KiB; all of the board's if not given", unit="bytes",
+        read=_size, example="256KiB",
+    )  # fmt: skip
+    residency: str = setting(
+        AUTO,
+        "where layers that can learn live; auto: in SRAM if that fits",
+        values=lambda: (AUTO, *Residency),
+    )
+    patches: Patches | str | None = setting(
+        AUTO, "patch-based first stage: off, COUNT:OP, or auto: if needed, with the fewest recomputed MACs",
+        read=parse_patches, write=write_patches,
+    )  # fmt: skip
+    loss: str = setting(
+        AUTO, "what is made small; auto: mse where the output is as large as the input (an autoencoder)",
+        values=lambda: (AUTO, *LOSSES),
+    )  # fmt: skip
+
+    def budget(self, board: Board) -> int:
+        """Return the bytes of SRAM that may be used on a board.
+
+        Raises:
+            BadArgument: if more is asked for than the board has.
+        """
+        if self.sram is None:
+            return board.sram_bytes
+        found = parse_bytes(self.sram)
+        if found > board.sram_bytes:
+            raise BadArgument(
+                f"SRAM of {self.sram if isinstance(self.sram, str) else f'{found:,} B'}",
+                f"is more than the {board.sram_bytes:,} B of {board.name}",
+                "ask for less, or choose a larger board",
+            )  # fmt: skip
+        return found
+
+    def decide(self, model: Model, board: Board, residency: Residency, patches: Patches | None) -> Decided:
+        """Return the settings with nothing left open."""
+        return Decided(
+            **_shared(self) | {"formats": replace(self.formats, head=head_format(model, self.formats))},
+            sram_bytes=self.budget(board), residency=residency, patches=patches,
+            loss=_loss_of(model) if self.loss == AUTO else self.loss,
+        )  # fmt: skip
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        """Rebuild from ``as_dict``."""
-        values = dict(data)
-        values["formats"] = Formats(**values["formats"])
-        values["sgd"] = Sgd(**values["sgd"])
-        return cls(**values)
+    def fixed(cls, decided: Decided) -> Self:
+        """Return the settings that ask for exactly what was decided."""
+        return cls(
+            **_shared(decided), sram=decided.sram_bytes, residency=str(decided.residency),
+            patches=decided.patches, loss=decided.loss,
+        )  # fmt: skip
 
 
-def parse_patches(text: str) -> Patches | str | None:
-    """Read ``auto``, ``off`` or ``COUNT:OP``, e.g. ``2:blocks.2.pointwise2``.
+@dataclass(frozen=True, slots=True)
+class Decided(Choices):
+    """The settings of a plan: what was wanted, and what was found for all that was left open."""
 
-    Raises:
-        BadArgument: if it is none of these.
-    """
-    if text == AUTO:
-        return AUTO
-    if text in ("off", "none"):
-        return None
-    count, _, split = text.partition(":")
-    if not count.isdecimal() or not split:
-        raise BadArgument(f"patches {text!r}", "is not auto, off or COUNT:OP", "e.g. 2:blocks.2.pointwise2")
-    return Patches(int(count), split)
+    sram_bytes: int = setting(262_144, "SRAM that may be used", unit="bytes", least=1)
+    residency: Residency = setting(
+        Residency.SRAM, "where layers that can learn live", values=lambda: Residency, read=_residency
+    )
+    patches: Patches | None = setting(
+        None, "patch-based first stage", read=parse_patches, write=write_patches
+    )
+    loss: str = setting("cross_entropy", "what is made small", values=lambda: LOSSES)
+
+
+def head_format(model: Model, formats: Formats) -> str:
+    """Return the format of a network's classifier; that of ``formats`` if it names none."""
+    if model.head is None:
+        return formats.head
+    weight = model.tensors[model.op(model.head).inputs[1]]
+    return "float32" if weight.dtype == "float32" else "int8"
+
+
+def _shared(settings: Choices) -> dict[str, Any]:
+    return {item.name: getattr(settings, item.name) for item in fields(Choices)}
+
+
+def _loss_of(model: Model) -> str:
+    """An autoencoder gives as many numbers as it gets."""
+    return "mse" if model.output.elements == model.input.elements else "cross_entropy"

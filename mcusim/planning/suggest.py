@@ -15,8 +15,8 @@ from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.planning.placement import largest, search
 from mcusim.planning.plan import Plan
+from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings
-from mcusim.update.cost import Cost
 from mcusim.update.scheme import Scheme
 
 
@@ -49,14 +49,14 @@ def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
 
 def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
     """Yield every change that can be planned, with its plan."""
-    model, scope, now = plan.step.model, plan.step.scope, plan.settings
-    cost = scheme.cost(model)
+    model, now = plan.step.model, Settings.fixed(plan.settings)
+    asked = Request(model, plan.board, plan.step.scope, scheme.cost(model), now)
     tries: list[tuple[str, Callable[[], Plan]]] = [
-        (change, partial(search, model, plan.board, scope, settings, cost))
-        for change, settings in _changes(plan)
+        (change, partial(search, replace(asked, settings=settings)))
+        for change, settings in _changes(plan, now)
     ]
     tries += [
-        (f"resolution={side}, which changes the accuracy", partial(_resized, plan, side, cost))
+        (f"resolution={side}, which changes the accuracy", partial(_resized, asked, side))
         for side in _sides(model)
     ]
     tries += [
@@ -70,9 +70,8 @@ def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
             continue
 
 
-def _resized(plan: Plan, side: int, cost: Cost) -> Plan:
-    smaller = at_resolution(plan.step.model, side)
-    return search(smaller, plan.board, plan.step.scope, plan.settings, cost)
+def _resized(asked: Request, side: int) -> Plan:
+    return search(replace(asked, model=at_resolution(asked.model, side)))
 
 
 def _sides(model: Model) -> list[int]:
@@ -111,17 +110,16 @@ def _macs(plan: Plan) -> int:
     return plan.step.macs(Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE)
 
 
-def _changes(plan: Plan) -> Iterator[tuple[str, Settings]]:
-    now, step = plan.settings, plan.step
+def _changes(plan: Plan, now: Settings) -> Iterator[tuple[str, Settings]]:
     if not now.in_place:
         yield "in_place=True", replace(now, in_place=True)
     for patches in _patches(plan):
         yield f"patches='{patches.count}:{patches.split}'", replace(now, patches=patches)
     if now.planner != "best":
         yield "planner='best'", replace(now, planner="best")
-    if not step.scope.learns:
+    if not plan.step.scope.learns:
         return
-    if now.residency != "flash" and step.scope.pool:
+    if now.residency != "flash" and plan.step.scope.pool:
         yield "residency='flash'", replace(now, residency="flash")
     for error in sorted(ERRORS.values(), key=lambda e: -e.bytes):
         if error.bytes < now.formats.errors.bytes:

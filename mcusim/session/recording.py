@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcusim.core import BadArgument, UnknownName
+from mcusim.core import BadArgument
 from mcusim.events import EventTable, TableSink
 from mcusim.planning.plan import Plan
 from mcusim.session.run import TRACE
 from mcusim.traces.recorder import Position, Recorder, part_of
 from mcusim.traces.template import StepTemplate
-
-MODES = ("first", "all", "off")
 
 
 class Recording:
@@ -19,21 +17,18 @@ class Recording:
 
     Args:
         plan: the first plan, for the header.
-        mode: ``first``, ``all`` or ``off``.
+        mode: see ``Recipe.trace``.
         folder: where ``all`` streams to.
         template: the events of a step of the plan that runs at this moment.
         position: where a resumed recording goes on; ``None`` starts a new one.
 
     Raises:
-        UnknownName: for another mode.
         BadArgument: for ``all`` without a folder.
     """
 
     def __init__(
         self, plan: Plan, mode: str, folder: Path | None, template: StepTemplate, position: list[int] | None
     ) -> None:
-        if mode not in MODES:
-            raise UnknownName("trace mode", mode, MODES)
         self._running = template
         self._first = template if mode == "first" else None
         self._began: EventTable | None = None

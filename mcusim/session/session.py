@@ -7,20 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcusim.core import BadArgument, parse_bytes
+from mcusim.core import BadArgument
+from mcusim.core.chosen import chosen, takes
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
 from mcusim.planning.placement import make_plan
 from mcusim.planning.plan import Plan
-from mcusim.planning.settings import AUTO, Settings
-from mcusim.update.formats import Formats
-from mcusim.update.optimizer import Sgd
+from mcusim.planning.recipe import Recipe
+from mcusim.planning.settings import Settings
 from mcusim.update.scheme import Scheme, scheme
 
 if TYPE_CHECKING:
-    from mcusim.data.augment import Augmentation
     from mcusim.data.dataset import Dataset, Split
-    from mcusim.lowering.patches import Patches
     from mcusim.planning.cost import SessionCost
     from mcusim.session.run import Run
 
@@ -32,59 +30,30 @@ class Session:
         model: an int8 network with a head, from ``mcusim.load(name, classes=…)``.
         board: from ``mcusim.board(name)``.
         update: the update scheme: a text such as ``dynamic``, ``last-6``, ``static:mbv2-99kb``, or a scheme.
-        sram: SRAM that may be used, e.g. ``"256KiB"``; all of the board's by default.
-        seed: of everything that is drawn.
-        formats: number formats; defaults: float32 errors, int8 weights with stochastic rounding.
-        sgd: learning rates, momentum, gradient accumulation.
-        residency: ``sram``, ``flash`` or ``auto``.
-        patches: ``None``, ``auto``, or a ``Patches(count, split)``.
-        in_place: let outputs overwrite dead inputs.
-        planner: name of the static planner.
-        allocator: name of a dynamic allocator to run on instead of a static plan.
-        profile: name of the cycle profile; the board's own by default.
-        loss: ``cross_entropy``, ``mse`` (reconstruct the input), or ``auto``: ``mse`` for networks
-            whose output is as large as their input.
+        settings: what to start from; the defaults if not given.
+        choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``, ``sgd=Sgd(lr=0.02)``; see
+            ``Settings``, whose fields they are.
 
     Raises:
-        UnknownName: for an unknown scheme, format or planner; suggests the nearest.
+        UnknownName: for an unknown setting, scheme, format or planner; suggests the nearest.
         BadArgument: if more SRAM is asked for than the board has.
     """
 
+    @takes(Settings, but=("update",))
     def __init__(
         self,
         model: Model,
         board: Board,
-        update: str | Scheme = "dynamic",
+        update: str | Scheme | None = None,
         *,
-        sram: str | int | None = None,
-        seed: int = 0,
-        formats: Formats | None = None,
-        sgd: Sgd | None = None,
-        residency: str = AUTO,
-        patches: Patches | str | None = AUTO,
-        in_place: bool = True,
-        planner: str = "best",
-        allocator: str | None = None,
-        profile: str | None = None,
-        loss: str = AUTO,
+        settings: Settings | None = None,
+        **choices: Any,
     ) -> None:
-        self.model, self.board, self.scheme = model, board, scheme(update)
-        budget = board.sram_bytes if sram is None else parse_bytes(sram)
-        if budget > board.sram_bytes:
-            raise BadArgument(
-                f"SRAM of {sram}" if isinstance(sram, str) else f"SRAM of {budget:,} B",
-                f"is more than the {board.sram_bytes:,} B of {board.name}",
-                "ask for less, or choose a larger board",
-            )  # fmt: skip
-        formats = formats or Formats()
-        if model.head is not None:
-            weight = model.tensors[model.op(model.head).inputs[1]]
-            formats = replace(formats, head="float32" if weight.dtype == "float32" else "int8")
-        self.settings = Settings(
-            update=self.scheme.name, sram_bytes=budget, seed=seed, formats=formats, sgd=sgd or Sgd(),
-            residency=residency, patches=patches, in_place=in_place, planner=planner,
-            allocator=allocator, profile=profile, loss=_loss_of(model) if loss == AUTO else loss,
-        )  # fmt: skip
+        wanted = chosen(settings or Settings(), choices)
+        self.model, self.board = model, board
+        self.scheme = scheme(wanted.update if update is None else update)
+        self.settings = replace(wanted, update=self.scheme.name)
+        self.settings.budget(board)
         self._plan: Plan | None = None
 
     def plan(self, *, suggest: bool = False) -> Plan:
@@ -103,33 +72,29 @@ class Session:
             self._plan = replace(self._plan, suggestions=found)
         return self._plan
 
+    @takes(Recipe, but=("epochs",))
     def train(
         self,
         data: Dataset,
-        epochs: int = 1,
+        epochs: int | None = None,
         *,
         out: str | Path | None = None,
         resume: bool = False,
-        augmentation: Augmentation | None = None,
-        warmup: float = 0.0,
-        schedule: str = "cosine",
-        trace: str = "first",
-        limit: int | None = None,
+        recipe: Recipe | None = None,
         progress: Callable[[dict[str, Any]], None] | None = None,
+        **choices: Any,
     ) -> Run:
         """Train at batch 1 inside the arena; evaluate on the test images after every epoch.
 
         Args:
             data: training and test images.
-            epochs: passes over the training images.
+            epochs: passes over the training images; 1 if neither this nor a recipe says.
             out: folder for checkpoints and results; nothing is written without it.
             resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
-            augmentation: random variants of the training images.
-            warmup: epochs (or a part of one) over which the learning rate rises.
-            schedule: ``cosine`` or ``constant``.
-            trace: ``first`` (first step of every plan), ``all`` (every step, streamed), or ``off``.
-            limit: use only the first so many steps of each epoch.
+            recipe: what to start from; the defaults if not given.
             progress: called with counts now and then.
+            choices: further choices by name, e.g. ``warmup=0.5``, ``limit=1000``, ``trace="off"``; see
+                ``Recipe``, whose fields they are.
 
         Raises:
             OutOfSram, OutOfFlash: if the step does not fit; says what would help.
@@ -140,6 +105,8 @@ class Session:
         """
         from mcusim.session.training import Training
 
+        given = choices if epochs is None else {**choices, "epochs": epochs}
+        wanted = chosen(recipe or Recipe(), given)
         plan = self.plan()
         if not plan.step.scope.learns:
             raise BadArgument(
@@ -147,11 +114,8 @@ class Session:
                 "choose what learns, e.g. head, last-6 or dynamic",
             )  # fmt: skip
         plan.require()
-        training = Training(
-            plan, self.settings, self.scheme, data, epochs,
-            augmentation=augmentation, warmup=warmup, schedule=schedule, limit=limit,
-        )  # fmt: skip
-        return training.run(out=out, resume=resume, trace=trace, progress=progress)
+        training = Training(plan, self.scheme, data, wanted)
+        return training.run(out=out, resume=resume, progress=progress)
 
     def cost(self, steps: int) -> SessionCost:
         """Return what a session of so many steps would cost the device: time, energy, write-backs, wear.
@@ -168,8 +132,3 @@ class Session:
         from mcusim.session.evaluation import evaluate
 
         return evaluate(model or self.model, split)
-
-
-def _loss_of(model: Model) -> str:
-    """An autoencoder gives as many numbers as it gets."""
-    return "mse" if model.output.elements == model.input.elements else "cross_entropy"

@@ -9,8 +9,9 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.events import EventTable
 from mcusim.memory.arena import Arena
-from mcusim.planning.placement import lower_with, place, sized
+from mcusim.planning.placement import place, sized
 from mcusim.planning.plan import Plan
+from mcusim.planning.request import lowered
 from mcusim.session.transition import transition
 from mcusim.traces.template import StepTemplate
 from mcusim.update.coverage import Coverage
@@ -118,10 +119,6 @@ class Stages:
 
     def _replan(self, scope: Scope) -> Plan:
         plan = self._plan
-        patches = plan.settings.patches
-        assert not isinstance(patches, str)
         model = plan.step.model
-        step = lower_with(
-            model, plan.board, scope, plan.settings, self._scheme.cost(model), plan.step.residency, patches
-        )
+        step = lowered(model, plan.board, scope, self._scheme.cost(model), plan.settings)
         return place(step, plan.board, plan.settings)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import BadArgument, BadData, BadRun
-from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
 from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
-from mcusim.planning.settings import Settings
+from mcusim.planning.recipe import Recipe
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
@@ -36,31 +35,16 @@ BLOCK = 256
 class Training:
     """One call of ``Session.train``."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        settings: Settings,
-        scheme: Scheme,
-        data: Dataset,
-        epochs: int,
-        *,
-        augmentation: Augmentation | None,
-        warmup: float,
-        schedule: str,
-        limit: int | None,
-    ) -> None:
-        if epochs < 1 or (limit is not None and limit < 1):
-            raise BadArgument(f"{epochs} epochs of {limit or 'all'} steps", "is no training", "use 1 or more")
+    def __init__(self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe) -> None:
+        settings = plan.settings
         self.reconstructs = settings.loss == "mse"
         if not self.reconstructs:
             _check_classes(data, plan.step.model.classes)
-        self.plan, self.settings, self.scheme = plan, settings, scheme
-        self.data, self.epochs = data, epochs
-        self.augmentation = augmentation or Augmentation()
-        self.per_epoch = min(len(data.train), limit or len(data.train))
-        steps = epochs * self.per_epoch
-        self.schedule = Schedule(steps, warmup=int(warmup * self.per_epoch), kind=schedule)
-        self.features = Features(plan.step, data, self.augmentation, settings.seed)
+        self.plan, self.settings, self.scheme, self.data, self.recipe = plan, settings, scheme, data, recipe
+        self.per_epoch = min(len(data.train), recipe.limit or len(data.train))
+        steps = recipe.epochs * self.per_epoch
+        self.schedule = Schedule(steps, warmup=int(recipe.warmup * self.per_epoch), kind=recipe.schedule)
+        self.features = Features(plan.step, data, recipe.augmentation, settings.seed)
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
@@ -77,21 +61,21 @@ class Training:
             "name": self.data.name,
             "images": len(self.data.train),
             "settings": self.settings.as_dict(),
-            "augmentation": self.augmentation.as_dict(),
+            "augmentation": self.recipe.augmentation.as_dict(),
             "schedule": asdict(self.schedule),
-            "epochs": self.epochs,
+            "epochs": self.recipe.epochs,
             "per_epoch": self.per_epoch,
         }
 
     def run(
-        self, *, out: str | Path | None, resume: bool, trace: str,
-        progress: Callable[[dict[str, Any]], None] | None,
+        self, *, out: str | Path | None = None, resume: bool = False,
+        progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Run:  # fmt: skip
         """Train, evaluate, and return the run; see ``Session.train``."""
         folder = None if out is None else Path(out)
         self._report = progress or self._report
         resumed = self._resume(folder) if resume else False
-        with self._recording(trace, folder, resumed) as recording:
+        with self._recording(folder, resumed) as recording:
             return self._run(folder, resumed, recording)
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
@@ -100,7 +84,7 @@ class Training:
         if not resumed:
             self.progress.before = evaluation.accuracy(self.state)
             self._save(folder, recording)
-        while self.progress.epoch < self.epochs:
+        while self.progress.epoch < self.recipe.epochs:
             self._epoch(folder, recording)
             self._finish_epoch(evaluation)
             self._save(folder, recording)
@@ -135,12 +119,12 @@ class Training:
         self.stages.coverage.restore(visits)
         return True
 
-    def _recording(self, trace: str, folder: Path | None, resumed: bool) -> Recording:
+    def _recording(self, folder: Path | None, resumed: bool) -> Recording:
         """Return where events go; one that goes on needs to know which plan was running."""
         self.stages.program(max(self.state.iteration - 1, 0), resumed=resumed and self.state.iteration > 0)
         template = self.stages.template()
         return Recording(
-            self.plan, trace, folder, template, self.progress.trace_position if resumed else None
+            self.plan, self.recipe.trace, folder, template, self.progress.trace_position if resumed else None
         )
 
     def _save(self, folder: Path | None, recording: Recording) -> None:
@@ -207,7 +191,7 @@ class Training:
         last = self.progress.history[-1] if self.progress.history else {}
         self._report(
             {
-                "epoch": self.progress.epoch, "epochs": self.epochs, "position": done,
+                "epoch": self.progress.epoch, "epochs": self.recipe.epochs, "position": done,
                 "per_epoch": self.per_epoch, "step": self.state.iteration,
                 "accuracy": self.progress.correct / done if done else last.get("train_accuracy", 0.0),
                 "test_accuracy": last.get("test_accuracy", self.progress.before),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
-from mcusim.core import Part, UnknownName
+from mcusim.core import Part
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import setting
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS, ErrorFormat, ParameterFormat
 from mcusim.update.patterns import PATTERNS, Pattern
 
@@ -13,47 +14,35 @@ HEADS = ("float32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
-class Formats:
+class Formats(Chosen):
     """In which formats a step keeps its numbers.
-
-    Attributes:
-        error: error tensors: ``float32``, or ``int16``, ``int8`` with one power-of-two scale a tensor.
-        weight: learning weights: ``int8`` (round to nearest), ``int8-sr`` (stochastic rounding),
-            ``int8+res8`` (with an 8-bit residual), ``float32`` (with a float32 master weight).
-        bias: learning biases: ``int32`` (round to nearest: steps below half a unit are lost), ``int32-sr``
-            (stochastic rounding), ``int32+res8`` (with an 8-bit residual).
-        head: the classifier: ``float32`` or ``int8`` (which learns in the format of ``weight``).
-        feature: which pixels of a convolution's saved input are kept for its weight gradient: ``whole``,
-            ``checker``, ``row-2`` to ``row-4``, ``grid-2`` to ``grid-4``; see ``patterns``.
 
     Raises:
         UnknownName: if a format is not known; suggests the nearest.
     """
 
-    error: str = "float32"
-    weight: str = "int8-sr"
-    bias: str = "int32"
-    head: str = "float32"
-    feature: str = "whole"
-
-    def __post_init__(self) -> None:
-        known: dict[str, Collection[str]] = {
-            "error": ERRORS,
-            "weight": WEIGHTS,
-            "bias": BIASES,
-            "head": HEADS,
-            "feature": PATTERNS,
-        }
-        for field in fields(self):
-            if getattr(self, field.name) not in known[field.name]:
-                raise UnknownName(f"{field.name} format", getattr(self, field.name), known[field.name])
-
-    def as_dict(self) -> dict[str, str]:
-        """Return plain data; whole features, which every record from before patterns had, go unsaid."""
-        data = asdict(self)
-        if self.feature == "whole":
-            del data["feature"]
-        return data
+    error: str = setting("float32", "format of error tensors", values=lambda: ERRORS, label="error format")
+    """``int16`` and ``int8`` have one power-of-two scale a tensor."""
+    weight: str = setting(
+        "int8-sr", "format of learning weights", values=lambda: WEIGHTS, label="weight format"
+    )
+    """``int8`` (round to nearest), ``int8-sr`` (stochastic rounding), ``int8+res8`` (with an 8-bit residual),
+    ``float32`` (with a float32 master weight)."""
+    bias: str = setting("int32", "format of learning biases", values=lambda: BIASES, label="bias format")
+    """``int32`` (round to nearest: steps below half a unit are lost), ``int32-sr`` (stochastic rounding),
+    ``int32+res8`` (with an 8-bit residual)."""
+    head: str = setting(
+        "float32", "format of the classifier", values=lambda: HEADS, label="head format", derived=True
+    )
+    """That of the network; an int8 one learns in the format of ``weight``."""
+    feature: str = setting(
+        "whole",
+        "pixels of saved features to keep",
+        values=lambda: PATTERNS,
+        label="feature format",
+        terse=True,
+    )
+    """Which pixels of a convolution's saved input are kept for its weight gradient; see ``patterns``."""
 
     @property
     def pattern(self) -> Pattern:

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isfinite
+from dataclasses import dataclass
 
-from mcusim.core import BadArgument
-from mcusim.core.frozen import FrozenDict
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import setting
 
 
 @dataclass(frozen=True, slots=True)
-class Sgd:
-    """SGD at batch 1.
-
-    Attributes:
-        lr: base learning rate, before the schedule.
-        momentum: 0 for none; otherwise one float32 a learning weight and bias is kept.
-        weight_rate: multiplies ``lr`` for the weights of the trunk.
-        bias_rate: multiplies ``lr`` for the biases of the trunk.
-        head_rate: multiplies ``lr`` for the classifier.
-        accumulate: iterations whose gradients are summed before one update is made; above 1, one
-            float32 a selected weight, learning bias and head parameter is kept.
-        layer_rates: op name -> a further factor for that op's weights and bias.
+class Sgd(Chosen):
+    """SGD at batch 1: what the rates are, and what is kept from one step to the next.
 
     Raises:
-        BadArgument: if a rate is negative or not finite, momentum is not in [0, 1), or
-            ``accumulate`` is less than 1.
+        BadArgument: if a number is out of bounds.
     """
 
-    lr: float = 0.01
-    momentum: float = 0.0
-    weight_rate: float = 1.0
-    bias_rate: float = 1.0
-    head_rate: float = 1.0
-    accumulate: int = 1
-    layer_rates: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layer_rates", FrozenDict(dict(self.layer_rates)))
-        rates = {name: getattr(self, name) for name in ("lr", "weight_rate", "bias_rate", "head_rate")}
-        for name, rate in {**rates, **self.layer_rates}.items():
-            if not (isfinite(rate) and rate >= 0):
-                raise BadArgument(f"learning rate {name}={rate}", "is not a finite number >= 0", "try 0.01")
-        if not 0 <= self.momentum < 1:
-            raise BadArgument(f"momentum {self.momentum}", "is not in [0, 1)", "use 0 for none")
-        if self.accumulate < 1 or self.accumulate != int(self.accumulate):
-            raise BadArgument(f"accumulate {self.accumulate}", "is not a whole number >= 1", "use 1 for none")
+    lr: float = setting(0.01, "learning rate", label="learning rate lr", least=0)
+    momentum: float = setting(0.0, "momentum; costs a float32 a learning number", least=0, below=1)
+    """Above 0, one float32 a learning weight and bias is kept."""
+    weight_rate: float = setting(
+        1.0, "multiplies the learning rate for weights", label="learning rate weight_rate", least=0
+    )
+    bias_rate: float = setting(
+        1.0, "multiplies the learning rate for biases", label="learning rate bias_rate", least=0
+    )
+    head_rate: float = setting(
+        1.0, "multiplies the learning rate for the classifier", label="learning rate head_rate", least=0
+    )
+    accumulate: int = setting(1, "steps whose gradients are summed before an update", unit="steps", least=1)
+    """Above 1, one float32 a selected weight, learning bias and head parameter is kept."""
+    layer_rates: Mapping[str, float] = setting(
+        dict, "further factors of single layers", label="learning rate", least=0, example="conv1=0.5"
+    )
+    """Op name -> a factor for that op's weights and bias."""
 
     def layer_rate(self, op: str) -> float:
         """Return the further factor of one op."""

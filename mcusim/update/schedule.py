@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcusim.core import BadArgument, UnknownName
 
+KINDS = ("cosine", "constant")
 _PI = 3.141592653589793
 
 
@@ -34,8 +35,8 @@ class Schedule:
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("cosine", "constant"):
-            raise UnknownName("schedule", self.kind, ("cosine", "constant"))
+        if self.kind not in KINDS:
+            raise UnknownName("schedule", self.kind, KINDS)
         if self.steps < 1 or not 0 <= self.warmup <= self.steps:
             raise BadArgument(
                 f"schedule of {self.steps} steps with {self.warmup} of warm-up",

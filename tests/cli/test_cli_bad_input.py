@@ -185,7 +185,7 @@ def test_training_options(refused, model: Path, images: Path):
         return str(refused("train", "--model", model, *BOARD, "--data", images, *options))
 
     assert "epochs" in says("--epochs", "0")
-    assert "is no training" in says("--limit", "0")
+    assert "limit 0: is not at least 1" in says("--limit", "0")
     assert "lr" in says("--lr", "nan")
     assert "constant" in says("--schedule", "constan")
     assert "first" in says("--trace", "frist")

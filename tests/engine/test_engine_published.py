@@ -34,7 +34,7 @@ def test_a_step_of_mobilenet_in_256_kib_equals_separate_buffers(data_dir, update
         ArenaBuffers(plan.step, plan.solution.offsets, Arena(262_144)),
         SeparateBuffers(plan.step),
     ):
-        state = State.of(model, plan.step.scope, session.settings.formats)
+        state = State.of(model, plan.step.scope, plan.settings.formats)
         program = Program(plan.step, buffers, state, mcusim.Sgd(lr=1e-3), seed=2, poison=True)
         program.load(session.scheme.select(model, 0, 0))
         losses = [program.run(image, label) for label, image in enumerate(x)]

@@ -41,7 +41,7 @@ def ranking() -> Ranking:
 
 
 def found(ranking, sram=24_000, **options):
-    return search(MODEL, BOARD, ranking, Settings(sram_bytes=sram), **options)
+    return search(MODEL, BOARD, ranking, Settings(sram=sram), **options)
 
 
 @pytest.mark.smoke
@@ -133,7 +133,7 @@ def test_a_flash_too_small_is_said(ranking):
 
     tiny = replace(BOARD, flash=replace(BOARD.flash, bytes=1000))
     with pytest.raises(OutOfFlash):
-        search(MODEL, tiny, ranking, Settings(sram_bytes=60_000))
+        search(MODEL, tiny, ranking, Settings(sram=60_000))
 
 
 def test_gains_sum_to_one_and_follow_the_time_that_channels_learn(ranking):
@@ -195,10 +195,10 @@ def test_the_verb(tmp_path):
     first = CliRunner().invoke(build(), [*call, "--sram", "24KiB", "--out", str(out)])
     assert first.exit_code == 0, first.output
     assert "--update dynamic:" in first.stdout.splitlines()[-1]
-    assert "--error float32 --weight int8+res8 --bias int32+res8 --res" in first.stdout.splitlines()[-1]
+    assert " --weight int8+res8 --bias int32+res8 --sram 24576 --res" in first.stdout.splitlines()[-1]
     more = ("--sram", "24KiB", "--weight", "int8-sr", "--bias", "int32", "--feature", "checker")
     other = CliRunner().invoke(build(), [*call, *more]).stdout.splitlines()[-1]
-    assert "--error float32 --weight int8-sr --feature checker --res" in other
+    assert " --feature checker --sram 24576 --res" in other
     kept = analysis.read_bytes()
     second = CliRunner().invoke(build(), [*call, "--sram", "24KiB", "--json"])
     assert json.loads(second.stdout) == json.loads(out.read_text())

@@ -43,7 +43,7 @@ def test_mlperf_tiny_networks_train(data_dir, name, update):
     assert run.steps == 12
     assert all(np.isfinite(row["loss"]) for row in run.rows)
     assert run.rows[1]["loss"] < run.rows[0]["loss"]
-    assert sum(run.memory.by_role.values()) <= run.memory.peak_bytes <= session.settings.sram_bytes
+    assert sum(run.memory.by_role.values()) <= run.memory.peak_bytes <= run.plan.settings.sram_bytes
     changed = [
         n for n, t in run.model.tensors.items()
         if t.constant and not np.array_equal(t.data, model.tensors[n].data)

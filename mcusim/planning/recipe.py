@@ -1,0 +1,29 @@
+"""How long and on what a network trains: the choices of one call of ``Session.train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import setting
+from mcusim.data.augment import Augmentation
+from mcusim.update.schedule import KINDS
+
+TRACES = ("first", "all", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe(Chosen):
+    """What a training is, beside the settings of its session."""
+
+    epochs: int = setting(1, "passes over the training images", least=1)
+    warmup: float = setting(0.0, "epochs over which the learning rate rises", unit="epochs", least=0)
+    schedule: str = setting("cosine", "learning rate over time", values=lambda: KINDS)
+    limit: int | None = setting(
+        None, "only the first so many steps of each epoch", unit="steps", least=1, example="1000"
+    )
+    trace: str = setting(
+        "first", "steps to record: the first of every plan, all (streamed, needs a folder), or none",
+        values=lambda: TRACES, label="trace mode",
+    )  # fmt: skip
+    augmentation: Augmentation = setting(Augmentation, "random variants of the training images")

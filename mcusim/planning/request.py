@@ -1,0 +1,61 @@
+"""What a plan is asked for: a network, what learns of it, on a board, in somebody's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcusim.graph import Model
+from mcusim.lowering.lower import lower
+from mcusim.lowering.patches import Patches
+from mcusim.lowering.residency import Residency
+from mcusim.lowering.step import Step
+from mcusim.mcu.board import Board
+from mcusim.planning.settings import AUTO, Decided, Settings
+from mcusim.update.cost import Cost
+from mcusim.update.selection import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One scope to be planned for.
+
+    Attributes:
+        cost: memory and work that choosing what learns costs on the device, from the scheme.
+    """
+
+    model: Model
+    board: Board
+    scope: Scope
+    cost: Cost
+    settings: Settings
+
+    @property
+    def budget(self) -> int:
+        """Bytes of SRAM that may be used."""
+        return self.settings.budget(self.board)
+
+    @property
+    def residencies(self) -> tuple[Residency, ...]:
+        """Those that the settings leave open, cheapest first."""
+        if not self.scope.learns:
+            return (Residency.SRAM,)  # nothing has to be kept anywhere
+        if self.settings.residency == AUTO:
+            return (Residency.SRAM, Residency.FLASH)
+        return (Residency(self.settings.residency),)
+
+    def lower(self, residency: Residency, patches: Patches | None = None) -> Step:
+        """Return the step with its choices of residency and patches made."""
+        return lowered(self.model, self.board, self.scope, self.cost, self.decide(residency, patches))
+
+    def decide(self, residency: Residency, patches: Patches | None) -> Decided:
+        """Return the settings with nothing left open."""
+        return self.settings.decide(self.model, self.board, residency, patches)
+
+
+def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Decided) -> Step:
+    """Return the step of decided settings."""
+    return lower(
+        model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
+        in_place=settings.in_place, momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
+        runtime_bytes=board.runtime_bytes, cost=cost,
+    )  # fmt: skip

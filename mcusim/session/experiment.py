@@ -1,0 +1,134 @@
+"""A network, a board, data and every choice about them, as one value: what a run file holds."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mcusim.core import BadArgument
+from mcusim.core.setting import setting
+from mcusim.graph import Arithmetic, Model
+from mcusim.planning.recipe import Recipe
+from mcusim.planning.settings import Settings
+from mcusim.sections.kinds import Notes, Section
+from mcusim.update.formats import HEADS
+
+if TYPE_CHECKING:
+    from mcusim.data.dataset import Dataset
+    from mcusim.mcu.board import Board
+    from mcusim.session.session import Session
+
+OTHERS = "tool"
+"""Table of a run file that other programs may use, each under its own name; never read here."""
+
+
+class Network(NamedTuple):
+    """A network as it was loaded, and what was said to it."""
+
+    model: Model
+    note: str
+    """What replaced the head that the file has; empty if the network is that of the file."""
+
+    def sections(self) -> list[Section]:
+        """Return what must be said before anything else: that the head is another one."""
+        return [Notes([self.note])] if self.note else []
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment(Settings):
+    """The settings of a session, what it is a session of, and how it trains."""
+
+    note: str = setting("", "a line for people", derived=True)
+    model: str | None = setting(
+        None, "network, by name (see mcusim models) or file", flags=("--model", "-m"), example="mbv2-w0.35"
+    )
+    classes: int | None = setting(
+        None, "give the network a fresh head for so many classes; its own head if not given", least=1
+    )
+    head: str | None = setting(
+        None, "give the network a fresh head in this format", values=lambda: HEADS, label="head format"
+    )
+    resolution: int | None = setting(
+        None, "side of the images, if not the one the network was made for", unit="pixels", least=1
+    )
+    arithmetic: str | None = setting(
+        None, "how accumulators are rescaled, if not as the file's origin does", values=lambda: Arithmetic
+    )
+    board: str | None = setting(
+        None, "board, by name (see mcusim boards) or TOML file", flags=("--board", "-b"), example="stm32f746"
+    )
+    data: str = setting("cifar10", "cifar10, synthetic, a folder (CIFAR-10, pictures, .npy) or a .npz file")
+    training: Recipe = setting(Recipe, "how long and on what it trains")
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """Return the plain data of a run file, for ``from_dict``.
+
+        Raises:
+            BadArgument: if it cannot be read, or is not TOML.
+        """
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            raise BadArgument(f"run file {path}", reason, "check the path") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadArgument(f"run file {path}", f"is not TOML: {error}", "correct that line") from error
+        data.pop(OTHERS, None)
+        formats = data.get("formats")
+        if isinstance(formats, dict) and "head" in formats:
+            reason = "is that of the network"
+            raise BadArgument(f"run file {path}: formats.head", reason, "write head = … above all tables")
+        return data
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the session."""
+        return Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)})
+
+    def network(self) -> Network:
+        """Return the network: that of the file, with a fresh head only if one is asked for.
+
+        The head it came with stays if it has as many outputs as ``classes`` says and no format is asked for.
+        """
+        from mcusim.files.load import load
+        from mcusim.graph.head import replace_head
+
+        model = load(self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution)
+        keeps = self.classes is None or (self.classes == model.classes and model.head is not None)
+        if keeps and self.head is None:
+            return Network(model, "")
+        count, format = self.classes or model.classes, self.head or "float32"
+        fresh = replace_head(model, count, format=format, seed=self.seed)  # type: ignore[arg-type]
+        note = f"{model.name} with a fresh {format} head of {count:,} outputs; its own has {model.classes:,}"
+        return Network(fresh, note)
+
+    def target(self) -> Board:
+        """Return the board."""
+        from mcusim.mcu.board_files import board
+
+        return board(self._given("board"))
+
+    def session(self, network: Network | None = None) -> Session:
+        """Return the session of the network, or of one that was loaded before.
+
+        Raises:
+            BadArgument: if no network or board is named, or as ``Session`` does.
+        """
+        from mcusim.session.session import Session
+
+        return Session((network or self.network()).model, self.target(), settings=self.settings)
+
+    def dataset(self) -> Dataset:
+        """Return the data."""
+        from mcusim.data.named import open_data
+
+        return open_data(self.data)
+
+    def _given(self, name: str) -> str:
+        value: str | None = getattr(self, name)
+        if value is None:
+            raise BadArgument(f"no {name}", "is given", f"say --{name} NAME, or {name} = in a run file")
+        return value
