@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mcusim.core import Kind, Part, Slot
 from mcusim.engine.buffers import Buffers
-from mcusim.engine.kept import Kept
 from mcusim.engine.learning import Learner
 from mcusim.engine.observer import Observer
+from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
 from mcusim.graph import WEIGHTED, Op
@@ -65,7 +65,7 @@ class Program:
         self.scales = ErrorScales(step, state)
         self._learners: dict[str, Learner] = {}
         self._kernels: dict[object, Any] = {}
-        self._kept: dict[str, Kept] = {}
+        self._saved_pixels: dict[str, SavedPixels] = {}
         self._workspace = Workspace()
         for op in step.model.ops:
             if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in Part):
@@ -225,9 +225,9 @@ class Program:
         x, saved = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
         source = _source(op)
         learner = self._learners[source.name]
-        if source.name in self.step.kept:
-            kept = self._kept[source.name] = Kept(self.step, source, self.state)
-            return lambda: kept.take(x, learner.channels, saved)
+        if source.name in self.step.saved_pixels:
+            pixels = self._saved_pixels[source.name] = SavedPixels(self.step, source, self.state)
+            return lambda: pixels.take(x, learner.channels, saved)
 
         def run() -> None:
             # mode="clip" spares numpy a buffered copy; the channels were checked when selected.
@@ -320,7 +320,7 @@ class Program:
         x = view(saved if saved in self.step.tensors else source.inputs[0])
         learner = self._learners[source.name]
         gradient = learner.weight_gradient
-        positions = self._kept[source.name].positions if source.name in self._kept else None
+        positions = self._saved_pixels[source.name].positions if source.name in self._saved_pixels else None
         watch = None if learner.head else self._watch
 
         def run() -> None:

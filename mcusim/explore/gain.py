@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mcusim.core import BadArgument
 from mcusim.graph import Model
-from mcusim.update.budget import Budget, Purse
+from mcusim.update.budget import Budget, RemainingBudget
 from mcusim.update.channels import Layer, layers, require
 from mcusim.update.ranking import Ranking
 
@@ -76,13 +76,13 @@ class Gains:
     def _bought(
         self, pool: Sequence[Layer], budget: Budget, share: float, cost: Callable[[Layer], int]
     ) -> dict[str, int]:
-        purse = Purse(budget)
+        remaining = RemainingBudget(budget)
         counts: dict[str, int] = {}
         for item in sorted(pool, key=lambda item: -self.by_channel[item.op] / cost(item)):
             count = 0
             most = max(1, int(item.channels * share))
-            while count < most and purse.affords(item):
-                purse.pay(item)
+            while count < most and remaining.affords(item):
+                remaining.spend(item)
                 count += 1
             counts[item.op] = count
         return {item.op: counts[item.op] for item in pool if counts[item.op]}

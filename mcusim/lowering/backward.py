@@ -37,10 +37,15 @@ class Backward:
     """Walks the ops backwards; every gradient is used up as soon as it is there."""
 
     def __init__(
-        self, builder: Builder, model: Model, flow: Flow, parameters: Parameters, kept: Mapping[str, int]
+        self,
+        builder: Builder,
+        model: Model,
+        flow: Flow,
+        parameters: Parameters,
+        saved_pixels: Mapping[str, int],
     ) -> None:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
-        self.kept = kept
+        self.saved_pixels = saved_pixels
         self.error = parameters.formats.errors
         self.written: set[str] = {gradient_name(flow.logits)}
 
@@ -128,7 +133,7 @@ class Backward:
         action = Action.GRAD_BIAS if part is Part.BIAS else Action.GRAD_WEIGHT
         work = backward_work(
             op, tensors, what, channels=count, error_bytes=self.error.bytes,
-            kept=self.kept.get(op.name),
+            kept=self.saved_pixels.get(op.name),
         )  # fmt: skip
         update = backward_work(
             op, tensors, "update_bias" if part is Part.BIAS else "update", channels=count,
@@ -175,8 +180,8 @@ class Backward:
             held: list[str] = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
             held += [error] if depthwise else []
             found = {name: self.builder.bytes_of(name) * count // channels for name in held}
-        if op.name in self.kept:
-            met, outputs = errors_met(op, self.model.tensors, self.kept[op.name])
+        if op.name in self.saved_pixels:
+            met, outputs = errors_met(op, self.model.tensors, self.saved_pixels[op.name])
             found[error] = found.get(error, self.builder.bytes_of(error)) * met // outputs
             mask = self._mask(op)
             found |= {} if mask is None else {mask: -(-self.builder.bytes_of(mask) * met // outputs)}

@@ -10,7 +10,7 @@ from mcusim.core import Interval, Part, Phase, Role, Work
 from mcusim.graph import DTYPES, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
-from mcusim.lowering.touches import counted, moved
+from mcusim.lowering.traffic import counted, moved
 
 
 @dataclass(slots=True)

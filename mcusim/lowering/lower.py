@@ -73,14 +73,14 @@ def lower(
     tail = len(builder.ops)
     whole.emit(flow.ops[front:])
     emit_loss(builder, model, flow)
-    kept = whole.saving.kept
-    Backward(builder, model, flow, parameters, kept).emit()
+    pixels = whole.saving.saved_pixels
+    Backward(builder, model, flow, parameters, pixels).emit()
     _emit_cost(builder, cost or Cost())
     _declare_error_scales(builder, flow, formats)
     return Step(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
-        boundary=flow.boundary, logits=flow.logits, resident=builder.resident, kept=kept,
+        boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
     )  # fmt: skip
 
 

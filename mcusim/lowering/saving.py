@@ -30,19 +30,19 @@ class Saving:
     """Emits the saves of a step.
 
     Attributes:
-        kept: op name -> pixels kept of its saved input, only where that is not all of them.
+        saved_pixels: op name -> pixels kept of its saved input, only where that is not all of them.
     """
 
     def __init__(self, model: Model, flow: Flow, parameters: Parameters, *, in_place: bool) -> None:
         self._model, self._parameters = model, parameters
         self._early: dict[str, list[Op]] = {}
         self._late: dict[str, list[Op]] = {}
-        self.kept: dict[str, int] = {}
+        self.saved_pixels: dict[str, int] = {}
         learning = [op for op in flow.ops if parameters.scope.channels.get(op.name, 0)]
         if parameters.formats.feature != "whole":
             self._prune(flow, learning, in_place)
         for op in learning:
-            if op.name not in self.kept and not self._all_channels(op):
+            if op.name not in self.saved_pixels and not self._all_channels(op):
                 self._early.setdefault(op.name, []).append(op)
 
     def emit_before(self, builder: Builder, op: Op) -> None:
@@ -60,7 +60,8 @@ class Saving:
             saved = builder.tensor(saved_name(op), shape, dtype, Role.FEATURE)
             builder.op(
                 f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op, reads=(x,), writes=(saved,),
-                work=copy_work(count), overwrites=(x,) if op.name in self.kept else (), partly={x: count},
+                work=copy_work(count), partly={x: count},
+                overwrites=(x,) if op.name in self.saved_pixels else (),
             )  # fmt: skip
 
     def _prune(self, flow: Flow, learning: list[Op], in_place: bool) -> None:
@@ -71,7 +72,7 @@ class Saving:
         for op in learning:
             if op.name in pruned and not (self._all_channels(op) and op.inputs[0] in whole):
                 by_input.setdefault(op.inputs[0], []).append(op)
-                self.kept[op.name] = pruned[op.name]
+                self.saved_pixels[op.name] = pruned[op.name]
         last = {name: op for op in flow.ops for name in op.inputs}
         held = whole | {op.inputs[0] for op in learning if self._all_channels(op)} | set(by_input)
         for name, ops in by_input.items():
@@ -126,7 +127,9 @@ class Saving:
     def _shape(self, op: Op) -> tuple[int, ...]:
         """Return the shape of what is saved: (1, H, W, n), or (1, kept, n) of a pruned input."""
         x, count = self._model.tensors[op.inputs[0]], self._parameters.scope.channels[op.name]
-        return (1, self.kept[op.name], count) if op.name in self.kept else (*x.shape[:-1], count)
+        return (
+            (1, self.saved_pixels[op.name], count) if op.name in self.saved_pixels else (*x.shape[:-1], count)
+        )
 
     def _bytes(self, op: Op) -> int:
         return prod(self._shape(op)) * DTYPES[self._model.tensors[op.inputs[0]].dtype]

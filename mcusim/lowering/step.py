@@ -11,7 +11,7 @@ from mcusim.core import Interval, Part, Phase, Role, Work
 from mcusim.graph import DTYPES, Model, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
-from mcusim.lowering.touches import Touch
+from mcusim.lowering.traffic import Traffic
 from mcusim.mcu.cycles.sram import Access
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
@@ -79,10 +79,10 @@ class StepOp:
     """The same for what it writes."""
 
     @property
-    def touches(self) -> tuple[Touch, ...]:
+    def traffic(self) -> tuple[Traffic, ...]:
         """What the core moves of each tensor in SRAM, tensors without any left out."""
         read, written = self.read, self.written
-        found = (Touch(name, read.get(name, 0), written.get(name, 0)) for name in {**read, **written})
+        found = (Traffic(name, read.get(name, 0), written.get(name, 0)) for name in {**read, **written})
         return tuple(touch for touch in found if touch.read or touch.written)
 
 
@@ -106,7 +106,7 @@ class Step:
     logits: str = ""
     resident: frozenset[str] = frozenset()
     """Tensors that stay from step to step: learned parameters, optimiser state, the firmware's own."""
-    kept: Mapping[str, int] = field(default_factory=dict)
+    saved_pixels: Mapping[str, int] = field(default_factory=dict)
     """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
 
     def blocks(self) -> Iterator[Block]:
@@ -125,7 +125,7 @@ class Step:
             lifetime = Interval(first.lifetime.start, group[-1].lifetime.end)
             yield Block(name, first.bytes, lifetime, first.role, shrinks=tuple(shrinks))
 
-    def handovers(self) -> dict[str, tuple[tuple[int, Role, int], ...]]:
+    def reuses(self) -> dict[str, tuple[tuple[int, Role, int], ...]]:
         """Return, for each buffer that in-place ops pass on, when it gets which role and size."""
         found: dict[str, list[tuple[int, Role, int]]] = {}
         for tensor in self.tensors.values():
@@ -140,7 +140,7 @@ class Step:
     def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:
         """Return what each op moves at which offsets of SRAM, from the offsets of the buffers."""
         places = {n: (offsets[t.buffer], t.bytes) for n, t in self.tensors.items()}
-        return [[Access(*places[t.tensor], t.read, t.written) for t in op.touches] for op in self.ops]
+        return [[Access(*places[t.tensor], t.read, t.written) for t in op.traffic] for op in self.ops]
 
     def macs(self, *phases: Phase) -> int:
         """Return the multiply-accumulates of the given phases, integer and float."""

@@ -42,7 +42,7 @@ def work_facts(step: Step, pattern: str) -> Rows:
     learns, total = step.scope.weights_updated(model), model.conv_weights
     share = f" ({learns / total:.1%})" if total else ""
     saved, dense = saved_feature_bytes(step), dense_feature_bytes(model)
-    layers = f"{len(step.kept)} layer{'' if len(step.kept) == 1 else 's'}"
+    layers = f"{len(step.saved_pixels)} layer{'' if len(step.saved_pixels) == 1 else 's'}"
     pruned = "" if pattern == "whole" else f"; {pattern} pixels of {layers}"
     forward, backward = step.macs(Phase.FORWARD), step.macs(Phase.BACKWARD, Phase.UPDATE)
     again = f", {step.patch_macs:,} of them recomputed" if step.patch_macs else ""

@@ -98,7 +98,7 @@ class Plan(Shown):
         cycles = [0] * len(ops) if self.estimate is None else self.estimate.cycles
         spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
         return step_template(
-            self.problem, self.solution, spans, resident=self.step.resident, handovers=self.step.handovers()
+            self.problem, self.solution, spans, resident=self.step.resident, reuses=self.step.reuses()
         )
 
     def explain(self) -> Explanation:
@@ -169,7 +169,7 @@ class Plan(Shown):
                 "dense_bytes": dense,
                 "reduction": 1 - saved / dense if dense else 0.0,
                 "pattern": self.settings.formats.feature,
-                "pruned": dict(step.kept),
+                "pruned": dict(step.saved_pixels),
             },
             "weights": {
                 "updated": updated,

@@ -41,7 +41,7 @@ def step_template(
     ops: Sequence[OpSpan],
     *,
     resident: Collection[str] = (),
-    handovers: Mapping[str, Sequence[tuple[int, Role, int]]] | None = None,
+    reuses: Mapping[str, Sequence[tuple[int, Role, int]]] | None = None,
 ) -> StepTemplate:
     """Return the events of a step.
 
@@ -54,7 +54,7 @@ def step_template(
         solution: their offsets.
         ops: name, phase and cycles of each op, in execution order.
         resident: names of blocks that stay from step to step.
-        handovers: for blocks that in-place ops pass on, ``(time, role, bytes)`` of each new owner; a
+        reuses: for blocks that in-place ops pass on, ``(time, role, bytes)`` of each new owner; a
             shrink event then also tells the role. Without it a block keeps its role.
     """
     blocks = [block for block in problem.blocks if block.bytes]
@@ -73,7 +73,7 @@ def step_template(
         born.setdefault(max(block.lifetime.start, 0), []).append(block)
         dying.setdefault(min(block.lifetime.end, len(ops)), []).append(block)
         own = [(time, block.role, size) for time, size in block.shrinks]
-        for time, role, size in (handovers or {}).get(block.name, own):
+        for time, role, size in (reuses or {}).get(block.name, own):
             shrinking.setdefault(time, []).append((block, role, size))
             last[block.name] = role
 

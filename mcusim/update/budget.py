@@ -79,7 +79,7 @@ def check_limits(ratio: float | None, elements: int | None) -> None:
         raise BadArgument(f"budget of {elements} elements", "is less than 1", "try 27946")
 
 
-class Purse:
+class RemainingBudget:
     """A budget being spent, channel by channel."""
 
     def __init__(self, budget: Budget) -> None:
@@ -90,7 +90,7 @@ class Purse:
         """True if one more channel of the layer fits."""
         return all(cost(item) <= left for cost, left in zip(self._costs, self._left, strict=True))
 
-    def pay(self, item: Layer, count: int = 1) -> None:
+    def spend(self, item: Layer, count: int = 1) -> None:
         """Spend what ``count`` channels of the layer take."""
         self._left = [left - count * cost(item) for cost, left in zip(self._costs, self._left, strict=True)]
 
@@ -103,11 +103,11 @@ def spend(
     Raises:
         BadArgument: if not even one fits.
     """
-    purse = Purse(budget)
+    remaining = RemainingBudget(budget)
     bought: dict[str, list[int]] = {item.op: [] for item in pool}
     for place, channel in order:
-        if purse.affords(pool[place]):
-            purse.pay(pool[place])
+        if remaining.affords(pool[place]):
+            remaining.spend(pool[place])
             bought[pool[place].op].append(channel)
     if not any(bought.values()):
         raise too_small(pool, budget)

@@ -44,7 +44,7 @@ def pool(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Territory:
+class Candidates:
     """Where a scheme may learn: layers whose channels it chooses from, and ops whose bias learns."""
 
     layers: tuple[Layer, ...]
@@ -79,9 +79,9 @@ def counted(model: Model, text: str) -> tuple[str, dict[str, int] | None]:
     return "+".join(counts), counts
 
 
-# A redraw every iteration must not walk the graph every time; few territories are in use at once.
+# A redraw every iteration must not walk the graph every time; few sets of candidates are in use at once.
 @remembered(limit=8)
-def territory(model: Model, last_blocks: int, kind: str, bias_blocks: int | None) -> Territory:
+def candidates(model: Model, last_blocks: int, kind: str, bias_blocks: int | None) -> Candidates:
     """Return the layers of one kind in the last blocks, and the biases of the last ``bias_blocks``.
 
     Where a network has fewer blocks, all are meant; ``bias_blocks=None`` means ``last_blocks``.
@@ -96,7 +96,7 @@ def territory(model: Model, last_blocks: int, kind: str, bias_blocks: int | None
     wanted = last_blocks if bias_blocks is None else bias_blocks
     names = {name for block in found[max(len(found) - wanted, 0) :] for name in block.ops}
     ops = tuple(op for op in trunk(model) if op.name in names)
-    return Territory(pool(model, last_blocks, kind), biases(model, ops), model.head is not None)
+    return Candidates(pool(model, last_blocks, kind), biases(model, ops), model.head is not None)
 
 
 def _is(model: Model, op: Op, kind: str, block: Block, inverted: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcusim.update.budget import Budget, Purse, too_small
+from mcusim.update.budget import Budget, RemainingBudget, too_small
 from mcusim.update.channels import Layer
 
 
@@ -22,18 +22,18 @@ def quota(pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
         BadArgument: if not even one channel of any layer fits in the budget.
     """
     share = budget.share(pool)
-    purse = Purse(budget)
+    remaining = RemainingBudget(budget)
     counts = {}
     for item in pool:
         counts[item.op] = item.channels * share.numerator // share.denominator
-        purse.pay(item, counts[item.op])
+        remaining.spend(item, counts[item.op])
     while True:
-        fitting = [item for item in pool if counts[item.op] < item.channels and purse.affords(item)]
+        fitting = [item for item in pool if counts[item.op] < item.channels and remaining.affords(item)]
         if not fitting:
             break
         best = max(fitting, key=lambda item: item.channels * share - counts[item.op])
         counts[best.op] += 1
-        purse.pay(best)
+        remaining.spend(best)
     if not any(counts.values()):
         raise too_small(pool, budget)
     return counts

@@ -13,7 +13,7 @@ from mcusim.core import BadArgument
 from mcusim.graph import Model
 from mcusim.update.budget import Budget, check_limits, spend
 from mcusim.update.channels import Layer
-from mcusim.update.pool import Territory, territory
+from mcusim.update.pool import Candidates, candidates
 from mcusim.update.quota import quota
 from mcusim.update.selection import Channels, Scope, Selection
 
@@ -58,7 +58,7 @@ class Resampled:
         even_counts: op name -> fixed number of channels, where these are fixed.
     """
 
-    where: Territory
+    where: Candidates
     budget: Budget
     even_counts: dict[str, int] | None
 
@@ -70,7 +70,7 @@ class Resampled:
             BadArgument: if the parameters make no sense for the model.
             UnknownName: if they name layers it does not have.
         """
-        where = territory(model, scheme.blocks, scheme.layers, scheme.bias_blocks)
+        where = candidates(model, scheme.blocks, scheme.layers, scheme.bias_blocks)
         budget = Budget.of(model, ratio=scheme.ratio, elements=scheme.elements)
         return cls(where, budget, quota(where.layers, budget) if scheme.even else None)
 

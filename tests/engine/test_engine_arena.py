@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from arena_steps import images, train
@@ -13,11 +11,12 @@ from hypothesis import strategies as st
 from networks import small_network
 from scheme_examples import FIRST
 
-from mcusim.core import Kind, Part
+from mcusim.core import Part
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import Arithmetic, OpKind
+from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
 from mcusim.memory.arena import Arena
@@ -45,32 +44,28 @@ def test_invariant_6_a_step_in_the_arena_equals_a_step_with_separate_buffers():
 
 
 @pytest.mark.parametrize("update", SCHEMES)
-@pytest.mark.parametrize(
-    ("error", "weight"),
-    [
-        *product(("float32", "int16", "int8"), ("int8", "int8-sr")),
-        ("float32", "int8+res8"),
-        ("int8", "float32"),
-    ],
-)
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("weight", WEIGHTS)
 def test_every_scheme_and_format_is_the_same_in_the_arena(update, error, weight):
     model = small_network(1)
     formats = Formats(error=error, weight=weight)
     assert same(*(train(model, update, formats, arena=a) for a in (True, False)))
 
 
+@pytest.mark.parametrize("bias", BIASES)
 @pytest.mark.parametrize("head", ["float32", "int8"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("residency", ["sram", "flash"])
-def test_residuals_of_biases_are_the_same_in_the_arena(head, momentum, residency):
+def test_biases_of_every_format_are_the_same_in_the_arena(bias, head, momentum, residency):
     model = small_network(2, head=head)
-    formats = Formats(bias="int32+res8", head=head)
+    formats = Formats(bias=bias, head=head)
     more = {"residency": residency, "sgd": Sgd(lr=1e-4, momentum=momentum)}
     runs = [train(model, "last-3", formats, arena=a, **more) for a in (True, False)]
     assert same(*runs)
-    kept = [v for k, v in runs[0][1].arrays.items() if k.kind is Kind.RESIDUAL and k.part is Part.BIAS]
-    assert kept
-    assert any(v.any() for v in kept)
+    extra = BIASES[bias].extra
+    if extra is not None:
+        beside = [v for k, v in runs[0][1].arrays.items() if k.kind is extra.kind and k.part is Part.BIAS]
+        assert any(v.any() for v in beside)
 
 
 @pytest.mark.parametrize("head", ["float32", "int8"])
@@ -115,7 +110,7 @@ def test_the_planner_does_not_change_results(planner):
     assert same(*(train(model, "dense", Formats(), arena=a, planner=planner) for a in (True, False)))
 
 
-@pytest.mark.parametrize("weight", ["int8", "int8-sr", "int8+res8", "float32"])
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum):
     model = small_network(4)

@@ -48,12 +48,12 @@ def test_the_bytes_of_saved_features_are_kept_pixels_times_selected_channels(dat
         kept, count = PATTERNS[name].kept(height, width), scope.channels.get(op.name, 0)
         expected += kept * count
         if count and kept < height * width:
-            assert step.kept[op.name] == kept
+            assert step.saved_pixels[op.name] == kept
         if count and (count < channels or kept < height * width):
             saved[op.name] = kept * count
     assert saved_feature_bytes(step) == expected
     assert saves(step) == saved
-    assert set(step.kept) <= set(saved)
+    assert set(step.saved_pixels) <= set(saved)
 
 
 @given(st.data(), st.sampled_from(PRUNING), st.sampled_from([7, 8, 16]), st.booleans())
@@ -97,9 +97,9 @@ def test_the_classifier_and_wide_strides_keep_all_pixels():
             tensors[name] = replace(y, shape=(1, 2, 2, y.shape[3]))
     strided = replace(model, ops=ops, tensors=tensors)
     step = lower(strided, scheme("dense").scope(strided), Formats(feature="grid-2"))
-    assert "a.project" not in step.kept
-    assert "classifier" not in step.kept
-    assert "a.depthwise" in step.kept
+    assert "a.project" not in step.saved_pixels
+    assert "classifier" not in step.saved_pixels
+    assert "a.depthwise" in step.saved_pixels
     assert step.tensors["a.depthwise.y"].role is Role.FEATURE
 
 
@@ -117,9 +117,9 @@ def test_an_input_that_stays_anyway_is_not_pruned():
     scope = scheme("dense").scope(forked)
     for name, pruned in (("checker", False), ("grid-2", True)):
         step = lower(forked, scope, Formats(feature=name))
-        assert ({"b.expand", "twin"} <= set(step.kept)) is pruned
+        assert ({"b.expand", "twin"} <= set(step.saved_pixels)) is pruned
         assert (step.tensors["a.project.y"].role is Role.FEATURE) is not pruned
-        assert "b.project" in step.kept
+        assert "b.project" in step.saved_pixels
 
 
 @pytest.mark.parametrize("update", ["dense", "last-2", "dynamic:ratio=0.1,blocks=2"])
@@ -127,7 +127,7 @@ def test_whole_features_are_saved_as_without_patterns(update):
     model = small_network()
     scope = scheme(update).scope(model)
     step = lower(model, scope, Formats(feature="whole"))
-    assert not step.kept
+    assert not step.saved_pixels
     for name, count in scope.channels.items():
         x = model.tensors[model.op(name).inputs[0]]
         if count == x.shape[-1]:
@@ -159,12 +159,12 @@ def test_pruned_ops_touch_only_what_they_keep(update):
     model = small_network()
     step = lower(model, scheme(update).scope(model), Formats(feature="grid-2"))
     for op in step.ops:
-        assert op.work.sram_read == sum(t.read for t in op.touches)
-        assert op.work.sram_written == sum(t.written for t in op.touches)
-        if op.source is None or op.source.name not in step.kept:
+        assert op.work.sram_read == sum(t.read for t in op.traffic)
+        assert op.work.sram_written == sum(t.written for t in op.traffic)
+        if op.source is None or op.source.name not in step.saved_pixels:
             continue
-        count, kept = step.scope.channels[op.source.name], step.kept[op.source.name]
-        moved = {t.tensor: (t.read, t.written) for t in op.touches}
+        count, kept = step.scope.channels[op.source.name], step.saved_pixels[op.source.name]
+        moved = {t.tensor: (t.read, t.written) for t in op.traffic}
         if op.action is Action.SAVE:
             assert moved[op.source.inputs[0]] == (kept * count, 0)
             assert moved[f"saved:{op.source.name}"] == (0, kept * count)

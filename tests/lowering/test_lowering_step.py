@@ -204,13 +204,13 @@ def test_touched_bytes_are_those_counted_and_lie_in_the_ops_tensors(update, choi
     model = small_network()
     step = lower(model, scheme(update).scope(model), Formats(weight="int8+res8"), **choices)
     for op in step.ops:
-        assert op.work.sram_read == sum(t.read for t in op.touches)
-        assert op.work.sram_written == sum(t.written for t in op.touches)
+        assert op.work.sram_read == sum(t.read for t in op.traffic)
+        assert op.work.sram_written == sum(t.written for t in op.traffic)
         assert op.work.flash_read >= 0
-        for touch in op.touches:
+        for touch in op.traffic:
             assert touch.tensor in {*op.reads, *op.writes, op.scratch, op.mask}
             assert max(touch.read, touch.written) <= step.tensors[touch.tensor].bytes
-    assert not step.ops[0].touches  # DMA brings the input
+    assert not step.ops[0].traffic  # DMA brings the input
 
 
 def test_constants_are_read_where_they_lie():
@@ -221,7 +221,7 @@ def test_constants_are_read_where_they_lie():
         step = lower(model, scope, residency=residency)
         for op in step.ops:
             if op.action is Action.FORWARD and op.source is not None:
-                own = sum(t.read for t in op.touches if is_kind(t.tensor, Kind.VALUE))
+                own = sum(t.read for t in op.traffic if is_kind(t.tensor, Kind.VALUE))
                 assert op.work.flash_read + own == frozen[op.name].flash_read
     bias = next(op for op in lower(model, scheme("bias").scope(model)).ops if op.name == "b.project")
     held = model.tensors[model.op("b.project").bias].bytes
@@ -238,7 +238,7 @@ def test_selected_channels_touch_their_share():
             weight = model.tensors[op.source.inputs[1]]
             depthwise = op.source.kind is OpKind.DEPTHWISE_CONV_2D
             channels = model.tensors[op.source.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
-            moved = {t.tensor: (t.read, t.written) for t in op.touches}
+            moved = {t.tensor: (t.read, t.written) for t in op.traffic}
             share = weight.elements * count // channels
             assert moved[Slot(op.source.name, Kind.VALUE, Part.WEIGHT)] == (share, share)
             assert moved[Slot(op.source.name, Kind.MOMENTUM, Part.WEIGHT)] == (4 * share, 4 * share)

@@ -6,7 +6,7 @@ from update_networks import ALL, autoencoder, mobilenet, resnet, separable, sque
 from mcusim.core import BadArgument, UnknownName
 from mcusim.update.blocks import blocks
 from mcusim.update.channels import layers, trunk, trunk_weights
-from mcusim.update.pool import pool, territory
+from mcusim.update.pool import candidates, pool
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -85,13 +85,13 @@ def test_wrong_layers_are_refused():
     with pytest.raises(BadArgument, match="depthwise"):
         pool(resnet(), 2, "depthwise")
     with pytest.raises(BadArgument, match="blocks"):
-        territory(resnet(), 0, "all", None)
+        candidates(resnet(), 0, "all", None)
 
 
 def test_biases_of_the_last_blocks_that_have_one():
-    assert territory(mobilenet(4), 2, "expand", 1).biases == ("b3.expand", "b3.depthwise", "b3.project")
-    assert territory(mobilenet(4), 2, "expand", 0).biases == ()
-    assert territory(autoencoder(), 3, "all", None).biases == ("fc0", "fc2")
+    assert candidates(mobilenet(4), 2, "expand", 1).biases == ("b3.expand", "b3.depthwise", "b3.project")
+    assert candidates(mobilenet(4), 2, "expand", 0).biases == ()
+    assert candidates(autoencoder(), 3, "all", None).biases == ("fc0", "fc2")
 
 
 def test_channels_of_a_depthwise_with_a_multiplier():

@@ -17,7 +17,7 @@ from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import counted, territory
+from mcusim.update.pool import candidates, counted
 from mcusim.update.quota import quota
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
@@ -105,7 +105,7 @@ class Dynamic:
 def _layout(model: Model, scheme: Dynamic) -> tuple[Scope, tuple[Layer, ...]]:
     """Return the scope of a scheme, and the layers in which at least one channel learns."""
     names, counts = counted(model, scheme.layers)
-    where = territory(model, scheme.blocks, names, scheme.bias_blocks)
+    where = candidates(model, scheme.blocks, names, scheme.bias_blocks)
     budget = Budget.of(model, ratio=scheme.ratio)
     if counts is None:
         counts = quota(where.layers, budget)

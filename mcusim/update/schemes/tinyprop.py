@@ -19,7 +19,7 @@ from mcusim.core import BadArgument
 from mcusim.graph import Model
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import territory
+from mcusim.update.pool import candidates
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics
@@ -66,7 +66,7 @@ class TinyProp:
 
     def scope(self, model: Model) -> Scope:
         """Return the numbers of channels at the largest error: a plan for these serves every stage."""
-        where = territory(model, self.blocks, self.layers, self.bias_blocks)
+        where = candidates(model, self.blocks, self.layers, self.bias_blocks)
         counts = {
             item.op: self._count(item.channels, 1.0, depth)
             for depth, item in zip(range(len(where.layers) - 1, -1, -1), where.layers, strict=True)
@@ -77,7 +77,7 @@ class TinyProp:
         self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
     ) -> Selection:
         """Return the channels of one stage."""
-        where = territory(model, self.blocks, self.layers, self.bias_blocks)
+        where = candidates(model, self.blocks, self.layers, self.bias_blocks)
         policy = POLICIES["gradient-norm"]
         channels = {}
         for place, item in enumerate(where.layers):

@@ -19,11 +19,11 @@ import numpy as np
 
 from mcusim.core import BadArgument
 from mcusim.graph import Model
-from mcusim.update.budget import Budget, Purse, check_limits
+from mcusim.update.budget import Budget, RemainingBudget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.policy import POLICIES, Choice, observed
-from mcusim.update.pool import Territory, territory
+from mcusim.update.pool import Candidates, candidates
 from mcusim.update.quota import quota
 from mcusim.update.selection import Channels, Scope, Selection
 from mcusim.update.spelling import spelled
@@ -131,13 +131,13 @@ class TinyTrain:
             potential = float(fisher[item.op][0].sum())
             return potential / (item.weights / most_weights * (work[item.op] / most_work))
 
-        purse = Purse(self._budget(model))
+        remaining = RemainingBudget(self._budget(model))
         chosen: dict[str, Channels] = {}
         for item in sorted(pool, key=lambda item: -score(item)):
             order = np.argsort(-fisher[item.op][0], kind="stable")
             count = 0
-            while count < self._most(item) and purse.affords(item):
-                purse.pay(item)
+            while count < self._most(item) and remaining.affords(item):
+                remaining.spend(item)
                 count += 1
             chosen[item.op] = np.sort(order[:count]).astype(np.int32)
         return {item.op: chosen[item.op] for item in pool if chosen[item.op].size}
@@ -145,8 +145,8 @@ class TinyTrain:
     def _most(self, item: Layer) -> int:
         return max(1, int(item.channels * self.channels))
 
-    def _where(self, model: Model) -> Territory:
-        return territory(model, self.blocks, self.layers, self.bias_blocks)
+    def _where(self, model: Model) -> Candidates:
+        return candidates(model, self.blocks, self.layers, self.bias_blocks)
 
     def _budget(self, model: Model) -> Budget:
         return Budget.of(model, ratio=self.ratio, elements=self.elements)

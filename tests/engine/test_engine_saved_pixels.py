@@ -55,8 +55,8 @@ def test_pruning_changes_what_weights_learn_and_nothing_else(update, name):
         train(model, update, Formats(feature=f), arena=True, steps=5) for f in ("whole", name)
     )
     step = lower(model, scheme(update).scope(model), Formats(feature=name))
-    assert step.kept
-    for op in step.kept:
+    assert step.saved_pixels
+    for op in step.saved_pixels:
         weight = Slot(op, Kind.VALUE, Part.WEIGHT)
         assert not np.array_equal(whole.arrays[weight], pruned.arrays[weight])
 
@@ -99,7 +99,7 @@ def test_the_tail_from_a_cached_front_prunes_the_same():
     model, chosen = small_network(6), scheme("last-2")
     step = lower(model, chosen.scope(model), Formats(feature="checker"))
     assert step.boundary is not None
-    assert step.kept
+    assert step.saved_pixels
     results = []
     for cached in (False, True):
         state = State.of(model, step.scope, step.formats)

@@ -9,7 +9,7 @@ from mcusim.core import Kind, Phase, Work, is_kind
 from mcusim.lowering.action import Action
 
 
-class Touch(NamedTuple):
+class Traffic(NamedTuple):
     """Distinct bytes of one tensor that an op reads and writes, each counted once however often."""
 
     tensor: str

@@ -15,7 +15,7 @@ from mcusim.lowering.step import Step
 Array = NDArray[Any]
 
 
-class Kept:
+class SavedPixels:
     """Where the pattern lies on the input of one op in the present iteration.
 
     Attributes:
@@ -26,7 +26,7 @@ class Kept:
         _, self._height, self._width, _ = step.model.tensors[op.inputs[0]].shape
         self._pattern, self._state = step.formats.pattern, state
         self._gather = Gather(op.name)
-        self.positions = np.zeros(step.kept[op.name], np.int32)
+        self.positions = np.zeros(step.saved_pixels[op.name], np.int32)
 
     def take(self, x: Array, channels: NDArray[np.int32], saved: Array) -> None:
         """Copy the kept pixels of some channels of ``x`` into ``saved``, which may begin where ``x`` does."""
