@@ -26,7 +26,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
 }
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {
-    "demo", "boards", "models", "fetch", "quantize", "prune", "diff", "export", "calibrate",
+    "demo", "boards", "models", "fetch", "quantize", "prune", "show", "diff", "export", "calibrate",
 }  # fmt: skip
 """Verbs that are not asked whether something fits: they have no SRAM given, or only compare and write."""
 

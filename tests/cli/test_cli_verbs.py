@@ -173,6 +173,17 @@ def test_models(answer, run):
     assert "mbv2-w0.35" in run("models").stdout
 
 
+def test_show_lists_the_layers(answer, run, refused, golden):
+    found = answer("show", "synthetic-mbv2")
+    assert found["head"] == "classifier"
+    assert found["macs"] == sum(layer["macs"] for layer in found["layers"])
+    last = found["layers"][-1]
+    assert (last["name"], last["learns"]) == ("classifier", ["weights", "bias"])
+    assert last["cost"]["own_macs"] == 1280 // 4
+    golden("show.txt", run("show", "synthetic-mbv2").stdout)
+    assert "nothing_like_it" in refused("show", "nothing_like_it")
+
+
 def test_version_and_help(run):
     from mcusim import __version__
     from mcusim.cli.main import VERBS

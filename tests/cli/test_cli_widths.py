@@ -71,6 +71,7 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "demo": ("demo",),
         "compare": ("compare", *mine, "--boards", "nrf52840,rp2040"),
         "boards": ("boards", "stm32f746"),
+        "show": ("show", model),
         "models": ("models",),
         "quantize": ("quantize", folder / "float.npz", "--data", images, "--images", 8, "--test", 4,
                      "--out", folder / "int8.npz"),
