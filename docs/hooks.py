@@ -1,0 +1,60 @@
+"""Fills the reference pages from the code: public names of the package, verbs of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+import mcusim
+from mcusim.cli.main import EXITS, VERBS, build
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the marks that stand for what is made from the code."""
+    for mark, made in (("<!-- public names -->", names), ("<!-- verbs -->", verbs)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, "\n".join(made()))
+    return markdown
+
+
+def names() -> Iterator[str]:
+    """Yield a directive for each public name, where it is defined."""
+    for name in sorted(mcusim.__all__, key=str.lower):
+        value = getattr(mcusim, name)
+        if name.startswith("__"):
+            continue
+        where = (
+            f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else value.__name__
+        )
+        yield f"## {name}\n\n::: {where}\n"
+
+
+def verbs() -> Iterator[str]:
+    """Yield usage, help and options of each verb, as a user's terminal would say them."""
+    app = typer.main.get_command(build())
+    for verb in VERBS:
+        command = app.commands[verb]  # type: ignore[attr-defined]
+        yield f"## {verb}\n\n{command.help}\n"
+        yield "| argument or option | default | what |\n|---|---|---|"
+        for parameter in command.params:
+            yield row(parameter)
+        yield ""
+    yield f"## Exit codes\n\n{EXITS}\n"
+
+
+def row(parameter: Any) -> str:
+    """Return one line of a verb's table."""
+    named = parameter.param_type_name == "argument"
+    spelled = parameter.name.upper() if named else ", ".join((*parameter.opts, *parameter.secondary_opts))
+    default = parameter.default
+    shown = (
+        "required"
+        if parameter.required
+        else ""
+        if default in (None, False, "") or callable(default)
+        else default
+    )
+    text = (parameter.help or "").replace("|", "\\|")
+    return f"| `{spelled}` | {shown} | {text} |"
