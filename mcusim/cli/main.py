@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -34,7 +35,9 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb that the arguments name."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _note
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # typer ends quietly when the reader of a pipe has gone
         except OutOfSram as error:
@@ -46,6 +49,11 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("interrupted; a training with --out goes on with --resume", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning in one line, without the place in the code that noticed it."""
+    typer.echo(f"note: {message}", err=True)
 
 
 def build() -> typer.Typer:

@@ -34,7 +34,8 @@ def prune(
     from mcusim.compress.prune import groups
     from mcusim.compress.prune import prune as pruned
     from mcusim.compress.quantize.fold import fold
-    from mcusim.data import Preprocessor, open_data
+    from mcusim.data import Preprocessor
+    from mcusim.data.named import open_for
     from mcusim.files.load import load
     from mcusim.files.npz import save
     from mcusim.graph.resolution import at_resolution
@@ -45,7 +46,7 @@ def prune(
         before = at_resolution(before, resolution)
     inputs = None
     if data is not None:
-        pictures = open_data(data, size=before.input.shape[1:3]).train  # type: ignore[arg-type]
+        pictures = open_for(before, data).train
         prepare = Preprocessor(before, pictures.image_shape, pictures.images.dtype.name)
         inputs = prepare(pictures.sample(images, seed).images)
     after = pruned(before, ratio, multiple=multiple, residual=residual, inputs=inputs)

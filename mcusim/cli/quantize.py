@@ -43,7 +43,8 @@ def quantize(
     from mcusim.cli.output import print_json, print_sections
     from mcusim.compress.quantize import Settings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
-    from mcusim.data import Preprocessor, open_data
+    from mcusim.data import Preprocessor
+    from mcusim.data.named import open_for
     from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
     from mcusim.sections.kinds import Command
@@ -54,7 +55,14 @@ def quantize(
         raise UnknownName("arithmetic", arithmetic, Arithmetic)
     settings = Settings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
     floating = _normalised(_load(model), mean, std)
-    examples = open_data(data, size=floating.input.shape[1:3])  # type: ignore[arg-type]
+    examples = open_for(floating, data)
+    if (mean or std) and examples.train.images.dtype != "uint8":
+        from mcusim.core import BadArgument
+
+        kind = examples.train.images.dtype.name
+        raise BadArgument(
+            "--mean, --std", f"speak of uint8 pixels, and {data} holds {kind}", "leave them out"
+        )
     prepare = Preprocessor(floating, examples.train.image_shape, examples.train.images.dtype.name)
     with _busy(wanted=not json):
         quantised = quantise(floating, prepare(examples.train.sample(images, seed).images), settings)

@@ -76,7 +76,7 @@ def _ranking(wanted: Experiment, network: Model, board: Board, analysis: Path | 
         return Ranking.load(analysis)
     from mcusim.explore.sensitivity import sensitivity
 
-    found = sensitivity(network, board, wanted.dataset(), steps=steps, seed=wanted.seed)
+    found = sensitivity(network, board, wanted.dataset(network), steps=steps, seed=wanted.seed)
     if analysis is not None:
         found.save(analysis)
     return found

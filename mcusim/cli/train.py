@@ -21,7 +21,8 @@ def train(
     from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.progress import training_bar
 
-    network, images = wanted.network(), wanted.dataset()
+    network = wanted.network()
+    images = wanted.dataset(network.model)
     session = wanted.session(network)
     with training_bar(wanted=not json) as report:
         run = session.train(images, recipe=wanted.training, out=out, resume=resume, progress=report)

@@ -40,7 +40,8 @@ def from_arrays(
 ) -> Dataset:
     """Return a data set of arrays.
 
-    ``uint8`` of 3 or 4 dimensions are pictures (``[N, H, W]`` is grey); other numbers become float32 real
+    ``uint8`` of 3 or 4 dimensions are pictures (``[N, H, W]`` is grey, ``[N, 3, H, W]`` and ``[N, 1, H, W]``
+    have planes first and are turned round); other numbers become float32 real
     values, such as the spectrograms ``[N, frames, bands]`` of a keyword network; ``int8`` is left as it
     is: values of the network's own input quantisation.
 
@@ -102,6 +103,9 @@ def _split(images: NDArray[Any], labels: NDArray[Any] | None) -> Split:
         raise BadData("images", f"are {images.dtype}", "give numbers")
     if images.dtype == np.uint8 and images.ndim == 3:
         images = images[..., None]
+    elif images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] not in (1, 3):
+        if images.shape[1] in (1, 3):  # planes first, as PyTorch has them
+            images = np.moveaxis(images, 1, -1)
     elif images.dtype not in (np.uint8, np.int8):
         images = images.astype(np.float32, copy=False)
         if not np.isfinite(images).all():

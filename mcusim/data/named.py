@@ -12,6 +12,7 @@ from mcusim.data.cifar10 import cifar10
 from mcusim.data.dataset import Dataset
 from mcusim.data.image_folder import image_folder
 from mcusim.data.synthetic import DOMAINS, synthetic
+from mcusim.graph import Model
 
 DATASETS: Registry[Callable[[], Dataset]] = Registry("data set", "mcusim.datasets")
 """Names and the functions that return the data sets."""
@@ -20,6 +21,25 @@ DATASETS.register("cifar10")(cifar10)
 DATASETS.register("synthetic")(partial(synthetic, "target"))
 for _domain in DOMAINS:
     DATASETS.register(f"synthetic-{_domain}")(partial(synthetic, _domain))
+
+
+def open_for(model: Model, text: str | Path) -> Dataset:
+    """Return the data set that a text means, folders of pictures scaled to what a network takes.
+
+    Every verb that has a network opens its data so: a folder trains as it quantises.
+
+    Raises:
+        UnknownName, BadData: as `open_data`.
+    """
+    return open_data(text, size=picture_size(model.input.shape))
+
+
+def picture_size(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return (height, width) of an input ``(1, H, W, C)`` or ``(1, C, H, W)``; None of any other."""
+    if len(shape) != 4:
+        return None
+    first = shape[1] in (1, 3) and shape[3] not in (1, 3)
+    return shape[2:4] if first else shape[1:3]
 
 
 def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:

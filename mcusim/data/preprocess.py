@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from mcusim.graph import Model, Tensor
 _LUMA = np.array([77, 150, 29], np.uint16)
 """Weights of red, green and blue in grey, in 1/256 (ITU-R BT.601)."""
 _TIE = 2.0**16
+_LOOKED_AT = 1024
+_MANY = 0.01
+"""Of the values: a few outliers saturate in every data set that was not calibrated on."""
 
 
 class Preprocessor:
@@ -25,10 +29,16 @@ class Preprocessor:
     stretched, see `mcusim.data.resize`. Colours differ: three channels become grey with weights
     77, 150 and 29 of 256, rounded half up; one channel is repeated three times.
 
-    ``float32`` examples are real values already and are quantised only; ``int8`` examples are passed on.
+    ``float32`` examples are real values of the input already: mean and std, which speak of pixels, are not
+    applied, and values outside the range of a quantised input saturate. ``int8`` examples are passed on. Both
+    are arranged as the input is: planes that come first go last or the other way round; dimensions of one
+    element may differ; anything becomes a flat input, in stored order.
+
+    Warns:
+        UserWarning: that mean and std are not applied, if float examples go into three channels.
 
     Raises:
-        BadData: if examples of this shape and type cannot become this network's input.
+        BadData: if examples of this shape and type cannot become this network's input, or in several ways.
     """
 
     def __init__(
@@ -58,8 +68,9 @@ class Preprocessor:
                 raise self._misfit()
             self.table = _table(model, self.input, self.shape[-1])
         else:
-            if int(np.prod(self.image_shape)) != int(np.prod(shape)):
-                raise self._misfit()
+            self.axes = self._arrangement()
+            if dtype == "float32" and 3 in (shape[0], shape[-1]) and len(shape) == 3:
+                _say_unnormalised(model)
             if self.augmentation.variants > 1:
                 raise BadData(
                     f"{dtype} examples", "cannot be mirrored, shifted or zoomed", "leave out the augmentation"
@@ -83,10 +94,13 @@ class Preprocessor:
         """
         if images.shape[1:] != self.image_shape or images.dtype.name != self.dtype:
             raise self._misfit(f"{images.dtype} {images.shape[1:]}")
+        if self.dtype != "uint8":
+            arranged = images if self.axes is None else images.transpose(0, *(axis + 1 for axis in self.axes))
+            arranged = np.ascontiguousarray(arranged).reshape(-1, *self.input.shape[1:])
         if self.dtype == "int8":
-            return np.ascontiguousarray(images).reshape(-1, *self.input.shape[1:])
+            return arranged
         if self.dtype == "float32":
-            reals = images.astype(np.float32, copy=False).reshape(-1, *self.input.shape[1:])
+            reals = arranged.astype(np.float32, copy=False)
             return reals if self.input.dtype == "float32" else quantised(reals, self.input)
         count = len(images)
         place = Placement.whole(count)
@@ -97,6 +111,49 @@ class Preprocessor:
             place = self.augmentation.place(index, variant, self.seed)
         output = self._pictures(_coloured(images, self.shape[-1]), place)
         return np.ascontiguousarray(np.moveaxis(output, -1, 1)) if self.planes_first else output
+
+    def saturated(self, images: NDArray[Any]) -> float:
+        """Return the fraction of values of float ``images`` that a quantised input cannot hold."""
+        quant = self.input.quant
+        if self.dtype != "float32" or quant is None:
+            return 0.0
+        low, high = _limits(self.input)
+        half = float(quant.scale[0]) / 2
+        return float(((images < low - half) | (images > high + half)).mean())
+
+    def check_range(self, images: NDArray[Any]) -> None:
+        """Say so where many values saturate: pictures in 0..255, for example, for an input of -1..1.
+
+        At most 1,024 examples are looked at, evenly over ``images``.
+
+        Warns:
+            UserWarning: with the share of the values and both ranges, if it is 1 % or more.
+        """
+        shown = images[:: -(-len(images) // _LOOKED_AT)]
+        share = self.saturated(shown)
+        if share >= _MANY:
+            low, high = _limits(self.input)
+            warnings.warn(
+                f"{share:.0%} of the values of {self.dtype} examples saturate: they lie in "
+                f"{float(shown.min()):g}..{float(shown.max()):g}, and input {self.input.name!r} holds "
+                f"{low:g}..{high:g} (scale the data, or give pictures as uint8)",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _arrangement(self) -> tuple[int, ...] | None:
+        """Return the order of the examples' dimensions that makes them the input; None for as they are."""
+        here, there = self.image_shape, self.input.shape[1:]
+        if int(np.prod(here)) != int(np.prod(there)):
+            raise self._misfit()
+        thick = [tuple(size for size in shape if size > 1) for shape in (here, there)]
+        if thick[0] == thick[1] or len(thick[1]) < 2:
+            return None
+        if len(here) == len(there) == 3:
+            for axes in ((1, 2, 0), (2, 0, 1)):
+                if tuple(here[axis] for axis in axes) == there:
+                    return axes
+        raise self._misfit(way_out=f"arrange them as {there}: in which order is not to be guessed")
 
     def _pictures(self, images: NDArray[np.uint8], place: Placement) -> NDArray[Any]:
         output = np.empty((len(images), *self.shape), self.table.dtype)
@@ -113,11 +170,12 @@ class Preprocessor:
             output[place.flip] = output[place.flip][:, :, ::-1]
         return output
 
-    def _misfit(self, found: str = "") -> BadData:
+    def _misfit(
+        self, found: str = "", way_out: str = "use data of the kind this network was made for"
+    ) -> BadData:
         found = found or f"{self.dtype} {self.image_shape}"
         want = f"{self.input.dtype} {self.input.shape[1:]}"
-        return BadData(f"examples of {found}", f"cannot become input {self.input.name!r} of {want}",
-                       "use data of the kind this network was made for")  # fmt: skip
+        return BadData(f"examples of {found}", f"cannot become input {self.input.name!r} of {want}", way_out)
 
 
 def quantised(reals: NDArray[np.floating], tensor: Tensor) -> NDArray[Any]:
@@ -132,6 +190,29 @@ def quantised(reals: NDArray[np.floating], tensor: Tensor) -> NDArray[Any]:
     steps = np.rint(reals.astype(np.float64) * (_TIE / float(quant.scale[0]))) / _TIE
     inside: NDArray[Any] = np.clip(np.rint(steps) + quant.zero_point, limits.min, limits.max)
     return inside.astype(tensor.dtype)
+
+
+def _limits(tensor: Tensor) -> tuple[float, float]:
+    """Return the least and the largest real value that a quantised tensor holds."""
+    quant, ends = tensor.quant, np.iinfo(np.dtype(tensor.dtype))
+    assert quant is not None
+    low, high = ((end - quant.zero_point) * float(quant.scale[0]) for end in (ends.min, ends.max))
+    return low, high
+
+
+def _say_unnormalised(model: Model) -> None:
+    mean, std = model.preprocessing.mean, model.preprocessing.std
+    if (set(mean), set(std)) != ({0.0}, {1.0}):
+        given = " and ".join(
+            f"{word} {', '.join(f'{value:g}' for value in values)}"
+            for word, values in (("mean", mean), ("std", std))
+        )
+        warnings.warn(
+            f"float32 examples are taken as real values of the input: {given} of {model.name}, "
+            "which speak of uint8 pixels, are not applied",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _table(model: Model, tensor: Tensor, channels: int) -> NDArray[Any]:

@@ -65,6 +65,7 @@ def evaluate(model: Model, split: Split) -> float:
     as for any TFLite runtime. Training looks at the logits before it.
     """
     prepare = Preprocessor(model, split.image_shape, split.images.dtype.name, augmentation=Augmentation())
+    prepare.check_range(split.images)
     inference = Inference(model)
     classes = model.ops[-1].kind is OpKind.ARG_MAX
     correct = 0

@@ -121,11 +121,11 @@ class Experiment(Settings):
 
         return Session((network or self.network()).model, self.target(), settings=self.settings)
 
-    def dataset(self) -> Dataset:
-        """Return the data."""
-        from mcusim.data.named import open_data
+    def dataset(self, model: Model) -> Dataset:
+        """Return the data, folders of pictures scaled to what a network takes."""
+        from mcusim.data.named import open_for
 
-        return open_data(self.data)
+        return open_for(model, self.data)
 
     def _given(self, name: str) -> str:
         value: str | None = getattr(self, name)

@@ -49,6 +49,7 @@ class Features:
             prepare = Preprocessor(
                 model, split.image_shape, split.images.dtype.name, augmentation=varied, seed=VARIANTS_SEED
             )
+            prepare.check_range(split.images)
             self._prepare[part] = prepare
             digest = split.digest()
             key = front_key(model, front, digest, repr(varied.as_dict()), str(VARIANTS_SEED))

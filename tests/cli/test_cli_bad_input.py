@@ -232,7 +232,7 @@ def test_unknown_downloads(refused):
     ],
 )
 def test_in_a_real_process(command, says):
-    done = subprocess.run([sys.executable, "-m", "mcusim.cli", *command], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "mcusim", *command], capture_output=True, check=False)
     assert done.returncode == 2
     assert done.stdout == b""
     assert says in done.stderr
@@ -241,7 +241,7 @@ def test_in_a_real_process(command, says):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_behind_stdout():
-    command = [sys.executable, "-m", "mcusim.cli", "plan", *SHIPPED, "--json", "--no-suggest"]
+    command = [sys.executable, "-m", "mcusim", "plan", *SHIPPED, "--json", "--no-suggest"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2

@@ -57,7 +57,7 @@ def test_a_terminal_gets_a_progress_bar(model: Path, images: Path):
     import pty
 
     mine, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mcusim.cli", "train", "--model", model, *BOARD, "--data", images]
+    command = [sys.executable, "-m", "mcusim", "train", "--model", model, *BOARD, "--data", images]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=theirs, stdin=theirs, env=environment

@@ -11,6 +11,7 @@ import pytest
 
 from mcusim.core import BadArgument, BadData, UnknownName
 from mcusim.data import from_arrays, image_folder, load_arrays, open_data
+from mcusim.data.named import picture_size
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -46,6 +47,23 @@ def test_folder_with_train_and_test(tmp_path: Path) -> None:
     data = image_folder(tmp_path)
     assert (len(data.train), len(data.test)) == (5, 2)
     assert data.labels == ("a", "b")
+
+
+def test_pictures_with_planes_first_are_turned_round() -> None:
+    rng = np.random.default_rng(0)
+    last = rng.integers(0, 256, (8, 6, 5, 3), dtype=np.uint8)
+    labels = np.arange(8) % 2
+    for stored in (last, np.moveaxis(last, -1, 1)):
+        data = from_arrays(stored, labels, last, labels)
+        np.testing.assert_array_equal(data.train.images, last)
+    with pytest.raises(BadData, match="uint8"):
+        from_arrays(last.transpose(0, 1, 3, 2)[:, :, [0, 1]], labels)
+
+
+def test_every_network_says_the_size_of_its_pictures() -> None:
+    assert picture_size((1, 32, 24, 3)) == picture_size((1, 3, 32, 24)) == (32, 24)
+    assert picture_size((1, 3, 3, 3)) == (3, 3)
+    assert picture_size((1, 640)) is None
 
 
 def test_folder_of_mixed_sizes_needs_a_size(tmp_path: Path) -> None:

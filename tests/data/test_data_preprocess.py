@@ -179,12 +179,72 @@ def test_flips_alone_have_two_variants() -> None:
 def test_features_that_are_no_pictures() -> None:
     model = network((1, 5, 2, 1), scale=0.5, zero=3)
     reals = np.linspace(-80, 80, 20, dtype=np.float32).reshape(2, 10)
-    got = Preprocessor(model, (10,), "float32")(reals)
+    got = Preprocessor(model, (5, 2), "float32")(reals.reshape(2, 5, 2))
     np.testing.assert_array_equal(got.reshape(2, 10), np.clip(np.rint(reals / 0.5) + 3, -128, 127))
     ready = np.arange(-10, 10, dtype=np.int8).reshape(2, 5, 2)
     np.testing.assert_array_equal(Preprocessor(model, (5, 2), "int8")(ready).ravel(), ready.ravel())
     same = Preprocessor(network((1, 10), "float32"), (10,), "float32")(reals)
     np.testing.assert_array_equal(same, reals)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_planes_are_arranged_as_the_input_is(dtype: str) -> None:
+    last = np.random.default_rng(0).integers(-100, 100, (4, 6, 5, 3)).astype(dtype)
+    first = np.moveaxis(last, -1, 1)
+    kind = "float32" if dtype == "float32" else "int8"
+    plain = Preprocessing((0.0,), (1.0,))
+    takes_last = network((1, 6, 5, 3), kind, preprocessing=plain)
+    takes_first = network((1, 3, 6, 5), kind, preprocessing=plain)
+    for model, images, want in (
+        (takes_last, last, last), (takes_last, first, last), (takes_first, last, first),
+        (takes_first, first, first),
+    ):  # fmt: skip
+        got = Preprocessor(model, images.shape[1:], dtype)(images)
+        np.testing.assert_array_equal(got, want)
+        assert got.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("shape", "wants"),
+    [((5, 6, 3), (6, 5, 3)), ((10, 49), (49, 10, 1)), ((90,), (6, 5, 3)), ((6, 15), (6, 5, 3))],
+)
+def test_what_is_not_to_be_guessed_is_refused(shape: tuple[int, ...], wants: tuple[int, ...]) -> None:
+    with pytest.raises(BadData, match="not to be guessed"):
+        Preprocessor(network((1, *wants), "float32"), shape, "float32")
+
+
+def test_thin_dimensions_and_flat_inputs_keep_the_order() -> None:
+    reals = np.arange(30, dtype=np.float32).reshape(1, 6, 5)
+    plain = Preprocessing((0.0,), (1.0,))
+    for wants in ((6, 5, 1), (1, 6, 5), (30,), (1, 1, 30)):
+        model = network((1, *wants), "float32", preprocessing=plain)
+        np.testing.assert_array_equal(Preprocessor(model, (6, 5), "float32")(reals).ravel(), reals.ravel())
+
+
+def test_mean_and_std_left_out_are_said() -> None:
+    reals = np.zeros((2, 4, 4, 3), np.float32)
+    with pytest.warns(UserWarning, match=r"mean 0\.5 and std 0\.25 of m.*not applied"):
+        prepare = Preprocessor(
+            network((1, 4, 4, 3), preprocessing=Preprocessing((0.5,), (0.25,))), (4, 4, 3), "float32"
+        )
+    np.testing.assert_array_equal(prepare(reals), np.full((2, 4, 4, 3), prepare.input.quant.zero_point))
+    Preprocessor(network((1, 4, 4, 3), preprocessing=Preprocessing((0.0,), (1.0,))), (4, 4, 3), "float32")
+    Preprocessor(network((1, 49, 10, 1)), (49, 10), "float32")  # no picture: nothing to say
+
+
+def test_values_that_saturate_are_counted_and_said() -> None:
+    model = network((1, 4, 4, 1), scale=1 / 128, zero=0)
+    prepare = Preprocessor(model, (4, 4, 1), "float32")
+    images = np.zeros((3000, 4, 4, 1), np.float32)
+    assert prepare.saturated(images) == 0
+    images[:, 0, 0] = 255
+    images[:, 0, 1] = 0.995  # rounds down to the highest integer: held
+    images[:, 0, 2] = -1.1
+    assert prepare.saturated(images) == 2 / 16
+    with pytest.warns(UserWarning, match=r"12% of the values.*-1\.1\.\.255.*holds -1\.\.0\.992"):
+        prepare.check_range(images)
+    images[:, 0, :3] = 0
+    prepare.check_range(images)
 
 
 def test_misfits() -> None:

@@ -1,5 +1,0 @@
-"""``python -m mcusim.cli``: the command line where no script was installed."""
-
-from mcusim.cli.main import main
-
-main()
