@@ -50,7 +50,7 @@ def takes_settings(
 
     def wrap(verb: Callable[..., None]) -> Callable[..., None]:
         _, *own = signature(verb, eval_str=True).parameters.values()
-        taken = [item for item in _ordered() if item.name not in but and (training or not _trains(item))]
+        taken = [item for item in ordered() if item.name not in but and (training or not trains(item))]
         name = file or "run"
         adds = file is not None and file not in {p.name for p in own}
 
@@ -102,14 +102,15 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, *, keep: bool 
         data[name] = value
 
 
-def _trains(item: Setting) -> bool:
+def trains(item: Setting) -> bool:
+    """Return True for what only matters when a network trains."""
     return item.path[0] == "training"
 
 
-def _ordered() -> list[Setting]:
+def ordered() -> list[Setting]:
     """Return all settings: network, board and data first, then those of a session, then of training."""
     last = {item.path: 1 for item in leaves(Settings)}
-    return sorted(leaves(Experiment), key=lambda item: 2 if _trains(item) else last.get(item.path, 0))
+    return sorted(leaves(Experiment), key=lambda item: 2 if trains(item) else last.get(item.path, 0))
 
 
 @cache
@@ -143,6 +144,6 @@ def help_of(item: Setting) -> str:
     """Return one sentence: what it is, what it may be."""
     *most, last = item.values or ("",)
     names = f"{', '.join(most)} or {last}" if most else last
-    unit = f" ({item.about.unit})" if item.about.unit else ""
+    unit = f" ({item.about.unit})" if item.about.unit and item.about.unit not in item.about.help else ""
     text = f"{item.about.help}{unit}{f': {names}' if names and not item.about.open else ''}"
     return f"{text[0].upper()}{text[1:]}."

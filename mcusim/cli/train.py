@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
-from mcusim.session.experiment import Experiment
+from mcusim.session.experiment import FILE, Experiment
 
 
 @o.takes_settings(training=True)
@@ -26,6 +26,8 @@ def train(
     session = wanted.session(network)
     with training_bar(wanted=not json) as report:
         run = session.train(images, recipe=wanted.training, out=out, resume=resume, progress=report)
+    if out is not None:
+        wanted.write(out / FILE)
     if json:
         print_json({**run.as_dict(), "images_per_s": run.images_per_s})
         return

@@ -129,7 +129,7 @@ class Setting:
             value = about.read(value)
         if value is None and self.optional:
             return None
-        if about.values is not None and not about.open and (isinstance(value, str) or str in self.kinds):
+        if about.values is not None and not about.open and isinstance(value, str):
             if value not in about.values():
                 raise UnknownName(self.label, value, self.values)
             return value
@@ -197,9 +197,9 @@ class Setting:
         """Bounds in words, e.g. ``at least 1`` or ``in [0, 1)``; empty if there are none."""
         low, below, most = self.about.least, self.about.below, self.about.most
         if below is None and most is None:
-            return "" if low is None else f"at least {low:g}"
-        high = f"{most:,g}]" if most is not None else f"{below:g})"
-        return f"in {'(-inf' if low is None else f'[{low:g}'}, {high}"
+            return "" if low is None else f"at least {low}"
+        high = f"{most:,}]" if most is not None else f"{below:,})"
+        return f"in {'(-inf' if low is None else f'[{low}'}, {high}"
 
     @property
     def _way_out(self) -> str:

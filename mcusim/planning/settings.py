@@ -119,7 +119,7 @@ class Settings(Choices):
     )
     patches: Patches | str | None = setting(
         AUTO, "patch-based first stage: off, COUNT:OP, or auto: if needed, with the fewest recomputed MACs",
-        read=parse_patches, write=write_patches,
+        read=parse_patches, write=write_patches, example="2:blocks.2.pointwise2",
     )  # fmt: skip
     loss: str = setting(
         AUTO, "what is made small; auto: mse where the output is as large as the input (an autoencoder)",
@@ -166,7 +166,7 @@ class Decided(Choices):
 
     sram_bytes: int = setting(262_144, "SRAM that may be used", unit="bytes", least=1)
     residency: Residency = setting(
-        Residency.SRAM, "where layers that can learn live", values=lambda: Residency, read=_residency
+        Residency.SRAM, "where layers that can learn live", values=lambda: tuple(Residency), read=_residency
     )
     patches: Patches | None = setting(
         None, "patch-based first stage", read=parse_patches, write=write_patches

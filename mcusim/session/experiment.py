@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcusim.core import BadArgument
+from mcusim.core.files import replacing
 from mcusim.core.setting import setting
+from mcusim.core.toml_text import toml
 from mcusim.graph import Arithmetic, Model
 from mcusim.planning.recipe import Recipe
 from mcusim.planning.settings import Settings
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mcusim.mcu.board import Board
     from mcusim.session.session import Session
 
+FILE = "run.toml"
+"""Name of the run file in the folder of a run."""
 OTHERS = "tool"
 """Table of a run file that other programs may use, each under its own name; never read here."""
 
@@ -54,12 +58,16 @@ class Experiment(Settings):
         None, "side of the images, if not the one the network was made for", unit="pixels", least=1
     )
     arithmetic: str | None = setting(
-        None, "how accumulators are rescaled, if not as the file's origin does", values=lambda: Arithmetic
+        None,
+        "how accumulators are rescaled, if not as the file's origin does",
+        values=lambda: tuple(Arithmetic),
     )
     board: str | None = setting(
         None, "board, by name (see mcusim boards) or TOML file", flags=("--board", "-b"), example="stm32f746"
     )
-    data: str = setting("cifar10", "cifar10, synthetic, a folder (CIFAR-10, pictures, .npy) or a .npz file")
+    data: str = setting(
+        "cifar10", "images: cifar10, synthetic, a folder (CIFAR-10, pictures, .npy) or a .npz file"
+    )
     training: Recipe = setting(Recipe, "how long and on what it trains")
 
     @classmethod
@@ -82,6 +90,17 @@ class Experiment(Settings):
             reason = "is that of the network"
             raise BadArgument(f"run file {path}: formats.head", reason, "write head = … above all tables")
         return data
+
+    def write(self, path: Path) -> None:
+        """Write a run file that gives this experiment again.
+
+        Raises:
+            SaveFailed: if it cannot be written.
+        """
+        data = self.as_dict()
+        del data["formats"]["head"]
+        with replacing(path) as file:
+            file.write(toml(data).encode())
 
     @property
     def settings(self) -> Settings:

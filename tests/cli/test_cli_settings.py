@@ -1,0 +1,156 @@
+"""Verbs take every setting, from options and from run files; the page of settings names them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+
+import pytest
+import typer
+
+from mcusim.cli import options
+from mcusim.cli.main import VERBS, build
+from mcusim.cli.settings_page import page
+from mcusim.core.chosen import leaves
+from mcusim.core.setting import setting
+from mcusim.session.experiment import Experiment
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+OWN_WAY = {
+    "compare": {"--board", "-b", "--update", "-u"},
+    "search": {"--update", "-u"},
+    "diff": {"--update", "-u"},
+}
+"""Options that a verb replaces by its own: lists of boards and schemes, sides, or what it looks for."""
+DATA = {"train", "search"}
+
+
+def options_of(verb: str) -> dict[str, str]:
+    """Return the options of a verb with their help."""
+    command = typer.main.get_command(build()).commands[verb]
+    return {flag: p.help or "" for p in command.params if p.param_type_name == "option" for flag in p.opts}
+
+
+@pytest.mark.parametrize("verb", ["plan", "train", "timeline", "explain", "compare", "search", "diff"])
+def test_every_verb_that_plans_takes_every_setting_with_its_help(verb):
+    assert verb in VERBS
+    found = options_of(verb)
+    for item in leaves(Experiment):
+        if (item.path[0] == "training" and verb != "train") or (item.name == "data" and verb not in DATA):
+            continue
+        missing = set(item.flags) - OWN_WAY.get(verb, set())
+        assert missing <= set(found), f"{verb} has no {missing}"
+        assert all(len(found[flag]) > 5 for flag in missing)
+
+
+def test_the_page_is_up_to_date_and_names_every_setting():
+    text = PAGE.read_text("utf-8")
+    assert text == page(), "python -m mcusim.cli.settings_page > docs/settings.md"
+    for item in leaves(Experiment):
+        assert f"`{', '.join(item.flags)}` | `{'.'.join(item.path)}`" in text
+
+
+def test_a_new_setting_is_one_field(monkeypatch):
+    @dataclass(frozen=True, slots=True)
+    class More(Experiment):
+        grain_size: float | None = setting(None, "size of grains", least=0, most=1, unit="mm")
+
+    monkeypatch.setattr(options, "Experiment", More)
+    options._options.cache_clear()
+    seen = []
+    verb = options.takes_settings()(lambda wanted: seen.append(wanted))
+    assert "grain_size" in signature(verb).parameters
+    given = dict.fromkeys(signature(verb).parameters) | {"grain_size": "0.5"}
+    verb(**given)
+    assert seen[0].grain_size == 0.5
+    assert More.from_dict(seen[0].as_dict()) == seen[0]
+    assert "| `--grain-size` | `grain_size` |  | Size of grains (mm). In [0, 1]. |" in page()
+    options._options.cache_clear()
+
+
+@pytest.fixture
+def run_file(model: Path, images: Path, tmp_path: Path) -> Path:
+    """An experiment in a file, with a table of another program's."""
+    path = tmp_path / "given.toml"
+    path.write_text(
+        f'model = "{model}"\nboard = "nrf52840"\ndata = "{images}"\nupdate = "last-2"\n'
+        '[formats]\nerror = "int8"\n[sgd]\nlr = 0.02\nhead_rate = 0.5\n[training]\nlimit = 8\n'
+        "[training.augmentation]\nflip = true\n[tool.other]\nanything = 1\n"
+    )
+    return path
+
+
+def test_a_run_file_is_planned_and_options_override_it(answer, run_file):
+    found = answer("plan", run_file, "--no-suggest")
+    assert (found["update"], found["formats"]["error"]) == ("last-2", "int8")
+    found = answer("plan", run_file, "--error", "int16", "--update", "head", "--no-suggest")
+    assert (found["update"], found["formats"]["error"]) == ("head", "int16")
+    assert answer("explain", run_file)["peak_bytes"] > 0
+    assert answer("timeline", run_file, "--hours", "0.01")["update"] == "last-2"
+    assert answer("compare", run_file, "--boards", "nrf52840")["rows"][0]["fits"]
+
+
+def test_a_run_leaves_a_run_file_that_gives_it_again(answer, run_file, tmp_path):
+    first = answer("train", run_file, "--out", tmp_path / "a", "--seed", "3", "--no-flip")
+    assert first["steps"] == 8
+    again = answer("train", tmp_path / "a" / "run.toml", "--out", tmp_path / "b")
+    for name in ("run.toml", "history.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert again["steps"] == 8
+    written = Experiment.from_dict(Experiment.read(tmp_path / "b" / "run.toml"))
+    assert (written.seed, written.training.augmentation.flip, written.sgd.head_rate) == (3, False, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("updat = 'head'", "did you mean update"),
+        ("lr = 0.1", "setting 'lr'"),
+        ("[sgd]\nmomentun = 0.1", "did you mean momentum"),
+        ("[sgd]\nlr = 'fast'", "is not a number"),
+        ("[formats]\nhead = 'int8'", "is that of the network"),
+        ("sgd = 3", "write [sgd]"),
+        ("board = 3", "board 3"),
+        ("board = ", "is not TOML"),
+        ("", "no model"),
+        ("model = 'synthetic-mbv2'", "no board"),
+    ],
+)
+def test_run_files_that_make_no_sense(refused, tmp_path, text, says):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    assert says in refused("plan", path)
+    assert "cannot be read" in refused("plan", tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--lr", "fast"), "--lr 'fast': is not a number"),
+        (("--layer-rates", "conv1"), "is not a list like NAME=0.5"),
+        (("--loss", "mze"), "did you mean mse"),
+        (("--head-rate", "-1"), "head_rate"),
+        (("--arithmetic", "flote"), "did you mean float"),
+    ],
+)
+def test_options_that_make_no_sense(refused, options, says):
+    assert says in refused("plan", "--model", "synthetic-mbv2", "--board", "nrf52840", *options)
+
+
+def test_the_network_of_the_file_is_planned_and_a_fresh_head_is_said_first(run, answer, model: Path):
+    plain = ("plan", "--model", model, "--board", "nrf52840", "--no-suggest")
+    own, fresh = answer(*plain), answer(*plain, "--classes", "100")
+    assert fresh["sram"]["by_role"]["head"] > 20 * own["sram"]["by_role"]["head"]
+    first = run(*plain, "--classes", "100").stdout.splitlines()[0]
+    assert "fresh float32 head of 100 outputs; its own has 4" in first
+    assert "fresh" not in run(*plain).stdout
+    assert "fresh" not in run(*plain, "--classes", "4").stdout
+
+
+def test_settings_reach_the_plan(answer):
+    plain = ("plan", "--model", "synthetic-mbv2", "--board", "nrf52840", "--no-suggest")
+    usual = answer(*plain)["sram"]["peak_bytes"]
+    assert answer(*plain, "--no-in-place")["sram"]["peak_bytes"] >= usual
+    assert answer(*plain, "--momentum", "0.9")["sram"]["by_role"]["optimizer"] > 0
+    assert answer(*plain, "--accumulate", "2")["sram"]["by_role"]["gradient"] > 0
