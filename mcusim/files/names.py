@@ -46,6 +46,7 @@ NAMES: Table[Names] = Table(
         OpKind.DEQUANTIZE: Names(Tflite(6, 2, 46), ("DequantizeLinear",), ()),
         OpKind.RELU: Names(Tflite(19, 2, 0), ("Relu",), ("relu", "relu_")),
         OpKind.RELU6: Names(Tflite(21, 2, 0), ("Clip",), ("relu6",)),
+        OpKind.LEAKY_RELU: Names(Tflite(98, 2, 75), ("LeakyRelu",), ("leaky_relu", "leaky_relu_")),
         OpKind.HARD_SWISH: Names(Tflite(117, 1, 91), ("HardSwish",), ("hardswish", "hardswish_")),
         OpKind.LOGISTIC: Names(Tflite(14, 2, 0), ("Sigmoid",), ("sigmoid",)),
         OpKind.TANH: Names(Tflite(28, 2, 0), ("Tanh",), ("tanh",)),

@@ -43,6 +43,7 @@ class _Attributes(_Strict):
     pads: Annotated[tuple[tuple[int, int], ...], Field(max_length=16)]
     shape: Shape
     beta: Number
+    alpha: Number = 0.0
     align_corners: bool
     half_pixel_centers: bool
     unsigned: bool

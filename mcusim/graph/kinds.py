@@ -25,6 +25,7 @@ class OpKind(StrEnum):
     DEQUANTIZE = "dequantize"
     RELU = "relu"
     RELU6 = "relu6"
+    LEAKY_RELU = "leaky_relu"
     HARD_SWISH = "hard_swish"
     LOGISTIC = "logistic"
     TANH = "tanh"

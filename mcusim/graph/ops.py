@@ -33,6 +33,8 @@ class Attributes:
     """RESHAPE, RESIZE_*: the output shape."""
     beta: float = 1.0
     """SOFTMAX."""
+    alpha: float = 0.0
+    """LEAKY_RELU: the slope below zero."""
     align_corners: bool = False
     half_pixel_centers: bool = False
     unsigned: bool = False

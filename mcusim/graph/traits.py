@@ -133,6 +133,7 @@ TRAITS: Table[Traits] = Table("traits", {
     OpKind.DEQUANTIZE:        Traits(_CONVERT, "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "own",   "no",     _YES),
     OpKind.RELU:              Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, inf)),
     OpKind.RELU6:             Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, 6.0)),
+    OpKind.LEAKY_RELU:        Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _YES),
     OpKind.HARD_SWISH:        Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.LOGISTIC:          Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  _UNIT,   "pixel",  _YES),
     OpKind.TANH:              Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _YES, "kept",  _SIGNED, "pixel",  _YES),

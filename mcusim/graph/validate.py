@@ -160,6 +160,8 @@ def _check_attributes(op: Op, thing: str) -> None:
         raise BadModel(thing, f"clamps to the empty range {a.clamp}")
     if not math.isfinite(a.beta):
         raise BadModel(thing, f"has beta {a.beta}")
+    if not 0 <= a.alpha < 2**15:
+        raise BadModel(thing, f"has the slope {a.alpha} below zero")
 
 
 def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) -> None:

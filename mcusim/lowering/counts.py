@@ -100,6 +100,7 @@ FORWARD: Table[Callable[[Op, Tensors], Counts]] = Table(
         OpKind.DEQUANTIZE: _per_output(0, 0, 1, 1),
         OpKind.RELU: _relu,
         OpKind.RELU6: _relu,
+        OpKind.LEAKY_RELU: _per_output(0, 1, 3, 0),  # the sign and two comparisons of the clamp
         OpKind.HARD_SWISH: _per_output(0, 3, 3, 0),
         OpKind.LOGISTIC: _LOOKED_UP,
         OpKind.TANH: _LOOKED_UP,

@@ -40,7 +40,7 @@ class Everything(nn.Module):
         y = self.point(x) * self.scale
         gate = f.hardsigmoid(f.adaptive_avg_pool2d(y, 1))
         y = f.silu(y * gate) - 0.25
-        z = f.avg_pool2d(torch.tanh(torch.sigmoid(y)), 2, 1)
+        z = f.avg_pool2d(f.leaky_relu(torch.tanh(torch.sigmoid(y) - 0.5), 0.3), 2, 1)
         z = f.interpolate(z, y.shape[2:], mode="bilinear")
         z = z + f.interpolate(f.interpolate(z, (3, 2)), y.shape[2:], mode="bilinear", align_corners=True)
         x = f.relu(self.mix(torch.cat([y, z], 1)))

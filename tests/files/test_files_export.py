@@ -102,7 +102,7 @@ def test_litert_computes_the_same_of_every_int8_value(kind: OpKind) -> None:
         build = GraphBuilder()
         build.activation("x", x.shape, Quant.of(s_x, int(rng.integers(-128, 128))))
         build.activation("y", x.shape, quant)
-        build.op("op", kind, ("x",), "y", Attributes())
+        build.op("op", kind, ("x",), "y", Attributes(alpha=float(np.float32(rng.uniform(0, 2)))))
         data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
         model, ours = parse_tflite(data, "one"), np.empty_like(x)
         forward(model.ops[0], model.tensors, model.arithmetic)((x,), ours)

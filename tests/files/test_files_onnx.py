@@ -129,6 +129,11 @@ CASES: dict[str, tuple[list[Any], dict[str, np.ndarray], tuple[int, ...]]] = {
         {"w": weights(6, 4), "b": weights(4)},
         (1, 6),
     ),
+    "leaky relu": (
+        [node("LeakyRelu", "x", "l"), node("LeakyRelu", "l", "y", alpha=0.2)],
+        {},
+        (1, 3, 4, 5),
+    ),
     "tanh": ([node("Tanh", "x", "y")], {}, (1, 3, 4, 5)),
     "hard swish": ([node("HardSwish", "x", "h"), node("Sigmoid", "h", "y")], {}, (1, 3, 4, 5)),
     "nearest": (

@@ -95,7 +95,8 @@ def named(true):
 def test_traits_that_planning_lives_from_are_what_they_are():
     """Each a set that could be wrong without an error: a missing name gives too small a plan."""
     assert {str(k): t.reads for k, t in TRAITS.items() if t.reads} == {
-        "mul": ("inputs",), "max_pool_2d": ("inputs", "output"), "hard_swish": ("inputs",),
+        "mul": ("inputs",), "max_pool_2d": ("inputs", "output"), "leaky_relu": ("inputs",),
+        "hard_swish": ("inputs",),
         "logistic": ("output",), "tanh": ("output",), "softmax": ("output",),
     }  # fmt: skip
     assert named(lambda t: t.masked) == {
@@ -105,9 +106,11 @@ def test_traits_that_planning_lives_from_are_what_they_are():
     always = {"add", "sub", "reshape", "quantize", "relu", "relu6"}
     assert named(lambda t: t.in_place == "always") == always
     assert named(lambda t: t.in_place == "forward") == {
-        "depthwise_conv_2d", "mul", "hard_swish", "logistic", "tanh",
+        "depthwise_conv_2d", "mul", "leaky_relu", "hard_swish", "logistic", "tanh",
     }  # fmt: skip
-    assert named(lambda t: t.shaping) == {"pad", "relu", "relu6", "hard_swish", "tanh", "quantize"}
+    assert named(lambda t: t.shaping) == {
+        "pad", "relu", "relu6", "leaky_relu", "hard_swish", "tanh", "quantize",
+    }  # fmt: skip
     assert named(lambda t: t.patch == "window") == {"conv_2d", "depthwise_conv_2d", "max_pool_2d"}
     assert named(lambda t: t.fuses) == {
         "conv_2d", "depthwise_conv_2d", "fully_connected", "add", "sub", "mul", "average_pool_2d",

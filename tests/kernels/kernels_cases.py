@@ -152,7 +152,8 @@ def unary(draw) -> Case:
         "y": Tensor("y", shape, "int8", quant(rng)),
     }
     x = int8(rng, *shape) if dtype == "int8" else rng.normal(0, 5, shape).astype(np.float32)
-    return Case(Op("op", kind, ("x",), "y", Attributes(clamp=clamp(rng))), tensors, (x,))
+    slope = float(rng.uniform(0, 2)) if kind is OpKind.LEAKY_RELU else 0.0
+    return Case(Op("op", kind, ("x",), "y", Attributes(clamp=clamp(rng), alpha=slope)), tensors, (x,))
 
 
 def stored_gradient(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, scale: float) -> np.ndarray:

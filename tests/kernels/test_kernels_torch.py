@@ -150,7 +150,12 @@ def test_single_elements(case, seed):
         y.backward(torch.tensor(g.astype(float)))
         assert np.abs(mine - x.grad.numpy() * factor).max() <= 0.02 * np.abs(g).max() * factor
         return
-    y = F.hardswish(x) if kind is OpKind.HARD_SWISH else x * 1.0
+    slope = float(np.float32(case.op.attributes.alpha))
+    functions = {
+        OpKind.HARD_SWISH: F.hardswish,
+        OpKind.LEAKY_RELU: lambda x: torch.where(x >= 0, x, slope * x),
+    }
+    y = functions.get(kind, lambda x: x * 1.0)(x)
     (y / float(t["y"].quant.scale[0])).backward(torch.tensor(g.astype(float)))
     close(input_gradient(case, g, None, case.inputs), x.grad.numpy() * float(t["x"].quant.scale[0]))
 

@@ -127,7 +127,7 @@ def _transpose(op: Op, operands: list[Array]) -> Array:
 
 
 def _unary(op: Op, operands: list[Array]) -> Array:
-    return FUNCTIONS.of(op).real(operands[0])
+    return FUNCTIONS.of(op).real(op, operands[0])
 
 
 FORWARD: Table[Callable[[Op, list[Array]], Array]] = Table(

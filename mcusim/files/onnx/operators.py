@@ -135,6 +135,11 @@ def _unary(kind: OpKind) -> Rule:
     return rule
 
 
+def _leaky_relu(g: OnnxGraph, node: Node) -> Value:
+    alpha = float(node.attributes.get("alpha", 0.01))
+    return g.pend(node, OpKind.LEAKY_RELU, [g.value(node, 0)], alpha=alpha)
+
+
 def _binary(kind: OpKind) -> Rule:
     def rule(g: OnnxGraph, node: Node) -> Value:
         operands = [g.value(node, i) for i in range(2)]
@@ -376,6 +381,7 @@ RULES: dict[str, Rule] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
     "Identity": _same,
+    "LeakyRelu": _leaky_relu,
     "MatMul": _gemm,
     "MaxPool": _pool(OpKind.MAX_POOL_2D),
     "Mul": _binary(OpKind.MUL),

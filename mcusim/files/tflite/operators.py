@@ -130,6 +130,11 @@ def _clamp(operator: Operator) -> tuple[int, Attributes]:
     return 1, Attributes(clamp=clamp_range(operator.output, number))
 
 
+def _leaky_relu(operator: Operator) -> tuple[int, Attributes]:
+    alpha = 0.0 if operator.options is None else operator.options.real(0)
+    return 1, Attributes(alpha=alpha, clamp=clamp_range(operator.output, NONE))
+
+
 def _windowed(operator: Operator) -> tuple[int, Attributes]:
     return len(operator.inputs), _convolution(operator)
 
@@ -231,6 +236,7 @@ READ: Table[Callable[[Operator], tuple[int, Attributes]]] = Table(
         **dict.fromkeys(BINARY, _binary),
         **dict.fromkeys(UNARY, _plain),
         **dict.fromkeys(CLAMPS, _clamp),
+        OpKind.LEAKY_RELU: _leaky_relu,
         **dict.fromkeys(POOLS, _pool),
         **dict.fromkeys(RESIZES, _resize),
         OpKind.PAD: _pad,

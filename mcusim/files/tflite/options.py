@@ -85,6 +85,10 @@ def _softmax(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer)
     return write.table(beta=(0, "float32", a.beta))
 
 
+def _leaky_relu(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(alpha=(0, "float32", a.alpha))
+
+
 def _mean(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
     return write.table(keep_dims=(0, "bool", len(output.shape) == len(inputs[0].shape)))
 
@@ -149,6 +153,7 @@ OPTIONS: Table[Options] = Table(
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _binary),
         **dict.fromkeys(UNARY, _none),
+        OpKind.LEAKY_RELU: _leaky_relu,
         **dict.fromkeys(POOLS, _pool),
         OpKind.PAD: _none,
         OpKind.MEAN: _mean,

@@ -79,6 +79,10 @@ def _unary(kind: OpKind) -> Callable[..., str]:
     return rule
 
 
+def _leaky_relu(g: TorchGraph, node: Any, x: Any, slope: Any = 0.01, *_: Any) -> str:
+    return g.op(node, OpKind.LEAKY_RELU, (g.tensor(x),), stored(g.shape(node)), alpha=float(slope))
+
+
 def _clamp(g: TorchGraph, node: Any, x: Any, low: Any = None, high: Any = None) -> str:
     bounds = (-inf if low is None else float(low), inf if high is None else float(high))
     kinds = {(0.0, 6.0): OpKind.RELU6, (0.0, inf): OpKind.RELU}
@@ -220,6 +224,7 @@ def _same(g: TorchGraph, node: Any, x: Any, *_: Any, **__: Any) -> str:
 
 RULES: dict[str, Callable[..., str]] = {
     **{name: _unary(kind) for kind in UNARY for name in NAMES[kind].torch},
+    "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
     "conv2d": _conv, "linear": _linear, "batch_norm": _batch_norm,
     "hardtanh": _clamp, "hardtanh_": _clamp, "clamp": _clamp, "clamp_min": _clamp,
     "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,

@@ -142,7 +142,7 @@ def _unary(op: Op, tensors: Tensors, index: int) -> Compute:
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
         real = (inputs[0].astype(np.int64) - quant.zero_point).astype(F) * F(quant.scale[0])
-        return (g * (slope(real) * ratio)).reshape(shape)
+        return (g * (slope(op, real) * ratio)).reshape(shape)
 
     return compute
 

@@ -15,6 +15,7 @@ from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import (
     divide_by_power_of_two,
     half_away,
+    multiply_by_quantized,
     rescale,
     store,
 )
@@ -58,6 +59,23 @@ def _rescaled(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Int
 
 def _logistic(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     return _real(op, tensors, arithmetic, lambda x: F(1) / (F(1) + F(exp(-float(x)))))
+
+
+def _leaky_relu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    """One factor from zero up and one below; TFLite takes both in float32 before it makes them fixed."""
+    alpha = F(op.attributes.alpha)
+    if arithmetic is not Arithmetic.TFLITE:
+        return _real(op, tensors, arithmetic, lambda x: x if x >= 0 else x * alpha)
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    s_x, s_y, z_x = F(scale_of(x)), F(scale_of(y)), quant_of(x).zero_point
+    above, below = (multiplier_and_shift(float(factor)) for factor in (s_x / s_y, s_x * alpha / s_y))
+
+    def compute(stored: Ints) -> Ints:
+        value = stored - z_x
+        upper, lower = (multiply_by_quantized(value, *factor) for factor in (above, below))
+        return np.where(value >= 0, upper, lower) + quant_of(y).zero_point
+
+    return compute
 
 
 def _tanh(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
@@ -113,7 +131,7 @@ def _hard_swish(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[I
     return compute
 
 
-def _hard_swish_slope(x: Floats) -> Floats:
+def _hard_swish_slope(op: Op, x: Floats) -> Floats:
     """(2 x + 3) / 6 between -3 and 3, 0 below, 1 above."""
     inner = (x + x + F(3)) / F(6)
     return np.where(x <= F(-3), F(0), np.where(x >= F(3), F(1), inner))
@@ -135,27 +153,34 @@ class Function:
 
     Attributes:
         values: makes the function from stored inputs to outputs before the clamp, as a device computes it.
-        real: the same of float32 arrays, for networks that are not quantised yet.
-        slope: its derivative, from the real value of what the op's backward pass reads (see its traits);
-            ``None`` where that is 1 wherever the clamp does not act.
+        real: the same of an op and float32 arrays, for networks that are not quantised yet.
+        slope: its derivative, from the op and the real value of what its backward pass reads (see its
+            traits); ``None`` where that is 1 wherever the clamp does not act.
     """
 
     values: Callable[[Op, Tensors, Arithmetic], Callable[[Ints], Ints]]
-    real: Callable[[Floats], Floats]
-    slope: Callable[[Floats], Floats] | None = None
+    real: Callable[[Op, Floats], Floats]
+    slope: Callable[[Op, Floats], Floats] | None = None
 
 
 FUNCTIONS: Table[Function] = Table(
     "functions of one element",
     {
-        OpKind.RELU: Function(_rescaled, lambda x: np.maximum(x, F(0))),
-        OpKind.RELU6: Function(_rescaled, lambda x: np.clip(x, F(0), F(6))),
-        OpKind.QUANTIZE: Function(_rescaled, lambda x: x),
-        OpKind.HARD_SWISH: Function(
-            _hard_swish, lambda x: x * np.clip(x + F(3), 0, 6) / F(6), _hard_swish_slope
+        OpKind.RELU: Function(_rescaled, lambda op, x: np.maximum(x, F(0))),
+        OpKind.RELU6: Function(_rescaled, lambda op, x: np.clip(x, F(0), F(6))),
+        OpKind.QUANTIZE: Function(_rescaled, lambda op, x: x),
+        OpKind.LEAKY_RELU: Function(
+            _leaky_relu,
+            lambda op, x: np.where(x >= 0, x, x * F(op.attributes.alpha)),
+            lambda op, x: np.where(x >= 0, F(1), F(op.attributes.alpha)),
         ),
-        OpKind.LOGISTIC: Function(_logistic, lambda x: 1 / (1 + np.exp(-x)), lambda p: p * (F(1) - p)),
-        OpKind.TANH: Function(_tanh, np.tanh, lambda y: F(1) - y * y),
+        OpKind.HARD_SWISH: Function(
+            _hard_swish, lambda op, x: x * np.clip(x + F(3), 0, 6) / F(6), _hard_swish_slope
+        ),
+        OpKind.LOGISTIC: Function(
+            _logistic, lambda op, x: 1 / (1 + np.exp(-x)), lambda op, p: p * (F(1) - p)
+        ),
+        OpKind.TANH: Function(_tanh, lambda op, x: np.tanh(x), lambda op, y: F(1) - y * y),
     },
     absent=dict.fromkeys(
         kinds(lambda t: t.family is not Family.UNARY and t.family is not Family.CONVERSION),
