@@ -19,7 +19,7 @@ ROOT = Path(mcusim.__file__).parent
 FLOORS = {
     "core": 0, "graph": 1, "events": 1, "sections": 1, "kernels": 2, "memory": 2, "mcu": 2,
     "update": 3, "lowering": 3, "traces": 3, "files": 3, "data": 3, "engine": 4, "planning": 4,
-    "compress": 4, "session": 5, "explore": 6, "report": 7, "cli": 8,
+    "compress": 4, "session": 5, "explore": 6, "reporting": 7, "cli": 8,
 }  # fmt: skip
 BESIDE = {("lowering", "update")}
 """Rooms of one floor that may look into each other: lowering is told what learns by a ``Selection``."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mcusim
 from mcusim.data import synthetic
-from mcusim.report.subject import trace_of
+from mcusim.reporting.subject import trace_of
 
 HERE = Path(__file__).parent
 SCHEMES = (

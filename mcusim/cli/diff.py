@@ -22,7 +22,7 @@ def diff(
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
     from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import subject
-    from mcusim.report.diff import diff as compare
+    from mcusim.reporting.diff import diff as compare
 
     found = compare(subject(left, wanted), subject(right, wanted), names=(left, right))
     if json:

@@ -24,7 +24,7 @@ def trace(tmp_path):
 @pytest.fixture(scope="module")
 def run():
     app = typer.Typer(cls=Verbs)
-    for verb in ("replay", "explain", "diff", "export"):
+    for verb in ("replay", "explain", "diff", "export", "report"):
         app.command(verb)(getattr(import_module(f"mcusim.cli.{verb}"), verb))
     runner = CliRunner()
 
@@ -110,3 +110,16 @@ def test_export_writes_what_it_says(run, trace, tmp_path):
     assert result.exit_code == 0
     assert str(out) in result.stdout
     assert json.loads(out.read_text())["traceEvents"]
+
+
+def test_report_writes_one_page_about_a_plan_a_trace_or_a_run(run, trace, tmp_path):
+    out = tmp_path / "page.html"
+    for about in ([trace], [*MODEL, "--update", "last-2"]):
+        result = run("report", *about, "--out", str(out), "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout) == {"out": str(out), "bytes": len(out.read_bytes())}
+        assert out.read_text().startswith("<!doctype html>")
+        out.unlink()
+    result = run("report", "--out", str(out))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert not out.exists()

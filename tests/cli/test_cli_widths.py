@@ -84,6 +84,7 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "timeline": ("timeline", *mine, *BOARD),
         "calibrate": ("calibrate", folder / "rows.csv", "--core", "cortex-m4", "--library", "mine",
                       "--name", "mine", "--out", folder / "mine.toml"),
+        "report": ("report", folder / "run", "--out", folder / "page.html"),
         "search": ("search", *mine, "--board", "stm32f746", "--data", images, "--steps", 5),
     }  # fmt: skip
 

@@ -16,7 +16,7 @@ from mcusim.lowering.lower import lower_inference
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
 from mcusim.planning.timeline import timeline
-from mcusim.report.diff import diff
+from mcusim.reporting.diff import diff
 from mcusim.update.scheme import SCHEMES
 
 NEEDY = {"last": "last-1", "static": None, "dynamic": "dynamic:ratio=0.2", "tinytrain": "tinytrain:ratio=0.2"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mcusim.planning.plan import Plan
-from mcusim.report.subject import Subject
+from mcusim.reporting.subject import Subject
 from mcusim.session.run import Run
 from mcusim.traces.explanation import Explanation, explain_trace
 

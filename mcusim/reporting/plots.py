@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core.errors import BadArgument, MissingPackage
-from mcusim.core.vocabulary import Phase, Role
+from mcusim.core.vocabulary import Role
 from mcusim.events import EventTable, Header
-from mcusim.events.schema import CODES, ENUMERATED
-from mcusim.report.subject import Subject, trace_of
+from mcusim.reporting.axis import clock as clock_of
+from mcusim.reporting.axis import phases
+from mcusim.reporting.subject import Subject, trace_of
 from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
 from mcusim.traces.explanation import title_of
 from mcusim.traces.live import live_by_role, live_bytes
@@ -38,7 +39,7 @@ def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = No
     """
     events, header = _step(subject, step)
     figure, ax = _axes(ax)
-    clock = _clock(events)
+    clock = clock_of(events)
     by_role = live_by_role(events)
     layers = [(role, by_role[role] / KIB) for role in ROLE_COLORS if role in by_role]
     if layers:
@@ -66,7 +67,7 @@ def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = N
     """
     events, header = _step(subject, step)
     figure, ax = _axes(ax)
-    clock = _clock(events)
+    clock = clock_of(events)
     drawn = rectangles(events)
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle as Patch
@@ -113,13 +114,6 @@ def _axes(ax: Axes | None) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _clock(events: EventTable) -> NDArray[np.float64]:
-    """Return the time of each event in ops: what happens before op ``t`` happens at ``t``."""
-    starts = events.event == CODES["event"]["op_start"]
-    times: NDArray[np.float64] = np.cumsum(starts).astype(float) - starts
-    return times
-
-
 def _mark_peak(ax: Axes, clock: NDArray[np.float64], total: NDArray[np.int64], events: EventTable) -> None:
     """Point at the first moment with the most live bytes, from the emptier side."""
     if not total.any():
@@ -164,7 +158,7 @@ def _finish(
             color=ALERT,
             fontsize=9,
         )
-    for start, stop, phase in _phases(events, clock):
+    for start, stop, phase in phases(events, clock):
         if start:
             ax.axvline(start, color=INK, linewidth=0.6, alpha=0.35, zorder=1)
         if stop - start > 0.06 * end:
@@ -181,22 +175,6 @@ def _finish(
     ax.tick_params(colors=INK, labelsize=9)
     ax.xaxis.label.set_color(INK)
     ax.yaxis.label.set_color(INK)
-
-
-def _phases(events: EventTable, clock: NDArray[np.float64]) -> list[tuple[float, float, str]]:
-    """Return the runs of ops of one phase; backward and update ops alternate and count as one."""
-    rows = np.flatnonzero(events.event == CODES["event"]["op_start"])
-    runs: list[tuple[float, float, str]] = []
-    for row in rows.tolist():
-        phase = ENUMERATED["phase"][events.phase[row]]
-        if phase == Phase.UPDATE:
-            phase = str(Phase.BACKWARD)
-        start = float(clock[row])
-        if runs and runs[-1][2] == phase:
-            runs[-1] = (runs[-1][0], start + 1, phase)
-        else:
-            runs.append((start, start + 1, phase))
-    return runs
 
 
 def _legend(ax: Axes, roles: list[Role]) -> None:

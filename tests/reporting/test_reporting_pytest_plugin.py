@@ -103,7 +103,7 @@ def test_a_session_is_observed(pytester):
 
 def test_the_plugin_costs_other_projects_nothing():
     code = (
-        "import sys, mcusim.report.pytest_plugin;"
+        "import sys, mcusim.reporting.pytest_plugin;"
         "assert not {'numpy', 'numba', 'pandas', 'matplotlib', 'rich'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

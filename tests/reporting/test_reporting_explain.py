@@ -8,10 +8,10 @@ import mcusim
 from mcusim.core import BadArgument, LiveBlock
 from mcusim.events import EventTable, Header
 from mcusim.memory import PLANNERS
-from mcusim.report.diff import account, diff
-from mcusim.report.explain import explain
-from mcusim.report.subject import trace_of
-from mcusim.report.tables import role_frame
+from mcusim.reporting.diff import account, diff
+from mcusim.reporting.explain import explain
+from mcusim.reporting.subject import trace_of
+from mcusim.reporting.tables import role_frame
 from mcusim.traces import Trace, TraceFile, write_trace
 from mcusim.traces.explanation import Explanation, explain_placement
 

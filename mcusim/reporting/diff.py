@@ -11,7 +11,7 @@ import numpy as np
 from mcusim.core.vocabulary import SRAM_ROLES, Phase
 from mcusim.events import EventTable
 from mcusim.events.schema import CODES, ENUMERATED
-from mcusim.report.subject import Subject, trace_of
+from mcusim.reporting.subject import Subject, trace_of
 from mcusim.sections.kinds import Column, Facts, Section, Table
 from mcusim.sections.shown import Shown
 from mcusim.traces.explanation import title_of

@@ -1,0 +1,57 @@
+"""``mcusim report``: one page about a run, a plan or a trace, to be sent to somebody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+from mcusim.session.experiment import Experiment
+
+
+@o.takes_settings(but=("data",), file="trace")
+def report(
+    wanted: Experiment,
+    trace: Annotated[
+        Path | None,
+        typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.", metavar="FILE")] = Path(
+        "report.html"
+    ),
+    json: o.Json = False,
+) -> None:
+    """Write one HTML file that opens from disk: the verdict, a map of the arena, ops, and all facts.
+
+    A plan is made from --model and --board. The file needs no network.
+    """
+    import shlex
+    import sys
+
+    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.subjects import trace_file
+    from mcusim.core import BadArgument
+    from mcusim.core.files import replacing
+    from mcusim.reporting.page import page
+    from mcusim.reporting.saved import saved_run
+    from mcusim.reporting.subject import Subject
+    from mcusim.sections.kinds import Command, Section
+
+    first: list[Section] = []
+    subject: Subject
+    if trace is not None and trace.suffix != o.TOML:
+        subject = trace_file(trace)
+        first = saved_run(trace) if trace.is_dir() else []
+    elif wanted.model is not None and wanted.board is not None:
+        subject = wanted.session(wanted.network()).plan(suggest=True)
+    else:
+        raise BadArgument("report", "has nothing to report on", "give a TRACE, or --model and --board")
+    whole = page(subject, first=first, command=shlex.join(["mcusim", *sys.argv[1:]])).encode()
+    with replacing(out) as file:
+        file.write(whole)
+    if json:
+        print_json({"out": str(out), "bytes": len(whole)})
+        return
+    print_sections([Command(str(out), "written to")])

@@ -1,0 +1,153 @@
+"""The arena of a step as SVG: addresses against ops, every tensor a box; live bytes on the same axis.
+
+The picture stands alone, with a title for every box; ``page.js`` adds zoom, a cursor and a list of what is
+live at the op under it. Inside the two pictures one unit is one op and one byte, so no number is rounded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+import numpy as np
+
+from mcusim.events import EventTable, Header
+from mcusim.events.schema import CODES, ENUMERATED
+from mcusim.reporting.axis import clock, phases
+from mcusim.sections.colors import ROLE_COLORS, color
+from mcusim.traces.live import inside_ops, live_bytes
+from mcusim.traces.rectangles import rectangles
+
+MOST_BOXES: Final = 2000
+"""Boxes that are drawn; of more the largest, since the page must stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """``bytes`` at ``offset`` that belong to ``name`` from op ``start`` until before op ``end``."""
+
+    name: str
+    role: str
+    offset: int
+    bytes: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """A step to be drawn.
+
+    Attributes:
+        ops: name, phase and most live bytes of every op.
+        boxes: what lies where, and when.
+        left_out: boxes that are too many to draw.
+        spans: first op, end and name of each phase.
+        limit_bytes: SRAM there is; 0 if not known.
+    """
+
+    ops: Sequence[tuple[str, str, int]]
+    boxes: Sequence[Box]
+    left_out: int
+    spans: Sequence[tuple[float, float, str]]
+    limit_bytes: int
+
+    @classmethod
+    def of(cls, events: EventTable, header: Header) -> Arena:
+        """Return the first step of a trace, with what is resident."""
+        if len(events):
+            events = events[events.step <= events.step[0]]
+        times = clock(events)
+        inside = inside_ops(events)
+        starts = np.flatnonzero(events.event == CODES["event"]["op_start"])
+        most = np.zeros(len(starts), np.int64)
+        number = np.cumsum(events.event == CODES["event"]["op_start"]) - 1
+        np.maximum.at(most, number[inside], live_bytes(events)[inside])
+        ops = [
+            (events.op_names[events.op[row]], ENUMERATED["phase"][events.phase[row]], int(most[i]))
+            for i, row in enumerate(starts.tolist())
+        ]
+        boxes = []
+        for block in rectangles(events):
+            start, end = int(times[block.start]), len(ops)
+            if block.end < len(times):
+                end = int(times[block.end])
+            if block.bytes and end > start:
+                boxes.append(Box(block.tensor, block.role, block.offset, block.bytes, start, end))
+        order = {str(role): place for place, role in enumerate(ROLE_COLORS)}
+        largest = sorted(boxes, key=lambda b: (-b.bytes * (b.end - b.start), b.name))[:MOST_BOXES]
+        shown = sorted(largest, key=lambda b: (order.get(b.role, 0), b.start, b.offset))
+        return cls(ops, shown, len(boxes) - len(shown), phases(events, times), header.sram_bytes)
+
+    @property
+    def top_bytes(self) -> int:
+        """The highest address in use."""
+        return max((box.offset + box.bytes for box in self.boxes), default=0)
+
+    @property
+    def bound_bytes(self) -> int:
+        """Most bytes live at once: no placement needs less."""
+        return max((live for _, _, live in self.ops), default=0)
+
+    def svg(self) -> str:
+        """Return the map and the curve below it."""
+        count, top = max(len(self.ops), 1), max(self.top_bytes, 1)
+        boxes = "".join(map(self._rect, self.boxes))
+        lines = self._line(self.bound_bytes, "bound", count)
+        if self.limit_bytes:
+            lines += self._line(self.limit_bytes, "limit", count)
+        curve = "".join(f"V{live}h1" for _, _, live in self.ops)
+        bands = "".join(f'<path class="phase" d="M{start:.0f} 0V{max(top, self.limit_bytes) * 4}"/>'
+                        for start, _, _ in self.spans if start)  # fmt: skip
+        label = f"map of the arena: {len(self.boxes)} tensors, {count} ops, {self.top_bytes:,} bytes"
+        return (
+            '<svg id="chart" viewBox="0 0 1000 610" role="group" aria-label="arena and live bytes">'
+            f'<svg id="map" x="70" y="24" width="920" height="380" viewBox="0 {-top} {count} {top}" '
+            f'preserveAspectRatio="none" tabindex="0" role="img" aria-label="{label}">'
+            f'<g transform="scale(1,-1)">{bands}{boxes}{lines}<rect class="cursor"/></g></svg>'
+            f'<svg id="live" x="70" y="440" width="920" height="130" viewBox="0 {-top} {count} {top}" '
+            'preserveAspectRatio="none" role="img" aria-label="live bytes over the ops">'
+            f'<g transform="scale(1,-1)">{bands}<path class="curve" d="M0 0{curve}V0Z"/>{lines}'
+            '<rect class="cursor"/></g></svg><g id="ticks"></g></svg>'
+        )
+
+    def legend(self) -> str:
+        """Return the roles that are there, with their colors."""
+        there = {box.role for box in self.boxes}
+        items = (
+            f'<button type="button" data-role="{role}" aria-pressed="true">'
+            f'<i style="background:{shade}"></i>{role}</button>'
+            for role, shade in ROLE_COLORS.items()
+            if str(role) in there
+        )
+        return f'<div class="legend" role="group" aria-label="roles">{"".join(items)}</div>'
+
+    def data(self) -> str:
+        """Return what the script needs beside the picture, as JSON that may stand in HTML."""
+        found = {
+            "ops": self.ops, "spans": self.spans, "limit": self.limit_bytes, "bound": self.bound_bytes,
+            "top": self.top_bytes,
+        }  # fmt: skip
+        return json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")
+
+    def _rect(self, box: Box) -> str:
+        thin = "" if 120 * box.bytes > self.top_bytes else " thin"  # its outline would hide it
+        said = f"{box.name}, {box.role}, {box.bytes:,} B at {box.offset:,}, {self._life(box)}"
+        return (
+            f'<rect class="box{thin}" x="{box.start}" y="{box.offset}" width="{box.end - box.start}" '
+            f'height="{box.bytes}" fill="{color(box.role)}" data-role="{box.role}">'
+            f"<title>{escape(said)}</title></rect>"
+        )
+
+    def _life(self, box: Box) -> str:
+        if not self.ops:
+            return "no ops"
+        first, last = self.ops[box.start][0], self.ops[box.end - 1][0]
+        return f"during {first}" if box.end - box.start == 1 else f"{first} to {last}"
+
+    @staticmethod
+    def _line(height: int, kind: str, count: int) -> str:
+        return f'<path class="{kind}" d="M0 {height}H{count}"/>'

@@ -1,0 +1,38 @@
+"""A run that lies in a folder, as sections: what ``Run.sections`` says, as far as ``run.json`` knows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series, duration
+from mcusim.session.run import read_run
+
+
+def saved_run(folder: str | Path) -> list[Section]:
+    """Return the outcome, the sizes and the history of a saved run.
+
+    Raises:
+        BadRun: if the folder is no run, is damaged, or was written by another version.
+    """
+    data = read_run(folder)
+    before, after = data["accuracy"]["before"], data["accuracy"]["after"]
+    sram, flash, weights = data["sram"], data["flash"], data["weights"]
+    said = f"accuracy {before:.2%} before, {after:.2%} after {data['steps']:,} steps"
+    rows = [
+        ("SRAM", f"{sram['peak_bytes']:,} of {sram['budget_bytes']:,} B"),
+        ("flash", f"{flash['total_bytes']:,} of {flash['capacity_bytes']:,} B"),
+        ("learning", f"{weights['updated']:,} of {weights['conv_total']:,} convolution weights"),
+        ("formats", ", ".join(f"{part} {chosen}" for part, chosen in data["formats"].items())),
+    ]
+    if data["session"]["compute_s"] is not None:
+        rows.append(("time on the device", duration(data["session"]["compute_s"]["value"])))
+    found: list[Section] = [
+        Headline(f"{data['model']} on {data['board']}, update {data['update']}", said, after > before),
+        Facts(rows),
+    ]
+    history = data["history"]
+    if len(history) > 1:
+        names = [name for name in history[0] if name != "epoch"]
+        curves = [Curve(name.replace("_", " "), [float(row[name]) for row in history]) for name in names]
+        found.append(Series("history", "epochs", curves))
+    return found

@@ -1,0 +1,170 @@
+"""The page: whole, small, alone, well-formed, and alive in a browser where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from networks import small_network
+from traces_plans import planned, session, small_problem
+
+import mcusim
+from mcusim.events import Header
+from mcusim.reporting.arena import MOST_BOXES, Arena, Box
+from mcusim.reporting.page import page
+from mcusim.reporting.subject import trace_of
+from mcusim.traces import Trace
+from mcusim.traces.shipped import shipped_traces
+from mcusim.traces.store import TraceFile
+
+VOID = {"meta", "input", "br", "img"}
+
+
+class Elements(HTMLParser):
+    """Collects the elements of a document and insists that what is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+
+def elements(text: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Elements()
+    parser.feed(text)
+    parser.close()
+    assert parser.open == []
+    return parser.found
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return mcusim.Session(small_network(), mcusim.board("nrf52840"), update="last-2", sram="64KiB").plan()
+
+
+@pytest.fixture(scope="module")
+def text(plan):
+    return page(plan, command="mcusim report --model small")
+
+
+def test_the_page_is_one_small_file_without_a_network(text):
+    found = elements(text)
+    assert len(text.encode()) < 400_000
+    assert not re.search(r"(src|href)=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    assert [tag for tag, _ in found].count("html") == 1
+    assert ("html", {"lang": "en"}) in found
+    assert {"main", "h1", "h2", "svg", "table", "caption"} - {tag for tag, _ in found} <= {"caption"}
+
+
+def test_every_shipped_trace_is_small(tmp_path):
+    for path in shipped_traces().values():
+        made = page(TraceFile(path))
+        elements(made)
+        assert len(made.encode()) < 400_000, path
+
+
+def test_every_tensor_is_a_box_where_it_lies(plan, text):
+    boxes = [a for tag, a in elements(text) if tag == "rect" and "box" in str(a.get("class"))]
+    arena = Arena.of(trace_of(plan).events, plan.header)
+    assert len(boxes) == len(arena.boxes) > 20
+    assert arena.top_bytes == plan.peak_bytes
+    assert arena.bound_bytes == plan.live_bytes
+    assert arena.limit_bytes == 65_536
+    assert [name for name, _, _ in arena.ops] == [op.name for op in plan.step.ops]
+    for time, live in enumerate(plan.step.live_profile()):
+        assert sum(b.bytes for b in arena.boxes if b.start <= time < b.end) <= live == arena.ops[time][2]
+
+
+def test_names_are_escaped():
+    evil = "</script><script>alert(1)</script>"
+    trace = Trace(Header(model=evil, sram_bytes=128), session([planned(small_problem(), ops=4)]))
+    made = page(trace, command=evil)
+    assert evil not in made
+    assert [tag for tag, _ in elements(made)].count("script") == 2
+    arena = Arena(((evil, evil, 1),), (Box(evil, "error", 0, 1, 0, 1),), 0, (), 0)
+    assert "<script" not in arena.svg() + arena.data()
+    assert json.loads(arena.data())["ops"][0][0] == evil
+
+
+def test_too_many_boxes_are_counted_not_hidden(monkeypatch, plan):
+    monkeypatch.setattr("mcusim.reporting.arena.MOST_BOXES", 5)
+    made = page(plan)
+    assert "of the smallest tensors are not drawn" in made
+    assert made.count('class="box') == 5 < MOST_BOXES
+
+
+def test_the_same_result_gives_the_same_page(plan, text):
+    assert page(plan, command="mcusim report --model small") == text
+
+
+def test_a_trace_of_nothing_has_a_page():
+    from mcusim.events import EventTable
+
+    elements(page(EventTable.empty()))
+
+
+PROBE = """<pre id="probe"></pre><script>
+const probe = document.getElementById("probe"), said = [];
+const map = document.getElementById("map"), now = document.getElementById("now");
+const key = (name) => map.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
+said.push(["ticks", document.querySelectorAll("#ticks text").length]);
+said.push(["peak", now.querySelector("b").textContent]);
+key("Home"); said.push(["first", now.querySelector("b").textContent]);
+const before = map.getAttribute("viewBox"); key("+");
+said.push(["zoomed", map.getAttribute("viewBox") !== before]); key("0");
+said.push(["back", map.getAttribute("viewBox") === before]);
+const place = map.getBoundingClientRect(), x = place.right - 2, y = place.top + 5;
+for (const kind of ["pointerdown", "pointerup"])
+  map.dispatchEvent(new PointerEvent(kind, {clientX: x, clientY: y, bubbles: true, pointerId: 1}));
+said.push(["clicked", now.querySelector("b").textContent]);
+const box = document.querySelector(".box");
+box.dispatchEvent(new MouseEvent("mousemove", {bubbles: true, clientX: 5, clientY: 5}));
+said.push(["tip", document.getElementById("tip").textContent]);
+const button = document.querySelector(".legend button"); button.click();
+said.push(["dim", document.querySelectorAll(".box.dim").length > 0]);
+const table = document.querySelector("table.data"), live = [...table.tHead.rows[0].cells]
+  .findIndex((cell) => cell.textContent.startsWith("live"));
+table.tHead.rows[0].cells[live].click();
+said.push(["sorted", table.tBodies[0].rows[0].cells[live].textContent]);
+probe.textContent = JSON.stringify(Object.fromEntries([...said, ["errors", window.errors]]));
+</script>"""
+
+
+def test_the_page_lives_in_a_browser(plan, text, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    watch = "<script>window.errors = []; onerror = (text) => { errors.push(text); };</script>"
+    file = tmp_path / "page.html"
+    file.write_text(text.replace("<body>", f"<body>{watch}").replace("</body>", f"{PROBE}</body>"))
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--window-size=1100,1500", "--virtual-time-budget=2000", "--dump-dom", file.as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout)
+    assert found
+    said = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    ops = [op.name for op in plan.step.ops]
+    assert said.pop("ticks") > 8
+    assert " B at " in said.pop("tip")
+    assert said == {
+        "peak": plan.peak_op, "first": ops[0], "zoomed": True, "back": True, "clicked": ops[-1], "dim": True,
+        "sorted": f"{plan.live_bytes:,}", "errors": [],
+    }  # fmt: skip
