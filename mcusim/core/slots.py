@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """The gradient with respect to an activation."""
     SELECTION = "selection"
     """What a scheme remembers to choose by."""
+    SCRATCH = "scratch"
+    """What an op of the step needs beside its inputs and outputs while it runs."""
     QUANT = "quant"
     """Scales, multipliers and shifts of an op."""
 
@@ -49,7 +51,8 @@ class Slot(str):
     is made of, so that nobody has to take the text apart.
 
     Args:
-        of: the op it belongs to; of an ``ERROR`` the activation, of a ``SELECTION`` the role.
+        of: the op it belongs to; of an ``ERROR`` the activation, of a ``SELECTION`` the role, of a
+            ``SCRATCH`` the op of the step.
         kind: what it holds.
         part: weight or bias; only for the kinds that belong to one.
     """

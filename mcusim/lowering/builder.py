@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from mcusim.core import Interval, Part, Phase, Role, Work
+from mcusim.core import Interval, Kind, Part, Phase, Role, Slot, Work
 from mcusim.graph import DTYPES, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
@@ -71,7 +71,7 @@ class Builder:
         """
         scratch = None
         if scratch_bytes:
-            scratch = self.tensor(f"{name}:scratch", (scratch_bytes,), "uint8", Role.SCRATCH)
+            scratch = self.tensor(Slot(name, Kind.SCRATCH), (scratch_bytes,), "uint8", Role.SCRATCH)
         reads, writes = tuple(reads), tuple(writes)
         for old in overwrites:
             self._candidates.append((len(self.ops), old, writes[0]))

@@ -17,6 +17,7 @@ from mcusim.planning.placement import largest, search
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings
+from mcusim.update.formats import Formats
 from mcusim.update.scheme import Scheme
 
 
@@ -125,11 +126,13 @@ def _changes(plan: Plan, now: Settings) -> Iterator[tuple[str, Settings]]:
         if error.bytes < now.formats.errors.bytes:
             formats = replace(now.formats, error=error.name)
             yield f"formats error={error.name!r}", replace(now, formats=formats)
-    if WEIGHTS[now.formats.weight].extra is not None:
-        formats = replace(now.formats, weight="int8-sr")
-        yield "formats weight='int8-sr'", replace(now, formats=formats)
-    if BIASES[now.formats.bias].extra is not None:
-        yield "formats bias='int32'", replace(now, formats=replace(now.formats, bias="int32"))
+    usual = Formats()
+    if WEIGHTS[usual.weight].bytes < WEIGHTS[now.formats.weight].bytes:
+        formats = replace(now.formats, weight=usual.weight)
+        yield f"formats weight={usual.weight!r}", replace(now, formats=formats)
+    if BIASES[usual.bias].bytes < BIASES[now.formats.bias].bytes:
+        formats = replace(now.formats, bias=usual.bias)
+        yield f"formats bias={usual.bias!r}", replace(now, formats=formats)
     if now.formats.feature == "whole":
         formats = replace(now.formats, feature="checker")
         yield "formats feature='checker'", replace(now, formats=formats)

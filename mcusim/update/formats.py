@@ -26,11 +26,10 @@ class Formats(Chosen):
     weight: str = setting(
         "int8-sr", "format of learning weights", values=lambda: WEIGHTS, label="weight format"
     )
-    """``int8`` (round to nearest), ``int8-sr`` (stochastic rounding), ``int8+res8`` (with an 8-bit residual),
-    ``float32`` (with a float32 master weight)."""
+    """How it rounds and what it keeps beside each weight, its class in ``kernels.number_formats`` says:
+    ``sr`` rounds by chance, ``res`` keeps a residual, ``float32`` a master weight."""
     bias: str = setting("int32", "format of learning biases", values=lambda: BIASES, label="bias format")
-    """``int32`` (round to nearest: steps below half a unit are lost), ``int32-sr`` (stochastic rounding),
-    ``int32+res8`` (with an 8-bit residual)."""
+    """As for weights; ``int32`` loses steps below half a unit."""
     head: str = setting(
         "float32", "format of the classifier", values=lambda: HEADS, label="head format", derived=True
     )

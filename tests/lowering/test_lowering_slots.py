@@ -55,13 +55,19 @@ def test_every_tensor_that_a_step_adds_is_a_slot(residency, weight):
         accumulate=2, runtime_bytes=8, patches=Patches(2, "stem"),
     )  # fmt: skip
     patched = {n for op in step.ops if op.phase == "forward" for n in (*op.reads, *op.writes)}
-    scratch = {op.scratch for op in step.ops}
     plain = {n for n in step.tensors if not isinstance(n, Slot)}
-    assert plain - set(model.tensors) - patched - scratch == {"runtime", "error_scales"}
+    assert plain - set(model.tensors) - patched == {"runtime", "error_scales"}
     kinds = {n.kind for n in step.tensors if isinstance(n, Slot)}
     extra = WEIGHTS[weight].extra
     expected = {Kind.VALUE, Kind.RESIDUAL, Kind.MOMENTUM, Kind.GRADIENT}
-    expected |= {Kind.CHANNELS, Kind.SAVED, Kind.MASK, Kind.ERROR, *({extra.kind} if extra else ())}
+    expected |= {
+        Kind.CHANNELS,
+        Kind.SAVED,
+        Kind.MASK,
+        Kind.ERROR,
+        Kind.SCRATCH,
+        *({extra.kind} if extra else ()),
+    }
     assert kinds == expected
 
 
