@@ -42,7 +42,7 @@ def demo(
     with training_bar(wanted=not json) as report:
         run = found.train(open_data(DATA), progress=report)
     if json:
-        print_json({**run.as_dict(), "images_per_s": run.images_per_s})
+        print_json({"schema": "mcusim.train/1", **run.as_dict(), "images_per_s": run.images_per_s})
         return
     following = [(why, line.format(model=MODEL, board=found.board.name)) for line, why in NEXT]
     print_sections([*run.sections(), Facts(following, "How to go on")])

@@ -29,7 +29,8 @@ def plan(
     cost = None if steps is None else session.cost(steps)
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}
-        print_json({**found.as_dict(), **whole, "suggestions": list(found.suggestions)})
+        schema = {"schema": "mcusim.plan/1"}
+        print_json({**schema, **found.as_dict(), **whole, "suggestions": list(found.suggestions)})
     else:
         print_sections([*network.sections(), *found.sections(), *([] if cost is None else cost.sections())])
     end(found.fits)
