@@ -12,6 +12,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+from test_house import FLOORS
+
 ROOT = Path(__file__).parents[1]
 MEMORY = ROOT / "docs" / "memory.md"
 WRITE = os.environ.get("MCUSIM_GOLDEN") == "write"
@@ -37,6 +39,12 @@ def test_every_invariant_has_a_test_of_its_name():
     tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("*/test_*.py"))
     named = re.findall(r"def test_invariants?_(\d)(?:_and_(\d))?_", tests)
     assert {int(number) for numbers in named for number in numbers if number} == set(range(1, 9))
+
+
+def test_the_note_on_architecture_shows_the_floors_of_the_house():
+    text = (ROOT / "docs" / "design" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| (\d) \| `(\w+)` \|", text)
+    assert {room: int(floor) for floor, room in rows} == FLOORS
 
 
 def test_the_step_beside_tinyengine(data_dir):
