@@ -33,8 +33,7 @@ def report(
     from mcusim.cli.output import print_json, print_sections
     from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument
-    from mcusim.core.files import replacing
-    from mcusim.reporting.page import page
+    from mcusim.reporting.page import report as write
     from mcusim.reporting.saved import saved_run
     from mcusim.reporting.subject import Subject
     from mcusim.sections.kinds import Command, Section
@@ -48,10 +47,8 @@ def report(
         subject = wanted.session(wanted.network()).plan(suggest=True)
     else:
         raise BadArgument("report", "has nothing to report on", "give a TRACE, or --model and --board")
-    whole = page(subject, first=first, command=shlex.join(["mcusim", *sys.argv[1:]])).encode()
-    with replacing(out) as file:
-        file.write(whole)
+    write(subject, out, first=first, command=shlex.join(["mcusim", *sys.argv[1:]]))
     if json:
-        print_json({"out": str(out), "bytes": len(whole)})
+        print_json({"out": str(out), "bytes": out.stat().st_size})
         return
     print_sections([Command(str(out), "written to")])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 
+from mcusim.core.files import replacing
 from mcusim.planning.facts import time_facts
 from mcusim.planning.plan import Plan
 from mcusim.reporting.arena import Arena
@@ -42,7 +44,8 @@ def page(subject: Subject, *, first: Sequence[Section] = (), command: str = "") 
         f"<header><h1>{escape(head.title)}</h1>{body([Headline('', head.verdict, head.good)])}</header>"
         f"{body(top)}"
         f'<section id="arena"><h2>The arena over a step</h2>{_HELP}{arena.legend()}{arena.svg()}{body(notes)}'
-        f'<div id="now" aria-live="polite"></div></section><section><h2>More</h2>{body(rest)}</section>'
+        '<div id="now" aria-live="polite"></div></section>'
+        f"<section><h2>What memory is made of</h2>{body(rest)}</section>"
         f"<section><h2>Ops</h2>{body([_ops(subject, arena)])}</section>"
         f"<section><h2>To repeat it</h2>{body(_origin(subject, command))}</section>"
     )
@@ -56,6 +59,18 @@ def page(subject: Subject, *, first: Sequence[Section] = (), command: str = "") 
         f'<script type="application/json" id="data">{arena.data()}</script><script>{script}</script>'
         "</body></html>\n"
     )
+
+
+def report(subject: Subject, path: str | Path, *, first: Sequence[Section] = (), command: str = "") -> Path:
+    """Write :func:`page` to a file; return its path.
+
+    Raises:
+        SaveFailed: if the place cannot be written; no half of a page is left.
+    """
+    text = page(subject, first=first, command=command)
+    with replacing(path) as file:
+        file.write(text.encode())
+    return Path(path)
 
 
 _HELP = (

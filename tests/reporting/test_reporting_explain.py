@@ -11,7 +11,6 @@ from mcusim.memory import PLANNERS
 from mcusim.reporting.diff import account, diff
 from mcusim.reporting.explain import explain
 from mcusim.reporting.subject import trace_of
-from mcusim.reporting.tables import role_frame
 from mcusim.traces import Trace, TraceFile, write_trace
 from mcusim.traces.explanation import Explanation, explain_placement
 
@@ -135,10 +134,3 @@ def test_every_kind_of_subject_has_events(tmp_path, plans, trace):
     assert trace_of(plans["head"]).header == plans["head"].header
     with pytest.raises(BadArgument, match="str: cannot be reported on"):
         trace_of("a file name")
-
-
-def test_tables_have_every_role_and_a_total():
-    columns = {"a": {"weight": 1000, "error": 5}, "b": {"weight": 7}}
-    frame = role_frame(columns)
-    assert frame.loc["total"].tolist() == [1005, 7]
-    assert frame.loc["scratch"].tolist() == [0, 0]

@@ -13,9 +13,10 @@ from networks import small_network
 from traces_plans import planned, session, small_problem
 
 import mcusim
+from mcusim.core import SaveFailed
 from mcusim.events import Header
 from mcusim.reporting.arena import MOST_BOXES, Arena, Box
-from mcusim.reporting.page import page
+from mcusim.reporting.page import page, report
 from mcusim.reporting.subject import trace_of
 from mcusim.traces import Trace
 from mcusim.traces.shipped import shipped_traces
@@ -69,7 +70,7 @@ def test_the_page_is_one_small_file_without_a_network(text):
     assert not re.search(r"(src|href)=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
     assert [tag for tag, _ in found].count("html") == 1
     assert ("html", {"lang": "en"}) in found
-    assert {"main", "h1", "h2", "svg", "table", "caption"} - {tag for tag, _ in found} <= {"caption"}
+    assert {"main", "h1", "h2", "svg", "table", "rect"} <= {tag for tag, _ in found}
 
 
 def test_every_shipped_trace_is_small(tmp_path):
@@ -168,3 +169,11 @@ def test_the_page_lives_in_a_browser(plan, text, tmp_path):
         "peak": plan.peak_op, "first": ops[0], "zoomed": True, "back": True, "clicked": ops[-1], "dim": True,
         "sorted": f"{plan.live_bytes:,}", "errors": [],
     }  # fmt: skip
+
+
+def test_a_page_is_written_whole_or_not_at_all(plan, text, tmp_path):
+    path = report(plan, tmp_path / "page.html", command="mcusim report --model small")
+    assert path.read_text("utf-8") == text
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SaveFailed):
+        report(plan, tmp_path / "file" / "page.html")
