@@ -15,7 +15,7 @@ from mcusim.engine.observer import Observer
 from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
-from mcusim.graph import WEIGHTED, Op
+from mcusim.graph import Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels import loss as loss_kernels
@@ -178,7 +178,7 @@ class Program:
         kernel = self._kernel(source, frozen=learner is None)
         reads = iter(op.reads)
         if learner is None:
-            given = source.inputs[:1] if source.kind in WEIGHTED else source.inputs
+            given = source.inputs[:1] if source.traits.weighted else source.inputs
             tensors = self.step.model.tensors
             # A patch reads tensors of its own, in the order of the activations of its op.
             inputs = tuple(
@@ -269,9 +269,9 @@ class Program:
         accumulate = op.accumulate
         learner = self._learners.get(source.name)
         inputs: tuple[Array, ...]
-        if learner is not None and source.kind in WEIGHTED:
+        if learner is not None and source.traits.weighted:
             inputs = (learner.weight,)
-        elif source.kind in WEIGHTED:
+        elif source.traits.weighted:
             inputs = (constant(model, source.inputs[1]),)
         else:
             inputs = tuple(self._operand(n) for n in backward_activations(source))

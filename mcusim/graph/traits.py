@@ -86,6 +86,11 @@ class Traits:
         return self.family in (Family.CONVOLUTION, Family.DENSE)
 
     @property
+    def channel_axis(self) -> int:
+        """Axis of a weight along which the output's channels lie: the last of (1, kh, kw, C_out), else the first."""
+        return 3 if self.family is Family.CONVOLUTION and self.channels == "kept" else 0
+
+    @property
     def fuses(self) -> bool:
         """True if TFLite can clamp its output as a part of it (a fused activation)."""
         return self.weighted or self.family in (Family.BINARY, Family.POOL)

@@ -8,7 +8,6 @@ from math import prod
 import numpy as np
 
 from mcusim.core import BadModel
-from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
@@ -186,7 +185,7 @@ def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) ->
         )
     if x.quant is None or w.quant is None:
         return
-    channel_axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    channel_axis = op.traits.channel_axis
     if w.quant.axis not in (None, channel_axis):
         raise BadModel(thing, f"weight {w.name!r} is quantised along axis {w.quant.axis}, not {channel_axis}")
     if output.dtype == "int8" and output.quant is not None:

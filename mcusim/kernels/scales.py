@@ -92,7 +92,7 @@ def clamp_of(op: Op) -> tuple[int, int]:
 def weight_scales(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.float64]:
     """Return s_W as float64, one an output channel."""
     weight = tensors[op.inputs[1]]
-    channels = weight.shape[3] if op.kind is OpKind.DEPTHWISE_CONV_2D else weight.shape[0]
+    channels = weight.shape[op.traits.channel_axis]
     scale = quant_of(weight).scale.astype(np.float64)
     if scale.size not in (1, channels):
         raise BadModel(f"tensor {weight.name!r}", f"has {scale.size} scales for {channels} channels")

@@ -47,7 +47,7 @@ def scratch_bytes(
         return 0
     x, weight = tensors[op.inputs[0]], tensors[op.inputs[1]]
     depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-    outputs = weight.shape[3] if depthwise else weight.shape[0]
+    outputs = weight.shape[op.traits.channel_axis]
     if what == "grad_input":
         return FLOAT_BYTES * (outputs + (x.shape[-1] if error != "float32" else 0))
     if what == "grad_bias":

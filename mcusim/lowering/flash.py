@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcusim.core import Kind, Part, Role, Slot
-from mcusim.graph import WEIGHTED, Arithmetic, Model, Op
+from mcusim.graph import Arithmetic, Model, Op
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 
@@ -68,7 +68,7 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
     model = step.model
     place("program", Role.CODE, board.runtime.code_bytes)
     for op in model.ops:
-        if op.kind not in WEIGHTED:
+        if not op.traits.weighted:
             continue
         head = op.name == model.head
         weight, bias = learns(step, op)

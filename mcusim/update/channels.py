@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.frozen import FrozenDict
 from mcusim.core.remember import remembered
-from mcusim.graph import WEIGHTED, Model, Op, OpKind
+from mcusim.graph import Model, Op, OpKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def trunk(model: Model) -> tuple[Op, ...]:
     return tuple(
         op
         for op in model.ops
-        if op.kind in WEIGHTED and op.name != model.head and model.tensors[op.inputs[1]].constant
+        if op.traits.weighted and op.name != model.head and model.tensors[op.inputs[1]].constant
     )
 
 

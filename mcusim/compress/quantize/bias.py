@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mcusim.compress.quantize import float_ops
 from mcusim.compress.quantize.forward import Array, groups, run
 from mcusim.compress.quantize.int8 import operands_of, quantised_input, real_values
-from mcusim.graph import WEIGHTED, Model, Op, OpKind, Tensor
+from mcusim.graph import Model, Op, Tensor
 
 _ROOM = 2**28
 """Bytes of int8 activations held at once: as many examples are used as fit."""
@@ -41,7 +41,7 @@ def correct_biases(floating: Model, quantised: Model, inputs: Array) -> Model:
     tensors = dict(quantised.tensors)
     values: dict[str, NDArray[Any]] = {quantised.inputs[0]: quantised_input(quantised, inputs)}
     for i, op in enumerate(quantised.ops):
-        if op.kind in WEIGHTED and op.bias and uses[op.bias] == 1:
+        if op.traits.weighted and op.bias and uses[op.bias] == 1:
             x = tensors[op.inputs[0]]
             mean = real_values(x, values[x.name]).mean(0, dtype=np.float64)
             twin = twins[op.name]
@@ -73,7 +73,7 @@ def _applied(model: Model, op: Op, mean: NDArray[np.float64]) -> NDArray[np.floa
     weight = model.tensors[op.inputs[1]]
     assert weight.data is not None
     real = weight.data.astype(np.float64)
-    axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    axis = op.traits.channel_axis
     if weight.quant is not None:
         real = real * weight.quant.scale.reshape([-1 if i == axis else 1 for i in range(real.ndim)])
     output = float_ops.FORWARD.of(op)(op, [mean[None], real])

@@ -12,7 +12,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import CONVOLUTIONS, WEIGHTED, Model, Op, OpKind, Tensor
+from mcusim.graph import CONVOLUTIONS, Model, Op, Tensor
 
 _ROUNDS = 20
 _CLOSE = 1e-3
@@ -62,11 +62,7 @@ def _pairs(model: Model) -> list[tuple[Op, Op]]:
         if first.kind not in CONVOLUTIONS or not linear or not own or len(after) != 1:
             continue
         second = after[0]
-        if (
-            second.kind not in WEIGHTED
-            or first.output in model.outputs
-            or len(readers[second.inputs[1]]) != 1
-        ):
+        if not second.traits.weighted or first.output in model.outputs or len(readers[second.inputs[1]]) != 1:
             continue
         channels, weight = model.tensors[first.output].shape[-1], model.tensors[second.inputs[1]]
         # A fully connected op that flattens a map has several columns a channel; a depthwise multiplier
@@ -77,7 +73,7 @@ def _pairs(model: Model) -> list[tuple[Op, Op]]:
 
 
 def _equalize_pair(first: Op, second: Op, arrays: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    axis = 3 if first.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    axis = first.traits.channel_axis
     before, after = arrays[first.inputs[1]], arrays[second.inputs[1]]
     reach = np.abs(before).max(tuple(i for i in range(before.ndim) if i != axis))
     grip = np.abs(after).max(tuple(range(after.ndim - 1)))

@@ -52,7 +52,7 @@ def _fold_affine(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) 
     if not before.traits.weighted or before.attributes.clamp is not None:
         return False
     constant = next((tensors[name].data for name in op.inputs if tensors[name].constant), None)
-    axis = 3 if before.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    axis = before.traits.channel_axis
     channels = tensors[before.inputs[1]].shape[axis]
     if (
         constant is None

@@ -94,7 +94,7 @@ def head_of(model: Model) -> str | None:
 
 
 def _add_weighted(build: GraphBuilder, model: Model, op: Op, quant: Quant) -> None:
-    axis = 3 if op.kind is OpKind.DEPTHWISE_CONV_2D else 0
+    axis = op.traits.channel_axis
     parameters = _parameters(build, model, op, axis)
     output = build.activation(op.output, model.tensors[op.output].shape, quant)
     build.op(op.name, op.kind, (op.inputs[0], *parameters), output, _clamped(op, quant))

@@ -29,8 +29,8 @@ from mcusim.files.onnx.graph import (
 from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.tflite.operators import same_padding
-from mcusim.graph import CONVOLUTIONS, Attributes, OpKind, Pads
-from mcusim.graph.traits import CLAMPS, UNARY
+from mcusim.graph import WEIGHTED, Attributes, OpKind, Pads
+from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
 
@@ -117,7 +117,7 @@ def _clip(g: OnnxGraph, node: Node) -> Value:
 
 def _clamp(g: OnnxGraph, node: Node, low: float, high: float) -> Value:
     x = g.value(node, 0)
-    fused = (*CONVOLUTIONS, OpKind.FULLY_CONNECTED, OpKind.ADD, OpKind.SUB, OpKind.MUL)
+    fused = (*WEIGHTED, *BINARY)
     before = g.undecided(x)
     if before is not None and before.kind in fused and before.attributes.clamp is None:
         # The op before takes the clamp; other readers keep the op without it.
