@@ -17,6 +17,7 @@ from typing import Any
 
 from mcusim.core import SRAM_ROLES
 from mcusim.core.files import replacing
+from mcusim.session.experiment import Experiment
 
 HERE = Path(__file__).parent
 DASH = "-"
@@ -34,13 +35,17 @@ class Result:
     """One run file and the rows of the last epoch of each seed, empty if it has not been run."""
 
     name: str
-    config: dict[str, Any]
+    wanted: Experiment
+    own: dict[str, Any]
+    """What ``run.py`` alone reads."""
+    said: dict[str, str]
+    """Formats that the file names."""
     last: list[dict[str, str]]
 
     @property
     def group(self) -> str:
         """The heading that the note gives."""
-        head, colon, _ = self.config.get("note", "").partition(": ")
+        head, colon, _ = self.wanted.note.partition(": ")
         return head if colon else RUNS
 
     def numbers(self, column: str) -> list[float]:
@@ -60,19 +65,19 @@ class Result:
     @property
     def epochs(self) -> int:
         """Epochs that the file asks for."""
-        return int(self.config.get("epochs", 10))
+        return self.wanted.training.epochs
 
     @property
     def network(self) -> str:
         """The network, and how it was changed before it was trained."""
         changes = []
-        if "prune" in self.config:
-            changes.append(f"{100 * self.config['prune']['ratio']:.0f} % pruned")
-        if "resolution" in self.config:
-            changes.append(f"{self.config['resolution']} px")
-        if self.config.get("after"):
-            changes.append(f"after {self.config['after']}")
-        return " ".join([self.config["model"], *([f"({', '.join(changes)})"] if changes else [])])
+        if "prune" in self.own:
+            changes.append(f"{100 * self.own['prune']['ratio']:.0f} % pruned")
+        if self.wanted.resolution:
+            changes.append(f"{self.wanted.resolution} px")
+        if "after" in self.own:
+            changes.append(f"after {self.own['after']}")
+        return " ".join([str(self.wanted.model), *([f"({', '.join(changes)})"] if changes else [])])
 
     @property
     def accuracy(self) -> str:
@@ -97,8 +102,11 @@ def read(folder: Path) -> list[Result]:
         for row in rows:
             if row["seed"] not in last or int(row["epoch"]) > int(last[row["seed"]]["epoch"]):
                 last[row["seed"]] = row
-        config = tomllib.loads(path.read_text())
-        found.append(Result(path.stem, config, [last[seed] for seed in sorted(last, key=int)]))
+        data = Experiment.read(path)
+        said = data.get("formats", {}) | ({"head": data["head"]} if "head" in data else {})
+        own = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("accuracy", {})
+        results = [last[seed] for seed in sorted(last, key=int)]
+        found.append(Result(path.stem, Experiment.from_dict(data), own, said, results))
     return sorted(found, key=lambda r: (r.group != HEADLINE, r.group, r.network, r.name))
 
 
@@ -120,12 +128,11 @@ def cells(result: Result, by_role: list[str]) -> dict[str, str]:
         value = result.mean(column)
         return DASH if value is None else form.format(value * scale)
 
-    formats = result.config.get("formats", {})
     row = {
         "run": result.name,
         "network": result.network,
-        "scheme": result.config.get("update", "dynamic"),
-        "formats": ", ".join(f"{k} {v}" for k, v in formats.items()) or "default",
+        "scheme": result.wanted.update,
+        "formats": ", ".join(f"{k} {v}" for k, v in result.said.items()) or "default",
         "epochs": str(result.epochs),
         "accuracy %": result.accuracy,
         "seeds": str(len(result.last)) if result.last else DASH,

@@ -1,10 +1,12 @@
 """Rerun any accuracy run: ``python benchmarks/accuracy/run.py NAME.toml [--seed N]``.
 
-A run is a TOML file; its result is a CSV of the same name with one row an epoch and seed. Runs are resumable:
-checkpoints lie under ``runs/accuracy/NAME-SEED``, which is not committed. ``--plan`` trains nothing and says
-what the run would need. ``unconstrained = true`` gives the board unlimited memory, so that ``sram`` may be
-more than it has: an upper bound, not a device. ``analysis`` holds the gradient norms by which ``mcusim
-search`` chose the layers of some runs (``--data cifar10 --steps 1000``).
+A run is a run file, as ``mcusim plan`` and ``mcusim train`` read it too; its result is a CSV of the same name
+with one row an epoch and seed. Runs are resumable: checkpoints lie under ``runs/accuracy/NAME-SEED``, which
+is not committed. ``--plan`` trains nothing and says what the run would need. The table ``[tool.accuracy]``
+holds what only this program reads: seeds, and what is done to the network first. ``unconstrained = true``
+there gives the board unlimited memory, so that ``sram`` may be more than it has: an upper bound, no device.
+``analysis`` holds the gradient norms by which ``mcusim search`` chose the layers of some runs
+(``--data cifar10 --steps 1000``).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import csv
 import os
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import mcusim
 from mcusim.core.files import replacing
-from mcusim.data.cifar10 import cifar10
 from mcusim.planning.unconstrained import unconstrained
+from mcusim.session.experiment import Experiment
 
 HERE = Path(__file__).parent
 RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))
@@ -38,42 +41,40 @@ class Pruning(BaseModel):
     calibration_images: int = 256
 
 
-class Config(BaseModel):
-    """One accuracy run."""
+class Own(BaseModel):
+    """What a run file says to this program alone, in its table ``[tool.accuracy]``."""
 
     model_config = ConfigDict(extra="forbid")
-    model: str
-    resolution: int | None = None
+    seeds: list[int] = Field(default_factory=lambda: [0])
     prune: Pruning | None = None
     after: str = ""
     """Name of a run whose trained network, of the same seed, this one goes on with: a second session."""
-    board: str = "stm32f746"
-    sram: str = "256KiB"
-    update: str = "dynamic"
-    epochs: int = 10
-    warmup: float = 0.5
-    flip: bool = True
-    shift: int = 4
-    zoom: float = 0.0
-    variants: int = 8
-    seeds: list[int] = Field(default_factory=lambda: [0])
-    sgd: dict[str, Any] = Field(default_factory=dict)
-    formats: dict[str, str] = Field(default_factory=dict)
-    residency: str = "auto"
     unconstrained: bool = False
-    note: str = ""
 
 
-def network(config: Config) -> str:
-    """Return the name or the file of the int8 network; a pruned one is made once and kept with the runs.
+def read(path: Path) -> tuple[Experiment, Own]:
+    """Return what a run file holds."""
+    tools = tomllib.loads(path.read_text("utf-8")).get("tool", {})
+    return Experiment.from_dict(Experiment.read(path)), Own(**tools.get("accuracy", {}))
 
-    The fit goes through the machine's matrix products, so its last bits, and a few rounded weights, may be
-    others elsewhere; the file that is made says what a run was made with.
+
+def prepared(wanted: Experiment, own: Own, seed: int) -> Experiment:
+    """Return the experiment of one seed, on the network that was pruned, or trained before.
+
+    A pruned network is made once and kept with the runs. The fit goes through the machine's matrix products,
+    so its last bits, and a few rounded weights, may be others elsewhere; the file that is made says what a
+    run was made with.
     """
-    if config.prune is None:
-        return config.model
-    prune = config.prune
-    name = f"{config.model}-{config.resolution}-{prune.ratio:g}-{prune.refit_images}"
+    wanted = replace(wanted, seed=seed)
+    if own.after:
+        trained = RUNS / "accuracy" / f"{own.after}-{seed}" / "model.npz"
+        if not trained.exists():
+            raise SystemExit(f"{trained} is missing: run {own.after}.toml --seed {seed} first")
+        return replace(wanted, model=str(trained), classes=None, head=None, resolution=None)
+    if own.prune is None:
+        return wanted
+    prune = own.prune
+    name = f"{wanted.model}-{wanted.resolution}-{prune.ratio:g}-{prune.refit_images}"
     path = RUNS / "models" / f"{name}-{prune.calibration_images}{'-residual' if prune.residual else ''}.npz"
     if not path.exists():
         from mcusim.compress.prune import prune as pruned
@@ -82,39 +83,27 @@ def network(config: Config) -> str:
         from mcusim.data import Preprocessor
         from mcusim.files.npz import save
 
-        whole = fold(mcusim.load(config.model, resolution=config.resolution))
-        train = cifar10().train
+        whole = fold(mcusim.load(str(wanted.model), resolution=wanted.resolution))
+        train = wanted.dataset(whole).train
         prepare = Preprocessor(whole, train.image_shape, train.images.dtype.name)
         images = prepare(train.sample(max(prune.refit_images, prune.calibration_images), 0).images)
         small = pruned(whole, prune.ratio, residual=prune.residual, inputs=images[: prune.refit_images])
         path.parent.mkdir(parents=True, exist_ok=True)
         save(quantize(small, images[: prune.calibration_images]), path)
-    return str(path)
+    return replace(wanted, model=str(path), resolution=None)
 
 
-def session(config: Config, seed: int) -> mcusim.Session:
+def session(wanted: Experiment, own: Own, seed: int) -> mcusim.Session:
     """Return the session of one seed."""
-    resolution = None if config.prune else config.resolution
-    if config.after:
-        trained = RUNS / "accuracy" / f"{config.after}-{seed}" / "model.npz"
-        if not trained.exists():
-            raise SystemExit(f"{trained} is missing: run {config.after}.toml --seed {seed} first")
-        model = mcusim.load(trained)
-    else:
-        head = config.formats.get("head", "float32")
-        model = mcusim.load(network(config), classes=10, seed=seed, resolution=resolution, head=head)  # type: ignore[arg-type]
-    board = mcusim.board(config.board)
-    return mcusim.Session(
-        model, unconstrained(board) if config.unconstrained else board, update=config.update,
-        sram=config.sram, seed=seed,
-        sgd=mcusim.Sgd(**config.sgd), formats=mcusim.Formats(**config.formats), residency=config.residency,
-    )  # fmt: skip
+    ready = prepared(wanted, own, seed)
+    board = unconstrained(ready.target()) if own.unconstrained else ready.target()
+    return mcusim.Session(ready.network().model, board, settings=ready.settings)
 
 
 def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
     """Train one seed, from its checkpoint if there is one, and return its rows."""
-    config = Config(**tomllib.loads(path.read_text()))
-    current = session(config, seed)
+    wanted, own = read(path)
+    current = session(wanted, own, seed)
     out = RUNS / "accuracy" / f"{path.stem}-{seed}"
     started = time.perf_counter()
 
@@ -127,13 +116,10 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
                 flush=True,
             )
 
+    resume = (out / "checkpoint.npz").exists()
     result = current.train(
-        cifar10(), config.epochs, out=out, resume=(out / "checkpoint.npz").exists(),
-        augmentation=mcusim.Augmentation(
-            flip=config.flip, shift=config.shift, count=config.variants, zoom=config.zoom
-        ),
-        warmup=config.warmup, progress=tell,
-    )  # fmt: skip
+        wanted.dataset(current.model), recipe=wanted.training, out=out, resume=resume, progress=tell
+    )
     plan = result.plan.as_dict()
     fixed = {
         "peak_bytes": plan["sram"]["peak_bytes"],
@@ -156,10 +142,10 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="only say what a step needs, and whether it fits")
     arguments = parser.parse_args()
     path = arguments.config if arguments.config.exists() else HERE / arguments.config
-    config = Config(**tomllib.loads(path.read_text()))
-    seeds = arguments.seed or config.seeds
+    wanted, own = read(path)
+    seeds = arguments.seed or own.seeds
     if arguments.plan:
-        print(f"{path.stem}: {session(config, seeds[0]).plan()!r}")
+        print(f"{path.stem}: {session(wanted, own, seeds[0]).plan()!r}")
         return
     for seed in seeds:
         merge(path.with_suffix(".csv"), run(path, seed, arguments.quiet))

@@ -22,7 +22,8 @@ def _lines(data: Mapping[str, Any], table: str) -> list[str]:
     for key, value in data.items():
         if isinstance(value, Mapping):
             name = f"{table}{_key(key)}"
-            lines += ["", f"[{name}]", *_lines(value, f"{name}.")] if value else []
+            owns = any(not isinstance(item, Mapping) for item in value.values())
+            lines += [*(["", f"[{name}]"] if owns else []), *_lines(value, f"{name}.")]
     return lines
 
 

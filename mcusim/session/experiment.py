@@ -99,6 +99,8 @@ class Experiment(Settings):
         """
         data = self.as_dict()
         del data["formats"]["head"]
+        shared = {item.name for item in fields(Settings)}
+        data = dict(sorted(data.items(), key=lambda item: item[0] in shared))  # network and board first
         with replacing(path) as file:
             file.write(toml(data).encode())
 

@@ -36,9 +36,11 @@ ROW = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two seeds of one run, half of another, and one never run."""
-    head = 'model = "mbv2-w0.35"\nepochs = 2\n'
-    (tmp_path / "mbv2-a.toml").write_text(f'note = "Table: one"\n{head}update = "dynamic:stage=9,blocks=2"\n')
-    (tmp_path / "mbv2-b.toml").write_text(f'{head}update = "head"\n[formats]\nweight = "int8"\n')
+    model, two = 'model = "mbv2-w0.35"\n', "[training]\nepochs = 2\n"
+    (tmp_path / "mbv2-a.toml").write_text(
+        f'note = "Table: one"\n{model}update = "dynamic:stage=9,blocks=2"\n{two}'
+    )
+    (tmp_path / "mbv2-b.toml").write_text(f'{model}update = "head"\n[formats]\nweight = "int8"\n{two}')
     (tmp_path / "mcunet-c.toml").write_text('note = "Table: two"\nmodel = "mcunet-5fps"\nupdate = "bias-9"\n')
     for seed, accuracy in ((0, 0.80), (1, 0.84)):
         rows = [{"seed": seed, **ROW, "epoch": e, "test_accuracy": accuracy - 0.1 * (2 - e)} for e in (1, 2)]
@@ -58,7 +60,8 @@ def test_the_last_epoch_of_each_seed_counts(folder):
 def test_headlines_come_first_and_say_how_the_network_was_changed(folder):
     path = folder / "pruned.toml"
     path.write_text(
-        'note = "Headline: smaller"\nmodel = "big"\nresolution = 160\nupdate = "head"\n[prune]\nratio = 0.3\n'
+        'note = "Headline: smaller"\nmodel = "big"\nresolution = 160\nupdate = "head"\n'
+        "[tool.accuracy.prune]\nratio = 0.3\n"
     )
     first = report.read(folder)[0]
     assert first.name == "pruned"
@@ -99,11 +102,14 @@ def test_a_real_run_has_every_column(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(run, "cifar10", lambda: synthetic("target", train=60, test=20))
+    monkeypatch.setattr(
+        "mcusim.data.named.open_data", lambda *_, **__: synthetic("target", train=60, test=20)
+    )
     path = tmp_path / "tiny.toml"
     path.write_text(
-        'model = "synthetic-mbv2"\nboard = "nrf52840"\nunconstrained = true\nsram = "512KiB"\n'
-        'update = "dense"\nepochs = 2\nshift = 0\nvariants = 2\n[sgd]\nlr = 0.002\n'
+        'model = "synthetic-mbv2"\nboard = "nrf52840"\nsram = "512KiB"\nupdate = "dense"\n'
+        "[sgd]\nlr = 0.002\n[training]\nepochs = 2\nwarmup = 0.5\n"
+        "[training.augmentation]\nflip = true\ncount = 2\n[tool.accuracy]\nunconstrained = true\n"
     )
     run.merge(path.with_suffix(".csv"), run.run(path, 0, quiet=True))
     (result,) = report.read(tmp_path)
@@ -122,18 +128,16 @@ def test_a_folder_without_results(tmp_path):
 
 
 def test_every_committed_run_is_well_formed():
-    import tomllib
-
     import mcusim
 
     paths = sorted(FOLDER.glob("*.toml"))
     assert len(paths) > 30
     for path in paths:
-        config = run.Config(**tomllib.loads(path.read_text()))
-        assert mcusim.scheme(config.update)
-        mcusim.board(config.board)
-        mcusim.Sgd(**config.sgd)
-        mcusim.Formats(**config.formats)
+        wanted, own = run.read(path)
+        assert mcusim.scheme(wanted.update)
+        assert wanted.target().sram_bytes > 0
+        assert wanted.classes == 10
+        assert own.seeds
 
 
 @pytest.fixture(scope="module")
@@ -144,13 +148,12 @@ def models(tmp_path_factory):
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_committed_run_fits(path, data_dir, models, monkeypatch):
-    import tomllib
-
     monkeypatch.setattr(run, "RUNS", models)
-    config = run.Config(**tomllib.loads(path.read_text())).model_copy(update={"after": ""})
-    if config.prune:  # which weights are left, and how they round, does not change what a step needs
-        few = config.prune.model_copy(update={"refit_images": 4, "calibration_images": 4})
-        config = config.model_copy(update={"prune": few})
-    plan = run.session(config, config.seeds[0]).plan()
+    wanted, own = run.read(path)
+    own = own.model_copy(update={"after": ""})
+    if own.prune:  # which weights are left, and how they round, does not change what a step needs
+        few = own.prune.model_copy(update={"refit_images": 4, "calibration_images": 4})
+        own = own.model_copy(update={"prune": few})
+    plan = run.session(wanted, own, own.seeds[0]).plan()
     assert plan.fits, str(plan)
-    assert config.unconstrained or plan.peak_bytes <= report.BUDGET_BYTES
+    assert own.unconstrained or plan.peak_bytes <= report.BUDGET_BYTES
