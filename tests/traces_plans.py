@@ -32,7 +32,7 @@ def spans(ops=12):
 
 
 def planned(problem, planner="greedy_by_size", *, resident=(), ops=12):
-    return step_template(problem, PLANNERS[planner](problem), spans(ops), resident=resident)
+    return step_template(problem, PLANNERS[planner](problem).offsets, spans(ops), resident=resident)
 
 
 def session(templates):

@@ -9,7 +9,10 @@ import typer
 
 
 def export(
-    trace: Annotated[Path, typer.Argument(help="Trace file, or the folder of a run.", metavar="TRACE")],
+    trace: Annotated[
+        Path,
+        typer.Argument(help="Trace file, folder of a run, or allocation problem (.csv).", metavar="TRACE"),
+    ],
     out: Annotated[Path, typer.Argument(help="File to write.", metavar="FILE")],
     form: Annotated[
         str,

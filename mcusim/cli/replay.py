@@ -11,7 +11,10 @@ from mcusim.cli import options as o
 
 
 def replay(
-    trace: Annotated[Path, typer.Argument(help="Trace file, or the folder of a run.", metavar="TRACE")],
+    trace: Annotated[
+        Path,
+        typer.Argument(help="Trace file, folder of a run, or allocation problem (.csv).", metavar="TRACE"),
+    ],
     sram: Annotated[
         str | None, typer.Option(help="Bytes there are, e.g. 192KiB; without them the need is measured.")
     ] = None,

@@ -32,7 +32,18 @@ def read_csv(path: str | Path, *, capacity: int | None = None, align: int = 1) -
     Raises:
         BadProblem: with the row, if the file is missing, too large, not UTF-8, or breaks any rule.
     """
-    return parse(_text(Path(path)), str(path), capacity=capacity, align=align)[0]
+    return read_placed(path, capacity=capacity, align=align)[0]
+
+
+def read_placed(
+    path: str | Path, *, capacity: int | None = None, align: int = 1
+) -> tuple[Problem, dict[str, int] | None]:
+    """Read a problem, and the offset of every block if the file has a column of them.
+
+    Raises:
+        BadProblem: as ``read_csv``.
+    """
+    return parse(_text(Path(path)), str(path), capacity=capacity, align=align)
 
 
 def read_solution(
@@ -43,7 +54,7 @@ def read_solution(
     Raises:
         BadProblem: as ``read_csv``, and if there is no column ``offset``.
     """
-    problem, offsets = parse(_text(Path(path)), str(path), capacity=capacity, align=align)
+    problem, offsets = read_placed(path, capacity=capacity, align=align)
     if offsets is None:
         raise BadProblem(str(path), "has no column offset", "it is a problem, not a solution")
     return problem, offsets

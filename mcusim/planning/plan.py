@@ -98,7 +98,7 @@ class Plan(Shown):
         cycles = [0] * len(ops) if self.estimate is None else self.estimate.cycles
         spans = [OpSpan(op.name, str(op.phase), count) for op, count in zip(ops, cycles, strict=True)]
         return step_template(
-            self.problem, self.solution, spans, resident=self.step.resident, reuses=self.step.reuses()
+            self.problem, self.solution.offsets, spans, resident=self.step.resident, reuses=self.step.reuses()
         )
 
     def explain(self) -> Explanation:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mcusim.core.vocabulary import Region, Role
 from mcusim.events import EventKind, EventTable, TableBuilder
 from mcusim.memory.block import Block
-from mcusim.memory.problem import Problem, Solution
+from mcusim.memory.problem import Problem
 
 
 class OpSpan(NamedTuple):
@@ -37,7 +37,7 @@ class StepTemplate:
 
 def step_template(
     problem: Problem,
-    solution: Solution,
+    offsets: Mapping[str, int],
     ops: Sequence[OpSpan],
     *,
     resident: Collection[str] = (),
@@ -51,7 +51,7 @@ def step_template(
 
     Args:
         problem: the blocks; lifetimes count the entries of ``ops``.
-        solution: their offsets.
+        offsets: of the blocks.
         ops: name, phase and cycles of each op, in execution order.
         resident: names of blocks that stay from step to step.
         reuses: for blocks that in-place ops pass on, ``(time, role, bytes)`` of each new owner; a
@@ -62,8 +62,8 @@ def step_template(
     passing = [block for block in blocks if block.name not in resident]
     opening, step, closing = TableBuilder(), TableBuilder(), TableBuilder()
     for block in staying:
-        _event(opening, EventKind.ALLOC, block, solution, block.bytes, block.role)
-        _event(closing, EventKind.FREE, block, solution, block.bytes, block.role)
+        _event(opening, EventKind.ALLOC, block, offsets, block.bytes, block.role)
+        _event(closing, EventKind.FREE, block, offsets, block.bytes, block.role)
 
     born: dict[int, list[Block]] = {}
     shrinking: dict[int, list[tuple[Block, Role, int]]] = {}
@@ -83,11 +83,11 @@ def step_template(
         place: dict[str, Any] = {"cycle": cycle, "phase": op.phase, "op": op.name}
         for block in dying.get(time, ()):
             size = block.bytes_at(block.lifetime.end - 1)
-            _event(step, EventKind.FREE, block, solution, size, last[block.name], **place)
+            _event(step, EventKind.FREE, block, offsets, size, last[block.name], **place)
         for block, role, size in shrinking.get(time, ()):
-            _event(step, EventKind.SHRINK, block, solution, size, role, **place)
+            _event(step, EventKind.SHRINK, block, offsets, size, role, **place)
         for block in born.get(time, ()):
-            _event(step, EventKind.ALLOC, block, solution, block.bytes, block.role, **place)
+            _event(step, EventKind.ALLOC, block, offsets, block.bytes, block.role, **place)
         if time < len(ops):
             step.add(EventKind.OP_START, **place)
             cycle += op.cycles
@@ -100,7 +100,7 @@ def _event(
     builder: TableBuilder,
     kind: EventKind,
     block: Block,
-    solution: Solution,
+    offsets: Mapping[str, int],
     size: int,
     role: Role,
     **place: Any,
@@ -110,7 +110,7 @@ def _event(
         region=Region.SRAM,
         role=role,
         tensor=block.name,
-        offset=solution.offsets[block.name],
+        offset=offsets[block.name],
         bytes=size,
         **place,
     )
