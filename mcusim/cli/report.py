@@ -30,7 +30,7 @@ def report(
     import shlex
     import sys
 
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections
     from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument
     from mcusim.reporting.page import report as write
@@ -40,15 +40,18 @@ def report(
 
     first: list[Section] = []
     subject: Subject
+    fits = True
     if trace is not None and trace.suffix != o.TOML:
         subject = trace_file(trace)
         first = saved_run(trace) if trace.is_dir() else []
     elif wanted.model is not None and wanted.board is not None:
-        subject = wanted.session(wanted.network()).plan(suggest=True)
+        subject = plan = wanted.session(wanted.network()).plan(suggest=True)
+        fits = plan.fits
     else:
         raise BadArgument("report", "has nothing to report on", "give a TRACE, or --model and --board")
     write(subject, out, first=first, command=shlex.join(["mcusim", *sys.argv[1:]]))
     if json:
         print_json({"out": str(out), "bytes": out.stat().st_size})
-        return
-    print_sections([Command(str(out), "written to")])
+    else:
+        print_sections([Command(str(out), "written to")])
+    end(fits)

@@ -17,6 +17,7 @@ TRACE = str(next(iter(shipped_traces().values())))
 TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "plan": DENSE,
     "explain": DENSE,
+    "report": (*DENSE, "--out", "PAGE"),
     "train": (*DENSE, "--data", "IMAGES"),
     "timeline": (*TIGHT, "--update", "dense", "--plot", "PLOT", "--trace", "PLOT"),
     "compare": ("--model", "MODEL", "--boards", "nrf52840,rp2040", "--updates", "dense", "--sram", "10KiB"),
@@ -37,7 +38,7 @@ def places(model: Path, images: Path, tmp_path: Path) -> dict[str, str]:
     problem.write_text("id,lower,upper,size\na,0,2,4\nb,1,3,4\n")
     return {
         "MODEL": str(model), "IMAGES": str(images), "PROBLEM": str(problem),
-        "PLOT": str(tmp_path / "drawn.png"),
+        "PLOT": str(tmp_path / "drawn.png"), "PAGE": str(tmp_path / "page.html"),
     }  # fmt: skip
 
 
