@@ -47,6 +47,7 @@ class Arena:
         left_out: boxes that are too many to draw.
         spans: first op, end and name of each phase.
         limit_bytes: SRAM there is; 0 if not known.
+        steps: recorded steps, of which the first is drawn.
     """
 
     ops: Sequence[tuple[str, str, int]]
@@ -54,10 +55,12 @@ class Arena:
     left_out: int
     spans: Sequence[tuple[float, float, str]]
     limit_bytes: int
+    steps: int = 1
 
     @classmethod
     def of(cls, events: EventTable, header: Header) -> Arena:
         """Return the first step of a trace, with what is resident."""
+        steps = len(np.unique(events.step))
         if len(events):
             events = events[events.step <= events.step[0]]
         times = clock(events)
@@ -80,7 +83,7 @@ class Arena:
         order = {str(role): place for place, role in enumerate(ROLE_COLORS)}
         largest = sorted(boxes, key=lambda b: (-b.bytes * (b.end - b.start), b.name))[:MOST_BOXES]
         shown = sorted(largest, key=lambda b: (order.get(b.role, 0), b.start, b.offset))
-        return cls(ops, shown, len(boxes) - len(shown), phases(events, times), header.sram_bytes)
+        return cls(ops, shown, len(boxes) - len(shown), phases(events, times), header.sram_bytes, steps)
 
     @property
     def top_bytes(self) -> int:
@@ -124,6 +127,15 @@ class Arena:
             if str(role) in there
         )
         return f'<div class="legend" role="group" aria-label="roles">{"".join(items)}</div>'
+
+    def notes(self) -> list[str]:
+        """Return what is not in the picture."""
+        notes = []
+        if self.steps > 1:
+            notes.append(f"This is the first of {self.steps:,} recorded steps.")
+        if self.left_out:
+            notes.append(f"{self.left_out:,} of the smallest tensors are not drawn.")
+        return notes
 
     def data(self) -> str:
         """Return what the script needs beside the picture, as JSON that may stand in HTML."""

@@ -39,7 +39,7 @@ def page(subject: Subject, *, first: Sequence[Section] = (), command: str = "") 
     about = [*first, *_about(subject)]
     head = next((s for s in about if isinstance(s, Headline)), Headline("mcusim"))
     top, rest = _begin([s for s in about if s is not head])
-    notes = [Notes([f"{arena.left_out:,} of the smallest tensors are not drawn."])] if arena.left_out else []
+    notes = [Notes(arena.notes(), quiet=True)]
     parts = (
         f"<header><h1>{escape(head.title)}</h1>{body([Headline('', head.verdict, head.good)])}</header>"
         f"{body(top)}"

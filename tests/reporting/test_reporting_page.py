@@ -110,6 +110,14 @@ def test_too_many_boxes_are_counted_not_hidden(monkeypatch, plan):
     assert made.count('class="box') == 5 < MOST_BOXES
 
 
+def test_of_several_steps_the_first_is_drawn():
+    steps = session([planned(small_problem(), ops=4)] * 3)
+    trace = Trace(Header(model="net", sram_bytes=128), steps)
+    assert len(Arena.of(steps, trace.header).ops) == 4
+    assert "first of 3 recorded steps" in page(trace)
+    assert "recorded steps" not in page(Trace(trace.header, steps[steps.step == 0]))
+
+
 def test_the_same_result_gives_the_same_page(plan, text):
     assert page(plan, command="mcusim report --model small") == text
 
