@@ -57,7 +57,7 @@ class Backward:
             self._emit_inputs(op)
             # The gradient with respect to the input comes first: it must see the weights
             # with which the forward pass was computed.
-            if op.name in self.parameters.scope.biases or self.parameters.is_head(op):
+            if self.parameters.bias_learns(op):
                 self._emit_bias(op)
             if op.name in self.parameters.scope.channels or self.parameters.is_head(op):
                 self._emit_weight(op)

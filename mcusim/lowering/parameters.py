@@ -32,6 +32,10 @@ class Parameters:
         """True if any parameter of ``op`` can change."""
         return op.name in self.scope.pool or op.name in self.scope.biases or self.is_head(op)
 
+    def bias_learns(self, op: Op) -> bool:
+        """True if ``op`` has a bias that can change."""
+        return op.bias is not None and (op.name in self.scope.biases or self.is_head(op))
+
     def is_head(self, op: Op) -> bool:
         """True if ``op`` is the classifier and learns."""
         return self.scope.head and op.name == self.model.head
@@ -71,7 +75,7 @@ class Parameters:
         names: list[Slot] = []
         if op.name in self.scope.pool or self.is_head(op):
             names.append(Slot(op.name, Kind.VALUE, Part.WEIGHT))
-        if op.name in self.scope.biases or self.is_head(op):
+        if self.bias_learns(op):
             names.append(Slot(op.name, Kind.VALUE, Part.BIAS))
         return tuple(names)
 
@@ -80,7 +84,7 @@ class Parameters:
         for op in self.model.ops:
             if op.name in self.scope.pool or self.is_head(op):
                 self._declare_weights(builder, op)
-            if (op.name in self.scope.biases or self.is_head(op)) and op.bias is not None:
+            if op.bias is not None and self.bias_learns(op):
                 role = Role.HEAD if self.is_head(op) else Role.BIAS
                 bias = self.model.tensors[op.bias]
                 for name, dtype in self.bias_tensors(op):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from arena_steps import images, train
@@ -102,6 +104,19 @@ def test_every_layer_of_the_network_with_every_op_learns():
     _, state = train(model, "dense", Formats(), arena=True)
     before = State.of(model, scheme("dense").scope(model), Formats())
     assert all(not np.array_equal(v, before.arrays[k]) for k, v in state.arrays.items())
+
+
+@pytest.mark.parametrize("head", ["float32", "int8"])
+@pytest.mark.parametrize("residency", ["sram", "flash"])
+def test_a_classifier_without_bias_learns_its_weights(head, residency):
+    model = small_network(head=head)
+    last = model.op(model.head)
+    ops = (*model.ops[:-1], replace(last, inputs=last.inputs[:2]))
+    model = replace(model, ops=ops, tensors={n: t for n, t in model.tensors.items() if n != last.bias})
+    runs = [train(model, "last-2", Formats(), arena=a, residency=residency) for a in (True, False)]
+    assert same(*runs)
+    before = State.of(model, scheme("last-2").scope(model), Formats())
+    assert all(not np.array_equal(v, before.arrays[k]) for k, v in runs[0][1].arrays.items())
 
 
 @pytest.mark.parametrize("planner", ["greedy_by_size", "greedy_by_lifetime", "hill_climb"])
