@@ -20,15 +20,21 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def names() -> Iterator[str]:
-    """Yield a directive for each public name, where it is defined."""
-    for name in sorted(mcusim.__all__, key=str.lower):
-        value = getattr(mcusim, name)
-        if name.startswith("__"):
-            continue
-        where = (
-            f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else value.__name__
-        )
-        yield f"## {name}\n\n::: {where}\n"
+    """Yield a directive for each public name, where it is defined, by what a person does."""
+    for group, places in mcusim.GROUPS.items():
+        yield f"## {group.capitalize()}\n"
+        for name in places:
+            yield f"### {name}\n\n::: {where(getattr(mcusim, name))}\n"
+    yield "## Data\n"
+    for name in mcusim.data.__all__:
+        value = getattr(mcusim.data, name)
+        if hasattr(value, "__qualname__"):
+            yield f"### data.{name}\n\n::: {where(value)}\n"
+
+
+def where(value: Any) -> str:
+    """Return the full name of a public class, function or module where it is defined."""
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else value.__name__
 
 
 def verbs() -> Iterator[str]:

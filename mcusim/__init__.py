@@ -2,8 +2,28 @@
 
 >>> import mcusim
 >>> model = mcusim.load("mbv2-w0.35", classes=10)
->>> session = mcusim.Session(model, mcusim.board("stm32f746"), update="dynamic", sram="256KiB")
->>> session.plan()
+>>> board = mcusim.board("stm32f746")
+>>> mcusim.plan(model, board, "dynamic", sram="256KiB")
+
+Everything that the command line does is here under the same name, by what a person does:
+
+* networks: `load`, `save`, `show`, `models`, `fetch`; a `Model`, its `ModelSummary`
+* make one smaller: `quantize`, `prune`
+* boards: `board`, `boards`, `profiles`, `calibrate` from `read_measurements`; a `Board`, a `Calibration`
+* plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
+  (`Formats`, `Sgd`, `Patches`), a `Timeline`
+* train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
+  a `Run`, `read_run`
+* explore: `compare`, `search` with `sensitivity`, `diff`; a `Comparison`, a `Found`, a `Ranking`,
+  a `Difference`
+* memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
+  a `TraceFile`, a `Replay`, a `Solution`
+* figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
+  `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `MissingPackage`, `OutOfFlash`,
+  `OutOfSram`, `SaveFailed`, `UnknownName`
+
+Public is what stands in ``mcusim.__all__`` and in ``mcusim.data.__all__``, with the parameters and attributes
+that its docstring names. Everything else, every module below ``mcusim`` included, may change in any version.
 """
 
 from __future__ import annotations
@@ -13,75 +33,241 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_WHERE = {
-    "Augmentation": "mcusim.data.augment",
-    "Board": "mcusim.mcu.board",
-    "Formats": "mcusim.update.formats",
-    "McusimError": "mcusim.core.errors",
-    "Model": "mcusim.graph",
-    "OutOfFlash": "mcusim.core.errors",
-    "OutOfSram": "mcusim.core.errors",
-    "Patches": "mcusim.lowering.patches",
-    "Plan": "mcusim.planning.plan",
-    "Run": "mcusim.session.run",
-    "Session": "mcusim.session.session",
-    "Sgd": "mcusim.update.optimizer",
-    "activations": "mcusim.engine.inference",
-    "board": "mcusim.mcu.board_files",
-    "boards": "mcusim.mcu.board_files",
-    "fetch": "mcusim.files.fetch",
-    "load": "mcusim.files.load",
-    "scheme": "mcusim.update.scheme",
+GROUPS: dict[str, dict[str, str]] = {
+    "networks": {
+        "load": "mcusim.files.load",
+        "save": "mcusim.files.save",
+        "show": "mcusim.explore.layers",
+        "models": "mcusim.explore.names",
+        "fetch": "mcusim.files.fetch",
+        "Model": "mcusim.graph",
+        "ModelSummary": "mcusim.explore.layers",
+    },
+    "compression": {
+        "quantize": "mcusim.compress.quantize.quantizer",
+        "prune": "mcusim.compress.prune",
+    },
+    "boards": {
+        "board": "mcusim.mcu.board_files",
+        "boards": "mcusim.mcu.board_files",
+        "profiles": "mcusim.explore.names",
+        "calibrate": "mcusim.mcu.cycles.calibration",
+        "read_measurements": "mcusim.mcu.cycles.measurement",
+        "Board": "mcusim.mcu.board",
+        "Calibration": "mcusim.mcu.cycles.calibration",
+    },
+    "planning": {
+        "plan": "mcusim.session.verbs",
+        "scheme": "mcusim.update.scheme",
+        "schemes": "mcusim.explore.names",
+        "planners": "mcusim.explore.names",
+        "allocators": "mcusim.explore.names",
+        "timeline": "mcusim.planning.timeline",
+        "Plan": "mcusim.planning.plan",
+        "Settings": "mcusim.planning.settings",
+        "Formats": "mcusim.update.formats",
+        "Sgd": "mcusim.update.optimizer",
+        "Patches": "mcusim.lowering.patches",
+        "Timeline": "mcusim.mcu.timeline.timeline",
+    },
+    "training": {
+        "Session": "mcusim.session.session",
+        "train": "mcusim.session.verbs",
+        "evaluate": "mcusim.session.evaluation",
+        "predict": "mcusim.session.verbs",
+        "activations": "mcusim.engine.inference",
+        "data": "mcusim.data",
+        "Augmentation": "mcusim.data.augment",
+        "Recipe": "mcusim.planning.recipe",
+        "Run": "mcusim.session.run",
+        "read_run": "mcusim.session.run",
+    },
+    "exploring": {
+        "compare": "mcusim.explore.compare",
+        "search": "mcusim.explore.search",
+        "sensitivity": "mcusim.explore.sensitivity",
+        "diff": "mcusim.reporting.diff",
+        "Comparison": "mcusim.explore.compare",
+        "Found": "mcusim.explore.search",
+        "Ranking": "mcusim.update.ranking",
+        "Difference": "mcusim.reporting.diff",
+    },
+    "memory": {
+        "explain": "mcusim.reporting.explain",
+        "report": "mcusim.reporting.page",
+        "open_trace": "mcusim.reporting.subject",
+        "replay": "mcusim.traces.replay",
+        "export": "mcusim.traces.export",
+        "pack": "mcusim.memory.pack",
+        "Explanation": "mcusim.traces.explanation",
+        "Trace": "mcusim.traces.store",
+        "TraceFile": "mcusim.traces.store",
+        "Replay": "mcusim.traces.outcome",
+        "Solution": "mcusim.memory.problem",
+    },
+    "figures and errors": {
+        "Figure": "mcusim.core.provenance",
+        "McusimError": "mcusim.core.errors",
+        "BadArgument": "mcusim.core.errors",
+        "BadBoard": "mcusim.core.errors",
+        "BadData": "mcusim.core.errors",
+        "BadModel": "mcusim.core.errors",
+        "BadProblem": "mcusim.core.errors",
+        "BadRun": "mcusim.core.errors",
+        "BadTrace": "mcusim.core.errors",
+        "MissingPackage": "mcusim.core.errors",
+        "OutOfFlash": "mcusim.core.errors",
+        "OutOfSram": "mcusim.core.errors",
+        "SaveFailed": "mcusim.core.errors",
+        "UnknownName": "mcusim.core.errors",
+    },
 }
-"""Public names and the rooms they live in; a room is entered when its name is first used."""
+"""Public names by what a person does, with the module each lives in, entered when the name is first used."""
+
+_WHERE = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 if TYPE_CHECKING:
-    from mcusim.core.errors import McusimError, OutOfFlash, OutOfSram
+    from mcusim import data
+    from mcusim.compress.prune import prune
+    from mcusim.compress.quantize.quantizer import quantize
+    from mcusim.core.errors import (
+        BadArgument,
+        BadBoard,
+        BadData,
+        BadModel,
+        BadProblem,
+        BadRun,
+        BadTrace,
+        McusimError,
+        MissingPackage,
+        OutOfFlash,
+        OutOfSram,
+        SaveFailed,
+        UnknownName,
+    )
+    from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
     from mcusim.engine.inference import activations
+    from mcusim.explore.compare import Comparison, compare
+    from mcusim.explore.layers import ModelSummary, show
+    from mcusim.explore.names import allocators, models, planners, profiles, schemes
+    from mcusim.explore.search import Found, search
+    from mcusim.explore.sensitivity import sensitivity
     from mcusim.files.fetch import fetch
     from mcusim.files.load import load
+    from mcusim.files.save import save
     from mcusim.graph import Model
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
     from mcusim.mcu.board_files import board, boards
+    from mcusim.mcu.cycles.calibration import Calibration, calibrate
+    from mcusim.mcu.cycles.measurement import read_measurements
+    from mcusim.mcu.timeline.timeline import Timeline
+    from mcusim.memory.pack import pack
+    from mcusim.memory.problem import Solution
     from mcusim.planning.plan import Plan
-    from mcusim.session.run import Run
+    from mcusim.planning.recipe import Recipe
+    from mcusim.planning.settings import Settings
+    from mcusim.planning.timeline import timeline
+    from mcusim.reporting.diff import Difference, diff
+    from mcusim.reporting.explain import explain
+    from mcusim.reporting.page import report
+    from mcusim.reporting.subject import open_trace
+    from mcusim.session.evaluation import evaluate
+    from mcusim.session.run import Run, read_run
     from mcusim.session.session import Session
+    from mcusim.session.verbs import plan, predict, train
+    from mcusim.traces.explanation import Explanation
+    from mcusim.traces.export import export
+    from mcusim.traces.outcome import Replay
+    from mcusim.traces.replay import replay
+    from mcusim.traces.store import Trace, TraceFile
     from mcusim.update.formats import Formats
     from mcusim.update.optimizer import Sgd
+    from mcusim.update.ranking import Ranking
     from mcusim.update.scheme import scheme
 
 __all__ = [
     "Augmentation",
+    "BadArgument",
+    "BadBoard",
+    "BadData",
+    "BadModel",
+    "BadProblem",
+    "BadRun",
+    "BadTrace",
     "Board",
+    "Calibration",
+    "Comparison",
+    "Difference",
+    "Explanation",
+    "Figure",
     "Formats",
+    "Found",
     "McusimError",
+    "MissingPackage",
     "Model",
+    "ModelSummary",
     "OutOfFlash",
     "OutOfSram",
     "Patches",
     "Plan",
+    "Ranking",
+    "Recipe",
+    "Replay",
     "Run",
+    "SaveFailed",
     "Session",
+    "Settings",
     "Sgd",
+    "Solution",
+    "Timeline",
+    "Trace",
+    "TraceFile",
+    "UnknownName",
     "__version__",
     "activations",
+    "allocators",
     "board",
     "boards",
+    "calibrate",
+    "compare",
     "data",
+    "diff",
+    "evaluate",
+    "explain",
+    "export",
     "fetch",
     "load",
+    "models",
+    "open_trace",
+    "pack",
+    "plan",
+    "planners",
+    "predict",
+    "profiles",
+    "prune",
+    "quantize",
+    "read_measurements",
+    "read_run",
+    "replay",
+    "report",
+    "save",
     "scheme",
+    "schemes",
+    "search",
+    "sensitivity",
+    "show",
+    "timeline",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return import_module("mcusim.data")
     if name not in _WHERE:
         raise AttributeError(f"module 'mcusim' has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
+    module = import_module(_WHERE[name])
+    value = module if name == "data" else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -25,9 +25,9 @@ def explain(
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
     from mcusim.cli.output import end, print_json, print_sections
-    from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument
     from mcusim.planning.facts import flash_shares
+    from mcusim.reporting.subject import open_trace
     from mcusim.sections.kinds import Section
 
     flash: dict[str, object] = {}
@@ -37,7 +37,7 @@ def explain(
     if trace is not None and trace.suffix != o.TOML:
         from mcusim.traces.explanation import explain_trace
 
-        found = explain_trace(trace_file(trace))
+        found = explain_trace(open_trace(trace))
     elif wanted.model is not None and wanted.board is not None:
         network = wanted.network()
         planned = wanted.session(network).plan(suggest=True)

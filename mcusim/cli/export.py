@@ -22,7 +22,7 @@ def export(
     ] = "perfetto",
 ) -> None:
     """Write a trace in a form that another program opens."""
-    from mcusim.cli.subjects import trace_file
+    from mcusim.reporting.subject import open_trace
     from mcusim.traces.export import export as write
 
-    typer.echo(write(out, trace_file(trace), form))
+    typer.echo(write(open_trace(trace), out, form))

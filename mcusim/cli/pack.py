@@ -32,18 +32,15 @@ def pack(
 
     from mcusim.cli.output import DOES_NOT_FIT, print_json, print_sections
     from mcusim.core import parse_bytes
-    from mcusim.memory.checker import check
     from mcusim.memory.csv import read_csv, write_csv
-    from mcusim.memory.planners import PLANNERS
+    from mcusim.memory.pack import pack as solved
     from mcusim.memory.problem import Status
     from mcusim.sections.kinds import Facts, Headline
 
     problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
-    solve = PLANNERS[planner]
     began = perf_counter()
-    solution = solve(problem, seed=seed, effort=effort)
+    solution = solved(problem, planner=planner, effort=effort, seed=seed)
     seconds = perf_counter() - began
-    check(problem.with_capacity(None), solution)
     if out is not None and solution.fits:
         write_csv(out, problem, solution.offsets)
     found = {

@@ -34,7 +34,6 @@ def prune(
     from mcusim.compress.prune import groups
     from mcusim.compress.prune import prune as pruned
     from mcusim.compress.quantize.fold import fold
-    from mcusim.data import Preprocessor
     from mcusim.data.named import open_for
     from mcusim.files.load import load
     from mcusim.files.npz import save
@@ -44,12 +43,11 @@ def prune(
     before = fold(load(model))
     if resolution is not None:
         before = at_resolution(before, resolution)
-    inputs = None
-    if data is not None:
-        pictures = open_for(before, data).train
-        prepare = Preprocessor(before, pictures.image_shape, pictures.images.dtype.name)
-        inputs = prepare(pictures.sample(images, seed).images)
-    after = pruned(before, ratio, multiple=multiple, residual=residual, inputs=inputs)
+    pictures = None if data is None else open_for(before, data)
+    after = pruned(
+        before, ratio, multiple=multiple, residual=residual, inputs=pictures, images=images, seed=seed
+    )
+    count = 0 if pictures is None else min(images, len(pictures.train))
     path = out or Path(f"{after.name}.npz")
     save(after, path)
     facts = {
@@ -58,7 +56,7 @@ def prune(
         "conv_weights_before": before.conv_weights,
         "conv_weights": after.conv_weights,
         "input": list(after.input.shape),
-        "refitted": inputs is not None,
+        "refitted": pictures is not None,
         "out": str(path),
     }
     if json:
@@ -68,6 +66,6 @@ def prune(
         ("groups", f"{facts['groups']} of channels that depend on each other"),
         ("convolution weights", f"{before.conv_weights:,} before, {after.conv_weights:,} now"),
         ("input", "x".join(map(str, after.input.shape))),
-        ("weights", "as they were" if inputs is None else f"refitted on {len(inputs):,} pictures"),
+        ("weights", "as they were" if pictures is None else f"refitted on {count:,} pictures"),
     )
     print_sections([Headline(after.name), Facts(rows), Command(str(path), "written to")])

@@ -41,9 +41,9 @@ def quantize(
 ) -> None:
     """Quantise a float network after training, and say how much of it survives."""
     from mcusim.cli.output import print_json, print_sections
+    from mcusim.compress.examples import real_inputs
     from mcusim.compress.quantize import Settings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
-    from mcusim.data import Preprocessor
     from mcusim.data.named import open_for
     from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
@@ -63,10 +63,9 @@ def quantize(
         raise BadArgument(
             "--mean, --std", f"speak of uint8 pixels, and {data} holds {kind}", "leave them out"
         )
-    prepare = Preprocessor(floating, examples.train.image_shape, examples.train.images.dtype.name)
     with _busy(wanted=not json):
-        quantised = quantise(floating, prepare(examples.train.sample(images, seed).images), settings)
-        report = compare(fold(floating), quantised, prepare(examples.test.sample(test, seed).images))
+        quantised = quantise(floating, examples, settings, images=images, seed=seed)
+        report = compare(fold(floating), quantised, real_inputs(floating, examples.test, test, seed))
     path = out or Path(f"{floating.name}-int8.npz")
     save(quantised, path)
     if json:

@@ -29,16 +29,16 @@ def replay(
     Exits with 3 if it does not fit, and says at which event, what is live there, and when most is.
     """
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument, OutOfSram
     from mcusim.mcu.board_files import board as find_board
+    from mcusim.reporting.subject import open_trace
     from mcusim.sections.kinds import Headline
     from mcusim.traces.replay import replay as run
 
     if sram is not None and board is not None:
         raise BadArgument("--sram and --board", "both name a size", "give one of them")
     size = sram if board is None else find_board(board).sram_bytes
-    file = trace_file(trace)
+    file = open_trace(trace)
     try:
         found = run(file, sram=size, planner=planner, allocator=allocator, seed=seed)
     except OutOfSram as error:

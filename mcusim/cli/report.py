@@ -31,18 +31,17 @@ def report(
     import sys
 
     from mcusim.cli.output import end, print_json, print_sections
-    from mcusim.cli.subjects import trace_file
     from mcusim.core import BadArgument
     from mcusim.reporting.page import report as write
     from mcusim.reporting.saved import saved_run
-    from mcusim.reporting.subject import Subject
+    from mcusim.reporting.subject import Subject, open_trace
     from mcusim.sections.kinds import Command, Section
 
     first: list[Section] = []
     subject: Subject
     fits = True
     if trace is not None and trace.suffix != o.TOML:
-        subject = trace_file(trace)
+        subject = open_trace(trace)
         first = saved_run(trace) if trace.is_dir() else []
     elif wanted.model is not None and wanted.board is not None:
         subject = plan = wanted.session(wanted.network()).plan(suggest=True)

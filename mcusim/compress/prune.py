@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.compress.examples import Examples, real_inputs
+from mcusim.compress.quantize.fold import fold
 from mcusim.compress.quantize.forward import groups as in_groups
 from mcusim.compress.quantize.forward import run
 from mcusim.compress.refit import checked, reconstruct
@@ -142,7 +144,9 @@ def prune(
     *,
     multiple: int = 8,
     residual: bool = True,
-    inputs: NDArray[Any] | None = None,
+    inputs: Examples | None = None,
+    images: int = 512,
+    seed: int = 0,
 ) -> Model:
     """Return a float network with the least important channels of every group removed.
 
@@ -151,11 +155,16 @@ def prune(
     ``reconstruct``; nothing is trained, and no labels are needed. Quantisation comes afterwards.
 
     Args:
-        model: a float32 network, batch normalisation folded.
+        model: a float32 network; batch normalisation is folded first.
         ratio: fraction of the channels of each group to remove, in [0, 1).
         multiple: numbers of channels kept are rounded up to a multiple of this.
         residual: also prune what a residual addition ties together.
-        inputs: prepared pictures, float32 ``[N, H, W, C]``.
+        inputs: to refit on: prepared pictures, float32 ``[N, H, W, C]``, or a data set.
+        images: how many training examples of a data set to draw.
+        seed: of that drawing.
+
+    Returns:
+        The smaller float network.
 
     Raises:
         BadArgument: if a number makes no sense.
@@ -168,8 +177,10 @@ def prune(
         raise BadArgument(f"multiple {multiple}", "is not at least 1")
     if model.input.dtype != "float32":
         raise BadModel(model.name, "is quantised", "prune the float network, then quantise it")
+    model = fold(model)
+    pictures = None if inputs is None else real_inputs(model, inputs, images, seed)
     added = {name for op in model.ops if op.kind is OpKind.ADD for name in op.inputs}
-    spread = None if inputs is None else spreads(model, checked(model, inputs)[:SEEN])
+    spread = None if pictures is None else spreads(model, checked(model, pictures)[:SEEN])
     kept: dict[str, NDArray[np.int64]] = {}
     tensors = dict(model.tensors)
     for group in groups(model):
@@ -184,7 +195,7 @@ def prune(
     for op in model.ops:
         tensors[op.output] = replace(tensors[op.output], shape=_shape(op, tensors))
     pruned = validate(replace(model, name=f"{model.name}-pruned{round(100 * ratio)}", tensors=tensors))
-    return pruned if inputs is None else reconstruct(model, pruned, kept, inputs)
+    return pruned if pictures is None else reconstruct(model, pruned, kept, pictures)
 
 
 def _keeps(model: Model, op: Op) -> bool:

@@ -78,6 +78,10 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
     ``x_train``, ``y_train``, ``x_test``, ``y_test``, or only ``images``, ``labels`` or ``x``, ``y``. In a
     folder they are mapped into memory. Pickled objects are never read.
 
+    Args:
+        path: the file or folder.
+        more: further arguments of `from_arrays`.
+
     Raises:
         BadData: if the file is missing or damaged, or holds no arrays of these names.
     """

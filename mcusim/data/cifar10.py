@@ -45,6 +45,9 @@ def cifar10(root: str | Path | None = None) -> Dataset:
     the environment variable ``MCUSIM_DATA`` names, then in the user's cache. The first use unpacks
     the images into the cache, every later one maps them into memory at once.
 
+    Args:
+        root: a folder or archive to look in; see above.
+
     Raises:
         BadData: if nothing is found, or a file has the wrong length, a damaged archive or a wrong label.
         SaveFailed: if the cache cannot be written.

@@ -49,6 +49,10 @@ def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) ->
     an ``.npz`` file or of a folder of ``.npy`` files (see `load_arrays`); of a folder or archive with
     CIFAR-10; or of a folder of pictures with one folder a class (see `image_folder`), scaled to ``size``.
 
+    Args:
+        text: a name or a path.
+        size: height and width, or the side, that pictures of a folder are scaled to.
+
     Raises:
         UnknownName: if it is neither a name nor a path; suggests the nearest names.
         BadData: if what the path leads to is no data set.

@@ -71,6 +71,12 @@ def distribution_shift(
     Step ``i`` of ``n`` holds the fraction i / (n - 1) of target examples, in training and test alike; two
     steps are an abrupt change. Every step has as many examples as the smaller of the two data sets.
 
+    Args:
+        source: what it starts as.
+        target: what it ends as.
+        steps: data sets of the stream, at least 2.
+        seed: of the examples that are drawn.
+
     Raises:
         BadArgument: for fewer than two steps.
         BadData: if the two have different classes or images.
@@ -103,6 +109,14 @@ def shifted(
 
     pixel' = clip(((pixel - 127.5) * contrast + 127.5) * cast + 255 * (brightness + noise * u)), with u
     uniform in [-1, 1) for each value; rounded half to even.
+
+    Args:
+        dataset: of uint8 pictures.
+        brightness: added, as a part of full scale.
+        contrast: multiplies the distance from middle grey.
+        cast: factor of each colour channel.
+        noise: amplitude, as a part of full scale.
+        seed: of the noise.
 
     Raises:
         BadData: if the examples are no pictures.

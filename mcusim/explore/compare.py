@@ -122,6 +122,9 @@ def compare(
         settings: the same for all, but ``sram`` is at most what is used: less where the board has less.
         choices: further settings by name, as ``Session`` takes them.
 
+    Returns:
+        A row for every scheme on every board, those that do not fit included.
+
     Raises:
         UnknownName: for an unknown scheme.
         BadArgument: if a scheme does not suit the network.

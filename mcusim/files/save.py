@@ -30,6 +30,10 @@ def _tflite(model: Model, path: Path) -> None:
 def save(model: Model, path: str | Path) -> None:
     """Write a network in the format that the suffix of ``path`` names: ``.npz`` or ``.tflite``.
 
+    Args:
+        model: the network; a float one as ``.npz`` only.
+        path: the file to write.
+
     Raises:
         UnknownName: if no format has that suffix.
         BadModel: if the format cannot express the network.

@@ -22,6 +22,9 @@ BOARDS: Registry[str | Path | Board] = Registry("board", "mcusim.boards")
 def board(name_or_path: str | Path) -> Board:
     """Return a board by its name, or from a TOML file of the same form.
 
+    Args:
+        name_or_path: a name that ``mcusim.boards()`` lists, or the path of a TOML file.
+
     Raises:
         UnknownName: if no board is called so; suggests the nearest names.
         BadBoard: if the file is wrong; names the field.

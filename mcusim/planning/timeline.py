@@ -33,6 +33,9 @@ def timeline(
         slots: copies in flash, written in turn.
         window_s: slices are kept for this many seconds.
 
+    Returns:
+        What happened: frames, steps, write-backs, energy, flash life, and the first seconds as slices.
+
     Raises:
         BadBoard: if the board has no cycle profile, or a figure the write-back needs is absent.
         BadArgument: if a value makes no sense.

@@ -143,6 +143,14 @@ class Difference(Shown):
 def diff(left: Subject, right: Subject, *, names: tuple[str, str] | None = None) -> Difference:
     """Compare two plans, runs or traces; ``names`` replace their titles.
 
+    Args:
+        left: a plan, a run or a trace.
+        right: another one.
+        names: replace their titles.
+
+    Returns:
+        Bytes and cycles of both sides: in total, by role, by phase, by op.
+
     Raises:
         BadTrace: a damaged trace or events that contradict each other.
     """

@@ -18,6 +18,9 @@ def explain(subject: Subject, *, suggestions: Sequence[object] = ()) -> Explanat
         subject: a run is explained by its plan, a trace with the offsets it was recorded with.
         suggestions: lines to add; a plan brings its own.
 
+    Returns:
+        When the peak is, what is live there, and what is holes.
+
     Raises:
         BadTrace: a damaged trace or events that contradict each other.
     """

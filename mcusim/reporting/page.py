@@ -61,15 +61,31 @@ def page(subject: Subject, *, first: Sequence[Section] = (), command: str = "") 
     )
 
 
-def report(subject: Subject, path: str | Path, *, first: Sequence[Section] = (), command: str = "") -> Path:
-    """Write :func:`page` to a file; return its path.
+def report(
+    subject: Subject,
+    path: str | Path = "report.html",
+    *,
+    first: Sequence[Section] = (),
+    command: str = "",
+) -> Path:
+    """Write one HTML file about a plan, run or trace: it opens from disk, and needs no network.
+
+    Args:
+        subject: what it is about.
+        path: the file to write.
+        first: sections to begin with, such as the outcome of a saved run.
+        command: what made the page, to be repeated.
+
+    Returns:
+        The path.
 
     Raises:
-        SaveFailed: if the place cannot be written; no half of a page is left.
+        BadTrace: a damaged trace or events that contradict each other.
+        SaveFailed: if the file cannot be written; one that was there stays.
     """
-    text = page(subject, first=first, command=command)
+    whole = page(subject, first=first, command=command).encode()
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(whole)
     return Path(path)
 
 

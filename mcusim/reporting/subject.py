@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mcusim.core.errors import BadArgument, BadTrace
 from mcusim.events import EventTable, TableSink
 from mcusim.planning.plan import Plan
-from mcusim.session.run import Run
+from mcusim.session.run import TRACE, Run
 from mcusim.traces import Trace, TraceFile
 from mcusim.traces.limits import MAX_LOADED
+from mcusim.traces.problems import is_problem, read_problem
+from mcusim.traces.shipped import shipped_traces
 from mcusim.traces.source import Source
 
 Subject = Plan | Run | Trace | TraceFile | EventTable
+
+
+def open_trace(path: str | Path) -> TraceFile | Trace:
+    """Open a recorded trace, to be replayed, explained, compared or exported.
+
+    Args:
+        path: a trace file, the folder that a training wrote, the name of a trace that comes with the
+            package, or an allocation problem in the minimalloc CSV form: the trace of one step.
+
+    Returns:
+        The trace file; iterating reads it group by group, and ``mcusim.Trace`` is one held in memory.
+
+    Raises:
+        BadTrace: there is none, or it is damaged.
+        BadProblem: if an allocation problem breaks a rule.
+    """
+    place = Path(path)
+    if place.is_dir():
+        place = place / TRACE
+    elif not place.exists():
+        place = shipped_traces().get(str(path), place)
+    return read_problem(place) if is_problem(place) else TraceFile(place)
 
 
 def trace_of(subject: Subject) -> Trace:

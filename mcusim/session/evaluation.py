@@ -63,6 +63,10 @@ def evaluate(model: Model, split: Split) -> float:
 
     A final int8 SOFTMAX takes part and may round two classes to the same value; the first then counts,
     as for any TFLite runtime. Training looks at the logits before it.
+
+    Args:
+        model: the network, trained or not.
+        split: examples with their labels, e.g. ``data.test``.
     """
     prepare = Preprocessor(model, split.image_shape, split.images.dtype.name, augmentation=Augmentation())
     prepare.check_range(split.images)

@@ -198,6 +198,9 @@ class Run(Shown):
 def read_run(folder: str | Path) -> dict[str, Any]:
     """Return what ``run.json`` of a saved run says.
 
+    Args:
+        folder: that a training wrote (``out``).
+
     Raises:
         BadRun: if the folder is no run, is damaged, or was written by another version.
     """

@@ -35,12 +35,21 @@ EXPORTS: dict[str, Callable[[str | Path, Traced], Path]] = {
 }
 
 
-def export(path: str | Path, traced: Traced, form: str) -> Path:
-    """Write a trace in a form of :data:`EXPORTS`.
+def export(trace: Traced, path: str | Path, form: str = "perfetto") -> Path:
+    """Write a trace in a form that another program opens.
+
+    Args:
+        trace: in memory, or a file that is read group by group.
+        path: the file to write.
+        form: ``perfetto`` (ui.perfetto.dev), ``memory_viz`` (pytorch.org/memory_viz) or ``minimalloc``
+            (the blocks as an allocation problem).
+
+    Returns:
+        The path.
 
     Raises:
         UnknownName: no such form.
     """
     if form not in EXPORTS:
         raise UnknownName("export", form, EXPORTS)
-    return EXPORTS[form](path, traced)
+    return EXPORTS[form](path, trace)

@@ -34,6 +34,9 @@ def replay(
             tail back only where the allocator can do that.
         seed: for planners that draw.
 
+    Returns:
+        Peak, live bytes and overhead, and the fullest moment by role.
+
     Raises:
         BadTrace: events that contradict each other, naming the row.
         OutOfSram: if it does not fit, naming the row.

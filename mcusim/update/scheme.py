@@ -85,6 +85,9 @@ def scheme(text: str | Scheme) -> Scheme:
     Examples of texts: ``none`` (inference alone), ``head``, ``bias``, ``bias-12``, ``last-6``, ``dense``,
     ``static:mbv2-99kb``, ``dynamic``, ``dynamic:ratio=0.02,stage=200,blocks=7``.
 
+    Args:
+        text: name and parameters of a scheme, or a scheme.
+
     Raises:
         UnknownName: if the scheme or one of its parameters is not known; suggests the nearest.
         BadArgument: if a parameter cannot be read or has a value that makes no sense.

@@ -27,7 +27,7 @@ def trace():
 
 
 def test_perfetto_has_slices_and_a_counter_for_each_role(tmp_path, trace):
-    data = json.loads(export(tmp_path / "t.json", trace, "perfetto").read_text())
+    data = json.loads(export(trace, tmp_path / "t.json", "perfetto").read_text())
     entries = data["traceEvents"]
     assert data["otherData"]["model"] == "net"
     slices = [e for e in entries if e["ph"] == "X"]
@@ -59,7 +59,7 @@ def test_perfetto_counts_events_where_there_are_no_cycles(tmp_path):
         Event(3, 0, 0, "", "op_end", "", "", "", "a", -1, 0),
         Event(4, 0, 0, "", "op_end", "", "", "", "never begun", -1, 0),
     ]
-    path = export(tmp_path / "t.json", EventTable.from_rows(rows), "perfetto")
+    path = export(EventTable.from_rows(rows), tmp_path / "t.json", "perfetto")
     entries = [e for e in json.loads(path.read_text())["traceEvents"] if e["ph"] != "M"]
     assert [(e["ph"], e["name"], e["ts"]) for e in entries] == [
         ("i", "flash write", 1),
@@ -69,7 +69,7 @@ def test_perfetto_counts_events_where_there_are_no_cycles(tmp_path):
 
 
 def test_memory_viz_is_plain_data_that_the_viewer_can_read(tmp_path, trace):
-    path = export(tmp_path / "t.pickle", trace, "memory_viz")
+    path = export(trace, tmp_path / "t.pickle", "memory_viz")
     opcodes = list(pickletools.genops(path.read_bytes()))
     assert {opcode.name for opcode, _, _ in opcodes} <= VIEWER_OPCODES
     assert opcodes[0][1] == 4
@@ -102,7 +102,7 @@ def test_pytorch_reads_the_snapshot(tmp_path, trace):
     pytest.importorskip("torch")
     from torch.cuda import _memory_viz
 
-    data = pickle.loads(export(tmp_path / "t.pickle", trace, "memory_viz").read_bytes())
+    data = pickle.loads(export(trace, tmp_path / "t.pickle", "memory_viz").read_bytes())
     assert "256" in _memory_viz.segsum(data)
     text = _memory_viz.trace(data)
     assert text.count(" = ") >= 3
@@ -111,7 +111,7 @@ def test_pytorch_reads_the_snapshot(tmp_path, trace):
 
 
 def test_minimalloc_has_the_blocks_of_the_trace(tmp_path, trace):
-    problem = read_csv(export(tmp_path / "t.csv", trace, "minimalloc"), align=8)
+    problem = read_csv(export(trace, tmp_path / "t.csv", "minimalloc"), align=8)
     assert [(b.name, b.bytes) for b in problem.blocks] == [
         ("w", 8), ("x", 64), ("y", 32), ("x#2", 64), ("y#2", 32),
     ]  # fmt: skip
@@ -120,14 +120,14 @@ def test_minimalloc_has_the_blocks_of_the_trace(tmp_path, trace):
 def test_files_export_as_traces_in_memory_do(tmp_path, trace):
     file = TraceFile(write_trace(tmp_path / "t.parquet", trace.events, trace.header))
     for form in EXPORTS:
-        left, right = export(tmp_path / f"a.{form}", trace, form), export(tmp_path / f"b.{form}", file, form)
+        left, right = export(trace, tmp_path / f"a.{form}", form), export(file, tmp_path / f"b.{form}", form)
         assert left.read_bytes() == right.read_bytes()
 
 
 def test_wrong_requests_are_refused(tmp_path, trace, monkeypatch):
     with pytest.raises(UnknownName, match="did you mean perfetto"):
-        export(tmp_path / "x", trace, "perfeto")
+        export(trace, tmp_path / "x", "perfeto")
     monkeypatch.setattr(memory_viz, "MAX_EVENTS", 5)
     with pytest.raises(BadTrace, match="more than 5 events"):
-        export(tmp_path / "x", trace, "memory_viz")
+        export(trace, tmp_path / "x", "memory_viz")
     assert not list(tmp_path.iterdir())

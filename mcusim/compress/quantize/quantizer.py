@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mcusim.compress.examples import Examples, real_inputs
 from mcusim.compress.quantize.bias import correct_biases
 from mcusim.compress.quantize.calibrate import calibrate
 from mcusim.compress.quantize.equalize import equalize
@@ -42,7 +40,15 @@ class Settings:
         RANGES[self.ranges]
 
 
-def quantize(model: Model, inputs: NDArray[Any], settings: Settings | None = None) -> Model:
+def quantize(
+    model: Model,
+    inputs: Examples,
+    settings: Settings | None = None,
+    *,
+    images: int = 256,
+    seed: int = 0,
+    **choices: Any,
+) -> Model:
     """Return the int8 twin of a float network.
 
     Batch normalisation, activations and padding are folded; weights become int8 with one symmetric
@@ -50,19 +56,27 @@ def quantize(model: Model, inputs: NDArray[Any], settings: Settings | None = Non
 
     Args:
         model: a float32 network with one input.
-        inputs: calibration data, float32 ``[N, ...]`` real input values (preprocessed, NHWC).
-        settings: how; see `Settings`.
+        inputs: to calibrate with: float32 ``[N, ...]`` real input values (preprocessed, NHWC), or a data set.
+        settings: what to start from; the defaults if not given.
+        images: how many training examples of a data set to draw.
+        seed: of that drawing.
+        choices: how, by name: ``ranges`` (``minmax``, ``percentile`` or ``mse``), ``bias_correction``,
+            ``equalize``, ``head`` (``int8`` or ``float32``), ``arithmetic``.
+
+    Returns:
+        The int8 network.
 
     Raises:
+        TypeError: for a choice that does not exist.
         BadModel: if the network is not float32 or has an op that cannot be quantised.
         BadData: if the data does not fit the network.
     """
-    settings = settings or Settings()
+    settings = replace(settings or Settings(), **choices)
     check_float(model)
     floating = fold(model)
     if settings.equalize:
         floating = equalize(floating)
-    inputs = np.asarray(inputs, np.float32)
+    inputs = real_inputs(floating, inputs, images, seed)
     method = RANGES[settings.ranges]
     ranges = {name: method(found) for name, found in calibrate(floating, inputs).items()}
     quantised = rewrite(floating, ranges, head=settings.head, arithmetic=settings.arithmetic)

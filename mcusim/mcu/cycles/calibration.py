@@ -78,6 +78,9 @@ def calibrate(
         version: of the library.
         fully_connected: cost of a fully connected MAC relative to another one (whole networks only).
 
+    Returns:
+        The profile, with the error of every row, fitted and left out.
+
     Raises:
         BadData: if rows of ops and of networks are mixed, are too few, collinear, or of another core.
         UnknownName: if nothing is known of the core's float arithmetic.

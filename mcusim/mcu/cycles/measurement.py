@@ -44,6 +44,11 @@ def read_measurements(
     Optional columns: ``name``, ``group``, ``chip``, ``core``, and what is a matter of the board and not
     of the kernels: ``wait_states`` with ``fetch_bytes`` of the flash, ``sram_stalls`` in cycles.
 
+    Args:
+        path: the CSV file.
+        core: that was measured, for rows without a column ``core``.
+        models: name of a network -> the work of its ops, for rows that name one.
+
     Raises:
         BadData: if the file is missing, has no such columns, or a row makes no sense; names the row.
     """

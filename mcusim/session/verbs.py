@@ -1,0 +1,120 @@
+"""What a session can do, each as one call: a plan, a training, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Model
+from mcusim.mcu.board import Board
+from mcusim.planning.recipe import Recipe
+from mcusim.session.session import Session
+from mcusim.update.scheme import Scheme
+
+if TYPE_CHECKING:
+    from mcusim.data.dataset import Dataset
+    from mcusim.planning.plan import Plan
+    from mcusim.session.run import Run
+
+
+def plan(
+    model: Model, board: Board, update: str | Scheme | None = None, *, suggest: bool = False, **choices: Any
+) -> Plan:
+    """Plan one step: does it fit, what is the peak made of, how long would it take. Needs no data.
+
+    Args:
+        model: the network, from ``mcusim.load``.
+        board: from ``mcusim.board``.
+        update: what learns, e.g. ``last-6`` or ``head``; ``none`` plans inference alone; ``dynamic`` if
+            neither this nor a setting says.
+        suggest: also plan with other settings and say what each would save.
+        choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``; see ``mcusim.Settings``.
+
+    Returns:
+        The plan. One that does not fit is an answer too: ``plan.fits`` says so.
+
+    Raises:
+        UnknownName: for an unknown scheme or setting; suggests the nearest.
+        BadArgument: if a setting makes no sense, or the scheme does not suit the network.
+        BadModel: if the network has an operator that cannot be executed.
+    """
+    return Session(model, board, update, **choices).plan(suggest=suggest)
+
+
+def train(
+    model: Model,
+    board: Board,
+    data: Dataset,
+    epochs: int | None = None,
+    update: str | Scheme | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+    **choices: Any,
+) -> Run:
+    """Train a network at batch 1 inside a board's memory.
+
+    Args:
+        model: the network, from ``mcusim.load``, with a head for the classes of the data.
+        board: from ``mcusim.board``.
+        data: training and test examples, from ``mcusim.data``.
+        epochs: passes over the training examples; 1 if neither this nor a recipe says.
+        update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
+        out: folder for checkpoints and results; nothing is written without it.
+        resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
+        progress: called with counts now and then.
+        choices: further choices by name: fields of ``mcusim.Settings`` (``sram``, ``seed``, ``sgd`` …) and
+            of ``mcusim.Recipe`` (``warmup``, ``limit``, ``trace`` …).
+
+    Returns:
+        The run: its plan, the trained network, the history, the trace and the cost of the session.
+
+    Raises:
+        OutOfSram, OutOfFlash: if the step does not fit; says what would help.
+        UnknownName: for an unknown scheme or choice; suggests the nearest.
+        BadArgument: if nothing learns, or a choice makes no sense.
+        BadData: if the data does not suit the network.
+        BadRun: if the checkpoint to resume from is damaged or of another run.
+        SaveFailed: if the folder cannot be written.
+    """
+    names = {"recipe", *(item.name for item in fields(Recipe))}
+    recipe = {name: choices.pop(name) for name in [*choices] if name in names}
+    session = Session(model, board, update, **choices)
+    return session.train(data, epochs, out=out, resume=resume, progress=progress, **recipe)
+
+
+def predict(model: Model, images: NDArray[Any]) -> NDArray[np.float32]:
+    """Return what a network says of examples, as real numbers: the classes are ``predict(…).argmax(1)``.
+
+    The integers are those of the device, in the network's own arithmetic; the outputs are scaled to reals.
+
+    Args:
+        model: the network, trained or not.
+        images: ``[n, …]``: pictures as uint8 NHWC, which are stretched, coloured and normalised as the
+            network asks, or float32 real values, or int8 inputs as they are.
+
+    Returns:
+        One row an example, of shape ``[n, *model.output.shape[1:]]``.
+
+    Raises:
+        BadData: if the examples cannot become this network's input.
+    """
+    from mcusim.data.preprocess import Preprocessor
+    from mcusim.engine.inference import Inference
+    from mcusim.session.evaluation import CHUNK, reals
+
+    prepare = Preprocessor(model, images.shape[1:], images.dtype.name)
+    inference = Inference(model)
+    shape = model.output.shape[1:]
+    rows = [
+        reals(inference.run(prepare(images[start : start + CHUNK])), model.output)
+        for start in range(0, len(images), CHUNK)
+    ]
+    found = np.concatenate(rows) if rows else np.empty((0, int(np.prod(shape))))
+    return found.astype(np.float32).reshape(-1, *shape)
