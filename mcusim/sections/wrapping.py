@@ -8,7 +8,7 @@ from typing import Final
 
 _SPACE: Final = re.compile(r"(?<!\d) +|(?<=\d) +(?![A-Za-zµ]{1,2}\b)")
 """Not between a number and its unit."""
-_SEAM: Final = re.compile(r"(?<=[,:;/_.|+])(?!\d|$)|(?<=[:/_])(?=\d)")
+_SEAM: Final = re.compile(r"(?<=[,:;/_.|+-])(?!\d|$)|(?<=[:/_])(?=\d)|(?<=[a-df-zA-Z\d]-)(?=\d)")
 """Places inside a word where it may break."""
 
 

@@ -105,7 +105,7 @@ for call in json.loads(sys.argv[2]):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_every_verb_prints_in_every_code_page(encoding, tmp_path, model, images):
+def test_every_verb_prints_in_60_columns_of_every_code_page(encoding, tmp_path, model, images):
     pytest.importorskip("scipy")  # calibrate
     each = calls(tmp_path, model, images)
     assert set(each) == set(VERBS) - {"fetch"}, "how is the new verb called? (fetch prints a path alone)"
@@ -120,6 +120,10 @@ def test_every_verb_prints_in_every_code_page(encoding, tmp_path, model, images)
     assert not re.search(r"\\u[0-9a-f]{4}|\\x[0-9a-f]{2}", said)
     for verb in each:
         assert f"# {verb} ended" in said
+    tables = said.partition("$ --help")[0]  # help has a layout of its own
+    long = [line for line in tables.splitlines() if len(line) > 60]
+    copied = ("$ ", "--", str(tmp_path))  # what was called, and lines to be copied
+    assert [line for line in long if not line.startswith(copied)] == []
 
 
 def test_pipes_have_a_width_of_their_own(run):
