@@ -19,12 +19,12 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import mcusim
+from mcusim import Settings
 from mcusim.lowering.step import ALIGNMENT
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem
 from mcusim.planning.placement import make_plan
-from mcusim.planning.settings import Settings
 from mcusim.update.schemes.static import CONFIGURATIONS
 
 NETWORKS = ("mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3")

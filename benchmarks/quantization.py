@@ -17,9 +17,9 @@ from time import perf_counter
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from mcusim.compress.quantize import Settings, quantize, run, run_int8
+from mcusim import load, quantize
+from mcusim.compress.quantize import Settings, run, run_int8
 from mcusim.data import Preprocessor, cifar10
-from mcusim.files.load import load
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mcusim import Trace, TraceFile, replay
 from mcusim.core import Interval, Role
 from mcusim.events import EventKind, EventTable, Header, NullSink, Sink, TableSink
 from mcusim.memory import PLANNERS, Block, Ledger, Problem, heap_replay
-from mcusim.traces import OpSpan, Recorder, StepTemplate, Trace, TraceFile, step_template
+from mcusim.traces import OpSpan, Recorder, StepTemplate, step_template
 from mcusim.traces.reallocating import heap_events
-from mcusim.traces.replay import replay
 from mcusim.traces.source import Source
 
 OPS = 120

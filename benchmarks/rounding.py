@@ -16,15 +16,14 @@ import json
 import numpy as np
 
 import mcusim
+from mcusim import Formats, Sgd, scheme
 from mcusim.core import Kind, Part, Slot
-from mcusim.data import Preprocessor
-from mcusim.data.cifar10 import cifar10
+from mcusim.data import Preprocessor, cifar10
 from mcusim.engine.buffers import SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.kernels.qas import qas_bias, qas_weight
 from mcusim.lowering.lower import lower
-from mcusim.update import Formats, Sgd, scheme
 
 UPDATE = "dynamic:stage=10000,blocks=7,bias_blocks=12"
 RATES = (1e-3, 1e-4, 1e-5)

@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict, replace
 from time import perf_counter
 
-from mcusim.mcu import board
+from mcusim import board
 from mcusim.mcu.timeline.device import Device
 from mcusim.mcu.timeline.scenario import Scenario
 from mcusim.mcu.timeline.timeline import simulate

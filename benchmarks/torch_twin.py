@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mcusim.graph import CONVOLUTIONS, Model, Op, OpKind
+from mcusim import Model
+from mcusim.graph import CONVOLUTIONS, Op, OpKind
 from mcusim.update.selection import Selection
 
 

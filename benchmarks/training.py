@@ -75,7 +75,7 @@ def together(count: int, steps: int) -> list[float]:
 def train(steps: int, seed: int) -> float:
     """Return the seconds that ``steps`` training steps take, by the pace between two reports."""
     import mcusim
-    from mcusim.data.cifar10 import cifar10
+    from mcusim.data import cifar10
 
     data = cifar10()
     data = replace(

@@ -21,11 +21,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mcusim.compress.quantize import Settings, compare, fold, from_torch, quantize, run, run_int8
-from mcusim.data import Split, synthetic
-from mcusim.data.preprocess import Preprocessor
+from mcusim import Model, quantize
+from mcusim.compress.quantize import Settings, compare, fold, from_torch, run, run_int8
+from mcusim.data import Preprocessor, Split, synthetic
 from mcusim.files.npz import save
-from mcusim.graph import Arithmetic, Model, OpKind, Preprocessing
+from mcusim.graph import Arithmetic, OpKind, Preprocessing
 
 NAME = "synthetic-mbv2"
 SOURCE = "pre-trained by this project on its synthetic data set, models/make_synthetic.py; Apache-2.0"

@@ -77,8 +77,8 @@ def prepared(wanted: Experiment, own: Own, seed: int) -> Experiment:
     name = f"{wanted.model}-{wanted.resolution}-{prune.ratio:g}-{prune.refit_images}"
     path = RUNS / "models" / f"{name}-{prune.calibration_images}{'-residual' if prune.residual else ''}.npz"
     if not path.exists():
-        from mcusim.compress.prune import prune as pruned
-        from mcusim.compress.quantize import quantize
+        from mcusim import prune as pruned
+        from mcusim import quantize
         from mcusim.compress.quantize.fold import fold
         from mcusim.data import Preprocessor
         from mcusim.files.npz import save

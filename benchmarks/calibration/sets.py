@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from mcusim import Board, board, load
 from mcusim.core import Work
-from mcusim.files.load import load
 from mcusim.lowering.lower import lower_inference
 from mcusim.lowering.work import forward_work
-from mcusim.mcu import Board, board
 from mcusim.mcu.cycles.form import Form, network_form
 from mcusim.mcu.cycles.measurement import Measurement
 from mcusim.mcu.cycles.sram import Access, sram_stalls
