@@ -12,6 +12,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import pytest
 from test_house import FLOORS
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,22 @@ def test_every_invariant_has_a_test_of_its_name():
     tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("*/test_*.py"))
     named = re.findall(r"def test_invariants?_(\d)(?:_and_(\d))?_", tests)
     assert {int(number) for numbers in named for number in numbers if number} == set(range(1, 9))
+
+
+NOTES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "mcusim").glob("*/README.md"))]
+
+
+@pytest.mark.parametrize("note", NOTES, ids=lambda note: str(note.relative_to(ROOT)))
+def test_notes_name_files_that_exist(note):
+    """From the top of the checkout, the note's own folder, or the package's."""
+    named = re.findall(r"`([\w./-]+(?:/[\w-]+|\.(?:py|md|toml|yml|json)))`", note.read_text("utf-8"))
+    assert named
+    places = (ROOT, note.parent, ROOT / "mcusim")
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "mcusim" / "py.typed").is_file()
 
 
 def test_the_note_on_architecture_shows_the_floors_of_the_house():
