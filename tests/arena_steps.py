@@ -17,6 +17,7 @@ from mcusim.memory.arena import Arena
 from mcusim.memory.checker import check
 from mcusim.memory.planners import PLANNERS
 from mcusim.planning.placement import sized
+from mcusim.tasks.task import Task
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 from mcusim.update.scheme import scheme, statistics_for
@@ -30,7 +31,7 @@ def images(side: int = 16, count: int = 4, seed: int = 7) -> NDArray[np.int8]:
 def train(
     model: Model, update: str, formats: Formats, *, arena: bool, planner: str = "best",
     sgd: Sgd | None = None, patches: Patches | None = None, in_place: bool = True, residency: str = "sram",
-    steps: int = 4,
+    steps: int = 4, task: Task | None = None, targets: Any = (0, 1, 2, 3), x: Any = None,
 ) -> tuple[list[float], State]:  # fmt: skip
     """Run some steps, each on another image, with new channels after every second if their number is fixed.
 
@@ -45,6 +46,7 @@ def train(
     step = lower(
         model, scope, formats, residency=residency, patches=patches, in_place=in_place,
         momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
+        task=task,
     )  # fmt: skip
     state = State.of(model, step.scope, formats)
     buffers: Any = SeparateBuffers(step)
@@ -55,11 +57,11 @@ def train(
         buffers = ArenaBuffers(step, solution.offsets, Arena(solution.height))
     program = Program(step, buffers, state, sgd, seed=3, poison=True)
     losses = []
-    for i, x in enumerate(images(model.input.shape[1], steps)):
+    for i, image in enumerate(images(model.input.shape[1], steps) if x is None else x):
         if i % 2 == 0:
             program.store()
             program.load(chosen.select(model, i // 2 if scope.fixed else 0, 5, statistics))
-            program.calibrate(x, 1, tail=False)
-        losses.append(program.run(x, i % 4))
+            program.calibrate(image, targets[1], tail=False)
+        losses.append(program.run(image, targets[i % 4]))
     program.store()
     return losses, state

@@ -111,7 +111,7 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
         if counts["position"] == 0 and not quiet:
             print(
                 f"{path.stem} seed {seed} epoch {counts['epoch']}/{counts['epochs']} "
-                f"train {counts['accuracy']:.4f} test {counts['test_accuracy']:.4f} "
+                f"train {counts['train']:.4f} test {counts['test']:.4f} "
                 f"{time.perf_counter() - started:.0f} s",
                 flush=True,
             )

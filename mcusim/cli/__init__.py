@@ -1,1 +1,1 @@
-"""Floor 7: the command line, one small file a verb."""
+"""Floor 9: the command line, one small file a verb."""

@@ -1,4 +1,4 @@
-"""A progress bar of a training: images a second and the running accuracy, on a terminal only."""
+"""A progress bar of a training: images a second and the running metric, on a terminal only."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ def training_bar(*, wanted: bool) -> Iterator[Report | None]:
         return
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[accuracy]}"), TimeRemainingColumn(), console=console, transient=True,
+        TextColumn("{task.fields[metric]}"), TimeRemainingColumn(), console=console, transient=True,
     ) as bar:  # fmt: skip
-        task = bar.add_task("compiling kernels, evaluating", total=None, rate="", accuracy="")
+        task = bar.add_task("compiling kernels, evaluating", total=None, rate="", metric="")
         first: list[tuple[int, float]] = []
 
         def report(counts: dict[str, Any]) -> None:
+            metric = counts["metric"]
             now, step = perf_counter(), counts["step"]
             first[:] = first or [(step, now)]
             rate = (step - first[0][0]) / (now - first[0][1]) if step > first[0][0] else 0.0
@@ -39,7 +40,8 @@ def training_bar(*, wanted: bool) -> Iterator[Report | None]:
                 task, description=f"epoch {min(counts['epoch'] + 1, counts['epochs'])}/{counts['epochs']}",
                 total=counts["epochs"] * counts["per_epoch"],
                 completed=counts["epoch"] * counts["per_epoch"] + counts["position"],
-                rate=f"{rate:,.0f} images/s" if rate else "", accuracy=f"accuracy {counts['accuracy']:.1%}",
+                rate=f"{rate:,.0f} images/s" if rate else "",
+                metric=f"{metric.name} {metric.text(counts['train'])}",
             )  # fmt: skip
 
         yield report

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """One bit an output element of an op: was it inside the clamp."""
     ERROR = "grad"
     """The gradient with respect to an activation."""
+    TARGET = "target"
+    """What an output is compared with: labels, real numbers, a mask."""
     SELECTION = "selection"
     """What a scheme remembers to choose by."""
     SCRATCH = "scratch"
@@ -51,8 +53,8 @@ class Slot(str):
     is made of, so that nobody has to take the text apart.
 
     Args:
-        of: the op it belongs to; of an ``ERROR`` the activation, of a ``SELECTION`` the role, of a
-            ``SCRATCH`` the op of the step.
+        of: the op it belongs to; of an ``ERROR`` the activation, of a ``TARGET`` the output, of a
+            ``SELECTION`` the role, of a ``SCRATCH`` the op of the step.
         kind: what it holds.
         part: weight or bias; only for the kinds that belong to one.
     """

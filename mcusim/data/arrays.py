@@ -47,9 +47,11 @@ def from_arrays(
 
     Args:
         images: the examples, or the training examples.
-        labels: one integer for each; left out (all 0) where the example is its own target, as for an
-            autoencoder.
-        test_images: without them, ``test_fraction`` of the examples of each class, chosen by ``seed``.
+        labels: of each example; see `Split`. Integers ``[N]`` are classes, integers ``[N, K]`` of zeros
+            and ones say which of several labels apply, integers ``[N, H, W]`` are masks, and float numbers
+            ``[N]`` or ``[N, ...]`` are what a regression learns. Left out where the example is its own
+            target, as for an autoencoder.
+        test_images: without them, ``test_fraction`` of the examples (of each class), chosen by ``seed``.
         test_labels: of the test examples.
         names: of the classes; their numbers if left out.
         name: of the data set.
@@ -63,9 +65,14 @@ def from_arrays(
     if test_images is not None:
         test = _split(test_images, test_labels)
     else:
-        held = held_out(train.labels, test_fraction, seed)
+        groups = train.class_numbers if _classes(train) else np.zeros(len(train), np.int64)
+        held = held_out(groups, test_fraction, seed)
         train, test = train.subset(np.flatnonzero(~held)), train.subset(np.flatnonzero(held))
-    count = 1 + max(int(train.labels.max()), int(test.labels.max()))
+    if not _classes(train):
+        if names:
+            raise BadData(f"names of {name}", "are given, and the labels are no classes", "leave them out")
+        return Dataset(train, test, (), name)
+    count = 1 + max(int(train.class_numbers.max()), int(test.class_numbers.max()))
     if not names and count > 65_536:
         raise BadData(f"labels of {name}", f"go up to {count - 1:,}", "number the classes from 0")
     return Dataset(train, test, tuple(names) or tuple(map(str, range(count))), name)
@@ -115,9 +122,13 @@ def _split(images: NDArray[Any], labels: NDArray[Any] | None) -> Split:
         if not np.isfinite(images).all():
             raise BadData("images", "hold values that are no finite numbers", "clean the data")
     if labels is None:
-        labels = np.zeros(len(images), np.int64)
+        return Split(images, None)
     labels = np.asarray(labels)
     return Split(images, labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels)
+
+
+def _classes(split: Split) -> bool:
+    return split.labels is not None and split.labels.ndim == 1 and split.labels.dtype.kind != "f"
 
 
 def _mapped(path: Path) -> NDArray[Any]:

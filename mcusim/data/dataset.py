@@ -1,9 +1,8 @@
-"""Labelled examples: what a network learns from and is tested on."""
+"""Examples with what is to be learned of them: what a network learns from and is tested on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,41 +16,50 @@ IMAGE_DTYPES = ("uint8", "int8", "float32")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Examples with their labels.
+    """Examples with their labels, or whatever else is to be learned of them.
 
     ``images`` is ``uint8 [N, H, W, 3]`` for pictures (an array or a read-only memory map);
     features that are no pictures (spectrograms, sensor windows) are ``float32`` real values or
     ``int8`` values in the model's own input quantisation, of any shape ``[N, ...]``.
-    ``labels`` is ``int64 [N]``.
+    ``labels`` is ``int64 [N]`` for classes; ``int64 [N, K]`` of zeros and ones where several labels apply;
+    ``int64 [N, H, W]`` for a class a pixel; ``float32 [N, ...]`` for real numbers; or ``None`` where
+    there is nothing but the examples.
 
     Raises:
-        BadData: if there are no examples, a label is negative, or shapes and types do not match.
+        BadData: if there are no examples, a label is negative or no number, or shapes and types do not
+            match.
     """
 
     images: NDArray[np.generic]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | NDArray[np.float32] | None
 
     def __post_init__(self) -> None:
-        images, labels = self.images, np.asarray(self.labels)
+        images = self.images
         if not isinstance(images, np.ndarray) or images.ndim < 2 or images.dtype.name not in IMAGE_DTYPES:
             kind = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}"
             raise BadData("images", f"are {kind}", "give uint8 [N, H, W, 3], or float32 or int8 [N, ...]")
         if images.dtype == np.uint8 and (images.ndim != 4 or images.shape[-1] not in (1, 3)):
             raise BadData("images", f"have shape {images.shape}", "give uint8 [N, H, W, 3] or [N, H, W, 1]")
-        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-            raise BadData(
-                "labels",
-                f"are {labels.dtype} {labels.shape} for {len(images)} images",
-                "give one integer for each image",
-            )
         if images.size == 0:
             raise BadData("images", f"are empty: shape {images.shape}", "give at least one image")
-        if labels.min() < 0:
-            raise BadData("labels", f"contain {labels.min()}", "count classes from 0")
-        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _labels(np.asarray(self.labels), len(images)))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
+
+    @property
+    def class_numbers(self) -> NDArray[np.int64]:
+        """The class of each example.
+
+        Raises:
+            BadData: if the labels are no classes.
+        """
+        labels = self.labels
+        if labels is None or labels.ndim != 1 or labels.dtype.kind == "f":
+            found = "none" if labels is None else f"{labels.dtype} {labels.shape}"
+            raise BadData("labels", f"are {found}", "this needs one class number for each example")
+        return labels  # type: ignore[return-value]
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -65,7 +73,8 @@ class Split:
             raise BadArgument("indices", f"are {chosen.dtype} {chosen.shape}", "give a list of integers")
         if chosen.size and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(self):
             raise BadArgument("indices", f"leave the range 0..{len(self) - 1}", "use indices of this split")
-        return Split(np.ascontiguousarray(self.images[chosen]), self.labels[chosen])
+        labels = None if self.labels is None else self.labels[chosen]
+        return Split(np.ascontiguousarray(self.images[chosen]), labels)
 
     def sample(self, count: int, seed: int) -> Split:
         """Return ``count`` examples drawn without repetition, all of them if there are fewer."""
@@ -83,18 +92,33 @@ class Split:
         rows = max(1, 2**24 // max(1, self.images[:1].nbytes))
         for start in range(0, len(self), rows):
             hasher.update(np.ascontiguousarray(self.images[start : start + rows]).data)
-        hasher.update(np.ascontiguousarray(self.labels, "<i8").data)
+        if self.labels is not None:
+            real = self.labels.dtype.kind == "f"
+            if real or self.labels.ndim > 1:
+                hasher.update(f"{self.labels.dtype.name}{self.labels.shape}".encode())
+            hasher.update(np.ascontiguousarray(self.labels, "<f4" if real else "<i8").data)
         return hasher.hexdigest()
 
-    def batches(self, size: int) -> Iterator[tuple[NDArray[np.generic], NDArray[np.int64]]]:
-        """Yield ``(images, labels)`` of at most ``size`` examples at a time, in stored order."""
-        for start in range(0, len(self), size):
-            yield self.images[start : start + size], self.labels[start : start + size]
+
+def _labels(labels: NDArray[np.generic], count: int) -> NDArray[np.int64] | NDArray[np.float32]:
+    if labels.dtype.kind not in "iuf" or labels.shape[:1] != (count,) or labels.size == 0:
+        raise BadData(
+            "labels", f"are {labels.dtype} {labels.shape} for {count} images", "give one for each image"
+        )
+    if labels.dtype.kind == "f":
+        if not np.isfinite(labels).all():
+            raise BadData("labels", "hold values that are no finite numbers", "clean the data")
+        return labels.astype(np.float32, copy=False)
+    if (lowest := int(labels.min())) < 0:
+        raise BadData("labels", f"contain {lowest}", "count classes from 0, or give float32 for regression")
+    return labels.astype(np.int64, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """A training and a test split over the same classes. ``labels`` names the classes in order.
+    """A training and a test split over the same classes.
+
+    ``labels`` names the classes in order; it is empty where the labels of the splits are no classes.
 
     Raises:
         BadData: if a label has no name, or the two splits hold different kinds of examples.
@@ -108,10 +132,10 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         for part, split in (("training", self.train), ("test", self.test)):
-            if int(split.labels.max()) >= len(self.labels):
+            if self.labels and int(split.class_numbers.max()) >= len(self.labels):
                 raise BadData(
                     f"{part} labels of {self.name}",
-                    f"contain {int(split.labels.max())}, and there are {len(self.labels)} classes",
+                    f"contain {int(split.class_numbers.max())}, and there are {len(self.labels)} classes",
                     "number the classes from 0 and name each of them",
                 )
         here, there = self.train.images, self.test.images
@@ -124,7 +148,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
+        """Number of classes; 0 where the labels are no classes."""
         return len(self.labels)
 
     def subset(self, train: int, test: int, *, seed: int = 0) -> Dataset:
@@ -134,4 +158,5 @@ class Dataset:
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.train.image_shape))
         counts = f"{len(self.train):,} + {len(self.test):,}"
-        return f"<Dataset {self.name}: {counts} of {shape}, {self.classes} classes>"
+        what = f", {self.classes} classes" if self.labels else ""
+        return f"<Dataset {self.name}: {counts} of {shape}{what}>"

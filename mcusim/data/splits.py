@@ -143,7 +143,7 @@ def shifted(
 
 
 def _of_classes(split: Split, classes: NDArray[np.int64], dataset: Dataset) -> Split:
-    chosen = np.flatnonzero(np.isin(split.labels, classes))
+    chosen = np.flatnonzero(np.isin(split.class_numbers, classes))
     if not len(chosen):
         names = ", ".join(dataset.labels[c] for c in classes)
         raise BadData(dataset.name, f"has no examples of {names}", "leave these classes out")
@@ -158,5 +158,5 @@ def _mixed(source: Split, target: Split, step: int, steps: int, seed: int) -> Sp
     order = permutation(count, seed, step)
     images = np.empty((count, *source.image_shape), source.images.dtype)
     images[: count - new], images[count - new :] = source.images[order[new:]], target.images[order[:new]]
-    labels = np.concatenate([source.labels[order[new:]], target.labels[order[:new]]])
+    labels = np.concatenate([source.class_numbers[order[new:]], target.class_numbers[order[:new]]])
     return Split(images, labels)

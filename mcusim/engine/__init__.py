@@ -1,1 +1,1 @@
-"""Floor 4: runs a step in the arena, bit-exactly."""
+"""Floor 5: runs a step in the arena, bit-exactly."""

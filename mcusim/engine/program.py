@@ -15,10 +15,9 @@ from mcusim.engine.observer import Observer
 from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
-from mcusim.graph import Op
+from mcusim.graph import Op, Tensor
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
-from mcusim.kernels import loss as loss_kernels
 from mcusim.kernels.compiled.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import gradient_name
@@ -58,8 +57,8 @@ class Program:
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.sgd, self.seed = step, buffers, state, sgd, seed
         self.rate, self.label = 1.0, 0
-        self.target: Array | None = None
-        self.loss, self.correct = 0.0, False
+        self._target = None if step.target is None else buffers.view(step.target.name)
+        self.loss, self.score = 0.0, 0.0
         self.updating = True
         self._loaded = False
         self.scales = ErrorScales(step, state)
@@ -92,7 +91,10 @@ class Program:
             learner.store()
 
     def run(self, x: Array, label: int | Array) -> float:
-        """Run one whole step on an input of the model's shape; return the loss."""
+        """Run one whole step on an input of the model's shape; return the loss.
+
+        ``label`` is the number of the class, or for other tasks the target of the step (``step.target``).
+        """
         np.copyto(self.buffers.view(self.step.model.inputs[0]), x)
         return self._run(self._calls, label)
 
@@ -119,10 +121,10 @@ class Program:
         self.scales.forget_saturations()
 
     def _run(self, calls: list[Callable[[], None]], label: int | Array) -> float:
-        if isinstance(label, np.ndarray):
-            self.target = label
-        else:
+        if self._target is None:
             self.label = int(label)
+        else:
+            np.copyto(self._target, label)
         for call in calls:
             call()
         if self.updating:
@@ -236,27 +238,36 @@ class Program:
         return run
 
     def _bind_loss(self, op: StepOp) -> Callable[[], None]:
-        logits, gradient = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
-        tensor = self.step.model.tensors[op.reads[0]]
-        flat, out = logits.reshape(-1), gradient.reshape(-1)
-        scale = tensor.quant.scale if tensor.quant is not None else np.ones(1, np.float32)
-        zero = tensor.quant.zero_point if tensor.quant is not None else 0
+        gradient = self.buffers.view(op.writes[0])
+        tensors, task = self.step.model.tensors, self.step.task
+        assert task is not None
+        loss, score = task.loss(), task.score
+        logits, out = self._reals(tensors[op.reads[0]]), gradient.reshape(-1)
+        target = None if self.step.target is None else self._reals(self.step.target)
+        tensor = tensors[op.reads[0]]
         # An int8 output's gradient is with respect to its integers; an accumulator's is with
         # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
-        chain = scale if logits.dtype == np.int8 else None
-        raw = logits.dtype == np.float32
+        chain = tensor.quant.scale if tensor.dtype == "int8" and tensor.quant is not None else None
 
         def run() -> None:
-            real = flat if raw else (flat.astype(np.float32) - np.float32(zero)) * scale
-            if self.target is not None:
-                self.loss = loss_kernels.mean_squared_error(real, self.target, out)
-            else:
-                self.loss = loss_kernels.softmax_cross_entropy(real, self.label, out)
-                self.correct = int(real.argmax()) == self.label
+            real = logits()
+            wanted = self.label if target is None else target()
+            self.loss = loss(real, wanted, out)
+            self.score = score(real, wanted)
             if chain is not None:
                 np.multiply(out, chain, out=out)
 
         return run
+
+    def _reals(self, tensor: Tensor) -> Callable[[], Array]:
+        """Return what gives the real values of a tensor in the buffers, flat; numbers without a scale as
+        they are.
+        """
+        flat = self.buffers.view(tensor.name).reshape(-1)
+        if tensor.quant is None:
+            return lambda: flat
+        scale, zero = tensor.quant.scale, np.float32(tensor.quant.zero_point)
+        return lambda: (flat.astype(np.float32) - zero) * scale
 
     def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
         source, view, scales = _source(op), self.buffers.view, self.scales

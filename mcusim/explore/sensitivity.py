@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mcusim.core import BadArgument
-from mcusim.data.dataset import Dataset, Split
+from mcusim.data.dataset import Dataset
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
 from mcusim.planning.recipe import Recipe
@@ -21,7 +21,7 @@ STEPS = 1000
 RATE = 0.002
 """Learning rate of the analysis: a dense batch-1 step needs a smaller one than a sparse one."""
 SHOWN = 64
-"""Test images evaluated before and after; the analysis does not read their accuracy."""
+"""Test images evaluated before and after; the analysis does not read their metric."""
 
 
 def sensitivity(
@@ -61,11 +61,11 @@ def sensitivity(
     wanted = Settings(
         update=update, sram=ROOM_BYTES, seed=seed, sgd=Sgd(lr=lr), patches=None, planner="greedy_by_size"
     )
-    need = Session(model, big, settings=wanted).plan().peak_bytes
+    need = Session(model, big, settings=wanted).plan_for(data).peak_bytes
     session = Session(model, big, settings=replace(wanted, sram=need))
-    few = Split(data.test.images[:SHOWN], data.test.labels[:SHOWN])
+    few = data.test.subset(range(min(SHOWN, len(data.test))))
     recipe = Recipe(schedule="constant", limit=steps, trace="off")
-    training = Training(session.plan(), session.scheme, replace(data, test=few), recipe)
+    training = Training(session.plan_for(data), session.scheme, replace(data, test=few), recipe)
     training.run()
     training.stages.statistics.close_stage()
     return Ranking.of(model, training.stages.statistics)

@@ -72,6 +72,40 @@ def _squared_error(output, target, gradient):  # type: ignore[no-untyped-def]
     return total / np.float32(output.size)
 
 
+@compiled
+def _pixel_cross_entropy(logits, labels, gradient):  # type: ignore[no-untyped-def]
+    pixels = np.float32(labels.size)
+    total = np.float32(0)
+    for p in range(labels.size):
+        top = logits[p, 0]
+        for c in range(1, logits.shape[1]):
+            top = max(top, logits[p, c])
+        scale = np.float32(0)
+        for c in range(logits.shape[1]):
+            gradient[p, c] = exponential(logits[p, c] - top)
+            scale += gradient[p, c]
+        for c in range(logits.shape[1]):
+            gradient[p, c] /= scale
+        gradient[p, labels[p]] -= ONE
+        for c in range(logits.shape[1]):
+            gradient[p, c] /= pixels
+        total += logarithm(scale) - (logits[p, labels[p]] - top)
+    return total / pixels
+
+
+@compiled
+def _sigmoid_cross_entropy(logits, target, gradient):  # type: ignore[no-untyped-def]
+    count = np.float32(logits.size)
+    total = np.float32(0)
+    for i in range(logits.size):
+        z, t = logits[i], np.float32(target[i])
+        e = exponential(-abs(z))
+        sigmoid = (ONE if z >= 0 else e) / (ONE + e)
+        gradient[i] = (sigmoid - t) / count
+        total += (max(z, np.float32(0)) - z * t) + logarithm(ONE + e)
+    return total / count
+
+
 def softmax_cross_entropy(logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32]) -> float:
     """Return -log softmax(logits)[label]; write softmax(logits) - onehot(label) to ``gradient``.
 
@@ -101,3 +135,41 @@ def mean_squared_error(
     if not output.size == target.size == gradient.size:
         raise BadArgument("target", f"has {target.size} elements and the output {output.size}")
     return float(_squared_error(output, target, gradient))
+
+
+def pixel_cross_entropy(
+    logits: NDArray[np.float32], labels: NDArray[np.uint8], gradient: NDArray[np.float32]
+) -> float:
+    """Return the mean of -log softmax(logits[p])[labels[p]] over pixels; write its gradient.
+
+    Args:
+        logits: float32 of shape (pixels, classes).
+        labels: of shape (pixels,).
+        gradient: float32 of shape (pixels, classes), written.
+
+    Raises:
+        BadArgument: if a label is no class, or the sizes differ.
+    """
+    if logits.shape != gradient.shape or labels.shape != logits.shape[:1]:
+        raise BadArgument("labels", f"are {labels.shape} for logits {logits.shape}")
+    if int(labels.max()) >= logits.shape[1]:
+        raise BadArgument(f"label {int(labels.max())}", f"is not a class: there are {logits.shape[1]}")
+    return float(_pixel_cross_entropy(logits, labels, gradient))
+
+
+def sigmoid_cross_entropy(
+    logits: NDArray[np.float32], target: NDArray[np.uint8], gradient: NDArray[np.float32]
+) -> float:
+    """Return mean(log(1 + exp(z)) - t z); write (sigmoid(z) - t) / n to ``gradient``.
+
+    Args:
+        logits: z, float32 of shape (n,).
+        target: t, zeros and ones of shape (n,).
+        gradient: float32 of shape (n,), written.
+
+    Raises:
+        BadArgument: if the sizes differ.
+    """
+    if not logits.size == target.size == gradient.size:
+        raise BadArgument("target", f"has {target.size} elements and the output {logits.size}")
+    return float(_sigmoid_cross_entropy(logits, target, gradient))

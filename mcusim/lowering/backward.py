@@ -8,14 +8,15 @@ from math import prod
 from typing import Literal
 
 from mcusim.core import Kind, Part, Phase, Role, Slot
-from mcusim.graph import Model, Op, OpKind
+from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
-from mcusim.lowering.work import backward_work, errors_met, loss_work
+from mcusim.lowering.work import backward_work, errors_met
+from mcusim.tasks.task import Task
 
 
 def gradient_name(tensor: str) -> Slot:
@@ -23,13 +24,14 @@ def gradient_name(tensor: str) -> Slot:
     return Slot(tensor, Kind.ERROR)
 
 
-def emit_loss(builder: Builder, model: Model, flow: Flow) -> None:
-    """Emit the loss: reads the logits, writes their gradient (float32)."""
+def emit_loss(builder: Builder, model: Model, flow: Flow, task: Task, target: Tensor | None) -> None:
+    """Emit the loss: reads the logits and the target, writes the gradient of the logits (float32)."""
     logits = model.tensors[flow.logits]
     gradient = builder.tensor(gradient_name(flow.logits), logits.shape, "float32", Role.ERROR)
     builder.op(
-        "loss", Action.LOSS, Phase.LOSS, reads=(flow.logits,), writes=(gradient,),
-        work=loss_work(logits.elements), scratch_bytes=4 * logits.elements,
+        "loss", Action.LOSS, Phase.LOSS, writes=(gradient,),
+        reads=(flow.logits,) if target is None else (flow.logits, target.name),
+        work=task.work(logits, target), scratch_bytes=task.scratch_bytes(logits),
     )  # fmt: skip
 
 

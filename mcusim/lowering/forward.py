@@ -28,11 +28,14 @@ def saved_name(op: Op) -> Slot:
     return Slot(op.name, Kind.SAVED)
 
 
-def emit_load(builder: Builder, model: Model) -> None:
-    """Emit the arrival of the input."""
+def emit_load(builder: Builder, model: Model, target: Tensor | None = None) -> None:
+    """Emit the arrival of the input, and of the target where that is more than a class number."""
     x = model.input
-    builder.tensor(x.name, x.shape, x.dtype, Role.INPUT)
-    builder.op("load", Action.LOAD, Phase.FORWARD, writes=(x.name,), work=Work("load", outputs=x.elements))
+    given = {t.name: t for t in (x, target) if t is not None}
+    for tensor in given.values():
+        builder.tensor(tensor.name, tensor.shape, tensor.dtype, Role.INPUT)
+    count = sum(tensor.elements for tensor in given.values())
+    builder.op("load", Action.LOAD, Phase.FORWARD, writes=tuple(given), work=Work("load", outputs=count))
 
 
 def emit_op(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcusim.core import BadModel
 from mcusim.graph import Model, Op, OpKind
+from mcusim.tasks.task import Task
 from mcusim.update.selection import Scope
 
 
@@ -16,20 +17,22 @@ def activations(model: Model, op: Op) -> tuple[tuple[int, str], ...]:
     return tuple((i, n) for i, n in enumerate(op.inputs) if not model.tensors[n].constant)
 
 
-def trained_ops(model: Model) -> tuple[Op, ...]:
-    """Return the ops up to the logits: the loss reads them, so a final SOFTMAX or ARG_MAX is dropped.
+def trained_ops(model: Model, task: Task | None) -> tuple[Op, ...]:
+    """Return the ops up to the logits: the loss contains the task's link, a final softmax or sigmoid.
 
     Raises:
-        BadModel: if the network ends in an op that has no gradient.
+        BadModel: if nothing is left.
     """
-    ops = list(model.ops)
-    while ops and ops[-1].kind in (OpKind.SOFTMAX, OpKind.ARG_MAX):
-        ops.pop()
-    if len(ops) > 1 and ops[-1].kind is OpKind.DEQUANTIZE and ops[-2].kind is OpKind.SOFTMAX:
-        ops = ops[:-2]
-    if not ops:
+    end = len(model.ops)
+    for index in reversed(range(end)):
+        kind = model.ops[index].kind
+        if task is not None and kind in task.link:
+            end = index
+        elif kind not in (OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.RESHAPE):
+            break
+    if not end:
         raise BadModel(model.name, "has no op that could be trained", "give a network with weights")
-    return tuple(ops)
+    return model.ops[:end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,14 @@ class Flow:
     """The one tensor that crosses from the front to the rest; ``None`` if there is no front."""
 
     @classmethod
-    def of(cls, model: Model, scope: Scope) -> Flow:
-        """Derive the flow of gradients from what may learn.
+    def of(cls, model: Model, scope: Scope, task: Task | None) -> Flow:
+        """Derive the flow of gradients from what may learn and what for.
 
         If nothing does, all ops are the front, those after the logits included.
         """
         if not scope.learns:
             return cls(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
-        ops = trained_ops(model)
+        ops = trained_ops(model, task)
         logits = ops[-1].output
         learning = {*scope.pool, *scope.channels, *scope.biases}
         if scope.head and model.head is not None:

@@ -15,6 +15,8 @@ from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.lowering.tail import Tail
+from mcusim.tasks.classification import Classification
+from mcusim.tasks.task import Task
 from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
@@ -32,6 +34,7 @@ def lower(
     accumulate: int = 1,
     runtime_bytes: int = 0,
     cost: Cost | None = None,
+    task: Task | None = None,
 ) -> Step:
     """Return one training step of ``model``, or one inference if nothing learns.
 
@@ -46,6 +49,7 @@ def lower(
         accumulate: number of batch-1 gradients summed before an update.
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
         cost: memory and work of choosing what learns.
+        task: what the outputs are for; classification by default.
 
     Raises:
         BadArgument: if ``accumulate`` is below 1.
@@ -54,15 +58,17 @@ def lower(
     if accumulate < 1:
         raise BadArgument(f"accumulate={accumulate}", "is not a number of steps", "use 1 or more")
     formats = formats or Formats()
-    flow = Flow.of(model, scope)
+    task = task or Classification()
+    flow = Flow.of(model, scope, task)
     _check(flow, model)
     if not scope.learns:
         return _lower_inference(model, scope, formats, patches, runtime_bytes, in_place=in_place)
+    target = task.target(model)
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
-    emit_load(builder, model)
+    emit_load(builder, model, target)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -72,7 +78,7 @@ def lower(
     whole.emit(flow.ops[covered:front])
     tail = len(builder.ops)
     whole.emit(flow.ops[front:])
-    emit_loss(builder, model, flow)
+    emit_loss(builder, model, flow, task, target)
     pixels = whole.saving.saved_pixels
     Backward(builder, model, flow, parameters, pixels).emit()
     _emit_cost(builder, cost or Cost())
@@ -81,6 +87,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
+        task=task, target=target,
     )  # fmt: skip
 
 
@@ -122,7 +129,7 @@ def _lower_inference(
     *,
     in_place: bool,
 ) -> Step:
-    flow = Flow.of(model, scope)
+    flow = Flow.of(model, scope, None)
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)

@@ -8,13 +8,14 @@ from itertools import accumulate
 from math import prod
 
 from mcusim.core import Interval, Part, Phase, Role, Work
-from mcusim.graph import DTYPES, Model, Op
+from mcusim.graph import DTYPES, Model, Op, Tensor
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.traffic import Traffic
 from mcusim.mcu.cycles.sram import Access
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
+from mcusim.tasks.task import Task
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -108,6 +109,10 @@ class Step:
     """Tensors that stay from step to step: learned parameters, optimiser state, the firmware's own."""
     saved_pixels: Mapping[str, int] = field(default_factory=dict)
     """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
+    task: Task | None = None
+    """What the outputs are for; ``None`` if this is an inference."""
+    target: Tensor | None = None
+    """What the loss compares the output with; ``None`` if that is a class number."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""

@@ -27,10 +27,6 @@ from mcusim.lowering.counts import FORWARD, GRADIENT, windows
 Tensors = Mapping[str, Tensor]
 What = Literal["grad_input", "grad_bias", "grad_weight", "update", "update_bias"]
 
-LOSS_FLOAT_OPS = 40
-"""Float operations per class of softmax cross-entropy: a degree-6 exp with range reduction (about 20), a
-logarithm's share, the division, maximum and sums. Modelled: a few hundred operations a step."""
-
 
 def kind_of(op: Op, tensors: Tensors) -> str:
     """Return the name of the loop nest that a kernel library has for ``op``."""
@@ -77,15 +73,6 @@ def backward_work(
             return _update(_gradient_elements(op, tensors, channels), element)
         case "update_bias":
             return _update(tensors[op.output].shape[-1], 4)
-
-
-def loss_work(classes: int) -> Work:
-    """Return the work of softmax cross-entropy and its gradient in float32."""
-    moved = 4 * classes
-    return Work(
-        "loss", outputs=classes, input_bytes=moved, float_ops=LOSS_FLOAT_OPS * classes,
-        sram_read=moved, sram_written=moved,
-    )  # fmt: skip
 
 
 def _shape_of(op: Op, tensors: Tensors) -> tuple[int, int, int]:

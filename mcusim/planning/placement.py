@@ -20,6 +20,7 @@ from mcusim.memory.serving import serve
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import AUTO, Decided, Settings
+from mcusim.tasks.task import require_one
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope, Selection
 
@@ -44,6 +45,7 @@ def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) ->
 
 def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
     """Return the plan with the highest peak among those of the selections a scheme may make."""
+    require_one(model, "inputs")
     cost = scheme.cost(model)
     requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))
     return max((search(request) for request in requests), key=lambda p: p.peak_bytes)
@@ -154,7 +156,7 @@ def _patched(request: Request, whole: Step) -> Iterator[tuple[Step, Patches | No
 
 def _promising(whole: Step, budget: int) -> list[str]:
     """Return the splits after which the whole-image rest fits; all splits if it never does."""
-    points = split_points(whole.model, Flow.of(whole.model, whole.scope))
+    points = split_points(whole.model, Flow.of(whole.model, whole.scope, whole.task))
     live = whole.live_profile()
     kept = []
     for name in points:

@@ -143,6 +143,7 @@ class Plan(Shown):
             "model": model.name,
             "board": self.board.name,
             "update": self.settings.update,
+            "task": None if step.task is None else step.task.name,
             "fits": self.fits,
             "sram": {
                 "budget_bytes": self.settings.sram_bytes,
@@ -192,7 +193,8 @@ class Plan(Shown):
     @property
     def title(self) -> str:
         """What was planned, in one line."""
-        return f"{self.step.model.name} on {self.board.name}, update {self.settings.update}"
+        task = "" if self.step.task is None else f"{self.step.task.name}, "
+        return f"{self.step.model.name} on {self.board.name}, {task}update {self.settings.update}"
 
     @property
     def verdict(self) -> str:

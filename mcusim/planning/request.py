@@ -11,6 +11,8 @@ from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.planning.settings import AUTO, Decided, Settings
+from mcusim.tasks.choice import choose
+from mcusim.tasks.task import TASKS
 from mcusim.update.cost import Cost
 from mcusim.update.selection import Scope
 
@@ -49,7 +51,8 @@ class Request:
 
     def decide(self, residency: Residency, patches: Patches | None) -> Decided:
         """Return the settings with nothing left open."""
-        return self.settings.decide(self.model, self.board, residency, patches)
+        task = choose(self.model, self.settings.task).name if self.scope.learns else None
+        return self.settings.decide(self.model, self.board, residency, patches, task)
 
 
 def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Decided) -> Step:
@@ -58,4 +61,5 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
         model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
         in_place=settings.in_place, momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,
+        task=None if settings.task is None else TASKS[settings.task](),
     )  # fmt: skip

@@ -15,11 +15,11 @@ from mcusim.graph import Model
 from mcusim.lowering.patches import Patches
 from mcusim.lowering.residency import Residency
 from mcusim.mcu.board import Board
+from mcusim.tasks.task import TASKS
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 
 AUTO = "auto"
-LOSSES = ("cross_entropy", "mse")
 
 
 def parse_patches(value: Any) -> Any:
@@ -67,6 +67,10 @@ def _profiles() -> Names:
     from mcusim.mcu.cycles.profile import profile_names
 
     return profile_names()
+
+
+def _tasks() -> Names:
+    return (AUTO, *TASKS)
 
 
 def _size(size: Any) -> Any:
@@ -121,10 +125,9 @@ class Settings(Choices):
         AUTO, "patch-based first stage: off, COUNT:OP, or auto: if needed, with the fewest recomputed MACs",
         read=parse_patches, write=write_patches, example="2:blocks.2.pointwise2",
     )  # fmt: skip
-    loss: str = setting(
-        AUTO, "what is made small; auto: mse where the output is as large as the input (an autoencoder)",
-        values=lambda: (AUTO, *LOSSES),
-    )  # fmt: skip
+    task: str = setting(
+        AUTO, "what the outputs are for; auto: what the network and the data say", values=_tasks
+    )
 
     def budget(self, board: Board) -> int:
         """Return the bytes of SRAM that may be used on a board.
@@ -143,12 +146,14 @@ class Settings(Choices):
             )  # fmt: skip
         return found
 
-    def decide(self, model: Model, board: Board, residency: Residency, patches: Patches | None) -> Decided:
-        """Return the settings with nothing left open."""
+    def decide(
+        self, model: Model, board: Board, residency: Residency, patches: Patches | None, task: str | None
+    ) -> Decided:
+        """Return the settings with nothing left open; an inference has no task."""
         return Decided(
             **_shared(self) | {"formats": replace(self.formats, head=head_format(model, self.formats))},
             sram_bytes=self.budget(board), residency=residency, patches=patches,
-            loss=_loss_of(model) if self.loss == AUTO else self.loss,
+            task=task,
         )  # fmt: skip
 
     @classmethod
@@ -156,7 +161,7 @@ class Settings(Choices):
         """Return the settings that ask for exactly what was decided."""
         return cls(
             **_shared(decided), sram=decided.sram_bytes, residency=str(decided.residency),
-            patches=decided.patches, loss=decided.loss,
+            patches=decided.patches, task=decided.task or AUTO,
         )  # fmt: skip
 
 
@@ -171,7 +176,9 @@ class Decided(Choices):
     patches: Patches | None = setting(
         None, "patch-based first stage", read=parse_patches, write=write_patches
     )
-    loss: str = setting("cross_entropy", "what is made small", values=lambda: LOSSES)
+    task: str | None = setting(
+        "classification", "what the outputs are for; none where nothing learns", values=lambda: TASKS
+    )
 
 
 def head_format(model: Model, formats: Formats) -> str:
@@ -184,8 +191,3 @@ def head_format(model: Model, formats: Formats) -> str:
 
 def _shared(settings: Choices) -> dict[str, Any]:
     return {item.name: getattr(settings, item.name) for item in fields(Choices)}
-
-
-def _loss_of(model: Model) -> str:
-    """An autoencoder gives as many numbers as it gets."""
-    return "mse" if model.output.elements == model.input.elements else "cross_entropy"

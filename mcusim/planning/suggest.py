@@ -144,7 +144,7 @@ def _changes(plan: Plan, now: Settings) -> Iterator[tuple[str, Settings]]:
 
 def _patches(plan: Plan) -> Iterator[Patches]:
     """Yield the patch stages worth trying: a few patches, ending where the image has become small."""
-    points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope))
+    points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope, plan.step.task))
     now = plan.settings.patches
     for split in points[:12]:
         for count in (2, 3):

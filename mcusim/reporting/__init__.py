@@ -1,1 +1,1 @@
-"""Floor 6: tables, explanations, differences and plots, as pure functions of plans, runs and events."""
+"""Floor 8: tables, explanations, differences and plots, as pure functions of plans, runs and events."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series, duration
 from mcusim.session.run import read_run
+from mcusim.tasks.metric import Metric
 
 
 def saved_run(folder: str | Path) -> list[Section]:
@@ -15,9 +16,11 @@ def saved_run(folder: str | Path) -> list[Section]:
         BadRun: if the folder is no run, is damaged, or was written by another version.
     """
     data = read_run(folder)
-    before, after = data["accuracy"]["before"], data["accuracy"]["after"]
+    about = dict(data["metric"])
+    before, after = about.pop("before"), about.pop("after")
+    metric = Metric(**about)
     sram, flash, weights = data["sram"], data["flash"], data["weights"]
-    said = f"accuracy {before:.2%} before, {after:.2%} after {data['steps']:,} steps"
+    said = f"{metric.name} {metric.text(before)} before, {metric.text(after)} after {data['steps']:,} steps"
     rows = [
         ("SRAM", f"{sram['peak_bytes']:,} of {sram['budget_bytes']:,} B"),
         ("flash", f"{flash['total_bytes']:,} of {flash['capacity_bytes']:,} B"),
@@ -27,7 +30,11 @@ def saved_run(folder: str | Path) -> list[Section]:
     if data["session"]["compute_s"] is not None:
         rows.append(("time on the device", duration(data["session"]["compute_s"]["value"])))
     found: list[Section] = [
-        Headline(f"{data['model']} on {data['board']}, update {data['update']}", said, after > before),
+        Headline(
+            f"{data['model']} on {data['board']}, {data['task']}, update {data['update']}",
+            said,
+            metric.improved(before, after),
+        ),
         Facts(rows),
     ]
     history = data["history"]

@@ -1,4 +1,4 @@
-"""Floor 5: what a person holds: Session, Plan, Run."""
+"""Floor 6: what a person holds: Session, Plan, Run."""
 
 from mcusim.planning.plan import Plan
 from mcusim.planning.settings import Settings

@@ -29,7 +29,7 @@ class Progress:
     epoch: int = 0
     position: int = 0
     loss_sum: float = 0.0
-    correct: int = 0
+    score_sum: float = 0.0
     cycle: int = 0
     before: float = 0.0
     trace_position: list[int] | None = None

@@ -1,4 +1,4 @@
-"""Accuracy on test images, in batches, with exactly the integers of the batch-1 path."""
+"""The metric on test examples, in batches, with exactly the integers of the batch-1 path."""
 
 from __future__ import annotations
 
@@ -13,36 +13,40 @@ from mcusim.data.preprocess import Preprocessor
 from mcusim.engine.inference import Inference
 from mcusim.engine.state import State
 from mcusim.graph import Model, OpKind, Tensor
+from mcusim.lowering.gradients import trained_ops
 from mcusim.session.features import Features
+from mcusim.tasks.choice import Labels, choose
+from mcusim.tasks.task import Task
 
 Array = NDArray[Any]
 CHUNK = 256
 
 
 class Evaluation:
-    """Evaluates the learning tail on the test images of ``features``."""
+    """Evaluates the learning tail on the test examples of ``features``."""
 
-    def __init__(self, features: Features, *, reconstructs: bool = False) -> None:
-        self._features, self._labels, self._reconstructs = features, features.labels, reconstructs
+    def __init__(self, features: Features, count: int) -> None:
+        self._features, self._count = features, count
 
-    def accuracy(self, state: State) -> float:
-        """Return the fraction of test images that the current parameters classify correctly.
-
-        For an autoencoder: the mean squared error of the reconstruction, in real units.
-        """
+    def metric(self, state: State) -> float:
+        """Return the task's metric on the test examples with the current parameters."""
         model, flow = state.trained(), self._features.flow
         tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64)
-        logits = model.tensors[flow.logits]
+        task, logits = self._features.task, model.tensors[flow.logits]
+        target = task.target(model)
         total = 0.0
-        for start in range(0, len(self._labels), CHUNK):
-            index = np.arange(start, min(start + CHUNK, len(self._labels)))
+        for start in range(0, self._count, CHUNK):
+            index = np.arange(start, min(start + CHUNK, self._count))
             outputs = tail.run(np.stack(self._features.rows("test", index)))
-            if self._reconstructs:
-                wrong = reals(outputs, logits) - self._features.targets("test", index).reshape(len(index), -1)
-                total += float(np.square(wrong, dtype=np.float64).mean(axis=1).sum())
-            else:
-                total += float((predictions(outputs, logits) == self._labels[index]).sum())
-        return total / len(self._labels)
+            wanted = self._features.targets("test", index)
+            total += summed(task, reals(outputs, logits), wanted, target)
+        return total / self._count
+
+
+def summed(task: Task, outputs: Array, targets: Array, target: Tensor | None) -> float:
+    """Return the sum of the scores of examples, from their real outputs ``(n, elements)``."""
+    wanted = targets if target is None else reals(targets, target)
+    return sum(task.score(output, one) for output, one in zip(outputs, wanted, strict=True))
 
 
 def predictions(outputs: Array, logits: Tensor) -> NDArray[np.int64]:
@@ -58,24 +62,34 @@ def reals(outputs: Array, tensor: Tensor) -> Array:
     return (flat.astype(np.float32) - np.float32(tensor.quant.zero_point)) * tensor.quant.scale
 
 
-def evaluate(model: Model, split: Split) -> float:
-    """Return the accuracy of a network as it is on a split, in 0..1.
+def evaluate(model: Model, split: Split, task: Task | None = None) -> float:
+    """Return the metric of a network as it is on a split: an accuracy is in 0..1.
 
-    A final int8 SOFTMAX takes part and may round two classes to the same value; the first then counts,
-    as for any TFLite runtime. Training looks at the logits before it.
+    For classification a final int8 SOFTMAX takes part and may round two classes to the same value; the
+    first then counts, as for any TFLite runtime. Training looks at the logits before it.
 
     Args:
         model: the network, trained or not.
         split: examples with their labels, e.g. ``data.test``.
+        task: what it is for; what the network and the labels say by default.
     """
+    task = task or choose(model, labels=Labels(split.labels))
+    task.require(model)
     prepare = Preprocessor(model, split.image_shape, split.images.dtype.name, augmentation=Augmentation())
     prepare.check_range(split.images)
-    inference = Inference(model)
-    classes = model.ops[-1].kind is OpKind.ARG_MAX
-    correct = 0
+    whole = task.name == "classification"
+    ops = model.ops if whole else trained_ops(model, task)
+    inference = Inference(model, ops)
+    output, target = model.tensors[ops[-1].output], task.target(model)
+    wanted = task.prepared(split.labels, model)
+    classes = ops[-1].kind is OpKind.ARG_MAX
+    total = 0.0
     for start in range(0, len(split), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(split)))
-        outputs = inference.run(prepare(split.images[index]))
-        found = outputs.reshape(-1) if classes else predictions(outputs, model.output)
-        correct += int((found == split.labels[index]).sum())
-    return correct / len(split)
+        x = prepare(split.images[index])
+        outputs = inference.run(x)
+        if classes:
+            total += float((outputs.reshape(-1) == wanted[index]).sum())
+        else:
+            total += summed(task, reals(outputs, output), x if task.reads_input else wanted[index], target)
+    return total / len(split)

@@ -32,13 +32,18 @@ class Features:
 
     def __init__(self, step: Step, data: Dataset, augmentation: Augmentation, seed: int) -> None:
         self.model = model = step.model
-        self.flow = Flow.of(model, step.scope)
+        self.flow = Flow.of(model, step.scope, step.task)
+        assert step.task is not None
+        self.task = step.task
         self.tail = step.boundary is not None
         front = self.flow.ops[: self.flow.front]
         self.inference = Inference(model, front) if front else None
         self._augmentation, self._seed = augmentation, seed
         self._images = {"train": data.train.images, "test": data.test.images}
-        self.labels = data.test.labels
+        self._targets = {
+            part: self.task.prepared(split.labels, model)
+            for part, split in (("train", data.train), ("test", data.test))
+        }
         self._fronts: dict[str, Front] = {}
         self._prepare: dict[str, Preprocessor] = {}
         source = model.tensors[step.boundary or model.inputs[0]]
@@ -66,14 +71,11 @@ class Features:
         return self._fronts[part].rows(self._images[part], index, variant)
 
     def targets(self, part: str, index: NDArray[np.int64]) -> Array:
-        """Return the real values of the prepared inputs: what an autoencoder should give."""
-        model = self.model
-        x = self._prepare[part](self._images[part][index], index)
-        quant = model.input.quant
-        if quant is None:
-            return np.asarray(x, np.float32)
-        return (x.astype(np.float32) - np.float32(quant.zero_point)) * quant.scale
+        """Return what each example's output is compared with, as a step takes it."""
+        if self.task.reads_input:
+            return self._prepare[part](self._images[part][index], index)
+        return self._targets[part][index]
 
-    def train(self, program: Program, row: Array, label: int | Array) -> float:
+    def train(self, program: Program, row: Array, target: int | Array) -> float:
         """Run one training step from ``row``; return the loss."""
-        return program.run_tail(row, label) if self.tail else program.run(row, label)
+        return program.run_tail(row, target) if self.tail else program.run(row, target)

@@ -16,6 +16,7 @@ from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
 from mcusim.sections.shown import Shown
+from mcusim.tasks.metric import Metric
 from mcusim.traces.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ class Run(Shown):
     Attributes:
         plan: the placement it ran in.
         model: the trained network.
-        rows: one row an epoch: loss, accuracies, learning rate, saturations, coverage.
-        accuracy_before, accuracy_after: on the test images, in 0..1 (for a regression: mean squared
-            error).
+        rows: one row an epoch: loss, the metric on training and test examples, learning rate, saturations,
+            coverage.
+        metric: what the task is measured by: name, unit, and whether higher is better.
+        metric_before, metric_after: its value on the test examples; an accuracy is in 0..1.
         steps: batch-1 training steps done.
         trace: events of the recorded steps.
         cost: time, energy and write-backs of the whole session on its device; modelled.
@@ -77,8 +79,9 @@ class Run(Shown):
     plan: Plan
     model: Model
     rows: list[dict[str, Any]]
-    accuracy_before: float
-    accuracy_after: float
+    metric: Metric
+    metric_before: float
+    metric_after: float
     steps: int
     trace: EventTable
     cost: SessionCost
@@ -120,7 +123,11 @@ class Run(Shown):
         """Return plain data for JSON: the plan's, and what training gave."""
         return {
             **self.plan.as_dict(),
-            "accuracy": {"before": self.accuracy_before, "after": self.accuracy_after},
+            "metric": {
+                **self.metric.as_dict(),
+                "before": self.metric_before,
+                "after": self.metric_after,
+            },
             "steps": self.steps,
             "session": self.cost.as_dict(),
             "saturations": self.saturations,
@@ -159,15 +166,16 @@ class Run(Shown):
     @property
     def outcome(self) -> str:
         """What training changed, in one line."""
-        return (
-            f"accuracy {self.accuracy_before:.2%} before, {self.accuracy_after:.2%} "
-            f"after {self.steps:,} steps"
-        )
+        metric = self.metric
+        before, after = metric.text(self.metric_before), metric.text(self.metric_after)
+        return f"{metric.name} {before} before, {after} after {self.steps:,} steps"
 
     def sections(self) -> list[Section]:
         """Return the outcome, what the peak is made of, and what the session would cost its device."""
         found: list[Section] = [
-            Headline(self.plan.title, self.outcome, self.accuracy_after > self.accuracy_before),
+            Headline(
+                self.plan.title, self.outcome, self.metric.improved(self.metric_before, self.metric_after)
+            ),
             self.plan.sram_shares(),
             Facts(self._facts()),
         ]
@@ -187,7 +195,7 @@ class Run(Shown):
         return rows
 
     def _curves(self) -> list[Curve]:
-        units = {"train_accuracy": "%", "test_accuracy": "%"}
+        units = dict.fromkeys((f"train_{self.metric.key}", f"test_{self.metric.key}"), self.metric.unit)
         names = [name for name in self.rows[0] if name != "epoch"]
         return [
             Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))

@@ -15,6 +15,7 @@ from mcusim.planning.placement import make_plan
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
 from mcusim.planning.settings import Settings
+from mcusim.tasks.choice import Labels, choose
 from mcusim.update.scheme import Scheme, scheme
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Session:
         self.settings = replace(wanted, update=self.scheme.name)
         self.settings.budget(board)
         self._plan: Plan | None = None
+        self._task = self.settings.task  # what the last data decided
 
     def plan(self, *, suggest: bool = False) -> Plan:
         """Return what a step needs: fits or not, and what the peak is made of. Needs no data.
@@ -64,13 +66,27 @@ class Session:
                 the step does not fit.
         """
         if self._plan is None:
-            self._plan = make_plan(self.model, self.board, self.scheme, self.settings)
+            settings = replace(self.settings, task=self._task)
+            self._plan = make_plan(self.model, self.board, self.scheme, settings)
         if (suggest or not self._plan.fits) and not self._plan.suggestions:
             from mcusim.planning.suggest import suggestions
 
             found = suggestions(self._plan, self.scheme)
             self._plan = replace(self._plan, suggestions=found)
         return self._plan
+
+    def plan_for(self, data: Dataset) -> Plan:
+        """Return the plan for the task that network and data say together, see ``choose``.
+
+        Raises:
+            BadData: if the data do not suit the network or the task.
+        """
+        if self.scheme.scope(self.model).learns:
+            task = choose(self.model, self.settings.task, Labels(data.train.labels))
+            task.prepared(data.train.labels, self.model)
+            if self._task != task.name:
+                self._task, self._plan = task.name, None
+        return self.plan()
 
     @takes(Recipe, but=("epochs",))
     def train(
@@ -99,7 +115,7 @@ class Session:
         Raises:
             OutOfSram, OutOfFlash: if the step does not fit; says what would help.
             BadArgument: if nothing learns (``update="none"``), or a number makes no sense.
-            BadData: if the data does not suit the network.
+            BadData: if the data does not suit the network or the task.
             BadRun: if the checkpoint to resume from is damaged or of another run.
             SaveFailed: if the folder cannot be written.
         """
@@ -107,7 +123,7 @@ class Session:
 
         given = choices if epochs is None else {**choices, "epochs": epochs}
         wanted = chosen(recipe or Recipe(), given)
-        plan = self.plan()
+        plan = self.plan_for(data)
         if not plan.step.scope.learns:
             raise BadArgument(
                 f"update {self.settings.update}", "learns nothing, so there is no training",
@@ -128,7 +144,11 @@ class Session:
         return session_cost(self.plan(), self.scheme, steps)
 
     def evaluate(self, split: Split, model: Model | None = None) -> float:
-        """Return the accuracy of the network (or of a trained ``model``) on a split, in 0..1."""
+        """Return the task's metric of the network (or of a trained ``model``) on a split.
+
+        An accuracy is in 0..1.
+        """
         from mcusim.session.evaluation import evaluate
 
-        return evaluate(model or self.model, split)
+        network = model or self.model
+        return evaluate(network, split, choose(network, self.settings.task, Labels(split.labels)))

@@ -67,11 +67,11 @@ class Stages:
         found, self._began = self._began, None
         return None if found is None else transition(*found)
 
-    def calibrate(self, row: Any, label: int) -> None:
+    def calibrate(self, row: Any, target: Any) -> None:
         """Find the scales of integer error tensors before the very first step."""
         assert self._current is not None
         plan, program, _ = self._current
-        program.calibrate(row, label, tail=plan.step.boundary is not None)
+        program.calibrate(row, target, tail=plan.step.boundary is not None)
 
     def store(self) -> None:
         """Copy what was learned from the arena into the state."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mcusim.core import BadArgument, BadData, BadRun
+from mcusim.core import BadArgument, BadRun
 from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
@@ -37,14 +37,12 @@ class Training:
 
     def __init__(self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe) -> None:
         settings = plan.settings
-        self.reconstructs = settings.loss == "mse"
-        if not self.reconstructs:
-            _check_classes(data, plan.step.model.classes)
         self.plan, self.settings, self.scheme, self.data, self.recipe = plan, settings, scheme, data, recipe
         self.per_epoch = min(len(data.train), recipe.limit or len(data.train))
         steps = recipe.epochs * self.per_epoch
         self.schedule = Schedule(steps, warmup=int(recipe.warmup * self.per_epoch), kind=recipe.schedule)
         self.features = Features(plan.step, data, recipe.augmentation, settings.seed)
+        self.task = self.features.task
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
@@ -80,9 +78,9 @@ class Training:
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
-        evaluation = Evaluation(self.features, reconstructs=self.reconstructs)
+        evaluation = Evaluation(self.features, len(self.data.test))
         if not resumed:
-            self.progress.before = evaluation.accuracy(self.state)
+            self.progress.before = evaluation.metric(self.state)
             self._save(folder, recording)
         while self.progress.epoch < self.recipe.epochs:
             self._epoch(folder, recording)
@@ -93,7 +91,8 @@ class Training:
         rows = self.progress.history
         run = Run(
             plan=self.stages.largest, model=self.state.trained(), rows=rows,
-            accuracy_before=self.progress.before, accuracy_after=rows[-1]["test_accuracy"],
+            metric=self.task.metric, metric_before=self.progress.before,
+            metric_after=rows[-1][f"test_{self.task.metric.key}"],
             steps=self.state.iteration,
             trace=recording.finish(self.state.iteration, self.progress.cycle),
             saturations=self.state.saturations,
@@ -137,15 +136,15 @@ class Training:
 
     def _epoch(self, folder: Path | None, recording: Recording) -> None:
         progress, state = self.progress, self.state
-        for row, label in self._examples():
+        for row, target in self._examples():
             program = self.stages.program(state.iteration)
             program.rate = self.schedule.factor(state.iteration)
-            self.stages.calibrate(row, label)
+            self.stages.calibrate(row, target)
             if recording.listens:
                 recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
             recording.write(self.stages.template(), state.iteration, progress.cycle)
-            progress.loss_sum += self.features.train(program, row, label)
-            progress.correct += program.correct
+            progress.loss_sum += self.features.train(program, row, target)
+            progress.score_sum += program.score
             progress.cycle += self.stages.cycles
             progress.position += 1
             if progress.position % BLOCK == 0:
@@ -154,54 +153,46 @@ class Training:
                 self._save(folder, recording)
 
     def _examples(self) -> Iterator[tuple[Any, Any]]:
-        """Yield what is left of the epoch: a tail input and its label (or reconstruction target) each."""
-        split, seed = self.data.train, self.settings.seed
+        """Yield what is left of the epoch: a tail input and its target each."""
+        seed = self.settings.seed
         epoch = self.progress.epoch
-        order = split.order(epoch, seed)[: self.per_epoch]
+        order = self.data.train.order(epoch, seed)[: self.per_epoch]
         for start in range(self.progress.position, self.per_epoch, BLOCK):
             index = order[start : start + BLOCK]
             rows = self.features.rows("train", index, epoch)
-            if self.reconstructs:
-                yield from zip(rows, self.features.targets("train", index), strict=True)
-            else:
-                yield from zip(rows, split.labels[index].tolist(), strict=True)
+            yield from zip(rows, self.features.targets("train", index), strict=True)
 
     def _finish_epoch(self, evaluation: Evaluation) -> None:
         progress = self.progress
         self.stages.store()
+        metric = self.task.metric.key
         rate = self.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
         progress.history.append(
             {
                 "epoch": progress.epoch + 1,
                 "steps": self.state.iteration,
                 "loss": progress.loss_sum / self.per_epoch,
-                "train_accuracy": progress.correct / self.per_epoch,
-                "test_accuracy": evaluation.accuracy(self.state),
+                f"train_{metric}": progress.score_sum / self.per_epoch,
+                f"test_{metric}": evaluation.metric(self.state),
                 "learning_rate": rate,
                 "saturations": self.state.saturations,
                 "coverage": self.stages.coverage.fraction,
             }
         )
         progress.epoch, progress.position = progress.epoch + 1, 0
-        progress.loss_sum, progress.correct = 0.0, 0
+        progress.loss_sum, progress.score_sum = 0.0, 0.0
         self._tell()
 
     def _tell(self) -> None:
         done = self.progress.position
         last = self.progress.history[-1] if self.progress.history else {}
+        metric = self.task.metric
         self._report(
             {
                 "epoch": self.progress.epoch, "epochs": self.recipe.epochs, "position": done,
                 "per_epoch": self.per_epoch, "step": self.state.iteration,
-                "accuracy": self.progress.correct / done if done else last.get("train_accuracy", 0.0),
-                "test_accuracy": last.get("test_accuracy", self.progress.before),
+                "metric": metric,
+                "train": self.progress.score_sum / done if done else last.get(f"train_{metric.key}", 0.0),
+                "test": last.get(f"test_{metric.key}", self.progress.before),
             }
-        )  # fmt: skip
-
-
-def _check_classes(data: Dataset, classes: int) -> None:
-    if len(data.labels) > classes:
-        raise BadData(
-            f"{data.name} with {len(data.labels)} classes", f"does not fit a network with {classes} outputs",
-            f"load the network with classes={len(data.labels)}",
         )  # fmt: skip

@@ -107,7 +107,7 @@ def test_train_and_resume(answer, model: Path, images: Path, tmp_path: Path):
     arguments = ("train", "--model", model, *BOARD, "--data", images, "--epochs", "3", "--out", out)
     options = ("--lr", "0.02", "--flip", "--shift", "1", "--zoom", "0.1", "--variants", "6", "--warmup", ".5")
     found = answer(*arguments, *options)
-    assert found["accuracy"]["after"] > found["accuracy"]["before"]
+    assert found["metric"]["after"] > found["metric"]["before"]
     assert found["steps"] == 120
     assert found["images_per_s"] > 0
     assert found["out"] == str(out)
@@ -115,14 +115,14 @@ def test_train_and_resume(answer, model: Path, images: Path, tmp_path: Path):
     names = {p.name for p in out.iterdir()}
     assert {"run.json", "history.csv", "trace.parquet", "checkpoint.npz", "model.npz"} <= names
     again = answer(*arguments, *options, "--resume")
-    assert again["accuracy"] == found["accuracy"]
+    assert again["metric"] == found["metric"]
 
 
 def test_a_trained_network_keeps_its_head(answer, model: Path, images: Path, tmp_path: Path):
     first = answer("train", "--model", model, *BOARD, "--data", images, "--epochs", "3", "--out", tmp_path)
     more = ("train", "--model", tmp_path / "model.npz", *BOARD, "--data", images, "--limit", "4")
-    assert answer(*more)["accuracy"]["before"] == first["accuracy"]["after"]
-    assert answer(*more, "--head", "float32")["accuracy"]["before"] < first["accuracy"]["after"]
+    assert answer(*more)["metric"]["before"] == first["metric"]["after"]
+    assert answer(*more, "--head", "float32")["metric"]["before"] < first["metric"]["after"]
 
 
 def test_train_for_people(run, golden, model: Path, images: Path):

@@ -67,7 +67,7 @@ def test_own_network_from_pytorch_to_litert(tmp_path: Path) -> None:
     ours = predictions(Inference(run.model).run(inputs), run.model.output)
     np.testing.assert_array_equal(ours, theirs)
     assert evaluate(run.model, data.test) == pytest.approx(np.mean(ours == data.test.labels))
-    assert run.accuracy_after == pytest.approx(evaluate(run.model, data.test))
+    assert run.metric_after == pytest.approx(evaluate(run.model, data.test))
 
 
 def test_accumulators_of_different_scales_are_refused() -> None:

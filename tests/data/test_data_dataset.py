@@ -22,10 +22,10 @@ def split(count: int = 6) -> Split:
         (np.zeros((2, 4, 4, 2), np.uint8), np.zeros(2, int)),
         (np.zeros((2, 4, 4), np.uint8), np.zeros(2, int)),
         (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(3, int)),
-        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(2)),
+        (np.zeros((2, 4, 4, 3), np.uint8), np.array([0.5, np.nan])),
         (np.zeros((0, 4, 4, 3), np.uint8), np.zeros(0, int)),
         (np.zeros((2, 4, 4, 3), np.uint8), np.array([0, -1])),
-        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1), int)),
+        (np.zeros((2, 4, 4, 3), np.uint8), np.array(["a", "b"])),
         ([[1, 2]], np.zeros(1, int)),
     ],
 )

@@ -15,6 +15,7 @@ from mcusim.kernels import backward, forward
 from mcusim.kernels.executable import TYPES, check_forward
 from mcusim.kernels.reference import FORWARD, GRADIENTS
 from mcusim.lowering.lower import lower, lower_inference
+from mcusim.tasks.regression import Regression
 from mcusim.update.scheme import scheme
 
 
@@ -28,13 +29,15 @@ def ending_in(model: Model, name: str, kind: OpKind, dtype: str, to: tuple[int, 
 
 
 def test_a_float_op_behind_dequantize_is_neither_planned_nor_executed():
-    model = ending_in(small_network(), "extra", OpKind.LOGISTIC, "float32", (1, 4))
+    model = ending_in(small_network(), "extra", OpKind.HARD_SWISH, "float32", (1, 4))
     for refused in (
         lambda: lower(model, scheme("head").scope(model)),
         lambda: lower_inference(model),
         lambda: Inference(model),
     ):
-        with pytest.raises(BadModel, match=r"op 'extra' \(logistic\): gives float32 from float32.*quantise"):
+        with pytest.raises(
+            BadModel, match=r"op 'extra' \(hard_swish\): gives float32 from float32.*quantise"
+        ):
             refused()
 
 
@@ -58,7 +61,7 @@ def test_an_op_without_gradient_is_refused_only_where_a_gradient_must_pass_it():
     assert lower(numbers, scheme("dense").scope(numbers)).ops  # the loss reads the logits
     assert lower_inference(back).ops
     with pytest.raises(BadModel, match=r"op 'extra' \(arg_max\): gives the number .* no gradient"):
-        lower(back, scheme("dense").scope(back))
+        lower(back, scheme("dense").scope(back), task=Regression())
 
 
 def test_the_fast_kernels_have_what_the_slow_ones_have():

@@ -18,6 +18,7 @@ from mcusim.lowering.gradients import Flow
 from mcusim.lowering.lower import lower, lower_inference
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.memory.bound import lower_bound
+from mcusim.tasks.classification import Classification
 from mcusim.update.formats import Formats
 from mcusim.update.scheme import scheme
 from mcusim.update.selection import Scope
@@ -150,7 +151,11 @@ def test_patches_lower_the_peak_and_count_what_they_recompute():
     cut = lower(model, scope, patches=Patches(2, "a.depthwise"))
     assert lower_bound(cut.problem()).bytes < lower_bound(whole.problem()).bytes
     assert cut.patch_macs == cut.macs(Phase.FORWARD) - whole.macs(Phase.FORWARD) > 0
-    assert split_points(model, Flow.of(model, scope))[:3] == ["stem", "a.expand", "a.depthwise"]
+    assert split_points(model, Flow.of(model, scope, Classification()))[:3] == [
+        "stem",
+        "a.expand",
+        "a.depthwise",
+    ]
 
 
 def test_a_patch_stage_that_cannot_be_is_refused():

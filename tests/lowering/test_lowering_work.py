@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcusim.core import BadModel
 from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
-from mcusim.lowering.work import backward_work, forward_work, kind_of, loss_work
+from mcusim.lowering.work import backward_work, forward_work, kind_of
 from mcusim.update.patterns import PATTERNS
 
 
@@ -252,8 +252,3 @@ def test_the_largest_elements_number_is_counted_by_its_comparisons():
     assert forward_work(op, tensors).int_ops == 10
     with pytest.raises(BadModel, match="which has no gradient"):
         backward_work(op, tensors, "grad_input")
-
-
-def test_loss_reads_and_writes_one_float_a_class():
-    work = loss_work(10)
-    assert (work.kind, work.outputs, work.sram_read, work.sram_written) == ("loss", 10, 40, 40)

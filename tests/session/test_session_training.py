@@ -40,7 +40,7 @@ def session(update="dynamic:ratio=0.1,blocks=2,stage=7", **options):
 @pytest.mark.smoke
 def test_a_session_learns_and_its_results_are_what_a_user_expects(tmp_path):
     run = session().train(tiny_data(), epochs=3, out=tmp_path / "run")
-    assert run.accuracy_after > run.accuracy_before
+    assert run.metric_after > run.metric_before
     assert run.steps == 180
     assert list(run.history["steps"]) == [60, 120, 180]
     assert sum(run.memory.by_role.values()) <= run.memory.peak_bytes <= 65_536
@@ -52,9 +52,9 @@ def test_a_session_learns_and_its_results_are_what_a_user_expects(tmp_path):
         "run.json", "history.csv", "operations.csv", "trace.parquet", "model.npz", "checkpoint.npz",
     }  # fmt: skip
     saved = read_run(tmp_path / "run")
-    assert saved["accuracy"]["after"] == run.accuracy_after
+    assert saved["metric"]["after"] == run.metric_after
     again = mcusim.load(str(tmp_path / "run" / "model.npz"))
-    assert session().evaluate(tiny_data().test, again) == run.accuracy_after
+    assert session().evaluate(tiny_data().test, again) == run.metric_after
 
 
 @pytest.mark.parametrize("update", LEARNING)

@@ -78,3 +78,27 @@ def mean_squared_error(output: Array, target: Array, gradient: Array) -> float:
         total = total + value * value
     gradient[...] = difference * (F(2) / F(output.size))
     return float(total / F(output.size))
+
+
+def pixel_cross_entropy(logits: Array, labels: Array, gradient: Array) -> float:
+    """Return the mean of -log softmax(logits[p])[labels[p]] over pixels; write its gradient."""
+    total = F(0)
+    for row, label, out in zip(logits, labels, gradient, strict=True):
+        total = total + F(softmax_cross_entropy(row, int(label), out))
+        out /= F(len(labels))
+    return float(total / F(len(labels)))
+
+
+def sigmoid_cross_entropy(logits: Array, target: Array, gradient: Array) -> float:
+    """Return mean(log(1 + exp(z)) - t z); write (sigmoid(z) - t) / n to ``gradient``.
+
+    Both are computed from exp(-|z|), which never overflows: log(1 + exp(z)) is
+    max(z, 0) + log(1 + exp(-|z|)).
+    """
+    e = exponential(-np.abs(logits))
+    t = target.astype(F)
+    gradient[...] = (np.where(logits >= 0, F(1), e) / (F(1) + e) - t) / F(logits.size)
+    total = F(0)
+    for z, value, small in zip(logits, t, e, strict=True):
+        total = total + ((max(z, F(0)) - z * value) + logarithm(F(1) + small))
+    return float(total / F(logits.size))

@@ -1,0 +1,98 @@
+"""Which task a network is trained for: what was asked for, or what network and data say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcusim.core import BadData, BadModel
+from mcusim.graph import Model, OpKind
+from mcusim.tasks.task import TASKS, Array, Task, require_one
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the data give for each example; ``targets`` is None where they give nothing."""
+
+    targets: Array | None
+
+
+def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Task:
+    """Return the task to train ``model`` for.
+
+    Args:
+        model: the network.
+        asked: the name of a task, or ``auto``.
+        labels: what the data give; without them the network alone decides.
+
+    With data, ``auto`` goes by the labels: real numbers are regression; class numbers are classification,
+    or, for a network with one output and labels 0 and 1, binary; rows of zeros and ones are multi-label;
+    pictures of class numbers are segmentation; without labels a network that gives as many numbers as it
+    takes reconstructs its input.
+
+    Without data: a softmax means classification, a sigmoid binary or multi-label, an output of the
+    input's shape reconstruction, one output regression, other vectors classification.
+
+    Raises:
+        UnknownName: if there is no such task; suggests the nearest.
+        BadModel: if the network cannot learn the task, or if it is not clear what it is for.
+        BadData: if the labels are for another task than any this network can learn.
+    """
+    if asked != AUTO:
+        found = TASKS[asked]()
+    else:
+        require_one(model, "inputs")
+        require_one(model, "outputs")
+        name = _of_network(model) if labels is None else _of_data(model, labels.targets)
+        found = TASKS[name]()
+    found.require(model)
+    return found
+
+
+def _of_network(model: Model) -> str:
+    output, last = model.output, _last(model)
+    if output.elements != output.shape[-1]:
+        if output.shape == model.input.shape:
+            return "reconstruction"
+        raise BadModel(
+            f"{model.name} with the output {output.name!r} {list(output.shape)}",
+            "does not say what it is for", "choose a task: segmentation or regression",
+        )  # fmt: skip
+    if last in (OpKind.SOFTMAX, OpKind.ARG_MAX):
+        return "classification"
+    if output.elements == 1:
+        return "binary" if last is OpKind.LOGISTIC else "regression"
+    if last is OpKind.LOGISTIC:
+        return "multi-label"
+    return "reconstruction" if output.shape == model.input.shape else "classification"
+
+
+def _of_data(model: Model, targets: Array | None) -> str:
+    output = model.output
+    if targets is None:
+        if 1 < output.elements == model.input.elements:
+            return "reconstruction"
+        raise BadData(
+            "the data", f"have no labels, and {model.name} does not give its input again", "give labels"
+        )
+    if targets.dtype.kind == "f":
+        return "regression"
+    if targets.ndim == 2:
+        return "multi-label"
+    if targets.ndim == 3:
+        return "segmentation"
+    if output.elements > 1 or _last(model) is OpKind.ARG_MAX:
+        return "classification"
+    if int(targets.max()) > 1:
+        raise BadData(
+            f"labels up to {int(targets.max())}", f"do not fit {model.name}, which has one output",
+            f"give float32 targets for regression, or load it with classes={int(targets.max()) + 1}",
+        )  # fmt: skip
+    return "binary"
+
+
+def _last(model: Model) -> OpKind | None:
+    """Return the kind of the op that makes the output, what only changes its type or shape left out."""
+    through = (OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.RESHAPE)
+    return next((op.kind for op in reversed(model.ops) if op.kind not in through), None)

@@ -1,0 +1,59 @@
+"""One class of several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mcusim.core import BadData
+from mcusim.graph import Model, OpKind, Tensor
+from mcusim.tasks.metric import Metric
+from mcusim.tasks.task import Array, Loss, Reals, Task
+
+
+class Classification(Task):
+    """Softmax cross-entropy against the number of the class; the metric is the accuracy.
+
+    A network that ends in a sigmoid for each class learns through a softmax over the same logits.
+    """
+
+    name = "classification"
+    metric = Metric("accuracy", "%")
+    link = frozenset({OpKind.SOFTMAX, OpKind.ARG_MAX, OpKind.LOGISTIC})
+    # A degree-6 exp with range reduction (about 20), a logarithm's share, the division, maximum and sums.
+    float_ops = 40
+
+    def misfit(self, model: Model) -> str:
+        """Return why the output is no vector of at least two scores."""
+        if model.ops[-1].kind is OpKind.ARG_MAX:
+            return ""
+        if model.output.elements != model.output.shape[-1]:
+            return "that needs one vector of scores"
+        return "" if model.output.elements > 1 else "that needs a score for each of at least two classes"
+
+    def prepared(self, targets: Array | None, model: Model) -> Array:
+        """Return the classes as int64 ``[N]``."""
+        if targets is None or targets.dtype.kind not in "iu" or targets.ndim != 1:
+            raise self.wrong(targets, "one class number an example", model)
+        if model.ops[-1].kind is not OpKind.ARG_MAX and int(targets.max()) >= model.classes:
+            raise BadData(
+                f"labels up to {int(targets.max())}",
+                f"do not fit a network with {model.classes} outputs",
+                f"load the network with classes={int(targets.max()) + 1}",
+            )
+        return targets.astype(np.int64, copy=False)
+
+    def loss(self) -> Loss:
+        """Return -log softmax(output)[target]; write softmax(output) - onehot(target)."""
+        from mcusim.kernels.loss import softmax_cross_entropy
+
+        return softmax_cross_entropy
+
+    def score(self, output: Reals, target: Any) -> float:
+        """Return 1.0 if the highest score is that of the class."""
+        return float(output.argmax() == target)
+
+    def scratch_bytes(self, logits: Tensor) -> int:
+        """Return room for the real logits, which are read three times."""
+        return 4 * logits.elements
