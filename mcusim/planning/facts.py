@@ -49,7 +49,10 @@ def work_facts(step: Step, pattern: str) -> Rows:
     if not step.scope.learns:
         return [("learning", "nothing: inference alone"), ("MACs a step", f"{forward:,} forward{again}")]
     return [
-        ("learning", f"{learns:,} of {total:,} convolution weights{share}"),
+        (
+            "learning",
+            f"{learns:,} of {total:,} convolution weights{share}" if total else f"{learns:,} weights",
+        ),
         ("saved features", f"{saved:,} B; {dense:,} B if everything learned{pruned}"),
         ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
     ]

@@ -24,7 +24,9 @@ def saved_run(folder: str | Path) -> list[Section]:
     rows = [
         ("SRAM", f"{sram['peak_bytes']:,} of {sram['budget_bytes']:,} B"),
         ("flash", f"{flash['total_bytes']:,} of {flash['capacity_bytes']:,} B"),
-        ("learning", f"{weights['updated']:,} of {weights['conv_total']:,} convolution weights"),
+        ("learning", f"{weights['updated']:,} of {weights['conv_total']:,} convolution weights")
+        if weights["conv_total"]
+        else ("learning", f"{weights['updated']:,} weights"),
         ("formats", ", ".join(f"{part} {chosen}" for part, chosen in data["formats"].items())),
     ]
     if data["session"]["compute_s"] is not None:

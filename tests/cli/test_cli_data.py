@@ -54,7 +54,7 @@ def test_planes_first_learn_what_planes_last_learn(
         data = floats(tmp_path, images, 1 / 255, planes=planes)
         result = run("train", "--model", model, *BOARD, "--update", "last-1", "--data", data, "--json")
         assert result.exit_code == 0, result.stderr
-        found.append(json.loads(result.stdout)["accuracy"])
+        found.append(json.loads(result.stdout)["metric"])
     assert found[0] == found[1]
 
 

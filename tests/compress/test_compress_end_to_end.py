@@ -48,7 +48,7 @@ def test_own_network_from_pytorch_to_litert(tmp_path: Path) -> None:
     assert model.output.quant.scale.shape == (1,)
     save(model, tmp_path / "own.npz")
     session = mcusim.Session(load(tmp_path / "own.npz"), mcusim.board("nrf52840"), "last-1", seed=0)
-    assert session.settings.formats.head == "int8"
+    assert session.plan().settings.formats.head == "int8"
     data = synthetic("target", train=60, test=40)
     plan, run = session.plan(), session.train(data, 1)
     assert run.memory.peak_bytes == plan.peak_bytes
