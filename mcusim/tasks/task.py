@@ -105,8 +105,7 @@ def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
     names = model.inputs if what == "inputs" else model.outputs
     if len(names) != 1:
         shapes = ", ".join(f"{n!r} {list(model.tensors[n].shape)}" for n in names)
-        chosen = f"choose one: output={names[0]!r}, or its number, counted from 0"
-        way_out = "give a network with one input" if what == "inputs" else chosen
+        way_out = f"give a network with one {what.removesuffix('s')}"
         raise BadModel(model.name, f"has {len(names)} {what}: {shapes}", way_out)
 
 
