@@ -98,6 +98,8 @@ Value = Const | Real | Stored | View | Pending
 class OnnxGraph:
     """The values by ONNX name, and the graph that is built."""
 
+    opset: int
+    """Version of the standard operators: some changed their meaning."""
     build: GraphBuilder = field(default_factory=GraphBuilder)
     values: dict[str, Value] = field(default_factory=dict)
     raw_inputs: dict[str, Shape] = field(default_factory=dict)

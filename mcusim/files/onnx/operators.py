@@ -14,7 +14,6 @@ import numpy as np
 
 from mcusim.files.names import NAMES
 from mcusim.files.onnx.graph import (
-    NCHW,
     NHWC,
     Const,
     OnnxGraph,
@@ -26,8 +25,10 @@ from mcusim.files.onnx.graph import (
     View,
     onnx_shape,
 )  # fmt: skip
+from mcusim.files.onnx.layout import concat, pad, reshape, softmax, transpose
 from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
+from mcusim.files.onnx.resize import resize
 from mcusim.files.tflite.operators import same_padding
 from mcusim.graph import WEIGHTED, Attributes, OpKind, Pads
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
@@ -93,10 +94,18 @@ def _batch_norm(g: OnnxGraph, node: Node) -> Value:
     epsilon = node.attributes.get("epsilon", 1e-5)
     if any(p is None for p in parts) or node.integer("training_mode", 0) or not isinstance(epsilon, float):
         raise node.fail("is in training mode or lacks a constant")
+    if node.integer("spatial", 1) != 1:
+        raise node.fail("normalises every pixel by itself (spatial = 0)", "export it with opset 9 or later")
     gamma, beta, mean, variance = (p.real.astype(np.float64) for p in parts if p is not None)
+    shape = onnx_shape(g.shape(x))
+    if len(shape) < 2 or {v.shape for v in (gamma, beta, mean, variance)} != {(shape[1],)}:
+        raise node.fail(f"normalises {shape} with other than {shape[1:2]} channels")
     factor = gamma / np.sqrt(variance + epsilon)
-    scaled = g.pend(node, OpKind.MUL, [x, Const(factor.astype(np.float32))], suffix=".scaled")
-    return g.pend(node, OpKind.ADD, [scaled, Const((beta - mean * factor).astype(np.float32))])
+    # Channels are dimension 1; only images are stored with them last.
+    along = (-1,) if len(shape) == 4 else (-1, *(1,) * (len(shape) - 2))
+    slope, offset = (Const(v.astype(np.float32).reshape(along)) for v in (factor, beta - mean * factor))
+    scaled = g.pend(node, OpKind.MUL, [x, slope], suffix=".scaled")
+    return g.pend(node, OpKind.ADD, [scaled, offset])
 
 
 def _activation(low: float, high: float) -> Rule:
@@ -147,6 +156,11 @@ def _binary(kind: OpKind) -> Rule:
             return product
         rank = max(len(g.shape(v)) for v in operands)
         for i, value in enumerate(operands):
+            if rank == 4 and len(g.shape(value)) not in (0, 4) and not isinstance(value, Const):
+                raise node.fail(
+                    f"joins shapes {onnx_shape(g.shape(operands[0]))} and {onnx_shape(g.shape(operands[1]))}",
+                    "reshape the smaller one to four dimensions before",
+                )
             if isinstance(value, Const) and rank == 4:
                 data = value.data.reshape((1,) * (4 - value.data.ndim) + value.data.shape)
                 quant = value.quant
@@ -184,9 +198,9 @@ def _reduce_mean(g: OnnxGraph, node: Node) -> Value:
     x, given = g.value(node, 0), g.constant(node, 1)
     shape = onnx_shape(g.shape(x))
     axes = node.integers("axes", ()) if given is None else tuple(int(a) for a in given.data.reshape(-1)[:8])
-    if not axes or any(not -len(shape) <= a < len(shape) for a in axes):
-        raise node.fail(f"reduces dimensions {axes} of {shape}")
-    chosen = {a % len(shape) for a in axes}
+    if not axes:
+        raise node.fail(f"reduces all dimensions of {shape}", "name the dimensions to reduce")
+    chosen = {*node.axes(axes, len(shape))}
     kept = tuple(1 if i in chosen else s for i, s in enumerate(shape))
     keep = node.integer("keepdims", 1)
     if not keep and len(shape) == 4 and chosen != {2, 3}:
@@ -214,120 +228,6 @@ def _pool(kind: OpKind) -> Rule:
     return rule
 
 
-def _reshape(g: OnnxGraph, node: Node) -> Value:
-    x = g.settled(g.value(node, 0))
-    if isinstance(x, Const):
-        return Const(x.data.reshape(_new_shape(g, node, x.data.shape)), x.quant)
-    old = onnx_shape(g.shape(x))
-    new = _new_shape(g, node, old)
-    if len(old) == 4 and old[2:] != (1, 1):
-        # ONNX flattens planes first.
-        x = g.move(node, OpKind.TRANSPOSE, x, suffix=".planes", axes=NCHW)
-    if len(new) != 4:
-        return g.move(node, OpKind.RESHAPE, x, shape=new)
-    x = g.move(node, OpKind.RESHAPE, x, suffix=".flat", shape=new)
-    return g.move(node, OpKind.TRANSPOSE, x, axes=NHWC)
-
-
-def _new_shape(g: OnnxGraph, node: Node, old: Shape) -> Shape:
-    count = int(np.prod(np.array(old, object))) if old else 1
-    given = g.constant(node, 1) if node.kind in ("Reshape", "Squeeze", "Unsqueeze") else None
-    listed = (
-        node.integers("axes", ()) if given is None else tuple(int(v) for v in given.data.reshape(-1)[:16])
-    )
-    match node.kind:
-        case "Flatten":
-            axis = node.integer("axis", 1) % max(len(old), 1)
-            front = int(np.prod(np.array(old[:axis], object))) if axis else 1
-            return (front, count // front)
-        case "Squeeze":
-            gone = {a % len(old) for a in listed} if listed else {i for i, s in enumerate(old) if s == 1}
-            return tuple(s for i, s in enumerate(old) if i not in gone)
-        case "Unsqueeze":
-            rank = len(old) + len(listed)
-            places, rest = {a % rank for a in listed}, iter(old)
-            return tuple(1 if i in places else next(rest) for i in range(rank))
-        case _:
-            sizes = [old[i] if s == 0 and i < len(old) else s for i, s in enumerate(listed)]
-            known = int(np.prod(np.array([s for s in sizes if s != -1], object))) if sizes else 1
-            if sizes.count(-1) > 1 or known < 1 or count % known:
-                raise node.fail(f"cannot turn {old} into {listed}")
-            return tuple(count // known if s == -1 else int(s) for s in sizes)
-
-
-def _transpose(g: OnnxGraph, node: Node) -> Value:
-    x = g.settled(g.value(node, 0))
-    rank = len(g.shape(x))
-    order = node.integers("perm", tuple(range(rank))[::-1])
-    if sorted(order) != list(range(rank)):
-        raise node.fail(f"{order} is no permutation of {rank} dimensions")
-    if isinstance(x, Const):
-        return x.transposed(order)
-    axes = tuple(NHWC.index(order[NHWC[i]]) for i in range(4)) if rank == 4 else order
-    return g.move(node, OpKind.TRANSPOSE, x, axes=axes)
-
-
-def _concat(g: OnnxGraph, node: Node) -> Value:
-    parts = [g.value(node, i) for i in range(len(node.inputs))]
-    rank, axis = len(g.shape(parts[0])), node.integer("axis", 0)
-    if not -rank <= axis < rank:
-        raise node.fail(f"joins along dimension {axis} of {rank}")
-    place = NHWC.index(axis % rank) if rank == 4 else axis % rank
-    return g.pend(node, OpKind.CONCATENATION, parts, axes=(place,))
-
-
-def _softmax(g: OnnxGraph, node: Node) -> Value:
-    x = g.value(node, 0)
-    rank, axis = len(g.shape(x)), node.integer("axis", -1)
-    if rank == 4 or axis not in (-1, rank - 1):
-        raise node.fail(f"works along dimension {axis} of {rank}", "supported: the last of a list of vectors")
-    return g.pend(node, OpKind.SOFTMAX, [x], axes=(rank - 1,))
-
-
-def _pad(g: OnnxGraph, node: Node) -> Value:
-    x, given, fill = g.value(node, 0), g.constant(node, 1), g.constant(node, 2)
-    flat = node.integers("pads", ()) if given is None else tuple(int(v) for v in given.data.reshape(-1)[:16])
-    rank = len(g.shape(x))
-    mode = node.attributes.get("mode", "constant")
-    if mode != "constant" or len(flat) != 2 * rank or (fill is not None and fill.real.any()):
-        raise node.fail(f"pads by {flat}, {mode}", "only zeros, all dimensions given")
-    pads = tuple(zip(flat[:rank], flat[rank:], strict=True))
-    return g.move(node, OpKind.PAD, x, pads=tuple(pads[i] for i in NHWC) if rank == 4 else pads)
-
-
-def _resize(g: OnnxGraph, node: Node) -> Value:
-    x, scales, sizes = g.value(node, 0), g.constant(node, 2), g.constant(node, 3)
-    shape, mode = onnx_shape(g.shape(x)), node.attributes.get("mode", "nearest")
-    way = node.attributes.get("coordinate_transformation_mode", "half_pixel")
-    rounding = node.attributes.get("nearest_mode", "round_prefer_floor")
-    if sizes is not None and sizes.data.size == 4:
-        new = tuple(int(s) for s in sizes.data.reshape(-1))
-    elif scales is not None and scales.data.size == 4:
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = np.floor(np.array(shape) * scales.real.reshape(-1))
-        new = tuple(int(s) for s in np.nan_to_num(np.clip(found, 0, 2**20)))
-    else:
-        raise node.fail("has neither sizes nor scales that are constant")
-    if new[:2] != shape[:2] or mode not in ("nearest", "linear"):
-        raise node.fail(f"resizes {shape} to {new}, {mode}", "supported: nearest and linear, over pixels")
-    stored = tuple(new[i] for i in NHWC)
-    if mode == "linear":
-        ways = dict.fromkeys(("half_pixel", "pytorch_half_pixel"), (False, True))
-        ways |= {"align_corners": (True, False), "asymmetric": (False, False)}
-        kind = OpKind.RESIZE_BILINEAR
-    else:
-        # Rounding down at the left edge is TFLite's way; for half pixels and a whole factor it is the same.
-        whole = all(b % a == 0 for a, b in zip(shape, new, strict=True))
-        ways = {"asymmetric": (False, False)} if rounding == "floor" else {}
-        if whole and rounding in ("round_prefer_floor", "round_prefer_ceil"):
-            ways["half_pixel"] = (False, False)
-        kind = OpKind.RESIZE_NEAREST_NEIGHBOR
-    if way not in ways:
-        raise node.fail(f"resizes with {way}, {mode} {rounding}", f"supported: {', '.join(ways)}")
-    align, half = ways[way]
-    return g.move(node, kind, x, shape=stored, align_corners=align, half_pixel_centers=half)
-
-
 def _arg_max(g: OnnxGraph, node: Node) -> Value:
     x = g.settled(g.value(node, 0))
     rank, axis = len(g.shape(x)), node.integer("axis", 0)
@@ -335,6 +235,7 @@ def _arg_max(g: OnnxGraph, node: Node) -> Value:
         rank == 4
         or axis not in (-1, rank - 1)
         or node.integer("keepdims", 1)
+        or node.integer("select_last_index", 0)
         or not isinstance(x, View | Real)
     ):
         raise node.fail(
@@ -372,12 +273,12 @@ RULES: dict[str, Rule] = {
     "AveragePool": _pool(OpKind.AVERAGE_POOL_2D),
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
-    "Concat": _concat,
+    "Concat": concat,
     "Constant": _constant,
     "Conv": _conv,
     "DequantizeLinear": dequantize,
     "Dropout": _same,
-    "Flatten": _reshape,
+    "Flatten": reshape,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
     "Identity": _same,
@@ -385,16 +286,16 @@ RULES: dict[str, Rule] = {
     "MatMul": _gemm,
     "MaxPool": _pool(OpKind.MAX_POOL_2D),
     "Mul": _binary(OpKind.MUL),
-    "Pad": _pad,
+    "Pad": pad,
     "QuantizeLinear": quantize,
     "ReduceMean": _reduce_mean,
     "Relu": _activation(0.0, inf),
-    "Reshape": _reshape,
-    "Resize": _resize,
-    "Softmax": _softmax,
-    "Squeeze": _reshape,
+    "Reshape": reshape,
+    "Resize": resize,
+    "Softmax": softmax,
+    "Squeeze": reshape,
     "Sub": _binary(OpKind.SUB),
-    "Transpose": _transpose,
-    "Unsqueeze": _reshape,
+    "Transpose": transpose,
+    "Unsqueeze": reshape,
 }
 """By ONNX operator."""

@@ -14,6 +14,8 @@ from mcusim.core import BadModel, MissingPackage
 
 MAX_FILE_BYTES = 512 * 1024**2
 MAX_NODES = 50_000
+OLDEST_OPSET = 7
+"""The first whose Add, Mul and Gemm broadcast as numpy does."""
 
 # Numbers of TensorProto.DataType, their names, and the field that holds values that are not raw.
 _TYPES = {
@@ -56,6 +58,23 @@ def read_onnx(path: str | Path) -> Any:
     if len(model.graph.node) > MAX_NODES:
         raise BadModel(str(path), f"has more than {MAX_NODES:,} nodes")
     return model
+
+
+def opset_of(model: Any, where: str | Path) -> int:
+    """Return the version of the standard operators a file is written in.
+
+    Raises:
+        BadModel: if it is so old that operators broadcast and normalise in another way.
+    """
+    versions = [int(v.version) for v in model.opset_import if v.domain in ("", "ai.onnx")]
+    opset = max(versions, default=1)
+    if opset < OLDEST_OPSET:
+        raise BadModel(
+            str(where),
+            f"is written in opset {opset}, whose operators mean something else",
+            f"onnx.version_converter.convert_version makes it {OLDEST_OPSET} or later",
+        )
+    return opset
 
 
 def text(name: Any) -> str:
@@ -139,6 +158,13 @@ class Node:
         if not isinstance(value, int):
             raise self.fail(f"its attribute {name!r} is no integer")
         return value
+
+    def axes(self, listed: tuple[int, ...], rank: int) -> tuple[int, ...]:
+        """Return dimensions of a tensor of ``rank`` dimensions, negative ones counted from the front."""
+        found = tuple(a % rank if -rank <= a < rank else -1 for a in listed)
+        if -1 in found or len({*found}) < len(found):
+            raise self.fail(f"names dimensions {listed} of {rank}")
+        return found
 
 
 def node_of(index: int, proto: Any) -> Node:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
 from mcusim.files.onnx.operators import RULES
-from mcusim.files.onnx.proto import array_of, node_of, read_onnx, shape_of, text
+from mcusim.files.onnx.proto import array_of, node_of, opset_of, read_onnx, shape_of, text
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.graph import Arithmetic, Model, Preprocessing
 from mcusim.graph.build import naming
@@ -36,7 +36,7 @@ def load_onnx(path: str | Path) -> Model:
 
 
 def _model(proto: Any, name: str) -> Model:
-    graph = OnnxGraph()
+    graph = OnnxGraph(opset=opset_of(proto, name))
     for tensor in proto.graph.initializer:
         graph.values[text(tensor.name)] = Const(array_of(tensor))
     inputs = []

@@ -1,0 +1,153 @@
+"""ONNX files against ONNX Runtime: what loads computes the same, and what would not is refused."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+from files_cases import case  # noqa: E402
+from files_onnx_file import proto  # noqa: E402
+from onnx import helper  # noqa: E402
+
+from mcusim.compress.quantize import run  # noqa: E402
+from mcusim.core import BadModel  # noqa: E402
+from mcusim.files.onnx.reader import load_onnx  # noqa: E402
+
+RNG = np.random.default_rng(3)
+
+
+def node(kind: str, inputs: tuple[str, ...], **attributes: Any) -> Any:
+    return helper.make_node(kind, list(inputs), ["y"], **attributes)
+
+
+def agree(file: Path) -> None:
+    """Assert that a file with one float input computes what ONNX Runtime does."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
+    x = RNG.normal(0, 1, shape).astype(np.float32)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: x})
+    found = run(load_onnx(file), x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+    if expected.ndim == 4:
+        expected = expected.transpose(0, 2, 3, 1)
+    assert found.shape == expected.shape
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def refused(file: Path) -> str:
+    """Return why a file is refused; empty if it loads."""
+    try:
+        load_onnx(file)
+    except BadModel as error:
+        return str(error)
+    return ""
+
+
+def written(folder: Path, nodes: list[Any], constants: dict[str, Any], shape: Any, opset: int) -> Path:
+    model = proto(nodes, constants, {"x": shape}, ["y"])
+    model.opset_import[0].version = opset
+    model.ir_version = min(model.ir_version, 10)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    return folder / "m.onnx"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["softmax_opset11_default_axis", "batchnorm_rank3_6x6", "resize_to_1x1_pytorch", "pad_axes_permuted"],
+)
+def test_each_case_is_as_onnx_runtime_computes_it(name: str) -> None:
+    agree(case(f"{name}.onnx"))
+
+
+def test_a_grid_that_no_op_has_is_refused() -> None:
+    with pytest.raises(BadModel, match=r"puts the pixels of \(1, 2, 7, 7\) elsewhere.*1\.5.*sizes"):
+        load_onnx(case("resize_linear_scale_1.5.onnx"))
+
+
+SHAPES = [(1, 4), (1, 4, 5), (1, 1, 3), (1, 4, 1, 1), (1, 3, 2, 5), (1, 3, 1, 5)]
+
+
+@pytest.mark.parametrize("opset", [9, 11, 12, 13])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_softmax_along_each_axis(tmp_path: Path, opset: int, shape: tuple[int, ...]) -> None:
+    for axis in (None, *range(len(shape)), *([-1, -2] if opset >= 11 else [])):
+        chosen = {} if axis is None else {"axis": axis}
+        agree(written(tmp_path, [node("Softmax", ("x",), **chosen)], {}, shape, opset))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 6, 6), (1, 6, 3), (1, 6, 6, 6)])
+def test_batch_norm_counts_channels_in_dimension_1(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    parts = {name: np.abs(RNG.normal(1, 0.5, 6)).astype(np.float32) for name in "gbmv"}
+    for opset in (9, 15):
+        agree(written(tmp_path, [node("BatchNormalization", ("x", *"gbmv"))], parts, shape, opset))
+
+
+def test_pad_of_some_dimensions(tmp_path: Path) -> None:
+    for axes in ([3, 2, 1, 0], [-1], [2, 1], [1, -1, 0]):
+        pads = RNG.integers(0, 3, 2 * len(axes))
+        constants = {"p": pads.astype(np.int64), "a": np.array(axes, np.int64)}
+        agree(written(tmp_path, [node("Pad", ("x", "p", "", "a"))], constants, (1, 2, 3, 4), 18))
+
+
+def test_a_pad_that_is_not_zero_is_refused(tmp_path: Path) -> None:
+    old = node("Pad", ("x",), pads=[0, 1, 0, 1], value=1.0)
+    with pytest.raises(BadModel, match="zeros"):
+        load_onnx(written(tmp_path, [old], {}, (1, 3), 10))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 3, 4, -1])
+def test_flatten_before_each_axis(tmp_path: Path, axis: int) -> None:
+    agree(written(tmp_path, [node("Flatten", ("x",), axis=axis)], {}, (1, 3, 2, 5), 13))
+
+
+def test_a_constant_is_joined_in_the_layout_of_images(tmp_path: Path) -> None:
+    constants = {"c": RNG.normal(0, 1, (1, 2, 4, 5)).astype(np.float32)}
+    agree(written(tmp_path, [node("Concat", ("x", "c"), axis=1)], constants, (1, 3, 4, 5), 13))
+
+
+def test_a_vector_is_not_broadcast_over_channels_by_mistake(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        node("Mul", ("x", "m")),
+    ]
+    with pytest.raises(BadModel, match="reshape the smaller one"):
+        load_onnx(written(tmp_path, nodes, {}, (1, 5, 5, 5), 13))
+
+
+def test_an_old_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadModel, match=r"opset 6.*convert_version"):
+        load_onnx(written(tmp_path, [node("Relu", ("x",))], {}, (1, 3), 6))
+
+
+WAYS = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
+ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
+
+
+def test_every_resize_is_right_or_refused(tmp_path: Path) -> None:
+    right: set[tuple[str, str]] = set()
+    for way, (mode, rounding) in product(WAYS, [("linear", "floor"), *(("nearest", r) for r in ROUNDINGS)]):
+        for new in ((1, 1), (2, 3), (5, 7), (7, 7), (10, 14), (15, 21), (3, 4)):
+            for by_size in (True, False):
+                value = np.array([1, 2, *new]) if by_size else np.array([1, 1, new[0] / 5, new[1] / 7])
+                names = ("x", "", "", "s") if by_size else ("x", "", "s")
+                attributes = {"mode": mode, "coordinate_transformation_mode": way, "nearest_mode": rounding}
+                constants = {"s": value.astype(np.int64 if by_size else np.float32)}
+                opset = 19 if way == "half_pixel_symmetric" else 13
+                nodes = [node("Resize", names, **attributes)]
+                file = written(tmp_path, nodes, constants, (1, 2, 5, 7), opset)
+                refusal = refused(file)
+                if refusal:
+                    assert "elsewhere" in refusal
+                else:
+                    agree(file)
+                    right.add((way, mode))
+    assert {way for way, _ in right} == {*WAYS}
+    assert len(right) == 2 * len(WAYS)
