@@ -15,7 +15,7 @@ from mcusim.core.files import replacing
 from mcusim.engine.state import Array, State
 from mcusim.update.statistics import Statistics
 
-VERSION = 2
+VERSION = 3
 FILE = "checkpoint.npz"
 STATISTICS = "statistics/"
 MAX_BYTES = 2**31
@@ -33,6 +33,8 @@ class Progress:
     cycle: int = 0
     before: float = 0.0
     trace_position: list[int] | None = None
+    largest: dict[str, int] = field(default_factory=dict)
+    """Channels a layer in the plan with the highest peak so far."""
     coverage: dict[str, list[int]] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 

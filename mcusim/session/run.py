@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 TRACE = "trace.parquet"
+RESULTS = ("history.csv", "operations.csv", "model.npz", "run.json", TRACE)
+"""What a finished run leaves, in the order in which it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,9 @@ class Run(Shown):
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``run.json``, ``history.csv``, ``operations.csv``, ``trace.parquet`` and ``model.npz``.
+        """Write ``history.csv``, ``operations.csv``, ``model.npz``, ``run.json`` and ``trace.parquet``.
+
+        In this order, so that the trace, the largest and least needed, cannot keep the others from the disk.
 
         Raises:
             SaveFailed: if the disk is full or the folder cannot be written; no file is left half-written.
@@ -148,8 +152,6 @@ class Run(Shown):
             file.write(self.history.to_csv().encode())
         with replacing(folder / "operations.csv") as file:
             file.write(self.operations.to_csv(index=False).encode())
-        if not self.streamed:
-            Trace(self.plan.header, self.trace).save(folder / TRACE)
         save(self.model, folder / "model.npz")
         data = {
             "version": VERSION, **self.as_dict(), "out": None,
@@ -157,6 +159,8 @@ class Run(Shown):
         }  # fmt: skip
         with replacing(folder / "run.json") as file:
             file.write(json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
+        if not self.streamed:
+            Trace(self.plan.header, self.trace).save(folder / TRACE)
         self.out = folder
         return folder
 
@@ -201,6 +205,11 @@ class Run(Shown):
             Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))
             for name in names
         ]
+
+
+def is_whole(folder: Path) -> bool:
+    """Return True if everything that a finished run leaves is there."""
+    return all((folder / name).is_file() for name in RESULTS)
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

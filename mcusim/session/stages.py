@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mcusim.engine.buffers import ArenaBuffers
@@ -66,6 +67,17 @@ class Stages:
         """Return the events of a stage that has just begun: what is written back, what is selected."""
         found, self._began = self._began, None
         return None if found is None else transition(*found)
+
+    def beginning(self) -> EventTable | None:
+        """Return the same events, without taking them."""
+        return None if self._began is None else transition(*self._began)
+
+    def grow(self, channels: Mapping[str, int]) -> None:
+        """Go on with the plan for so many channels as the largest so far, as it was when a run was saved."""
+        scope = self._plan.step.scope
+        if dict(scope.channels) != dict(channels):
+            plan = self._replan(Scope(channels, scope.pool, scope.biases, scope.head, fixed=False))
+            self.largest = max(self.largest, plan, key=lambda p: p.peak_bytes)
 
     def calibrate(self, row: Any, target: Any) -> None:
         """Find the scales of integer error tensors before the very first step."""

@@ -20,8 +20,8 @@ from mcusim.planning.recipe import Recipe
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
-from mcusim.session.recording import Recording
-from mcusim.session.run import Run
+from mcusim.session.recording import Begin, Recording, Resumed
+from mcusim.session.run import Run, is_whole
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
 from mcusim.update.scheme import Scheme
@@ -94,7 +94,7 @@ class Training:
             metric=self.task.metric, metric_before=self.progress.before,
             metric_after=rows[-1][f"test_{self.task.metric.key}"],
             steps=self.state.iteration,
-            trace=recording.finish(self.state.iteration, self.progress.cycle),
+            trace=recording.events(),
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
@@ -104,7 +104,10 @@ class Training:
             ),
         )  # fmt: skip
         if folder is not None:
-            run.save(folder)
+            if not resumed or first < run.steps or not is_whole(folder):
+                run.save(folder)
+            run.out = folder
+            recording.close(self.state.iteration, self.progress.cycle)
         return run
 
     def _resume(self, folder: Path | None) -> bool:
@@ -114,23 +117,31 @@ class Training:
         if not path.exists():
             raise BadRun(str(folder), "has no checkpoint to resume from", "start the run without resume")
         self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
-        visits = {n: np.array(v, np.int64) for n, v in self.progress.coverage.items()}
-        self.stages.coverage.restore(visits)
         return True
 
     def _recording(self, folder: Path | None, resumed: bool) -> Recording:
         """Return where events go; one that goes on needs to know which plan was running."""
-        self.stages.program(max(self.state.iteration - 1, 0), resumed=resumed and self.state.iteration > 0)
-        template = self.stages.template()
-        return Recording(
-            self.plan, self.recipe.trace, folder, template, self.progress.trace_position if resumed else None
-        )
+        progress, stages = self.progress, self.stages
+        stages.program(max(self.state.iteration - 1, 0), resumed=resumed and self.state.iteration > 0)
+        if not resumed:
+            begin = Begin(stages.template(), stages.beginning())
+            return Recording(self.plan, self.recipe.trace, folder, stages.template(), begin)
+        # After the stage is entered, which would count its channels a second time.
+        stages.coverage.restore({n: np.array(v, np.int64) for n, v in progress.coverage.items()})
+        stages.grow(progress.largest)
+        step = self.plan.step
+        start = Stages(self.plan, self.scheme, State.of(step.model, step.scope, self.settings.formats))
+        start.program(0)
+        begin = Begin(start.template(), start.beginning())
+        at = Resumed(progress.trace_position, progress.epoch >= self.recipe.epochs)
+        return Recording(self.plan, self.recipe.trace, folder, stages.template(), begin, at)
 
     def _save(self, folder: Path | None, recording: Recording) -> None:
         if folder is None:
             return
         self.stages.store()
         self.progress.trace_position = recording.position()
+        self.progress.largest = dict(self.stages.largest.step.scope.channels)
         self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
         save_checkpoint(folder / FILE, self.state, self.stages.statistics, self.progress, self.identity)
 
@@ -140,7 +151,7 @@ class Training:
             program = self.stages.program(state.iteration)
             program.rate = self.schedule.factor(state.iteration)
             self.stages.calibrate(row, target)
-            if recording.listens:
+            if recording.streamed:
                 recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
             recording.write(self.stages.template(), state.iteration, progress.cycle)
             progress.loss_sum += self.features.train(program, row, target)

@@ -113,7 +113,7 @@ class JournalReader:
         """Yield the writes of the frames before position ``end``, in order.
 
         Raises:
-            BadTrace: a damaged frame before ``end``.
+            BadTrace: a damaged frame before ``end``, or ``end`` is not where one ends.
         """
         position = self._start
         while position < end:
@@ -124,6 +124,8 @@ class JournalReader:
             if frame[0] == b"W":
                 for at, step, cycle in _triples(frame[1]):
                     yield Write(self._block(at), step, cycle)
+        if position != end:
+            raise self._bad(f"has no frame that ends at byte {end}")
 
     def _next(self, position: int) -> tuple[bytes, bytes] | None:
         """Return the frame at a position, or None if it is not whole."""

@@ -77,11 +77,14 @@ class Recorder:
             raise BadTrace(str(part), "does not exist", "start a new recording")
         with JournalReader(part) as journal:
             end, events = journal.end() if position is None else (position.bytes, position.events)
+            if part.stat().st_size < end:
+                reason = f"has {part.stat().st_size} bytes and should have {end}"
+                raise BadTrace(str(part), reason, "record again")
+            # Damage is found now, not after the hours that the rest of the recording takes.
+            found = sum(len(write.block) for write in journal.writes(end))
+            if found != events:
+                raise BadTrace(str(part), f"has {found} events and should have {events}", "record again")
             header = journal.header
-        if part.stat().st_size < end:
-            raise BadTrace(
-                str(part), f"has {part.stat().st_size} bytes and should have {end}", "record again"
-            )
         recorder = cls.__new__(cls)
         recorder._open(Path(path), header, "r+b")
         recorder._file.seek(end)
