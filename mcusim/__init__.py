@@ -3,7 +3,8 @@
 >>> import mcusim
 >>> model = mcusim.load("mbv2-w0.35", classes=10)
 >>> board = mcusim.board("stm32f746")
->>> mcusim.plan(model, board, "dynamic", sram="256KiB")
+>>> mcusim.plan(model, board, "dynamic", sram="256KiB").fits
+True
 
 Everything that the command line does is here under the same name, by what a person does:
 

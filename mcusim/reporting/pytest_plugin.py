@@ -2,9 +2,14 @@
 
 .. code-block:: python
 
+    import mcusim
+    import pytest
+
+
     @pytest.mark.sram_budget("256KiB", board="stm32f746")
     def test_our_network_still_fits():
-        mcusim.Session(load_network(), "stm32f746", update="dynamic").plan()
+        network = mcusim.load("synthetic-mbv2")
+        mcusim.Session(network, mcusim.board("stm32f746"), update="dynamic").plan()
 
 The test fails when a plan or run made inside it peaks above the budget, and the failure says what
 the peak is made of. With ``board`` only plans for that board count; without a size the budget is
