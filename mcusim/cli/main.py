@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from importlib import import_module
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 
 from mcusim.cli.output import DOES_NOT_FIT
 from mcusim.core import McusimError, OutOfSram
+from mcusim.core.stopping import EXIT_TERMINATED, Terminated, leave, obeying
 from mcusim.sections.spelling import forgive
 
 VERBS = (
@@ -25,7 +27,8 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXITS = (
     f"Exit codes: 0 done, and what was asked about fits; {EXIT_ERROR} something given is wrong; "
-    f"{DOES_NOT_FIT} it does not fit (compare: nothing does); {EXIT_INTERRUPTED} interrupted."
+    f"{DOES_NOT_FIT} it does not fit (compare: nothing does); {EXIT_INTERRUPTED} interrupted; "
+    f"{EXIT_TERMINATED} terminated."
 )
 """Ends the help of every verb."""
 
@@ -36,7 +39,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb that the arguments name."""
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), obeying(leave, signal.SIGTERM):
                 warnings.showwarning = _note
                 return super().invoke(ctx)
         except BrokenPipeError:
@@ -50,6 +53,9 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("interrupted; a training with --out goes on with --resume", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from error
+        except Terminated as error:
+            typer.echo("terminated; a training with --out goes on with --resume", err=True)
+            raise typer.Exit(EXIT_TERMINATED) from error
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:

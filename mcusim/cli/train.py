@@ -15,6 +15,9 @@ def train(
     wanted: Experiment,
     out: o.Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train anew where --out holds a run, which is removed.")
+    ] = False,
     json: o.Json = False,
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
@@ -25,7 +28,9 @@ def train(
     images = wanted.dataset(network.model)
     session = wanted.session(network)
     with training_bar(wanted=not json) as report:
-        run = session.train(images, recipe=wanted.training, out=out, resume=resume, progress=report)
+        run = session.train(
+            images, recipe=wanted.training, out=out, resume=resume, overwrite=overwrite, progress=report
+        )
     if out is not None:
         wanted.write(out / FILE)
     if json:

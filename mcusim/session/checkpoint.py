@@ -96,7 +96,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadRun(
-            str(path), f"is damaged ({error})", "start the run again, or restore the file"
+            str(path), f"is damaged ({error})", "train again with overwrite, or restore the file"
         ) from error
     if version != VERSION:
         raise BadRun(

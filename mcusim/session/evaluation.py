@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,13 @@ class Evaluation:
     def __init__(self, features: Features, count: int) -> None:
         self._features, self._count = features, count
 
-    def metric(self, state: State) -> float:
-        """Return the task's metric on the test examples with the current parameters."""
+    def metric(self, state: State, pause: Callable[[], None] = lambda: None) -> float:
+        """Return the task's metric on the test examples with the current parameters.
+
+        Args:
+            state: the parameters.
+            pause: called now and then, between examples; may raise to stop.
+        """
         model, flow = state.trained(), self._features.flow
         tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64)
         task, logits = self._features.task, model.tensors[flow.logits]
@@ -40,6 +46,7 @@ class Evaluation:
             outputs = tail.run(np.stack(self._features.rows("test", index)))
             wanted = self._features.targets("test", index)
             total += summed(task, reals(outputs, logits), wanted, target)
+            pause()
         return total / self._count
 
 

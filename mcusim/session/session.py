@@ -96,6 +96,7 @@ class Session:
         *,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
         recipe: Recipe | None = None,
         progress: Callable[[dict[str, Any]], None] | None = None,
         **choices: Any,
@@ -107,6 +108,7 @@ class Session:
             epochs: passes over the training images; 1 if neither this nor a recipe says.
             out: folder for checkpoints and results; nothing is written without it.
             resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
+            overwrite: train anew where ``out`` holds a run, which is removed.
             recipe: what to start from; the defaults if not given.
             progress: called with counts now and then.
             choices: further choices by name, e.g. ``warmup=0.5``, ``limit=1000``, ``trace="off"``; see
@@ -116,7 +118,9 @@ class Session:
             OutOfSram, OutOfFlash: if the step does not fit; says what would help.
             BadArgument: if nothing learns (``update="none"``), or a number makes no sense.
             BadData: if the data does not suit the network or the task.
-            BadRun: if the checkpoint to resume from is damaged or of another run.
+            BadRun: if the checkpoint to resume from is damaged or of another run; if another process trains
+                in ``out``, or it holds a run that is neither resumed nor overwritten.
+            KeyboardInterrupt, SystemExit: for SIGINT and SIGTERM, once a checkpoint is in ``out``.
             SaveFailed: if the folder cannot be written.
         """
         from mcusim.session.training import Training
@@ -131,7 +135,7 @@ class Session:
             )  # fmt: skip
         plan.require()
         training = Training(plan, self.scheme, data, wanted)
-        return training.run(out=out, resume=resume, progress=progress)
+        return training.run(out=out, resume=resume, overwrite=overwrite, progress=progress)
 
     def cost(self, steps: int) -> SessionCost:
         """Return what a session of so many steps would cost the device: time, energy, write-backs, wear.

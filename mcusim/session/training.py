@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mcusim.core import BadArgument, BadRun
+from mcusim.core import BadArgument
+from mcusim.core.stopping import Stop
 from mcusim.data.dataset import Dataset
 from mcusim.engine.front import front_key
 from mcusim.engine.state import State
@@ -20,6 +21,7 @@ from mcusim.planning.recipe import Recipe
 from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
+from mcusim.session.folder import run_folder
 from mcusim.session.recording import Begin, Recording, Resumed
 from mcusim.session.run import Run, is_whole
 from mcusim.session.stages import Stages
@@ -47,6 +49,7 @@ class Training:
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
         self.order = np.zeros(0, np.int64)
+        self._stop = Stop()
         self._report: Callable[[dict[str, Any]], None] = lambda counts: None
 
     @property
@@ -66,25 +69,40 @@ class Training:
         }
 
     def run(
-        self, *, out: str | Path | None = None, resume: bool = False,
+        self, *, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Run:  # fmt: skip
         """Train, evaluate, and return the run; see ``Session.train``."""
         folder = None if out is None else Path(out)
         self._report = progress or self._report
-        resumed = self._resume(folder) if resume else False
-        with self._recording(folder, resumed) as recording:
-            return self._run(folder, resumed, recording)
+        if folder is None:
+            if resume:
+                raise BadArgument("resume", "needs the folder of the run", "give out=…")
+            with self._recording(None, False) as recording:
+                return self._run(None, False, recording)
+        with run_folder(folder, resume=resume, overwrite=overwrite), self._stop.listening():
+            if resume:
+                path = folder / FILE
+                self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
+            with self._recording(folder, resume) as recording:
+                return self._run(folder, resume, recording)
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
         evaluation = Evaluation(self.features, len(self.data.test))
         if not resumed:
-            self.progress.before = evaluation.metric(self.state)
+            self.progress.before = evaluation.metric(self.state, self._stop.obey)
             self._save(folder, recording)
+
+        def pause() -> None:
+            """Stop here, where the run can be saved, if a signal asked for it."""
+            if self._stop.asked is not None:
+                self._save(folder, recording)
+                self._stop.obey()
+
         while self.progress.epoch < self.recipe.epochs:
-            self._epoch(folder, recording)
-            self._finish_epoch(evaluation)
+            self._epoch(folder, recording, pause)
+            self._finish_epoch(evaluation, pause)
             self._save(folder, recording)
         self.stages.store()
         seconds = perf_counter() - started
@@ -109,15 +127,6 @@ class Training:
             run.out = folder
             recording.close(self.state.iteration, self.progress.cycle)
         return run
-
-    def _resume(self, folder: Path | None) -> bool:
-        if folder is None:
-            raise BadArgument("resume", "needs the folder of the run", "give out=…")
-        path = folder / FILE
-        if not path.exists():
-            raise BadRun(str(folder), "has no checkpoint to resume from", "start the run without resume")
-        self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
-        return True
 
     def _recording(self, folder: Path | None, resumed: bool) -> Recording:
         """Return where events go; one that goes on needs to know which plan was running."""
@@ -145,7 +154,7 @@ class Training:
         self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
         save_checkpoint(folder / FILE, self.state, self.stages.statistics, self.progress, self.identity)
 
-    def _epoch(self, folder: Path | None, recording: Recording) -> None:
+    def _epoch(self, folder: Path | None, recording: Recording, pause: Callable[[], None]) -> None:
         progress, state = self.progress, self.state
         for row, target in self._examples():
             program = self.stages.program(state.iteration)
@@ -162,6 +171,7 @@ class Training:
                 self._tell()
             if progress.position % CHECKPOINT_STEPS == 0 and progress.position < self.per_epoch:
                 self._save(folder, recording)
+            pause()
 
     def _examples(self) -> Iterator[tuple[Any, Any]]:
         """Yield what is left of the epoch: a tail input and its target each."""
@@ -173,7 +183,7 @@ class Training:
             rows = self.features.rows("train", index, epoch)
             yield from zip(rows, self.features.targets("train", index), strict=True)
 
-    def _finish_epoch(self, evaluation: Evaluation) -> None:
+    def _finish_epoch(self, evaluation: Evaluation, pause: Callable[[], None]) -> None:
         progress = self.progress
         self.stages.store()
         metric = self.task.metric.key
@@ -184,7 +194,7 @@ class Training:
                 "steps": self.state.iteration,
                 "loss": progress.loss_sum / self.per_epoch,
                 f"train_{metric}": progress.score_sum / self.per_epoch,
-                f"test_{metric}": evaluation.metric(self.state),
+                f"test_{metric}": evaluation.metric(self.state, pause),
                 "learning_rate": rate,
                 "saturations": self.state.saturations,
                 "coverage": self.stages.coverage.fraction,

@@ -55,6 +55,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Callable[[dict[str, Any]], None] | None = None,
     **choices: Any,
 ) -> Run:
@@ -68,6 +69,7 @@ def train(
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
         out: folder for checkpoints and results; nothing is written without it.
         resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
+        overwrite: train anew where ``out`` holds a run, which is removed.
         progress: called with counts now and then.
         choices: further choices by name: fields of ``mcusim.Settings`` (``sram``, ``seed``, ``sgd`` …) and
             of ``mcusim.Recipe`` (``warmup``, ``limit``, ``trace`` …).
@@ -80,13 +82,17 @@ def train(
         UnknownName: for an unknown scheme or choice; suggests the nearest.
         BadArgument: if nothing learns, or a choice makes no sense.
         BadData: if the data does not suit the network.
-        BadRun: if the checkpoint to resume from is damaged or of another run.
+        BadRun: if the checkpoint to resume from is damaged or of another run; if another process trains in
+            ``out``, or it holds a run that is neither resumed nor overwritten.
+        KeyboardInterrupt, SystemExit: for SIGINT and SIGTERM, once a checkpoint is in ``out``.
         SaveFailed: if the folder cannot be written.
     """
     names = {"recipe", *(item.name for item in fields(Recipe))}
     recipe = {name: choices.pop(name) for name in [*choices] if name in names}
     session = Session(model, board, update, **choices)
-    return session.train(data, epochs, out=out, resume=resume, progress=progress, **recipe)
+    return session.train(
+        data, epochs, out=out, resume=resume, overwrite=overwrite, progress=progress, **recipe
+    )
 
 
 def predict(model: Model, images: NDArray[Any]) -> NDArray[np.float32]:

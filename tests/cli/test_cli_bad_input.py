@@ -213,10 +213,12 @@ def test_resume_from_something_else(refused, answer, model: Path, images: Path, 
     arguments = ("train", "--model", model, *BOARD, "--data", images, "--limit", "4", "--out", tmp_path)
     assert "no checkpoint" in refused(*arguments, "--resume")
     answer(*arguments)
+    assert "holds a run" in refused(*arguments)
     assert "settings" in refused(*arguments, "--seed", "1", "--resume")
     path = tmp_path / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:100])
     assert "is damaged" in refused(*arguments, "--resume")
+    assert answer(*arguments, "--overwrite")["steps"] == 4
 
 
 def test_unknown_downloads(refused):

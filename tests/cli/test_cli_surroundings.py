@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,16 @@ def test_interruption(run, model: Path, images: Path, monkeypatch):
     monkeypatch.setattr("mcusim.session.session.Session.train", stop)
     result = run("train", "--model", model, *BOARD, "--data", images)
     assert result.exit_code == 130
+    assert "--resume" in result.stderr
+
+
+def test_termination(run, model: Path, images: Path, monkeypatch):
+    def stop(*arguments: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("mcusim.session.session.Session.train", stop)
+    result = run("train", "--model", model, *BOARD, "--data", images)
+    assert result.exit_code == 143
     assert "--resume" in result.stderr
 
 
