@@ -10,6 +10,7 @@ import numpy as np
 from mcusim.core import BadModel
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.files.tflite.flatbuffer import Buffer, Table
+from mcusim.files.tflite.folding import fold
 from mcusim.files.tflite.operators import Operator, attributes_of
 from mcusim.files.tflite.schema import (
     IDENTIFIER,
@@ -21,7 +22,7 @@ from mcusim.files.tflite.schema import (
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
 from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, Preprocessing, Quant, Tensor
 from mcusim.graph.head import head_name
-from mcusim.graph.validate import validate
+from mcusim.graph.validate import check_tensor, validate
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_OPERATORS = 20_000
@@ -104,6 +105,8 @@ class _Reader:
         thing = f"op {index} ({custom or operator_name(code)})"
         inputs, outputs = self.operands(table, 1, thing), self.operands(table, 2, thing)
         listed = f"inputs {', '.join(map(repr, inputs))}; outputs {', '.join(map(repr, outputs))}"
+        if self.fold(thing, code, inputs, outputs, table, listed):
+            return
         if code not in OPERATORS:
             raise BadModel(f"{self.name}: {thing}", f"is not supported; {listed}", supported_operators())
         if not inputs or len(outputs) != 1:
@@ -112,6 +115,7 @@ class _Reader:
         tensors = [self.tensors[name] for name in inputs]
         operator = Operator(OPERATORS[code], tensors, self.tensors[output], table.table(4))
         try:
+            _check_types(operator)
             used, attributes = attributes_of(operator)
             names = inputs[:used]
             if output in self.unsigned and TRAITS[operator.kind].unsigned:
@@ -122,6 +126,24 @@ class _Reader:
         except BadModel as error:
             raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
         self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
+
+    def fold(
+        self, thing: str, code: int, inputs: list[str], outputs: list[str], table: Table, listed: str
+    ) -> bool:
+        """Make an operator's output a constant, if it is one; return True if that was done."""
+        if len(outputs) != 1:
+            return False
+        tensors = [self.tensors[name] for name in inputs]
+        try:
+            constant = fold(operator_name(code), tensors, self.tensors[outputs[0]], table.table(4))
+            if constant is not None:
+                check_tensor(constant)
+        except BadModel as error:
+            raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
+        if constant is None:
+            return False
+        self.tensors[outputs[0]] = constant
+        return True
 
     def float32_product(self, operator: Operator, index: int) -> str:
         """Return the name of a uint8 convolution's weight, its scale adapted.
@@ -157,6 +179,16 @@ class _Reader:
         )
         validate(model)
         return replace(model, head=head_name(model), preprocessing=pixels_fill_the_input(model, RAW_PIXELS))
+
+
+def _check_types(operator: Operator) -> None:
+    for tensor in (*operator.inputs, operator.output):
+        if tensor.dtype == "int16" and not tensor.constant:
+            raise BadModel(
+                "",
+                f"has the 16-bit activation {tensor.name!r}, and arithmetic is 8-bit here",
+                "convert the network with 8-bit activations, without the 16x8 mode",
+            )
 
 
 def _check_parameters(operator: Operator) -> None:

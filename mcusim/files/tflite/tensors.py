@@ -139,6 +139,7 @@ def _signed(tensor: Tensor) -> Tensor:
     quant = replace(tensor.quant, zero_point=tensor.quant.zero_point - 128)
     data = None
     if tensor.data is not None:
-        data = (np.asarray(tensor.data) ^ np.uint8(128)).view(np.int8)
+        # An array even where it has no dimensions, of which numpy would make a scalar.
+        data = np.asarray(np.asarray(tensor.data) ^ np.uint8(128)).view(np.int8)
         data.flags.writeable = False
     return replace(tensor, dtype="int8", quant=quant, data=data)
