@@ -11,7 +11,8 @@ from mcusim.data.augment import Augmentation
 from mcusim.data.cache import cache_dir
 from mcusim.data.dataset import Dataset
 from mcusim.data.preprocess import Preprocessor
-from mcusim.engine.front import FeatureCache, Front, front_key
+from mcusim.engine.feature_cache import FeatureCache, front_key
+from mcusim.engine.front import Front
 from mcusim.engine.inference import Inference
 from mcusim.engine.program import Program
 from mcusim.lowering.gradients import Flow

@@ -13,7 +13,7 @@ import numpy as np
 from mcusim.core import BadArgument
 from mcusim.core.stopping import Stop
 from mcusim.data.dataset import Dataset
-from mcusim.engine.front import front_key
+from mcusim.engine.feature_cache import front_key
 from mcusim.engine.state import State
 from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
