@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mcusim.core import BadModel, Registry, UnknownName
+from mcusim.core import BadModel, McusimError, Registry, UnknownName
+from mcusim.core.errors import shortened
 from mcusim.files.registry import registry, shipped_models
 from mcusim.graph import Arithmetic, Model
 from mcusim.graph.head import HeadFormat, replace_head
@@ -17,6 +18,8 @@ IMPORTERS: Registry[Importer] = Registry("importer", "mcusim.files")
 """File suffixes without the dot, and the functions that read such files."""
 
 MAX_FILE_BYTES = 512 * 1024**2
+LONGEST = 200
+"""Characters of a foreign error that are shown."""
 
 
 @IMPORTERS.register("npz")
@@ -93,7 +96,7 @@ def load(
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadModel(str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model")
-    model = IMPORTERS[path.suffix.removeprefix(".")](path)
+    model = read(path)
     if arithmetic is not None:
         if arithmetic not in list(Arithmetic):
             raise UnknownName("arithmetic", arithmetic, list(Arithmetic))
@@ -103,6 +106,25 @@ def load(
 
         model = at_resolution(model, resolution)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
+
+
+def read(path: Path) -> Model:
+    """Return the network in a file, read as what its suffix says.
+
+    Raises:
+        BadModel: whatever is wrong with it: what a reader did not foresee too, as one line.
+    """
+    try:
+        return IMPORTERS[path.suffix.removeprefix(".")](path)
+    except McusimError:
+        raise
+    except Exception as error:
+        # A file can be wrong in more ways than a reader thinks of, and a person needs one line in any case.
+        raise BadModel(
+            str(path),
+            f"cannot be read: {type(error).__name__}: {shortened(str(error), LONGEST)}",
+            "it is damaged, or a reader of mcusim is: export it again, or report the file",
+        ) from error
 
 
 def find(name_or_path: str | Path) -> Path:

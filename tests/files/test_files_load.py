@@ -11,11 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mcusim.cli.main import build
 from mcusim.core import BadData, BadModel, MissingPackage, UnknownName
 from mcusim.files import npz
 from mcusim.files.fetch import fetch
-from mcusim.files.load import available, find, load
+from mcusim.files.load import IMPORTERS, available, find, load
 from mcusim.files.registry import Entry, entry, registry
 from mcusim.files.save import save
 from mcusim.graph import Arithmetic, Model
@@ -184,3 +186,33 @@ def test_every_name_of_an_op_is_read_by_the_readers():
     assert {n for _, names in NAMES.items() for n in names.torch} <= set(TORCH)
     codes = [names.tflite.code for _, names in NAMES.items()]
     assert len(set(codes)) == len(codes)
+
+
+def test_what_no_reader_foresaw_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind every reader: each of them is made to fail as nobody thought of."""
+
+    def failing(path: Path) -> Model:
+        raise KeyError("a\nb" + "x" * 1000)
+
+    for suffix in IMPORTERS.names():
+        file = tmp_path / f"m.{suffix}"
+        file.write_bytes(b"?")
+        with monkeypatch.context() as patch:
+            patch.setitem(IMPORTERS._own, suffix, failing)
+            message = r"m\.\w+: cannot be read: KeyError: .*\.\.\..*export it again"
+            with pytest.raises(BadModel, match=message) as found:
+                load(file)
+            assert len(str(found.value)) < 400 + len(str(file))
+            assert str(found.value).isprintable()
+            done = CliRunner().invoke(build(), ["plan", "--model", str(file), "--board", "stm32f746"])
+            assert (done.exit_code, "cannot be read: KeyError" in done.stderr) == (2, True)
+
+
+def test_names_out_of_files_are_legible_in_messages() -> None:
+    name = "long" * 100 + "\x1b[31m"
+    error = BadModel(f"tensor '{name}'", f"is the board's and has 'short'; the network's is {name[:3]!r}")
+    assert str(error).isprintable()
+    assert len(error.thing) < 120
+    assert error.thing.startswith("tensor 'longlong")
+    assert error.thing.endswith("[31m'")
+    assert error.reason == "is the board's and has 'short'; the network's is 'lon'"
