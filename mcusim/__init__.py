@@ -20,8 +20,8 @@ Everything that the command line does is here under the same name, by what a per
 * memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
   a `TraceFile`, a `Replay`, a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
-  `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `MissingPackage`, `OutOfFlash`,
-  `OutOfSram`, `SaveFailed`, `UnknownName`
+  `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `Diverged`, `MissingPackage`,
+  `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
 
 Public is what stands in ``mcusim.__all__`` and in ``mcusim.data.__all__``, with the parameters and attributes
 that its docstring names. Everything else, every module below ``mcusim`` included, may change in any version.
@@ -116,6 +116,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "BadProblem": "mcusim.core.errors",
         "BadRun": "mcusim.core.errors",
         "BadTrace": "mcusim.core.errors",
+        "Diverged": "mcusim.core.errors",
         "MissingPackage": "mcusim.core.errors",
         "OutOfFlash": "mcusim.core.errors",
         "OutOfSram": "mcusim.core.errors",
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
         BadProblem,
         BadRun,
         BadTrace,
+        Diverged,
         McusimError,
         MissingPackage,
         OutOfFlash,
@@ -201,6 +203,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Difference",
+    "Diverged",
     "Explanation",
     "Figure",
     "Formats",

@@ -28,7 +28,7 @@ def end(fits: bool) -> None:
 
 def print_json(data: dict[str, Any]) -> None:
     """Print one object on stdout; flushed here, so that a full disk is an error and no surprise at exit."""
-    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

@@ -62,7 +62,7 @@ def search(
         from json import dumps
 
         with replacing(out) as file:
-            file.write(dumps(result, indent=1).encode() + b"\n")
+            file.write(dumps(result, indent=1, allow_nan=False).encode() + b"\n")
     if json:
         print_json(result)
         return

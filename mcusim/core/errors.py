@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 LONGEST_NAME = 100
 """Characters of a quoted name that a message shows."""
@@ -86,6 +87,19 @@ class BadTrace(McusimError, ValueError):
 
 class BadRun(McusimError, ValueError):
     """A run directory or checkpoint is damaged or belongs to something else."""
+
+
+class Diverged(McusimError, ArithmeticError):
+    """Training came to a number that is not finite.
+
+    Attributes:
+        step: the number of steps done when it was noticed.
+        history: the rows of the epochs until then.
+    """
+
+    def __init__(self, what: str, step: int, history: Iterable[dict[str, Any]], way_out: str) -> None:
+        self.step, self.history = step, list(history)
+        super().__init__("training", f"diverged: {what}, after {step:,} steps", way_out)
 
 
 class MissingPackage(McusimError, ImportError):

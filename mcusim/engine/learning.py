@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,14 @@ class Learner:
         self._store_columns()
         for slot, view in self._whole:
             self._stored(slot, view)[...] = view
+
+    def numbers(self) -> Iterator[tuple[str, Array]]:
+        """Yield the float arrays of the op by name: gradients of the last step, then what they changed."""
+        yield f"a gradient of the weights of {self.op.name}", self.weight_gradient
+        yield f"a gradient of the bias of {self.op.name}", self.bias_gradient
+        for slot, view in self._views.items():
+            if view.dtype.kind == "f":
+                yield f"{slot}", view
 
     def _store_columns(self) -> None:
         for slot, view in self._columns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, assert_never
 
 import numpy as np
@@ -89,6 +89,12 @@ class Program:
         """Copy the learned parameters back into the state; before the first ``load`` there are none."""
         for learner in self._learners.values() if self._loaded else ():
             learner.store()
+
+    def numbers(self) -> Iterator[tuple[str, Array]]:
+        """Yield what may stop being finite, by name: gradients, parameters and momentum, scales of errors."""
+        for learner in self._learners.values():
+            yield from learner.numbers()
+        yield "a scale of the error tensors", np.array(self.scales.scale)
 
     def run(self, x: Array, label: int | Array) -> float:
         """Run one whole step on an input of the model's shape; return the loss.

@@ -35,7 +35,7 @@ class Header:
     def to_json(self) -> str:
         """Return one line of JSON, the same for equal headers."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        return json.dumps({**data, "formats": dict(self.formats)}, sort_keys=True)
+        return json.dumps({**data, "formats": dict(self.formats)}, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Header:

@@ -143,7 +143,7 @@ class Arena:
             "ops": self.ops, "spans": self.spans, "limit": self.limit_bytes, "bound": self.bound_bytes,
             "top": self.top_bytes,
         }  # fmt: skip
-        return json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")
+        return json.dumps(found, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
     def _rect(self, box: Box) -> str:
         thin = "" if 120 * box.bytes > self.top_bytes else " thin"  # its outline would hide it

@@ -56,7 +56,7 @@ def save_checkpoint(
         "progress": {k: getattr(progress, k) for k in Progress.__slots__},
     }  # fmt: skip
     watched = {f"{STATISTICS}{name}": array for name, array in statistics.arrays().items()}
-    entry = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    entry = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
     with replacing(path) as file:
         np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)  # type: ignore[arg-type]
 

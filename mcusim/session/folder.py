@@ -59,7 +59,7 @@ def _locked(folder: Path) -> Iterator[None]:
         file = _taken(path)
         file.truncate(0)
         since = datetime.now().astimezone().isoformat(" ", "seconds")
-        file.write(json.dumps({"process": os.getpid(), "since": since}).encode())
+        file.write(json.dumps({"process": os.getpid(), "since": since}, allow_nan=False).encode())
         file.flush()
     except OSError as error:
         if isinstance(error, SaveFailed):

@@ -106,9 +106,7 @@ class Run(Shown):
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
+        return _table(self.rows)
 
     @property
     def operations(self) -> pd.DataFrame:
@@ -148,8 +146,7 @@ class Run(Shown):
         from mcusim.traces.store import Trace
 
         folder = Path(folder)
-        with replacing(folder / "history.csv") as file:
-            file.write(self.history.to_csv().encode())
+        write_history(folder, self.rows)
         with replacing(folder / "operations.csv") as file:
             file.write(self.operations.to_csv(index=False).encode())
         save(self.model, folder / "model.npz")
@@ -158,7 +155,7 @@ class Run(Shown):
             "settings": self.plan.settings.as_dict(), "history": self.rows,
         }  # fmt: skip
         with replacing(folder / "run.json") as file:
-            file.write(json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
+            file.write(json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
         if not self.streamed:
             Trace(self.plan.header, self.trace).save(folder / TRACE)
         self.out = folder
@@ -205,6 +202,18 @@ class Run(Shown):
             Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))
             for name in names
         ]
+
+
+def write_history(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write ``history.csv``, also of a run that goes on."""
+    with replacing(folder / "history.csv") as file:
+        file.write(_table(rows).to_csv().encode())
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
 
 
 def is_whole(folder: Path) -> bool:

@@ -63,6 +63,11 @@ class Stages:
         assert self._current is not None
         return self._current[1]
 
+    @property
+    def running(self) -> Program | None:
+        """The current program, if there is one."""
+        return None if self._current is None else self._current[1]
+
     def take_transition(self) -> EventTable | None:
         """Return the events of a stage that has just begun: what is written back, what is selected."""
         found, self._began = self._began, None

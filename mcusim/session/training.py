@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ from mcusim.core import BadArgument
 from mcusim.core.stopping import Stop
 from mcusim.data.dataset import Dataset
 from mcusim.engine.feature_cache import front_key
+from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
@@ -22,8 +24,9 @@ from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_chec
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
+from mcusim.session.health import require_finite
 from mcusim.session.recording import Begin, Recording, Resumed
-from mcusim.session.run import Run, is_whole
+from mcusim.session.run import Run, is_whole, write_history
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
 from mcusim.update.scheme import Scheme
@@ -104,6 +107,8 @@ class Training:
             self._epoch(folder, recording, pause)
             self._finish_epoch(evaluation, pause)
             self._save(folder, recording)
+            if folder is not None:
+                write_history(folder, self.progress.history)
         self.stages.store()
         seconds = perf_counter() - started
         rows = self.progress.history
@@ -148,6 +153,8 @@ class Training:
     def _save(self, folder: Path | None, recording: Recording) -> None:
         if folder is None:
             return
+        # A checkpoint is something to go on from.
+        self._require_finite({}, self.stages.running)
         self.stages.store()
         self.progress.trace_position = recording.position()
         self.progress.largest = dict(self.stages.largest.step.scope.channels)
@@ -163,11 +170,15 @@ class Training:
             if recording.streamed:
                 recording.mark(self.stages.take_transition(), state.iteration, progress.cycle)
             recording.write(self.stages.template(), state.iteration, progress.cycle)
-            progress.loss_sum += self.features.train(program, row, target)
+            loss = self.features.train(program, row, target)
+            if not isfinite(loss):
+                self._require_finite({"the loss": loss}, program)
+            progress.loss_sum += loss
             progress.score_sum += program.score
             progress.cycle += self.stages.cycles
             progress.position += 1
             if progress.position % BLOCK == 0:
+                self._require_finite({}, program)
                 self._tell()
             if progress.position % CHECKPOINT_STEPS == 0 and progress.position < self.per_epoch:
                 self._save(folder, recording)
@@ -188,21 +199,27 @@ class Training:
         self.stages.store()
         metric = self.task.metric.key
         rate = self.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
-        progress.history.append(
-            {
-                "epoch": progress.epoch + 1,
-                "steps": self.state.iteration,
-                "loss": progress.loss_sum / self.per_epoch,
-                f"train_{metric}": progress.score_sum / self.per_epoch,
-                f"test_{metric}": evaluation.metric(self.state, pause),
-                "learning_rate": rate,
-                "saturations": self.state.saturations,
-                "coverage": self.stages.coverage.fraction,
-            }
+        row = {
+            "epoch": progress.epoch + 1,
+            "steps": self.state.iteration,
+            "loss": progress.loss_sum / self.per_epoch,
+            f"train_{metric}": progress.score_sum / self.per_epoch,
+            f"test_{metric}": evaluation.metric(self.state, pause),
+            "learning_rate": rate,
+            "saturations": self.state.saturations,
+            "coverage": self.stages.coverage.fraction,
+        }
+        self._require_finite(
+            {name.replace("_", " "): value for name, value in row.items()}, self.stages.running
         )
+        progress.history.append(row)
         progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.score_sum = 0.0, 0.0
         self._tell()
+
+    def _require_finite(self, numbers: Mapping[str, float], program: Program | None) -> None:
+        steps, history = self.state.iteration, self.progress.history
+        require_finite(numbers, program, self.settings.sgd, steps, history)
 
     def _tell(self) -> None:
         done = self.progress.position

@@ -85,6 +85,7 @@ def train(
         BadRun: if the checkpoint to resume from is damaged or of another run; if another process trains in
             ``out``, or it holds a run that is neither resumed nor overwritten.
         KeyboardInterrupt, SystemExit: for SIGINT and SIGTERM, once a checkpoint is in ``out``.
+        Diverged: if the loss, a gradient, a parameter or a scale is no longer finite.
         SaveFailed: if the folder cannot be written.
     """
     names = {"recipe", *(item.name for item in fields(Recipe))}

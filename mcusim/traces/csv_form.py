@@ -24,7 +24,9 @@ MAX_LINE = 4 * MAX_NAME
 def write(file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTable]) -> None:
     """Write all events, one a line."""
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
-    text.write(f"{PREFIX}{json.dumps({'rows': rows, 'header': json.loads(header.to_json())})}\n")
+    text.write(
+        f"{PREFIX}{json.dumps({'rows': rows, 'header': json.loads(header.to_json())}, allow_nan=False)}\n"
+    )
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for group in groups:
@@ -49,7 +51,7 @@ def _head(path: Path, file: IO[str]) -> tuple[Header, int]:
             raise _bad(path, "does not begin as a trace does")
         data = json.loads(first.removeprefix(PREFIX))
         rows = data["rows"]
-        header = Header.from_json(json.dumps(data["header"]))
+        header = Header.from_json(json.dumps(data["header"], allow_nan=False))
     except BadTrace:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:

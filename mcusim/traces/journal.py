@@ -166,7 +166,7 @@ def _triples(payload: bytes) -> list[list[int]]:
 
 
 def _encode(block: EventTable) -> bytes:
-    names = json.dumps([block.tensor_names, block.op_names]).encode()
+    names = json.dumps([block.tensor_names, block.op_names], allow_nan=False).encode()
     columns = (getattr(block, c).astype(DTYPES[c].newbyteorder("<")).tobytes() for c in COLUMNS)
     return b"".join([struct.pack("<QQ", len(block), len(names)), names, *columns])
 

@@ -34,9 +34,9 @@ def write_perfetto(path: str | Path, traced: Traced) -> Path:
             "clock": "1 us is 1 cycle" if timed else "1 us is 1 event",
             **json.loads(source.header.to_json()),
         }
-        file.write(b'{"otherData": %s,\n"traceEvents": [\n' % json.dumps(about).encode())
+        file.write(b'{"otherData": %s,\n"traceEvents": [\n' % json.dumps(about, allow_nan=False).encode())
         for index, entry in enumerate(_entries(source, timed)):
-            file.write((",\n" if index else "").encode() + json.dumps(entry).encode())
+            file.write((",\n" if index else "").encode() + json.dumps(entry, allow_nan=False).encode())
         file.write(b"\n]}\n")
     return path
 

@@ -106,7 +106,7 @@ class Ranking:
             "format": FORMAT, "model": self.model, "metric": self.metric, "importance": dict(self.importance),
         }  # fmt: skip
         with replacing(path) as file:
-            file.write(json.dumps(data, indent=1).encode())
+            file.write(json.dumps(data, indent=1, allow_nan=False).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Ranking:

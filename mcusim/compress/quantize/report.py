@@ -47,7 +47,7 @@ class Report(Shown):
         plain = asdict(self)
         for layer in (plain, *plain["layers"]):
             for key in ("snr_db", "output_snr_db"):
-                if layer.get(key) == inf:
+                if layer.get(key) in (inf, -inf):
                     layer[key] = None
         return plain
 

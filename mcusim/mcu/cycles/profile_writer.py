@@ -36,7 +36,7 @@ def _lines(profile: Profile) -> Iterator[str]:
         if value is not None:
             yield f"{field.name} = {_value(value)}"
     for kind, terms in sorted(profile.terms.items()):
-        yield from _table(f"terms.{json.dumps(kind)}" if "." in kind else f"terms.{kind}", terms)
+        yield from _table(f"terms.{_value(kind)}" if "." in kind else f"terms.{kind}", terms)
     yield from _table("default", profile.default)
 
 
@@ -52,4 +52,4 @@ def _value(value: object) -> str:
         return f"{value:.5g}"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

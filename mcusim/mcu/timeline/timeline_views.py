@@ -39,7 +39,7 @@ def write_timeline_trace(timeline: Timeline, path: str | Path) -> Path:
         for s in timeline.slices
     ]  # fmt: skip
     with replacing(path) as file:
-        file.write(json.dumps({"traceEvents": entries, "displayTimeUnit": "ms"}).encode())
+        file.write(json.dumps({"traceEvents": entries, "displayTimeUnit": "ms"}, allow_nan=False).encode())
     return Path(path)
 
 
