@@ -138,9 +138,9 @@ class Step:
                 found.setdefault(tensor.buffer, []).append((tensor.lifetime.start, tensor.role, tensor.bytes))
         return {name: tuple(sorted(rows)) for name, rows in found.items()}
 
-    def problem(self, capacity: int | None = None) -> Problem:
-        """Return the placement problem of this step."""
-        return Problem(tuple(self.blocks()), capacity=capacity, align=ALIGNMENT)
+    def problem(self, capacity: int | None = None, gaps: tuple[int, ...] = ()) -> Problem:
+        """Return the placement problem of this step, in so many bytes with gaps at these offsets."""
+        return Problem(tuple(self.blocks()), capacity, ALIGNMENT, gaps)
 
     def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:
         """Return what each op moves at which offsets of SRAM, from the offsets of the buffers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, MinLen
@@ -15,6 +16,7 @@ _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
 Name = Annotated[str, MinLen(1)]
 Bytes = Annotated[int, Ge(1), Le(1 << 30)]
+Address = Annotated[int, Ge(0), Le((1 << 32) - 1)]
 Milliseconds = Annotated[float, Ge(0.001), Le(60_000)]
 Microseconds = Annotated[float, Ge(0.1), Le(1_000_000)]
 Milliwatts = Annotated[float, Ge(0.000_01), Le(10_000)]
@@ -25,7 +27,8 @@ WaitStates = Annotated[int, Ge(0), Le(64)]
 class SramRegion:
     """One block of SRAM that tensors may use (instruction-only memories are left out).
 
-    The arena covers the blocks in the order of the file, the first one from offset 0.
+    The arena covers the blocks in the order of the file, the first one from offset 0; no tensor lies
+    across two that are not neighbours.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -35,6 +38,8 @@ class SramRegion:
     """Extra cycles of a load from the core, caches off or missed, at ``Board.clock_hz``."""
     cached: bool = False
     """True if the data cache covers it."""
+    address: Address | None = None
+    """Of its first byte. A region without one is taken to follow the region before it without a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,34 @@ class Board:
     def sram_bytes(self) -> int:
         """All SRAM that tensors may use."""
         return sum(region.bytes for region in self.sram)
+
+    @property
+    def sram_runs(self) -> tuple[tuple[str, int], ...]:
+        """Runs of regions that follow each other without a gap: their names, and their bytes together."""
+        runs: list[tuple[str, int]] = []
+        end: int | None = None
+        for region in self.sram:
+            if runs and (end is None or region.address in (None, end)):
+                name, size = runs.pop()
+                runs.append((f"{name}+{region.name}", size + region.bytes))
+            else:
+                runs.append((region.name, region.bytes))
+            start = end if region.address is None else region.address
+            end = None if start is None else start + region.bytes
+        return tuple(runs)
+
+    @property
+    def sram_gaps(self) -> tuple[int, ...]:
+        """Offsets in the arena at which memory ends and goes on at another address."""
+        return tuple(accumulate(size for _, size in self.sram_runs))[:-1]
+
+    def longest_run(self, budget: int) -> tuple[str, int]:
+        """Return the name and size of the largest run among the first ``budget`` bytes of SRAM."""
+        found, start = [], 0
+        for name, size in self.sram_runs:
+            found.append((name, min(size, max(budget - start, 0))))
+            start += size
+        return max(found, key=lambda run: run[1])
 
     @property
     def runtime_bytes(self) -> int:

@@ -29,7 +29,7 @@ def check(problem: Problem, solution: Solution) -> None:
 
 
 def check_offsets(problem: Problem, offsets: Mapping[str, int]) -> None:
-    """Check alignment, lower bounds of addresses, and that no two live rectangles overlap.
+    """Check alignment, lower bounds of addresses, gaps, and that no two live rectangles overlap.
 
     A sweep over time keeps the live rectangles sorted by address; a newcomer can only hit its
     two neighbours there, so the check takes O(n log n) comparisons.
@@ -47,6 +47,11 @@ def check_offsets(problem: Problem, offsets: Mapping[str, int]) -> None:
         if offset % problem.align_of(block):
             raise BadProblem(
                 f"block {block.name!r}", f"lies at {offset}, no multiple of {problem.align_of(block)}"
+            )
+        gap = problem.crossed(offset, block.bytes)
+        if gap is not None:
+            raise BadProblem(
+                f"block {block.name!r}", f"lies at {offset} with {block.bytes} bytes, across the gap at {gap}"
             )
         for lifetime, size in block.rectangles:
             if size:

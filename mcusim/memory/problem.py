@@ -32,6 +32,7 @@ class Problem:
         blocks: with unique names; their order is the last tie-break of every planner.
         capacity: bytes there are, or ``None`` for as many as it takes.
         align: every offset is a multiple of this power of two, and of the block's own alignment.
+        gaps: offsets at which memory ends and goes on elsewhere, ascending: no block lies across one.
 
     Raises:
         BadProblem: on a repeated name, a bad capacity or alignment, or sizes that add up to 2**62 bytes.
@@ -40,6 +41,7 @@ class Problem:
     blocks: tuple[Block, ...]
     capacity: int | None = None
     align: int = 1
+    gaps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
@@ -59,6 +61,10 @@ class Problem:
     def align_of(self, block: Block) -> int:
         """Return the alignment that holds for ``block``."""
         return max(self.align, block.align)
+
+    def crossed(self, offset: int, size: int) -> int | None:
+        """Return the first gap that ``size`` bytes at ``offset`` would lie across, if there is one."""
+        return next((gap for gap in self.gaps if offset < gap < offset + size), None)
 
     def with_capacity(self, capacity: int | None) -> Problem:
         """Return the same blocks with another capacity."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 
-from mcusim.core import observe
+from mcusim.core import BadArgument, observe
 from mcusim.graph import Model
 from mcusim.lowering.flash import flash_layout
 from mcusim.lowering.gradients import Flow
@@ -83,10 +83,17 @@ def search(request: Request) -> Plan:
 
 def place(step: Step, board: Board, settings: Decided) -> Plan:
     """Return the plan of one step under the settings' planner."""
-    problem = step.problem(settings.sram_bytes)
+    problem = step.problem(settings.sram_bytes, board.sram_gaps)
     if settings.allocator is None:
         solution = PLANNERS[settings.planner](problem, seed=settings.seed)
     else:
+        if any(gap < settings.sram_bytes for gap in problem.gaps):
+            run, size = board.sram_runs[0]
+            raise BadArgument(
+                f"allocator {settings.allocator} on {board.name}",
+                "a heap is one piece of memory, and the SRAM asked for lies in several",
+                f"ask for at most {run}: --sram {size}; or place statically, without an allocator",
+            )
         solution = serve(problem, settings.allocator)
     return Plan(
         step=step, problem=problem, solution=solution, bound=lower_bound(problem), board=board,

@@ -52,7 +52,19 @@ class Plan(Shown):
     @property
     def fits(self) -> bool:
         """True if the step fits in the SRAM and the constants fit in flash."""
-        return self.solution.height <= self.settings.sram_bytes and self.flash.fits
+        return self.peak_bytes <= self.settings.sram_bytes and not self.apart and self.flash.fits
+
+    @cached_property
+    def apart(self) -> str:
+        """What no block of SRAM holds by itself; empty where SRAM is one block, or each tensor has room."""
+        if not self.problem.gaps:
+            return ""
+        largest = max(self.problem.blocks, key=lambda b: b.bytes)
+        run, size = self.board.longest_run(self.settings.sram_bytes)
+        if largest.bytes > size:
+            what = f"{largest.name} of {largest.bytes:,} B"
+            return f"{what} is larger than {run}, the largest block of SRAM ({size:,} B)"
+        return ""
 
     @property
     def peak_bytes(self) -> int:
@@ -126,11 +138,12 @@ class Plan(Shown):
                 capacity_bytes=self.flash.capacity_bytes, needed_bytes=self.flash.total_bytes,
                 live=[LiveBlock(str(r), str(r), b) for r, b in self.flash.by_role.items()],
             )  # fmt: skip
-        if self.solution.height > self.settings.sram_bytes:
+        if not self.fits:
             raise OutOfSram(
                 capacity_bytes=self.settings.sram_bytes, needed_bytes=self.solution.height,
                 live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
-                where=self.peak_op, suggestions=self.suggestions,
+                where=f"{self.peak_op}; {self.apart}" if self.apart else self.peak_op,
+                suggestions=self.suggestions,
             )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -203,6 +216,8 @@ class Plan(Shown):
         if not self.flash.fits:
             missing = self.flash.total_bytes - self.flash.capacity_bytes
             return f"does not fit: {missing:,} B of flash are missing"
+        if self.apart:
+            return f"does not fit: {self.apart}"
         if room < 0:
             return f"does not fit: {-room:,} B of SRAM are missing at {self.peak_op}"
         return f"fits, {room:,} B of SRAM to spare"

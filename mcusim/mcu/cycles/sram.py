@@ -1,8 +1,7 @@
 """What SRAM costs beyond the one cycle a profile counts: wait states of its regions, missed cache lines.
 
 The arena is laid over the regions of a board in the order of its file: the first region holds offset 0.
-That is the order of addresses on the parts shipped; on parts where regions are not neighbours, a linker
-would have to keep a buffer that crosses a boundary in one of them.
+That is the order of addresses on the parts shipped; where regions are not neighbours, no buffer lies across.
 
 * In a region that no cache covers, each bus word that is read or written waits ``wait_states`` cycles.
 * In a region behind the data cache, each line that is read and not cached waits ``wait_states`` once: the

@@ -57,6 +57,10 @@ def exact(
         place = model.new_int_var(0, (top - size) // step, block.name)
         model.add_hint(place, greedy.offsets[block.name] // unit // step)
         model.add(place * step + size <= height)
+        for gap in problem.gaps:
+            below = model.new_bool_var("below")
+            model.add(place * step + size <= gap // unit).only_enforce_if(below)
+            model.add(place * step >= -(-gap // unit)).only_enforce_if(~below)
         places.append(place)
         for lifetime, bytes_ in block.rectangles:
             spaces.append(model.new_fixed_size_interval_var(place * step, bytes_ // unit, "space"))

@@ -80,6 +80,7 @@ class Placing:
         for other, mine, theirs in self.shrunk[index]:
             if offsets[other] >= 0:
                 forbidden.append((offsets[other] - mine, offsets[other] + theirs))
+        forbidden += [(gap - size, gap) for gap in self.problem.gaps]
         forbidden.sort()
         place = 0
         for low, high in forbidden:

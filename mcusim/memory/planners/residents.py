@@ -29,6 +29,8 @@ class Split:
 
 def split(problem: Problem) -> Split:
     """Return the residents of ``problem`` packed at the bottom, the most aligned first, and the rest."""
+    if problem.gaps:
+        return Split({}, 0, replace(problem, capacity=None))  # what is above a gap is not what is below it
     solid = [b for b in problem.blocks if b.bytes]
     birth = min((b.lifetime.start for b in solid), default=0)
     death = max((b.lifetime.end for b in solid), default=0)
