@@ -45,7 +45,7 @@ def save_checkpoint(
     """Write a checkpoint; the one before stays until the new one is whole.
 
     ``statistics`` are those the scheme selects by, ``identity`` is what must be the same for a resume:
-    model, data, scheme, seed, formats.
+    program, network, data, board, settings.
 
     Raises:
         SaveFailed: if the disk is full or the folder cannot be written.
@@ -71,7 +71,9 @@ def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: 
     if meta["identity"] != identity:
         differ = sorted(k for k in identity if identity[k] != meta["identity"].get(k))
         raise BadRun(
-            str(path), f"belongs to a run with other {', '.join(differ)}", "resume with the same settings"
+            str(path),
+            f"belongs to a run with other {', '.join(differ)}",
+            "resume with what it was started with, or train again with overwrite",
         )
     watched = {n.removeprefix(STATISTICS): arrays.pop(n) for n in list(arrays) if n.startswith(STATISTICS)}
     state.restore(arrays)

@@ -17,6 +17,7 @@ from mcusim.engine.inference import Inference
 from mcusim.engine.program import Program
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.step import Step
+from mcusim.session.identity import program
 
 Array = NDArray[Any]
 
@@ -58,8 +59,9 @@ class Features:
             prepare.check_range(split.images)
             self._prepare[part] = prepare
             digest = split.digest()
-            key = front_key(model, front, digest, repr(varied.as_dict()), str(VARIANTS_SEED))
-            digests.append(key)
+            about = (digest, repr(varied.as_dict()), str(VARIANTS_SEED))
+            digests.append(front_key(model, front, *about))
+            key = front_key(model, front, *about, *program().values())
             cache = FeatureCache(root, key, varied.variants, len(split), source.shape[1:], source.dtype)
             self._fronts[part] = Front(self.inference, prepare, cache)
         self.key = digests[0]

@@ -75,6 +75,8 @@ class Run(Shown):
         trace: events of the recorded steps.
         cost: time, energy and write-backs of the whole session on its device; modelled.
         images_per_s: how fast the host was; no part of what is saved.
+        identity: what the result rests on: version and code of the program, digests of network, data, board
+            and cycle profile, and every choice.
         out: the folder it was saved in, if any.
     """
 
@@ -89,6 +91,7 @@ class Run(Shown):
     cost: SessionCost
     saturations: int = 0
     images_per_s: float = field(default=0.0, repr=False)
+    identity: dict[str, Any] = field(default_factory=dict, repr=False)
     out: Path | None = None
     streamed: bool = field(default=False, repr=False)
     """True if the trace of every step went to ``out`` while training."""
@@ -152,7 +155,7 @@ class Run(Shown):
         save(self.model, folder / "model.npz")
         data = {
             "version": VERSION, **self.as_dict(), "out": None,
-            "settings": self.plan.settings.as_dict(), "history": self.rows,
+            "settings": self.plan.settings.as_dict(), "history": self.rows, "identity": self.identity,
         }  # fmt: skip
         with replacing(folder / "run.json") as file:
             file.write(json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")

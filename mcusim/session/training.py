@@ -25,6 +25,7 @@ from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
 from mcusim.session.health import require_finite
+from mcusim.session.identity import device, program
 from mcusim.session.recording import Begin, Recording, Resumed
 from mcusim.session.run import Run, is_whole, write_history
 from mcusim.session.stages import Stages
@@ -60,6 +61,8 @@ class Training:
         """What must be the same when a run is resumed."""
         model = self.plan.step.model
         return {
+            **program(),
+            **device(self.plan),
             "model": front_key(model, model.ops),
             "data": self.features.key,
             "name": self.data.name,
@@ -121,6 +124,7 @@ class Training:
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
+            identity={**self.identity, "trace": self.recipe.trace},
             cost=session_cost(
                 self.plan, self.scheme, self.state.iteration,
                 cycles=self.progress.cycle if self.plan.estimate is not None else None,
