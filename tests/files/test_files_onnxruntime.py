@@ -18,6 +18,7 @@ from onnx import helper  # noqa: E402
 
 from mcusim.compress.quantize import run  # noqa: E402
 from mcusim.core import BadModel  # noqa: E402
+from mcusim.files.onnx.folding import FOLDS  # noqa: E402
 from mcusim.files.onnx.reader import load_onnx  # noqa: E402
 
 RNG = np.random.default_rng(3)
@@ -151,3 +152,78 @@ def test_every_resize_is_right_or_refused(tmp_path: Path) -> None:
                     right.add((way, mode))
     assert {way for way, _ in right} == {*WAYS}
     assert len(right) == 2 * len(WAYS)
+
+
+INT = np.int64
+FOLDED: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "Add": ([INT([5, -7]), INT([3])], {}),
+    "Sub": ([INT([5, -7]), INT([3])], {}),
+    "Mul": ([INT([5, -7]), INT([3])], {}),
+    "Div": ([INT([7, -7]), INT([2])], {}),
+    "Max": ([INT([5, -7]), INT([3, 4]), INT([1, 9])], {}),
+    "Min": ([INT([5, -7]), INT([3, 4])], {}),
+    "Neg": ([INT([5, -7])], {}),
+    "Abs": ([INT([5, -7])], {}),
+    "Floor": ([np.float32([1.5, -1.5])], {}),
+    "Ceil": ([np.float32([1.5, -1.5])], {}),
+    "Sqrt": ([np.float32([2, 3])], {}),
+    "ReduceProd": ([INT([[5, 7], [2, 3]])], {"axes": [1]}),
+    "ReduceSum": ([INT([[5, 7], [2, 3]]), INT([0])], {"keepdims": 0}),
+    "ReduceMax": ([INT([[5, 7], [2, 3]])], {}),
+    "ReduceMin": ([INT([[5, 7], [2, 3]])], {"axes": [-1]}),
+    "Cast": ([np.float32([1.7, -1.7])], {"to": 7}),
+    "Concat": ([INT([5]), INT([7, 8])], {"axis": 0}),
+    "ConstantOfShape": ([INT([2, 3])], {}),
+    "Expand": ([INT([[5], [7]]), INT([2, 1, 3])], {}),
+    "Gather": ([INT([[5, 7], [2, 3]]), INT([1, 0])], {"axis": 1}),
+    "Range": ([INT(2), INT(9), INT(3)], {}),
+    "Reshape": ([INT([[5, 7], [2, 3]]), INT([0, -1, 1])], {}),
+    "Slice": ([INT([5, 7, 2, 3]), INT([-1]), INT([-9]), INT([0]), INT([-2])], {}),
+    "Squeeze": ([INT([[5], [7]]), INT([1])], {}),
+    "Tile": ([INT([[5, 7]]), INT([2, 2])], {}),
+    "Transpose": ([INT([[5, 7, 1], [2, 3, 4]])], {}),
+    "Unsqueeze": ([INT([5, 7]), INT([0, -1])], {}),
+}
+TRUE_OR_FALSE = {
+    "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Not", "Where",
+}  # fmt: skip
+
+
+def test_every_node_that_folds_has_a_case() -> None:
+    assert {*FOLDED} | TRUE_OR_FALSE == {*FOLDS}
+
+
+@pytest.mark.parametrize("kind", FOLDED)
+def test_each_constant_of_constants_is_as_onnx_runtime_computes_it(tmp_path: Path, kind: str) -> None:
+    """The constant is added to the input as floats, so that what reaches the output is seen."""
+    values, attributes = FOLDED[kind]
+    constants = {f"c{i}": np.asarray(v) for i, v in enumerate(values)} | {"flat": INT([1, -1])}
+    nodes = [
+        helper.make_node(kind, [f"c{i}" for i in range(len(values))], ["k"], **attributes),
+        helper.make_node("Cast", ["k"], ["f"], to=1),
+        helper.make_node("Reshape", ["f", "flat"], ["r"]),
+        node("Add", ("x", "r")),
+    ]
+    file = written(tmp_path, nodes, constants, (1, 1), 13)
+    agree(file)
+    assert len(load_onnx(file).ops) == 1
+
+
+def test_a_shape_put_together_again_is_folded(tmp_path: Path) -> None:
+    """As PyTorch exports ``x.view(x.size(0), -1)``."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "zero"], ["n"], axis=0),
+        helper.make_node("Unsqueeze", ["n", "axes"], ["u"]),
+        helper.make_node("Concat", ["u", "rest"], ["new"], axis=0),
+        node("Reshape", ("x", "new")),
+    ]
+    constants = {"zero": INT(0), "axes": INT([0]), "rest": INT([-1])}
+    agree(written(tmp_path, nodes, constants, (1, 3, 4, 5), 13))
+
+
+def test_constants_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "k"], ["n"])]
+    nodes.append(node("Reshape", ("x", "n")))
+    with pytest.raises(BadModel, match=r"node 1 \(Gather\): its constant inputs do not fit"):
+        load_onnx(written(tmp_path, nodes, {"k": INT([9])}, (1, 3), 13))

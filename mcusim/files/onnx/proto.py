@@ -18,7 +18,7 @@ OLDEST_OPSET = 7
 """The first whose Add, Mul and Gemm broadcast as numpy does."""
 
 # Numbers of TensorProto.DataType, their names, and the field that holds values that are not raw.
-_TYPES = {
+TYPES = {
     1: ("float32", "float_data"),
     2: ("uint8", "int32_data"),
     3: ("int8", "int32_data"),
@@ -89,13 +89,13 @@ def array_of(tensor: Any) -> NDArray[Any]:
         BadModel: if its type is not supported, it lies in another file, or its values do not fill its shape.
     """
     thing = f"tensor {tensor.name!r}"
-    if tensor.data_type not in _TYPES:
+    if tensor.data_type not in TYPES:
         raise BadModel(
             thing, f"has the ONNX element type {tensor.data_type}", "supported: float32, int8, uint8, int32"
         )
     if tensor.data_location:
         raise BadModel(thing, "keeps its values in another file", "save the model as one file")
-    name, field = _TYPES[tensor.data_type]
+    name, field = TYPES[tensor.data_type]
     shape = tuple(tensor.dims)
     if len(shape) > 8 or any(size < 0 for size in shape):
         raise BadModel(thing, f"has shape {shape}")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from mcusim.files.onnx.folding import fold
 from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
 from mcusim.files.onnx.operators import RULES
 from mcusim.files.onnx.proto import array_of, node_of, opset_of, read_onnx, shape_of, text
@@ -53,11 +54,15 @@ def _model(proto: Any, name: str) -> Model:
         inputs.append(name_in)
     for index, item in enumerate(proto.graph.node):
         node = node_of(index, item)
+        if node.output in graph.values:
+            raise node.fail("writes a value that exists already")
+        constant = fold(graph, node)
+        if constant is not None:
+            graph.values[node.output] = constant
+            continue
         rule = RULES.get(node.kind)
         if rule is None:
             raise node.fail("is not supported", f"supported: {', '.join(sorted(RULES))}")
-        if node.output in graph.values:
-            raise node.fail("writes a value that exists already")
         graph.values[node.output] = rule(graph, node)
     return _finished(graph, proto, name, tuple(inputs))
 
