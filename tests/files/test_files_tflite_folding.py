@@ -162,6 +162,12 @@ def test_16_bit_activations_are_refused(name: str) -> None:
         load_tflite(case(f"{name}.tflite"))
 
 
+def test_float_arithmetic_behind_int8_is_refused_by_whoever_would_run_it() -> None:
+    model = load_tflite(case("dequantize_resize_float.tflite"))
+    with pytest.raises(BadModel, match=r"resize_bilinear.*float32 from float32.*mcusim quantize"):
+        forward(model.ops[-1], model.tensors, model.arithmetic)
+
+
 def test_uint8_constants_without_dimensions(tmp_path: Path) -> None:
     tensors = [TensorSpec("x", (1, 4), UINT8), TensorSpec("c", (), UINT8, np.array(200, np.uint8)),
                TensorSpec("y", (1, 4), UINT8)]  # fmt: skip
