@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have one; tables are to be as wide as in a pipe
+
 if "PYTEST_XDIST_WORKER" in os.environ and "NUMBA_CACHE_DIR" not in os.environ:
     # Workers that compile the same functions at once could mix up numba's cache files.
     os.environ["NUMBA_CACHE_DIR"] = os.path.join(

@@ -8,10 +8,9 @@ import pytest
 from networks import small_network
 
 import mcusim
-from mcusim.core import Phase
-from mcusim.explore.layers import COMPUTED, NO_WEIGHTS, show
-from mcusim.graph import Attributes, Op, OpKind, Tensor
-from mcusim.graph.validate import validate
+from mcusim.core import BadModel, Phase
+from mcusim.explore.layers import NO_WEIGHTS, show
+from mcusim.graph import OpKind
 
 
 def by_name(found):
@@ -76,22 +75,15 @@ def test_a_network_that_cannot_be_planned_is_shown_with_the_reason():
     assert "cannot learn" in str(found)
 
 
-def test_layers_before_an_op_without_a_gradient_cannot_learn():
-    model = small_network(classes=None)
-    pool = next(i for i, op in enumerate(model.ops) if op.kind is OpKind.MEAN)
-    image = model.ops[pool].inputs[0]
-    largest = Op("largest", OpKind.ARG_MAX, (image,), "largest", Attributes(axes=(3,)))
-    flat = Op("flat", OpKind.RESHAPE, ("largest",), "flat", Attributes(shape=(1, 16)))
-    made = {"largest": Tensor("largest", (1, 4, 4), "int32"), "flat": Tensor("flat", (1, 16), "int32")}
-    ops = (*model.ops[:pool], largest, flat)
-    used = {name for op in ops for name in (*op.inputs, op.output)}
-    tensors = {name: t for name, t in {**model.tensors, **made}.items() if name in used}
-    found = show(validate(replace(model, ops=ops, tensors=tensors, outputs=("flat",), head=None)))
-    layers = [layer for layer in found.layers if layer.weights]
+def test_a_layer_that_no_step_can_train_says_why(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise BadModel("op largest (arg_max)", "has no gradient")
+
+    monkeypatch.setattr("mcusim.explore.layers.lower", refuse)
+    layers = [layer for layer in show(small_network()).layers if layer.weights]
     assert {layer.cost for layer in layers} == {None}
-    assert all("no gradient" in layer.why_not for layer in layers)
-    assert COMPUTED not in {layer.why_not for layer in layers}
-    assert found.task == "16 classes"
+    assert {layer.why_not for layer in layers} == {"op largest (arg_max) has no gradient"}
+    assert not any(layer.learns for layer in layers)
 
 
 def test_the_table_and_the_data_have_a_row_a_layer():

@@ -46,7 +46,7 @@ def test_a_file_without_offsets_is_placed_and_one_with_them_is_followed(tmp_path
 def test_a_problem_is_exported_in_every_form(tmp_path: Path, form: str) -> None:
     path = tmp_path / "problem.csv"
     path.write_text(TEXT)
-    out = export(tmp_path / "out", read_problem(path), form)
+    out = export(read_problem(path), tmp_path / "out", form)
     assert out.stat().st_size > 40
     if form == "minimalloc":
         again = read_csv(out)
