@@ -21,7 +21,7 @@ pytest_plugins = ["pytester"]
 ROOT = Path(mcusim.__file__).parent
 TOP = Path(__file__).parents[1]
 DOCS = {path for path in (TOP / "docs").rglob("*.md") if path.parent.name != "tutorials"}
-PAGES = sorted({*TOP.glob("*.md"), *DOCS, *ROOT.rglob("*.md")})
+PAGES = sorted({*TOP.glob("*.md"), *DOCS, *(TOP / "mcusim").rglob("*.md")})
 """Tutorials are run as wholes, each example on what the ones before it left: tests/test_tutorials.py."""
 PUBLIC = ("mbv2-w0.35", "cifar10(")
 """What an example names that is fetched, and so is run only where it is."""
