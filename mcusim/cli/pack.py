@@ -20,15 +20,23 @@ def pack(
     effort: Annotated[
         int | None, typer.Option(help="Work to spend, in the planner's own unit.", min=0)
     ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which the best placement so far counts.", min=0)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the solution here.", metavar="FILE")] = None,
     seed: o.Seed = 0,
     json: o.Json = False,
 ) -> None:
     """Give every block of a CSV file an offset, and say how low the placement is and what is proven.
 
+    Where blocks do not fit at once, an exact search goes on until they do, or cannot; Ctrl-C ends it with the
+    best placement found so far.
+
     Exits with 3 if the placement does not fit the capacity; then nothing is written.
     """
     from time import perf_counter
+
+    from rich.console import Console
 
     from mcusim.cli.output import DOES_NOT_FIT, print_json, print_sections
     from mcusim.core import parse_bytes
@@ -39,7 +47,8 @@ def pack(
 
     problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
     began = perf_counter()
-    solution = solved(problem, planner=planner, effort=effort, seed=seed)
+    with Console(stderr=True).status(f"{planner} looks for a place for {len(problem.blocks):,} blocks"):
+        solution = solved(problem, planner=planner, effort=effort, seed=seed, time_limit_s=time_limit)
     seconds = perf_counter() - began
     if out is not None and solution.fits:
         write_csv(out, problem, solution.offsets)
@@ -66,7 +75,7 @@ def pack(
         proof = (
             f"no placement fits: at least {solution.lower_bound:,} B are needed"
             if solution.status is Status.INFEASIBLE
-            else "a better placement may exist: try --planner exact, or more --effort"
+            else "a better placement may exist: try more --effort, or a longer --time-limit"
         )
         typer.echo(f"error: {over}; {proof}", err=True)
         raise typer.Exit(DOES_NOT_FIT)

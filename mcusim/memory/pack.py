@@ -19,6 +19,7 @@ def pack(
     align: int = 1,
     effort: int | None = None,
     seed: int = 0,
+    time_limit_s: float | None = None,
 ) -> Solution:
     """Give every block of an allocation problem an offset; no two that live together overlap.
 
@@ -29,6 +30,7 @@ def pack(
         align: every offset is a multiple of this power of two; for files, problems have their own.
         effort: work to spend, in the planner's own unit; its default if not given.
         seed: for planners that draw.
+        time_limit_s: seconds after which the best placement found so far counts.
 
     Returns:
         The placement, checked; ``solution.fits`` says whether it is within the capacity.
@@ -41,6 +43,6 @@ def pack(
         problem = read_csv(problem, align=align)
     if capacity is not None:
         problem = problem.with_capacity(parse_bytes(capacity))
-    solution = PLANNERS[planner](problem, seed=seed, effort=effort)
+    solution = PLANNERS[planner](problem, seed=seed, effort=effort, time_limit_s=time_limit_s)
     check(problem.with_capacity(None), solution)
     return solution

@@ -12,26 +12,28 @@ from mcusim.memory.problem import Problem, Solution, judge
 
 DEFAULT_EFFORT = 30
 """Deterministic seconds: the solver's own count of work, near seconds on a desktop machine."""
+DEFAULT_SECONDS = 600.0
 MAX_UNITS = 2**40
 """Sizes in units of their common divisor stay below this, so that the solver's sums cannot wrap."""
 
 
 @PLANNERS.register("exact")
 def exact(
-    problem: Problem, /, *, seed: int = 0, effort: int | None = None, time_limit_s: float = 600.0
+    problem: Problem, /, *, seed: int = 0, effort: int | None = None, time_limit_s: float | None = None
 ) -> Solution:
     """Return the lowest placement there is, or the best one found with what is proven about it.
 
     ``effort`` is in the solver's deterministic seconds (one thread, so the same seed and effort give
-    the same result); ``time_limit_s`` is a wall-clock limit on top of it. Without a proof in time the
-    status is ``feasible`` or ``unknown``, and ``lower_bound`` is the highest bound proven.
+    the same result); ``time_limit_s`` is a wall-clock limit on top of it, ten minutes by default.
+    Without a proof in time the status is ``feasible`` or ``unknown``, and ``lower_bound`` is the
+    highest bound proven.
 
     Raises:
         MissingPackage: if OR-tools is needed and not installed. Problems on which a greedy planner
             reaches the liveness lower bound need no search.
         BadProblem: if sizes have no common divisor that brings them into the solver's range.
     """
-    greedy = replace(best(problem, seed=seed, effort=1_000_000), planner="exact")
+    greedy = replace(best(problem, seed=seed, effort=1_000_000, time_limit_s=time_limit_s), planner="exact")
     capacity = problem.capacity
     if greedy.height <= greedy.lower_bound or (capacity is not None and greedy.lower_bound > capacity):
         return greedy
@@ -73,7 +75,7 @@ def exact(
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = float(DEFAULT_EFFORT if effort is None else effort)
-    solver.parameters.max_time_in_seconds = time_limit_s
+    solver.parameters.max_time_in_seconds = DEFAULT_SECONDS if time_limit_s is None else time_limit_s
     status = solver.solve(model)
     bound = max(greedy.lower_bound, ceil(solver.best_objective_bound - 1e-6) * unit)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -12,12 +12,20 @@ from mcusim.memory.problem import Problem, Solution
 
 @dataclass(frozen=True, slots=True)
 class Greedy:
-    """Places the blocks in one order; ``seed`` and ``effort`` have no influence."""
+    """Places the blocks in one order; ``seed``, ``effort`` and ``time_limit_s`` have no influence."""
 
     name: str
     order: Order
 
-    def __call__(self, problem: Problem, /, *, seed: int = 0, effort: int | None = None) -> Solution:
+    def __call__(
+        self,
+        problem: Problem,
+        /,
+        *,
+        seed: int = 0,
+        effort: int | None = None,
+        time_limit_s: float | None = None,
+    ) -> Solution:  # fmt: skip
         """Return the placement; see `Planner`."""
         placing = Placing(problem)
         return placing.solution(self.name, placing.place_all(self.order(problem)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from time import monotonic
 
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners.orders import ORDERS
@@ -19,16 +20,21 @@ PATIENCE = 80
 
 
 @PLANNERS.register("hill_climb")
-def hill_climb(problem: Problem, /, *, seed: int = 0, effort: int | None = None) -> Solution:
+def hill_climb(
+    problem: Problem, /, *, seed: int = 0, effort: int | None = None, time_limit_s: float | None = None
+) -> Solution:
     """Improve greedy orders step by step until the lower bound or the ``effort`` is reached.
 
     ``effort`` counts looks at placed blocks, by default ``DEFAULT_EFFORT``; ``seed`` drives the
-    choice of steps. Blocks that live all the time go to the bottom and take no part in the search.
+    choice of steps; at ``time_limit_s`` it ends with what it has. Blocks that live all the time go to
+    the bottom and take no part in the search.
     """
     parts = split(problem)
     placing = Placing(parts.rest)
     starts = [order_of(parts.rest) for order_of in ORDERS.values()]
-    found = climb(placing, starts, seed=seed, effort=DEFAULT_EFFORT if effort is None else effort)
+    end = None if time_limit_s is None else monotonic() + time_limit_s
+    effort = DEFAULT_EFFORT if effort is None else effort
+    found = climb(placing, starts, seed=seed, effort=effort, until=end)
     above = {b.name: parts.base + o for b, o in zip(parts.rest.blocks, found, strict=True)}
     placed = {**parts.residents, **above}
     offsets = {b.name: placed[b.name] if b.bytes else 0 for b in problem.blocks}
@@ -40,13 +46,15 @@ def hill_climb(problem: Problem, /, *, seed: int = 0, effort: int | None = None)
     )  # fmt: skip
 
 
-def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effort: int) -> list[int]:
+def climb(
+    placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effort: int, until: float | None = None
+) -> list[int]:
     """Return the offsets of the lowest placement found from the orders ``starts`` on.
 
     A step looks at the blocks that reach highest and at those that hold them up, directly or
     through others, and changes the turns of two of them. Steps to equal heights are kept, so that
     the climb can cross plateaus. Without gain for a while it goes on from the next start; it ends
-    at the bound, or within one alignment of it.
+    at the bound, or within one alignment of it, or when the clock reads ``until``.
     """
     rng = random.Random(seed)
     end = placing.work + effort
@@ -56,6 +64,8 @@ def climb(placing: Placing, starts: Sequence[Sequence[int]], *, seed: int, effor
         hill = _Hill(placing, list(starts[round_ % len(starts)]))
         stuck = 0
         while hill.height > placing.bound.padded_bytes and placing.work < end and stuck < PATIENCE:
+            if until is not None and monotonic() >= until:
+                end = placing.work
             stuck = 0 if hill.step(rng) else stuck + 1
         if best_height < 0 or hill.height < best_height:
             best_offsets, best_height = hill.offsets, hill.height

@@ -1,0 +1,98 @@
+"""The default planner on problems without a byte to spare: MiniMalloc's eleven, and tilings made here.
+
+    MCUSIM_DATA=… python benchmarks/pack.py [--tilings] [--seeds 1] [--write]
+
+``theirs`` are the seconds MiniMalloc's own solver took on a loaded machine of two cores, as measured once
+for this project; ``ours`` are those of ``mcusim pack`` with its default planner, the search compiled before.
+Each may take 100 s. ``--write`` renews ``pack.csv`` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+from pathlib import Path
+from time import perf_counter
+
+import mcusim
+from mcusim.core import Interval
+from mcusim.memory.block import Block
+from mcusim.memory.csv import read_csv
+from mcusim.memory.planners import branch_and_bound
+from mcusim.memory.problem import Problem, Solution
+
+CAPACITY = 1_048_576
+THEIRS = {
+    "A": 30.9, "B": 17.5, "C": 3.4, "D": 12.8, "E": 13.4, "F": 17.9, "G": 3.8, "H": 5.6, "I": 12.9,
+    "J": 3.4, "K": 1.6,
+}  # fmt: skip
+TILINGS = (50, 100, 200, 500, 1000)
+SECONDS = 100.0
+TABLE = Path(__file__).with_suffix(".csv")
+
+
+def tiling(count: int, seed: int, *, width: int = 400, height: int = 1 << 16) -> Problem:
+    """Return blocks that fill ``width`` ops times ``height`` bytes: one, cut in two again and again."""
+    rng = random.Random(seed)
+    pieces = [(0, width, 0, height)]
+    while len(pieces) < count:
+        a, b, low, high = pieces.pop(max(range(len(pieces)), key=lambda i: rng.random() * _area(pieces[i])))
+        across = rng.random() < (b - a) / (b - a + (high - low) * width / height)
+        if across and b - a > 1:
+            cut = rng.randrange(a + 1, b)
+            pieces += [(a, cut, low, high), (cut, b, low, high)]
+        elif high - low > 1:
+            cut = rng.randrange(low + 1, high)
+            pieces += [(a, b, low, cut), (a, b, cut, high)]
+        else:
+            pieces.append((a, b, low, high))
+    rng.shuffle(pieces)
+    blocks = (Block(f"b{i}", high - low, Interval(a, b)) for i, (a, b, low, high) in enumerate(pieces))
+    return Problem(tuple(blocks), capacity=height)
+
+
+def _area(piece: tuple[int, int, int, int]) -> int:
+    return (piece[1] - piece[0]) * (piece[3] - piece[2])
+
+
+def solved(problem: Problem, seed: int) -> tuple[Solution, float]:
+    """Return the placement of the default planner, and the seconds it took."""
+    began = perf_counter()
+    solution = mcusim.pack(problem, seed=seed, time_limit_s=SECONDS)
+    return solution, perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tilings", action="store_true")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args()
+    branch_and_bound(tiling(20, 0))  # compiles
+    rows = []
+    problems = {}
+    if folder := os.environ.get("MCUSIM_DATA"):
+        for name in THEIRS:
+            file = Path(folder) / "minimalloc" / f"{name}.{CAPACITY}.csv"
+            problems[name] = read_csv(file, capacity=CAPACITY)
+    if chosen.tilings:
+        problems |= {f"tiling of {count}": tiling(count, 0) for count in TILINGS}
+    print(f"{'problem':15} {'blocks':>6} {'seed':>4} {'fits':>5} {'ours s':>8} {'theirs s':>8} winner")
+    for name, problem in problems.items():
+        for seed in range(chosen.seeds):
+            solution, seconds = solved(problem, seed)
+            row = (name, len(problem.blocks), seed, "yes" if solution.fits else "no", f"{seconds:.2f}",
+                   THEIRS.get(name, ""), solution.winner)  # fmt: skip
+            print("{:15} {:6} {:4} {:>5} {:>8} {:>8} {}".format(*row), flush=True)
+            rows.append(row)
+    if chosen.write:
+        with TABLE.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("problem", "blocks", "seed", "fits", "ours_s", "theirs_s", "winner"))
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
