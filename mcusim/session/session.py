@@ -11,6 +11,7 @@ from mcusim.core import BadArgument
 from mcusim.core.chosen import chosen, takes
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
+from mcusim.mcu.board_files import board as find_board
 from mcusim.planning.placement import make_plan
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
@@ -29,7 +30,7 @@ class Session:
 
     Args:
         model: an int8 network with a head, from ``mcusim.load(name, classes=…)``.
-        board: from ``mcusim.board(name)``.
+        board: from ``mcusim.board(name)``, or its name.
         update: the update scheme: a text such as ``dynamic``, ``last-6``, ``static:mbv2-99kb``, or a scheme.
         settings: what to start from; the defaults if not given.
         choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``, ``sgd=Sgd(lr=0.02)``; see
@@ -44,13 +45,14 @@ class Session:
     def __init__(
         self,
         model: Model,
-        board: Board,
+        board: Board | str,
         update: str | Scheme | None = None,
         *,
         settings: Settings | None = None,
         **choices: Any,
     ) -> None:
         wanted = chosen(settings or Settings(), choices)
+        board = find_board(board) if isinstance(board, str) else board
         self.model, self.board = model, board
         self.scheme = scheme(wanted.update if update is None else update)
         self.settings = replace(wanted, update=self.scheme.name)

@@ -124,7 +124,7 @@ class Training:
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
-            identity={**self.identity, "trace": self.recipe.trace},
+            identity={**self.identity, "trace": self._recorded()},
             cost=session_cost(
                 self.plan, self.scheme, self.state.iteration,
                 cycles=self.progress.cycle if self.plan.estimate is not None else None,
@@ -136,6 +136,12 @@ class Training:
             run.out = folder
             recording.close(self.state.iteration, self.progress.cycle)
         return run
+
+    def _recorded(self) -> str:
+        """Return what the trace of the run holds: resuming a finished run asks for one and changes none."""
+        if self.progress.trace_position is not None:
+            return "all"
+        return "first" if self.recipe.trace == "all" else self.recipe.trace
 
     def _recording(self, folder: Path | None, resumed: bool) -> Recording:
         """Return where events go; one that goes on needs to know which plan was running."""

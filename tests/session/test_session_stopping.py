@@ -18,6 +18,14 @@ from mcusim.session.checkpoint import read_checkpoint
 from mcusim.session.folder import LOCK, run_folder
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Take SIGINT as in a shell in front; what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     out = tmp_path / "run"
     session().train(tiny_data(12), out=out, trace="all")

@@ -263,3 +263,9 @@ def test_stages_show_in_the_trace(tmp_path):
     written = events[events.event == "flash_write"]
     assert list(written.step) == [7 * k for k in range(1, stages)]
     assert set(written.tensor) == {"checkpoint A", "checkpoint B"}
+
+
+def test_a_board_may_be_named():
+    assert mcusim.Session(small_network(), "stm32f746").board.name == "stm32f746"
+    with pytest.raises(mcusim.McusimError, match="did you mean stm32f746"):
+        mcusim.Session(small_network(), "stm32f74")
