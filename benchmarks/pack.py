@@ -12,16 +12,14 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import random
 from pathlib import Path
 from time import perf_counter
 
 import mcusim
-from mcusim.core import Interval
-from mcusim.memory.block import Block
 from mcusim.memory.csv import read_csv
 from mcusim.memory.planners import branch_and_bound
 from mcusim.memory.problem import Problem, Solution
+from mcusim.memory.tilings import tiling
 
 CAPACITY = 1_048_576
 THEIRS = {
@@ -31,30 +29,6 @@ THEIRS = {
 TILINGS = (50, 100, 200, 500, 1000)
 SECONDS = 100.0
 TABLE = Path(__file__).with_suffix(".csv")
-
-
-def tiling(count: int, seed: int, *, width: int = 400, height: int = 1 << 16) -> Problem:
-    """Return blocks that fill ``width`` ops times ``height`` bytes: one, cut in two again and again."""
-    rng = random.Random(seed)
-    pieces = [(0, width, 0, height)]
-    while len(pieces) < count:
-        a, b, low, high = pieces.pop(max(range(len(pieces)), key=lambda i: rng.random() * _area(pieces[i])))
-        across = rng.random() < (b - a) / (b - a + (high - low) * width / height)
-        if across and b - a > 1:
-            cut = rng.randrange(a + 1, b)
-            pieces += [(a, cut, low, high), (cut, b, low, high)]
-        elif high - low > 1:
-            cut = rng.randrange(low + 1, high)
-            pieces += [(a, b, low, cut), (a, b, cut, high)]
-        else:
-            pieces.append((a, b, low, high))
-    rng.shuffle(pieces)
-    blocks = (Block(f"b{i}", high - low, Interval(a, b)) for i, (a, b, low, high) in enumerate(pieces))
-    return Problem(tuple(blocks), capacity=height)
-
-
-def _area(piece: tuple[int, int, int, int]) -> int:
-    return (piece[1] - piece[0]) * (piece[3] - piece[2])
 
 
 def solved(problem: Problem, seed: int) -> tuple[Solution, float]:

@@ -41,13 +41,24 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
     """
     if asked != AUTO:
         found = TASKS[asked]()
-    else:
-        require_one(model, "inputs")
-        require_one(model, "outputs")
+    require_one(model, "inputs")
+    require_one(model, "outputs")
+    _require_single(model)
+    if asked == AUTO:
         name = _of_network(model) if labels is None else _of_data(model, labels.targets)
         found = TASKS[name]()
     found.require(model)
     return found
+
+
+def _require_single(model: Model) -> None:
+    """Refuse a batch that is written into the file: it would be learned as one example."""
+    batch = model.input.shape[0]
+    if batch > 1 and model.output.shape[:1] == (batch,) and len(model.input.shape) > 1:
+        raise BadModel(
+            model.name, f"is made for batches of {batch} examples, and a device learns from one at a time",
+            "export it with a batch of 1",
+        )  # fmt: skip
 
 
 def _of_network(model: Model) -> str:

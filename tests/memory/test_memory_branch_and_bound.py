@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_tilings import tiling
 from test_memory_planners import optimum, problems
 
 from mcusim.core import BadArgument
@@ -17,6 +16,7 @@ from mcusim.memory.csv import read_csv
 from mcusim.memory.planners import best, branch_and_bound
 from mcusim.memory.planners.branch_and_bound import Budget, _lengths, improve
 from mcusim.memory.problem import Problem, Solution, Status
+from mcusim.memory.tilings import tiling
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,6 +11,7 @@ import pytest
 import mcusim
 from mcusim.core import BadData, BadModel
 from mcusim.data import from_arrays
+from mcusim.tasks.task import TASKS
 
 BOARD = mcusim.board("stm32h743")
 
@@ -60,3 +61,9 @@ def test_what_is_not_supported_is_refused_with_the_reason():
         mcusim.Session(network("two_inputs_concat"), BOARD, "dense").plan()
     with pytest.raises(BadModel, match="segmentation or regression"):
         mcusim.Session(network("segmentation"), BOARD, "dense").plan()
+
+
+@pytest.mark.parametrize("task", ["auto", *TASKS])
+def test_a_batch_in_the_file_is_never_learned_as_one_example(task):
+    with pytest.raises(BadModel, match=r"batches of 4 examples.*batch of 1"):
+        mcusim.Session(network("batch4_classifier"), BOARD, "dense", task=task).plan()

@@ -1,4 +1,4 @@
-"""Problems that fill their capacity without a gap."""
+"""Problems that fill their capacity without a spare byte, to try planners on: an optimum is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from mcusim.memory.problem import Problem
 
 
 def tiling(count: int, seed: int, *, width: int = 400, height: int = 1 << 16) -> Problem:
-    """Return blocks that fill ``width`` ops times ``height`` bytes: one, cut in two again and again."""
+    """Return blocks that fill ``width`` ops times ``height`` bytes: one, cut in two again and again.
+
+    Args:
+        count: blocks to end with.
+        seed: of the cuts and of the order of the blocks.
+        width: ops that the problem lasts.
+        height: bytes of its capacity, and of its lowest placement.
+    """
     rng = random.Random(seed)
     pieces = [(0, width, 0, height)]
     while len(pieces) < count:
