@@ -30,6 +30,13 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file for ``-m smoke`` that has no such test: importing all takes longer than the suite."""
+    if config.option.markexpr != "smoke" or not collection_path.name.startswith("test_"):
+        return None
+    return "mark.smoke" not in collection_path.read_text("utf-8") or None
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Return the folder of real inputs; the test is skipped where there is none."""

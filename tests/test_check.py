@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import mcusim
+
 ROOT = Path(__file__).parents[1]
 STEPS = (
     ("ruff", "ruff check --quiet"),
@@ -51,6 +53,15 @@ def test_it_passes_where_all_is_well(tmp_path):
     done = check(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "check: all is well"
+
+
+def test_the_smoke_suite_has_a_test_of_every_room():
+    """Core has no folder of tests: all the others stand on it."""
+    rooms = {p.parent.name for p in Path(mcusim.__file__).parent.glob("*/__init__.py")} - {"core"}
+    marked = {
+        p.parent.name for p in (ROOT / "tests").glob("*/test_*.py") if "mark.smoke" in p.read_text("utf-8")
+    }
+    assert not rooms - marked
 
 
 def test_ci_runs_it_before_the_whole_suite():

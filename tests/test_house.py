@@ -8,6 +8,7 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,10 @@ def sources() -> list[Path]:
     return sorted(p for p in ROOT.rglob("*.py") if p.relative_to(ROOT).parts[0] != "assets")
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every module of this package that a file imports, inside functions too, with the line."""
+@cache
+def imports(path: Path) -> tuple[tuple[str, int], ...]:
+    """Return every module of this package that a file imports, inside functions too, with the line."""
+    found: list[tuple[str, int]] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -43,7 +46,8 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from ((name, node.lineno) for name in names if name.split(".")[0] == "mcusim")
+        found += ((name, node.lineno) for name in names if name.split(".")[0] == "mcusim")
+    return tuple(found)
 
 
 @pytest.mark.smoke

@@ -34,7 +34,6 @@ def run():
     return invoke
 
 
-@pytest.mark.smoke
 def test_replay_prints_one_object(run, trace):
     result = run("replay", trace, "--json")
     assert result.exit_code == 0

@@ -56,7 +56,6 @@ def examples(count: int = 64, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (count, 8, 8, 3)).astype(np.float32)
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("ranges", RANGES.names())
 def test_int8_twin_agrees(ranges: str) -> None:
     model = network()

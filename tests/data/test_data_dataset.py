@@ -84,7 +84,6 @@ def test_counter_is_fixed_forever() -> None:
     assert abs(float(uniform(5, np.arange(10_000)).mean()) - 0.5) < 0.02
 
 
-@pytest.mark.smoke
 def test_synthetic_bytes_are_fixed() -> None:
     source, target = synthetic(train=40, test=20), synthetic("target", train=40, test=20)
     assert source.train.images.shape == (40, 32, 32, 3)

@@ -46,7 +46,6 @@ def test_invariant_6_pruned_features_are_the_same_in_the_arena(
         assert all(np.array_equal(array, learned.arrays[key]) for key, array in state.arrays.items())
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", ["checker", "grid-2"])
 @pytest.mark.parametrize("update", SCHEMES)
 def test_pruning_changes_what_weights_learn_and_nothing_else(update, name):

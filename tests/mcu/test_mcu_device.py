@@ -63,7 +63,6 @@ def test_clocks_that_drift_are_skipped_too(rww, step, dma, buffers, write, every
     assert fast(s) == slowly(s)
 
 
-@pytest.mark.smoke
 def test_a_year_without_a_rest():
     second = 10**9
     s = a_scenario(

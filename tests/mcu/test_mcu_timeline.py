@@ -105,7 +105,6 @@ def test_skipping_repetitions_changes_nothing():
     assert simulate(s) == simulate(s)
 
 
-@pytest.mark.smoke
 def test_a_day_of_training():
     home = board("nrf52840")
     s = scenario(

@@ -56,7 +56,6 @@ def optimum(problem: Problem) -> int:
     return min(heights)
 
 
-@pytest.mark.smoke
 @given(problem=problems())
 def test_invariant_1_planned_blocks_are_aligned_in_bounds_and_never_overlap(problem: Problem) -> None:
     for planner in HEURISTICS:
