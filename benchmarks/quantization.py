@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from mcusim import load, quantize
-from mcusim.compress.quantize import Settings, run, run_int8
+from mcusim.compress.quantize import QuantizeSettings, run, run_int8
 from mcusim.data import Preprocessor, cifar10
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
@@ -58,7 +58,10 @@ def main() -> None:
     second = litert(folder / "tflite/coral_mobilenet_v2_1.0_224_quant.tflite", pixels)
     print(f"two published int8 networks       {likeness(first, second)}")
     print(f"published twin and float          {likeness(twin, exact)}")
-    for settings in (Settings(bias_correction=False), *map(Settings, ("minmax", "percentile", "mse"))):
+    for settings in (
+        QuantizeSettings(bias_correction=False),
+        *map(QuantizeSettings, ("minmax", "percentile", "mse")),
+    ):
         start = perf_counter()
         quantised = quantize(floating, calibration, settings)
         seconds = perf_counter() - start

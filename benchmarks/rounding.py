@@ -17,7 +17,7 @@ import numpy as np
 
 import mcusim
 from mcusim import Formats, Sgd, scheme
-from mcusim.core import Kind, Part, Slot
+from mcusim.core import Kind, Slot, SlotPart
 from mcusim.data import Preprocessor, cifar10
 from mcusim.engine.buffers import SeparateBuffers
 from mcusim.engine.program import Program
@@ -62,13 +62,13 @@ def steps(model: mcusim.Model, images: int) -> dict[str, np.ndarray]:
         program.run(x[None], int(label))
         program.store()
         for op in model.ops:
-            if op.name in scope.pool:
-                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, Part.WEIGHT)]
+            if op.name in scope.eligible:
+                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, SlotPart.WEIGHT)]
                 columns = gradient[..., selection.channels[op.name]]
                 factor = qas_weight(op, model.tensors).reshape(-1, *[1] * (columns.ndim - 1))
                 found["weight"].append(np.abs(columns * factor).ravel())
             if op.name in scope.biases:
-                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, Part.BIAS)]
+                gradient = state.arrays[Slot(op.name, Kind.GRADIENT, SlotPart.BIAS)]
                 found["bias"].append(np.abs(gradient * qas_bias(op, model.tensors)).ravel())
     return {kind: np.concatenate(parts) for kind, parts in found.items()}
 

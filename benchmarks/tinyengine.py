@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import mcusim
-from mcusim.core import Kind, Part, Role, Slot
+from mcusim.core import Kind, Role, Slot, SlotPart
 from mcusim.lowering.lower import lower
 from mcusim.lowering.step import ALIGNMENT, Step
 from mcusim.memory.bound import lower_bound
@@ -46,8 +46,8 @@ def ours() -> dict[str, int]:
         "longest first": PLANNERS["greedy_by_lifetime"](moving).height,
         "largest first": PLANNERS["greedy_by_size"](moving).height,
         "best": PLANNERS["best"](moving).height,
-        "weights": resident(step, Kind.VALUE, Part.WEIGHT),
-        "biases": resident(step, Kind.VALUE, Part.BIAS),
+        "weights": resident(step, Kind.VALUE, SlotPart.WEIGHT),
+        "biases": resident(step, Kind.VALUE, SlotPart.BIAS),
         "channels": resident(step, Kind.CHANNELS),
         "largest scratch": max(b.bytes for b in moving.blocks if b.role is Role.SCRATCH),
         "runtime": step.tensors["runtime"].bytes,
@@ -55,7 +55,7 @@ def ours() -> dict[str, int]:
     }
 
 
-def resident(step: Step, kind: Kind, part: Part | None = None) -> int:
+def resident(step: Step, kind: Kind, part: SlotPart | None = None) -> int:
     """Return the bytes of the slots of a kind that stay in SRAM."""
     slots = [name for name in step.resident if isinstance(name, Slot)]
     return sum(step.tensors[s].bytes for s in slots if (s.kind, s.part) == (kind, part))

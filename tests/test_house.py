@@ -51,6 +51,18 @@ def imports(path: Path) -> tuple[tuple[str, int], ...]:
 
 
 @pytest.mark.smoke
+def test_no_two_classes_share_a_name() -> None:
+    """One noun, one meaning: who reads ``Block`` in an error or a docstring knows which one it is."""
+    where: dict[str, list[Path]] = {}
+    for path in sources():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(path)
+    assert where
+    assert not {name: paths for name, paths in where.items() if len(paths) > 1}
+
+
+@pytest.mark.smoke
 def test_imports_go_down() -> None:
     wrong = []
     for path in sources():

@@ -6,11 +6,11 @@ import csv
 
 from sets import DATA, model_works
 
-from mcusim.mcu.cycles.form import Form, op_form
+from mcusim.mcu.cycles.form import CycleForm, op_form
 from mcusim.mcu.cycles.measurement import Measurement
 
 CORE, CHIP = "cortex-m0plus", "RP2040"
-FORMS: dict[str, Form] = {"pointwise": op_form("pointwise"), "depthwise": op_form("depthwise")}
+FORMS: dict[str, CycleForm] = {"pointwise": op_form("pointwise"), "depthwise": op_form("depthwise")}
 OTHER_KERNEL = {
     0: "depth multiplier 8: another kernel",
     28: "one output pixel: a row of 0.2 ms, mostly overhead",

@@ -12,7 +12,7 @@ from mcusim import Board, board, load
 from mcusim.core import Work
 from mcusim.lowering.lower import lower_inference
 from mcusim.lowering.work import forward_work
-from mcusim.mcu.cycles.form import Form, network_form
+from mcusim.mcu.cycles.form import CycleForm, network_form
 from mcusim.mcu.cycles.measurement import Measurement
 from mcusim.mcu.cycles.sram import Access, sram_stalls
 from mcusim.memory.planners import best
@@ -47,7 +47,7 @@ class MeasuredSet:
     library: str
     version: str
     chips: tuple[str, ...]
-    form: Form
+    form: CycleForm
     ratio_from: str
     """Where the one structural number of the form, the cost of a fully connected MAC, comes from."""
 

@@ -42,7 +42,7 @@ def quantize(
     """Quantise a float network after training, and say how much of it survives."""
     from mcusim.cli.output import print_json, print_sections
     from mcusim.compress.examples import real_inputs
-    from mcusim.compress.quantize import Settings, compare, fold
+    from mcusim.compress.quantize import QuantizeSettings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
     from mcusim.data.named import open_for
     from mcusim.files.npz import save
@@ -53,7 +53,7 @@ def quantize(
         from mcusim.core import UnknownName
 
         raise UnknownName("arithmetic", arithmetic, Arithmetic)
-    settings = Settings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
+    settings = QuantizeSettings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
     floating = _normalised(_load(model), mean, std)
     examples = open_for(floating, data)
     if (mean or std) and examples.train.images.dtype != "uint8":

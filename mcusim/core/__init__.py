@@ -20,7 +20,7 @@ from mcusim.core.errors import (
 from mcusim.core.interval import Interval
 from mcusim.core.provenance import Figure, Provenance
 from mcusim.core.registry import Registry
-from mcusim.core.slots import PARAMETER_KINDS, Kind, Part, Slot, is_kind
+from mcusim.core.slots import PARAMETER_KINDS, Kind, Slot, SlotPart, is_kind
 from mcusim.core.units import format_bytes, parse_bytes
 from mcusim.core.vocabulary import FLASH_ROLES, SRAM_ROLES, Phase, Region, Role
 from mcusim.core.work import Work
@@ -45,7 +45,6 @@ __all__ = [
     "MissingPackage",
     "OutOfFlash",
     "OutOfSram",
-    "Part",
     "Phase",
     "Provenance",
     "Region",
@@ -53,6 +52,7 @@ __all__ = [
     "Role",
     "SaveFailed",
     "Slot",
+    "SlotPart",
     "UnknownName",
     "Work",
     "format_bytes",

@@ -21,7 +21,7 @@ KEY = "setting"
 """Of a field's metadata."""
 
 
-class Names(Protocol):
+class NameChoice(Protocol):
     """Names that can be listed and looked up: a tuple, a table, an enumeration, a registry."""
 
     def __iter__(self) -> Iterator[str]: ...
@@ -48,7 +48,7 @@ class About:
     """
 
     help: str
-    values: Callable[[], Names] | None = None
+    values: Callable[[], NameChoice] | None = None
     open: bool = False
     label: str = ""
     unit: str = ""

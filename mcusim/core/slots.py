@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Part(StrEnum):
+class SlotPart(StrEnum):
     """The two parameters of an op that can learn."""
 
     WEIGHT = "weight"
@@ -62,9 +62,9 @@ class Slot(str):
     __slots__ = ("kind", "of", "part")
     of: str
     kind: Kind
-    part: Part | None
+    part: SlotPart | None
 
-    def __new__(cls, of: str, kind: Kind, part: Part | None = None) -> Slot:
+    def __new__(cls, of: str, kind: Kind, part: SlotPart | None = None) -> Slot:
         """Make the name, and the text of it."""
         assert (part is None) is (kind not in PARAMETER_KINDS), f"{kind} of part {part}"
         words = (kind, part, of) if kind is not Kind.VALUE else (part, of)
@@ -72,7 +72,7 @@ class Slot(str):
         slot.of, slot.kind, slot.part = of, kind, part
         return slot
 
-    def __reduce__(self) -> tuple[type[Slot], tuple[str, Kind, Part | None]]:
+    def __reduce__(self) -> tuple[type[Slot], tuple[str, Kind, SlotPart | None]]:
         """Pickle and copy what it is made of."""
         return Slot, (self.of, self.kind, self.part)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import Kind, Part, Slot
+from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.columns import gather, scatter
 from mcusim.engine.state import State, constant, parameter_slots
@@ -36,15 +36,15 @@ class Learner:
         self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
         self._own = {(s.kind, s.part): s for s in (*parameter_slots(op.name), Slot(op.name, Kind.CHANNELS))}
         self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}
-        learns = self._view(Kind.VALUE, Part.WEIGHT) is not None
+        learns = self._view(Kind.VALUE, SlotPart.WEIGHT) is not None
         self.compact = learns and not self.head and step.residency is Residency.FLASH
-        own = self._view(Kind.VALUE, Part.WEIGHT)
+        own = self._view(Kind.VALUE, SlotPart.WEIGHT)
         self.weight: Array = constant(step.model, op.inputs[1]) if own is None else own
         if self.compact:
             self.weight = np.empty(step.model.tensors[op.inputs[1]].shape, np.int8)
         self.bias: Array | None = None
         if op.bias is not None:
-            own = self._view(Kind.VALUE, Part.BIAS)
+            own = self._view(Kind.VALUE, SlotPart.BIAS)
             self.bias = constant(step.model, op.bias) if own is None else own
         count = self.inputs if self.head else step.scope.channels.get(op.name, 0)
         parameters = [(s, v) for s, v in self._views.items() if s.kind is not Kind.CHANNELS]
@@ -60,34 +60,34 @@ class Learner:
         layer = sgd.head_rate if self.head else sgd.layer_rate(op.name)
         self._weight_rate = rate * layer * (1.0 if self.head else sgd.weight_rate)
         self._bias_rate = rate * layer * (1.0 if self.head else sgd.bias_rate)
-        self._weight_total = self._view(Kind.GRADIENT, Part.WEIGHT)
-        self._bias_total = self._view(Kind.GRADIENT, Part.BIAS)
+        self._weight_total = self._view(Kind.GRADIENT, SlotPart.WEIGHT)
+        self._bias_total = self._view(Kind.GRADIENT, SlotPart.BIAS)
         self._weight_buffers = (
-            self._view(Kind.VALUE, Part.WEIGHT), self._extra(Part.WEIGHT),
+            self._view(Kind.VALUE, SlotPart.WEIGHT), self._extra(SlotPart.WEIGHT),
             self.weight_gradient if self._weight_total is None else self._weight_total,
-            self._view(Kind.MOMENTUM, Part.WEIGHT),
+            self._view(Kind.MOMENTUM, SlotPart.WEIGHT),
         )  # fmt: skip
         index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
         )
-        bias = self._view(Kind.VALUE, Part.BIAS)
+        bias = self._view(Kind.VALUE, SlotPart.BIAS)
         if bias is not None:
             rule = kernels.bias_rule(
                 op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
             )
             self._step_bias = rule.call(
                 bias,
-                self._extra(Part.BIAS),
+                self._extra(SlotPart.BIAS),
                 self.bias_gradient if self._bias_total is None else self._bias_total,
-                self._view(Kind.MOMENTUM, Part.BIAS),
+                self._view(Kind.MOMENTUM, SlotPart.BIAS),
             )
 
-    def _view(self, kind: Kind, part: Part | None = None) -> Array | None:
+    def _view(self, kind: Kind, part: SlotPart | None = None) -> Array | None:
         """Return the buffer of one of the op's slots, if the step has it."""
         return self._views.get(self._own[kind, part])
 
-    def _extra(self, part: Part) -> Array | None:
+    def _extra(self, part: SlotPart) -> Array | None:
         """Return the buffer of what the part's format keeps beside its values, if it keeps anything."""
         found = (self._view(kind, part) for kind in (Kind.RESIDUAL, Kind.MASTER))
         return next((view for view in found if view is not None), None)
@@ -106,7 +106,7 @@ class Learner:
         for slot, view in self._whole:
             view[...] = self._stored(slot, view)
         if self.compact:
-            self.weight[...] = self.state.arrays[self._own[Kind.VALUE, Part.WEIGHT]]
+            self.weight[...] = self.state.arrays[self._own[Kind.VALUE, SlotPart.WEIGHT]]
         self._load_columns(selection)
 
     def select(self, selection: Selection) -> None:
@@ -143,7 +143,7 @@ class Learner:
 
     def merge(self) -> None:
         """Overlay the columns in SRAM on the weights in flash."""
-        block = self._views[self._own[Kind.VALUE, Part.WEIGHT]]
+        block = self._views[self._own[Kind.VALUE, SlotPart.WEIGHT]]
         scatter(self.op, self.weight, self.channels, self.inputs, block)
 
     def learn_weight(self, rate: float) -> None:
@@ -184,12 +184,12 @@ class Learner:
 
     def _columns_only(self, slot: Slot) -> bool:
         """True if the buffer holds only the selected channels of what the state holds whole."""
-        return slot.part is Part.WEIGHT and (slot.kind is Kind.GRADIENT or self.compact)
+        return slot.part is SlotPart.WEIGHT and (slot.kind is Kind.GRADIENT or self.compact)
 
     def _stored(self, slot: Slot, view: Array | None = None) -> Array:
         """Return the state's array for a buffer, created as zeros when training starts to need it."""
         arrays = self.state.arrays
         if slot not in arrays:
-            like = view if view is not None else arrays[self._own[Kind.VALUE, Part.WEIGHT]]
+            like = view if view is not None else arrays[self._own[Kind.VALUE, SlotPart.WEIGHT]]
             arrays[slot] = np.zeros(like.shape, np.float32)
         return arrays[slot]

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import Kind, Part, Slot
+from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.learning import Learner
 from mcusim.engine.observer import Observer
@@ -67,7 +67,7 @@ class Program:
         self._saved_pixels: dict[str, SavedPixels] = {}
         self._workspace = Workspace()
         for op in step.model.ops:
-            if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in Part):
+            if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart):
                 self._learners[op.name] = Learner(op, step, buffers, state, sgd, seed)
         self._choosing = [learner for learner in self._learners.values() if learner.chooses]
         self._calls = [self._bind(op) for op in step.ops]
@@ -351,7 +351,7 @@ class Program:
 
     def _bind_update(self, op: StepOp) -> Callable[[], None]:
         learner = self._learners[_source(op).name]
-        apply = learner.apply_bias if op.part is Part.BIAS else learner.apply_weight
+        apply = learner.apply_bias if op.part is SlotPart.BIAS else learner.apply_weight
 
         def run() -> None:
             if self.updating and self._applies:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mcusim.core import PARAMETER_KINDS, BadRun, Kind, Part, Slot
+from mcusim.core import PARAMETER_KINDS, BadRun, Kind, Slot, SlotPart
 from mcusim.graph import Model
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
@@ -38,8 +38,8 @@ class State:
         arrays: dict[Slot, Array] = {}
         for op in model.ops:
             head = scope.head and op.name == model.head
-            learning = (op.name in scope.pool or head, op.name in scope.biases or head)
-            for part, learns, name in zip(Part, learning, (op.weight, op.bias), strict=True):
+            learning = (op.name in scope.eligible or head, op.name in scope.biases or head)
+            for part, learns, name in zip(SlotPart, learning, (op.weight, op.bias), strict=True):
                 if learns and name is not None:
                     value = constant(model, name)
                     arrays[Slot(op.name, Kind.VALUE, part)] = value.copy()
@@ -52,7 +52,7 @@ class State:
         """Return the model with the learned parameters in it."""
         changed = {}
         for op in self.model.ops:
-            for part, name in ((Part.WEIGHT, op.weight), (Part.BIAS, op.bias)):
+            for part, name in ((SlotPart.WEIGHT, op.weight), (SlotPart.BIAS, op.bias)):
                 slot = Slot(op.name, Kind.VALUE, part)
                 if name is not None and slot in self.arrays:
                     data = self.arrays[slot].copy()
@@ -83,7 +83,7 @@ class State:
 
 def parameter_slots(op: str) -> tuple[Slot, ...]:
     """Return the slots that the parameters of an op may have."""
-    return tuple(Slot(op, kind, part) for part in Part for kind in PARAMETER_KINDS)
+    return tuple(Slot(op, kind, part) for part in SlotPart for kind in PARAMETER_KINDS)
 
 
 def constant(model: Model, name: str) -> NDArray[Any]:

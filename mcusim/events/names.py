@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Names:
+class NameTable:
     """Names in order of first appearance; index 0 is the empty name."""
 
     def __init__(self, words: Sequence[str] = ("",)) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core.errors import BadArgument
-from mcusim.events.names import Names
+from mcusim.events.names import NameTable
 from mcusim.events.schema import CODES, COLUMNS, ENUMERATED, INTEGERS, NO_OFFSET, Event, EventKind
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class EventTable:
         """Put tables one after the other; their vocabularies are united in order of appearance."""
         if not tables:
             return cls.empty()
-        tensors, ops = Names(), Names()
+        tensors, ops = NameTable(), NameTable()
         columns: dict[str, NDArray[Any]] = {
             c: np.concatenate([getattr(t, c) for t in tables]) for c in (*INTEGERS, *ENUMERATED)
         }
@@ -182,7 +182,7 @@ class TableBuilder:
 
     def __init__(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
-        self._tensors, self._ops = Names(), Names()
+        self._tensors, self._ops = NameTable(), NameTable()
 
     def __len__(self) -> int:
         return len(self._rows)

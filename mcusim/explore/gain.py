@@ -60,8 +60,8 @@ class Gains:
         """
         return sum(self.by_channel.get(op, 0.0) * count for op, count in counts.items())
 
-    def best(self, pool: Sequence[Layer], budget: Budget, share: float = 1.0) -> dict[str, int]:
-        """Return how many channels of each layer of a pool gain most within a budget.
+    def best(self, eligible: Sequence[Layer], budget: Budget, share: float = 1.0) -> dict[str, int]:
+        """Return how many channels of each eligible layer gain most within a budget.
 
         No layer gets more than ``share`` of its channels (but at least one).
 
@@ -70,22 +70,22 @@ class Gains:
         Op name -> number, only layers with at least one, in execution order.
         """
         return max(
-            (self._bought(pool, budget, share, cost) for cost in (_elements, _weights)), key=self.expected
+            (self._bought(eligible, budget, share, cost) for cost in (_elements, _weights)), key=self.expected
         )
 
     def _bought(
-        self, pool: Sequence[Layer], budget: Budget, share: float, cost: Callable[[Layer], int]
+        self, eligible: Sequence[Layer], budget: Budget, share: float, cost: Callable[[Layer], int]
     ) -> dict[str, int]:
         remaining = RemainingBudget(budget)
         counts: dict[str, int] = {}
-        for item in sorted(pool, key=lambda item: -self.by_channel[item.op] / cost(item)):
+        for item in sorted(eligible, key=lambda item: -self.by_channel[item.op] / cost(item)):
             count = 0
             most = max(1, int(item.channels * share))
             while count < most and remaining.affords(item):
                 remaining.spend(item)
                 count += 1
             counts[item.op] = count
-        return {item.op: counts[item.op] for item in pool if counts[item.op]}
+        return {item.op: counts[item.op] for item in eligible if counts[item.op]}
 
 
 def _elements(item: Layer) -> int:

@@ -11,7 +11,7 @@ from mcusim.core.chosen import arguments
 from mcusim.explore.gain import Gains
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
-from mcusim.planning.placement import search as planned
+from mcusim.planning.placement import cheapest as planned
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings, head_format
@@ -205,14 +205,14 @@ class _Look:
         Raises:
             OutOfSram: if not even the smallest fits.
         """
-        pool = self._pool(blocks)
+        eligible = self._eligible(blocks)
         most = None if self.ratio is None else int(self.ratio * trunk_weights(self.model) + 1e-6)
-        pool = [item for item in pool if most is None or item.channel_weights <= most]
-        if not pool:
+        eligible = [item for item in eligible if most is None or item.channel_weights <= most]
+        if not eligible:
             return None
         capacity = self.settings.budget(self.board)
-        cheapest = min(item.channel_weights + item.channel_features for item in pool)
-        everything = sum(item.channels * (item.channel_weights + item.channel_features) for item in pool)
+        cheapest = min(item.channel_weights + item.channel_features for item in eligible)
+        everything = sum(item.channels * (item.channel_weights + item.channel_features) for item in eligible)
         # A stored element takes a byte or more, so a selection of more elements than bytes cannot fit.
         steps = -(-max(min(everything, capacity) - cheapest, 0) // GRAIN)
         made: dict[tuple[tuple[str, int], ...], Option] = {}
@@ -220,8 +220,8 @@ class _Look:
         def counted(step: int) -> dict[str, int]:
             budget = Budget(most, cheapest + step * GRAIN)
             if shape == "ranked":
-                return self.gains.best(pool, budget, self.channels)
-            return {op: count for op, count in quota(pool, budget).items() if count}
+                return self.gains.best(eligible, budget, self.channels)
+            return {op: count for op, count in quota(eligible, budget).items() if count}
 
         def option(step: int) -> Option:
             counts = counted(step)
@@ -249,7 +249,7 @@ class _Look:
             found.append(max(step.live_profile()[loss:]))
         return min(found)
 
-    def _pool(self, blocks: int) -> list[Layer]:
+    def _eligible(self, blocks: int) -> list[Layer]:
         names = {name for block in blocks_of(self.model)[-blocks:] for name in block.ops}
         return [
             item

@@ -13,7 +13,7 @@ from typing import IO, Any
 from mcusim.core import BadData
 from mcusim.core.files import replacing
 from mcusim.files.load import cache_dir
-from mcusim.files.registry import Entry, entry
+from mcusim.files.registry import Download, entry
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60
@@ -26,7 +26,7 @@ Opener = Callable[[str], Any]
 
 
 def fetch(
-    what: str | Entry,
+    what: str | Download,
     *,
     folder: str | Path | None = None,
     progress: Progress | None = None,
@@ -59,14 +59,14 @@ def _open(url: str) -> Any:
     return urllib.request.urlopen(request, timeout=TIMEOUT_S)
 
 
-def _fits(path: Path, found: Entry) -> bool:
+def _fits(path: Path, found: Download) -> bool:
     if found.bytes is not None and path.stat().st_size != found.bytes:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == found.sha256
 
 
-def _download(found: Entry, file: IO[bytes], progress: Progress | None, opener: Opener) -> None:
+def _download(found: Download, file: IO[bytes], progress: Progress | None, opener: Opener) -> None:
     limit = found.bytes or UNSTATED_LIMIT
     digest, count = hashlib.sha256(), 0
     try:

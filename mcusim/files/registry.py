@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from mcusim.core import BadModel, UnknownName
 
 
-class Entry(BaseModel):
+class Download(BaseModel):
     """One file that can be fetched."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ def shipped_models() -> Path:
     return assets if assets.is_dir() else package.parent / "models"
 
 
-def registry(path: str | Path | None = None) -> dict[str, Entry]:
+def registry(path: str | Path | None = None) -> dict[str, Download]:
     """Return all entries by name.
 
     Raises:
@@ -42,7 +42,7 @@ def registry(path: str | Path | None = None) -> dict[str, Entry]:
     """
     path = Path(path) if path else shipped_models() / "registry.toml"
     try:
-        return TypeAdapter(dict[str, Entry]).validate_python(tomllib.loads(path.read_text("utf-8")))
+        return TypeAdapter(dict[str, Download]).validate_python(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise BadModel(str(path), f"cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
@@ -52,7 +52,7 @@ def registry(path: str | Path | None = None) -> dict[str, Entry]:
         raise BadModel(str(path), str(error)) from error
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> Download:
     """Return one entry.
 
     Raises:

@@ -3,7 +3,7 @@
 from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Arithmetic, Model, Preprocessing
 from mcusim.graph.ops import Attributes, Op, Pads
-from mcusim.graph.table import Table
+from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import DTYPES, Quant, Tensor
 from mcusim.graph.traits import CONVOLUTIONS, TRAITS, WEIGHTED
 
@@ -17,9 +17,9 @@ __all__ = [
     "Model",
     "Op",
     "OpKind",
+    "OpTable",
     "Pads",
     "Preprocessing",
     "Quant",
-    "Table",
     "Tensor",
 ]

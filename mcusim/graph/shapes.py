@@ -8,7 +8,7 @@ from math import prod
 from mcusim.core import BadModel
 from mcusim.graph.kinds import OpKind
 from mcusim.graph.ops import Op
-from mcusim.graph.table import Table
+from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import Tensor
 from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 
@@ -161,7 +161,7 @@ def _arg_max(op: Op, shapes: list[Shape], _: Shape) -> Shape:
     return tuple(size for i, size in enumerate(shapes[0]) if i not in axes)
 
 
-SHAPES: Table[Callable[[Op, list[Shape], Shape], Shape]] = Table(
+SHAPES: OpTable[Callable[[Op, list[Shape], Shape], Shape]] = OpTable(
     "shapes",
     {
         OpKind.CONV_2D: _convolution,

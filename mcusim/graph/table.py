@@ -23,7 +23,7 @@ class Named(Protocol):
         """What it computes."""
 
 
-class Table(Generic[V]):
+class OpTable(Generic[V]):
     """What is known of every kind of op, or why it is not.
 
     A table is not built unless each kind has a row or is named as absent with a reason. The reason is what
@@ -91,5 +91,5 @@ class Table(Generic[V]):
         return self._rows.items()
 
 
-TABLES: dict[str, Table[Any]] = {}
+TABLES: dict[str, OpTable[Any]] = {}
 """Every table there is, by name; a module's tables are here once it was imported."""

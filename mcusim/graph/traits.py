@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal
 
 from mcusim.graph.kinds import OpKind
-from mcusim.graph.table import Table
+from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import Quant
 
 
@@ -119,7 +119,7 @@ _X: Reads = ("inputs",)
 _Y: Reads = ("output",)
 _XY: Reads = ("inputs", "output")
 
-TRAITS: Table[Traits] = Table("traits", {
+TRAITS: OpTable[Traits] = OpTable("traits", {
     # kind                           family    loops              in_place   reads masked shaping channels scale    patch     closing
     OpKind.CONV_2D:           Traits(_CONV,    "conv",            "never",   (),   _YES,  _NO,  "mixed", "own",   "window", _NO),
     OpKind.DEPTHWISE_CONV_2D: Traits(_CONV,    "depthwise",       "forward", (),   _YES,  _NO,  "kept",  "own",   "window", _NO),

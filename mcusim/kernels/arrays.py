@@ -15,7 +15,7 @@ Array = NDArray[Any]
 Tensors = Mapping[str, Tensor]
 
 
-class Stored(NamedTuple):
+class StoreResult(NamedTuple):
     """What happened when a gradient was stored in its format.
 
     Attributes:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, Table
+from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import CLAMPS, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
-from mcusim.kernels.arrays import Stored, Tensors
+from mcusim.kernels.arrays import StoreResult, Tensors
 from mcusim.kernels.compiled.grad_input import GradInput
 from mcusim.kernels.compiled.grad_parameters import GradBias, GradWeight
 from mcusim.kernels.compiled.grad_plain import PassOn
@@ -22,14 +22,14 @@ from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.reference.plain import gradient_ratio
 
-Kernel = Callable[..., Stored]
+Kernel = Callable[..., StoreResult]
 
-__all__ = ["GRADIENTS", "Stored", "grad_bias", "grad_input", "grad_weight"]
+__all__ = ["GRADIENTS", "StoreResult", "grad_bias", "grad_input", "grad_weight"]
 
 
 def grad_input(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0, *, workspace: Workspace | None = None
-) -> Callable[..., Stored]:
+) -> Callable[..., StoreResult]:
     """Return ``kernel(g_y, g_y_scale, mask, inputs, g_x, g_x_scale, accumulate) -> Stored``.
 
     The gradient with respect to activation input ``index``. The kernel's arguments:
@@ -113,7 +113,7 @@ def _mean(
     return PassOn(op, gradient_ratio(op, tensors, 0), spread=True)
 
 
-GRADIENTS: Table[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Kernel]] = Table(
+GRADIENTS: OpTable[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Kernel]] = OpTable(
     "gradients of inputs",
     {
         **dict.fromkeys(WEIGHTED, _weighted),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcusim.core import BadModel
-from mcusim.graph import DTYPES, Op, OpKind, Table
+from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import BINARY, CONVOLUTIONS, POOLS, UNARY
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.reference import FORWARD, GRADIENTS
@@ -15,7 +15,7 @@ _INT8: Types = (("int8", "int8"),)
 _MOVED: Types = tuple((dtype, dtype) for dtype in DTYPES)
 _FILLED: Types = (("int8", "int8"), ("float32", "float32"))
 
-TYPES: Table[Types] = Table(
+TYPES: OpTable[Types] = OpTable(
     "element types",
     {
         **dict.fromkeys(CONVOLUTIONS, (*_INT8, ("int8", "int32"))),

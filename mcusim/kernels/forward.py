@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcusim.graph import Arithmetic, Op, OpKind, Table
+from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.convolution import Convolution
 from mcusim.kernels.compiled.depthwise import Depthwise
-from mcusim.kernels.compiled.elementwise import Binary
+from mcusim.kernels.compiled.elementwise import BinaryRecord
 from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
@@ -77,13 +77,13 @@ def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Make:
 _COPY = _plain(reference.forward)
 """What only moves elements is as fast in numpy, and SOFTMAX and ARG_MAX see one row in a step."""
 
-FORWARD: Table[Make] = Table(
+FORWARD: OpTable[Make] = OpTable(
     "forward kernels",
     {
         OpKind.CONV_2D: Convolution,
         OpKind.DEPTHWISE_CONV_2D: Depthwise,
         OpKind.FULLY_CONNECTED: _fully_connected,
-        **dict.fromkeys(BINARY, _plain(Binary)),
+        **dict.fromkeys(BINARY, _plain(BinaryRecord)),
         **dict.fromkeys(UNARY, _plain(Unary)),
         **dict.fromkeys(POOLS, _plain(Pool)),
         OpKind.QUANTIZE: _plain(Unary),

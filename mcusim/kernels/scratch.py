@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from mcusim.graph import Op, OpKind, Table
+from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
@@ -79,7 +79,7 @@ def _nothing(op: Op, tensors: Tensors, in_place: bool) -> int:
     return 0
 
 
-FORWARD: Table[Callable[[Op, Tensors, bool], int]] = Table(
+FORWARD: OpTable[Callable[[Op, Tensors, bool], int]] = OpTable(
     "forward scratch",
     {
         OpKind.CONV_2D: _columns,

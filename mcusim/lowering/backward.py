@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Literal
 
-from mcusim.core import Kind, Part, Phase, Role, Slot
+from mcusim.core import Kind, Phase, Role, Slot, SlotPart
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
@@ -84,7 +84,7 @@ class Backward:
             gradient = builder.tensor(gradient_name(name), tensor.shape, dtype, Role.ERROR)
             accumulate = gradient in self.written
             reads: list[str] = [gradient_name(op.output)]
-            reads += self.parameters.read_by(op)[:1] if op.name in self.parameters.scope.pool else ()
+            reads += self.parameters.read_by(op)[:1] if op.name in self.parameters.scope.eligible else ()
             reads += self.parameters.read_by(op)[:1] if self.parameters.is_head(op) else ()
             for needed in backward_activations(op):
                 if not model.tensors[needed].constant:
@@ -105,7 +105,7 @@ class Backward:
 
     def _emit_bias(self, op: Op) -> None:
         names = [name for name, _ in self.parameters.bias_tensors(op)]
-        self._emit_parameter(op, Part.BIAS, names)
+        self._emit_parameter(op, SlotPart.BIAS, names)
 
     def _emit_weight(self, op: Op) -> None:
         parameters, builder = self.parameters, self.builder
@@ -119,26 +119,26 @@ class Backward:
         names = [n for n, _, _ in parameters.weight_tensors(op)]
         if not parameters.is_head(op):
             names.append(Slot(op.name, Kind.CHANNELS))
-        self._emit_parameter(op, Part.WEIGHT, names, count, (features,))
+        self._emit_parameter(op, SlotPart.WEIGHT, names, count, (features,))
 
     def _emit_parameter(
         self,
         op: Op,
-        part: Part,
+        part: SlotPart,
         names: list[Slot],
         count: int = 0,
         features: tuple[str, ...] = (),
     ) -> None:
         """Emit a parameter's gradient, and its update: at once, or when enough were accumulated."""
         builder, tensors = self.builder, self.model.tensors
-        what: Literal["grad_bias", "grad_weight"] = "grad_bias" if part is Part.BIAS else "grad_weight"
-        action = Action.GRAD_BIAS if part is Part.BIAS else Action.GRAD_WEIGHT
+        what: Literal["grad_bias", "grad_weight"] = "grad_bias" if part is SlotPart.BIAS else "grad_weight"
+        action = Action.GRAD_BIAS if part is SlotPart.BIAS else Action.GRAD_WEIGHT
         work = backward_work(
             op, tensors, what, channels=count, error_bytes=self.error.bytes,
             kept=self.saved_pixels.get(op.name),
         )  # fmt: skip
         update = backward_work(
-            op, tensors, "update_bias" if part is Part.BIAS else "update", channels=count,
+            op, tensors, "update_bias" if part is SlotPart.BIAS else "update", channels=count,
             error_bytes=self.error.bytes,
         )  # fmt: skip
         momentum = tuple(s for s in (Slot(op.name, Kind.MOMENTUM, part),) if s in builder.drafts)
@@ -148,7 +148,7 @@ class Backward:
         if gradient:  # added to the sum
             work = replace(work, float_ops=work.float_ops + update.outputs)
         reads = (gradient_name(op.output), *features)
-        partly = self._partly(op, count, (*names, *momentum)) if part is Part.WEIGHT else {}
+        partly = self._partly(op, count, (*names, *momentum)) if part is SlotPart.WEIGHT else {}
         scratch = scratch_bytes(op, tensors, what)
         if gradient:
             builder.op(

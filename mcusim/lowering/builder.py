@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from mcusim.core import Interval, Kind, Part, Phase, Role, Slot, Work
+from mcusim.core import Interval, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.graph import DTYPES, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
@@ -59,7 +59,7 @@ class Builder:
         index: int = 0,
         accumulate: bool = False,
         box: Box | None = None,
-        part: Part | None = None,
+        part: SlotPart | None = None,
         overwrites: Iterable[str] = (),
         partly: Mapping[str, int] | None = None,
     ) -> None:

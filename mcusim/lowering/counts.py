@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from mcusim.graph import WEIGHTED, Op, OpKind, Table, Tensor
+from mcusim.graph import WEIGHTED, Op, OpKind, OpTable, Tensor
 from mcusim.graph.traits import CLAMPS, RESIZES, UNARY
 from mcusim.kernels.reference import GRADIENTS
 
@@ -85,7 +85,7 @@ _NOTHING = _per_output(0, 0, 0, 0)
 _LOOKED_UP = _per_output(0, 0, 1, 0)
 """A table of 256 entries."""
 
-FORWARD: Table[Callable[[Op, Tensors], Counts]] = Table(
+FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
     "forward work",
     {
         # Two operands and the sum are rescaled; one addition, two comparisons of the clamp.
@@ -129,7 +129,7 @@ def _sloped(x: Tensor, y: Tensor) -> int:
     return y.elements + 2 * x.elements  # what was saved as a real value, its product
 
 
-GRADIENT: Table[Callable[[Tensor, Tensor], int]] = Table(
+GRADIENT: OpTable[Callable[[Tensor, Tensor], int]] = OpTable(
     "gradient work",
     {
         **dict.fromkeys(WEIGHTED, _scaled),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcusim.core import Kind, Part, Role, Slot
+from mcusim.core import Kind, Role, Slot, SlotPart
 from mcusim.graph import Arithmetic, Model, Op
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
@@ -74,10 +74,10 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
         weight, bias = learns(step, op)
         if not weight:
             size = model.tensors[op.inputs[1]].bytes
-            place(Slot(op.name, Kind.VALUE, Part.WEIGHT), Role.HEAD if head else Role.WEIGHT, size)
+            place(Slot(op.name, Kind.VALUE, SlotPart.WEIGHT), Role.HEAD if head else Role.WEIGHT, size)
         if op.bias is not None and not bias:
             size = model.tensors[op.bias].bytes
-            place(Slot(op.name, Kind.VALUE, Part.BIAS), Role.HEAD if head else Role.BIAS, size)
+            place(Slot(op.name, Kind.VALUE, SlotPart.BIAS), Role.HEAD if head else Role.BIAS, size)
         place(Slot(op.name, Kind.QUANT), Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
     learned = checkpoint_bytes(step)
     if learned:
@@ -92,7 +92,7 @@ def checkpoint_bytes(step: Step) -> int:
     """Return the bytes of one copy of the learned parameters, residuals and master weights included."""
     total = 0
     for op in step.model.ops:
-        parameters = zip(Part, learns(step, op), (op.weight, op.bias), strict=True)
+        parameters = zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True)
         for part, learning, name in parameters:
             if learning and name is not None:
                 tensor = step.model.tensors[name]
@@ -103,7 +103,7 @@ def checkpoint_bytes(step: Step) -> int:
 def learns(step: Step, op: Op) -> tuple[bool, bool]:
     """Return whether the weight and the bias of an op may change while training."""
     head = step.scope.head and op.name == step.model.head
-    return head or op.name in step.scope.pool, head or op.name in step.scope.biases
+    return head or op.name in step.scope.eligible, head or op.name in step.scope.biases
 
 
 def _quant_bytes(model: Model, output: str, weight: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mcusim.core import Kind, Part, Phase, Role, Slot, Work
+from mcusim.core import Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
 from mcusim.kernels.scratch import scratch_bytes
@@ -86,7 +86,7 @@ def _partly(
     met = work.flash_read - (tensors[op.inputs[2]].bytes if op.bias else 0)
     found = {op.inputs[0]: work.sram_read}
     if met < weight.bytes:
-        held = (n for n in parameters if n.part is Part.WEIGHT)
+        held = (n for n in parameters if n.part is SlotPart.WEIGHT)
         found |= {n: builder.bytes_of(n) * met // weight.bytes for n in held}
     return found
 

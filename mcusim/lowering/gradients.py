@@ -59,7 +59,7 @@ class Flow:
             return cls(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
         ops = trained_ops(model, task)
         logits = ops[-1].output
-        learning = {*scope.pool, *scope.channels, *scope.biases}
+        learning = {*scope.eligible, *scope.channels, *scope.biases}
         if scope.head and model.head is not None:
             learning.add(model.head)
         reached: set[str] = set()

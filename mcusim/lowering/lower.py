@@ -116,7 +116,7 @@ def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> Non
 
 def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | None = None) -> Step:
     """Return the forward pass alone, every op of the network included: what inference needs."""
-    nothing = Scope(channels={}, pool=(), biases=(), head=False)
+    nothing = Scope(channels={}, eligible=(), biases=(), head=False)
     return lower(model, nothing, patches=patches, in_place=in_place)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcusim.core import Kind, Part, Role, Slot
+from mcusim.core import Kind, Role, Slot, SlotPart
 from mcusim.graph import Model, Op, OpKind
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.residency import Residency
@@ -30,7 +30,7 @@ class Parameters:
 
     def learns(self, op: Op) -> bool:
         """True if any parameter of ``op`` can change."""
-        return op.name in self.scope.pool or op.name in self.scope.biases or self.is_head(op)
+        return op.name in self.scope.eligible or op.name in self.scope.biases or self.is_head(op)
 
     def bias_learns(self, op: Op) -> bool:
         """True if ``op`` has a bias that can change."""
@@ -56,40 +56,40 @@ class Parameters:
         weight = self.model.tensors[op.inputs[1]]
         whole = self.is_head(op) or self.residency is Residency.SRAM
         shape = weight.shape if whole else self.selected_shape(op)
-        tensors = [(Slot(op.name, Kind.VALUE, Part.WEIGHT), shape, weight.dtype)]
-        extra = self.formats.parameter(Part.WEIGHT, weight.dtype).extra
+        tensors = [(Slot(op.name, Kind.VALUE, SlotPart.WEIGHT), shape, weight.dtype)]
+        extra = self.formats.parameter(SlotPart.WEIGHT, weight.dtype).extra
         if extra is not None:
-            tensors.append((Slot(op.name, extra.kind, Part.WEIGHT), shape, extra.dtype))
+            tensors.append((Slot(op.name, extra.kind, SlotPart.WEIGHT), shape, extra.dtype))
         return tuple(tensors)
 
     def bias_tensors(self, op: Op) -> tuple[tuple[Slot, str], ...]:
         """Return (name, dtype) of each SRAM tensor of the bias of ``op``, all of its shape."""
         assert op.bias is not None
         dtype = self.model.tensors[op.bias].dtype
-        extra = self.formats.parameter(Part.BIAS, dtype).extra
-        own = (Slot(op.name, Kind.VALUE, Part.BIAS), dtype)
-        return (own,) if extra is None else (own, (Slot(op.name, extra.kind, Part.BIAS), extra.dtype))
+        extra = self.formats.parameter(SlotPart.BIAS, dtype).extra
+        own = (Slot(op.name, Kind.VALUE, SlotPart.BIAS), dtype)
+        return (own,) if extra is None else (own, (Slot(op.name, extra.kind, SlotPart.BIAS), extra.dtype))
 
     def read_by(self, op: Op) -> tuple[Slot, ...]:
         """Return the SRAM tensors of parameters that the forward pass of ``op`` reads."""
         names: list[Slot] = []
-        if op.name in self.scope.pool or self.is_head(op):
-            names.append(Slot(op.name, Kind.VALUE, Part.WEIGHT))
+        if op.name in self.scope.eligible or self.is_head(op):
+            names.append(Slot(op.name, Kind.VALUE, SlotPart.WEIGHT))
         if self.bias_learns(op):
-            names.append(Slot(op.name, Kind.VALUE, Part.BIAS))
+            names.append(Slot(op.name, Kind.VALUE, SlotPart.BIAS))
         return tuple(names)
 
     def declare(self, builder: Builder) -> None:
         """Declare all of them as persistent tensors."""
         for op in self.model.ops:
-            if op.name in self.scope.pool or self.is_head(op):
+            if op.name in self.scope.eligible or self.is_head(op):
                 self._declare_weights(builder, op)
             if op.bias is not None and self.bias_learns(op):
                 role = Role.HEAD if self.is_head(op) else Role.BIAS
                 bias = self.model.tensors[op.bias]
                 for name, dtype in self.bias_tensors(op):
                     self._declare(builder, name, bias.shape, dtype, role)
-                self._declare_state(builder, op, Part.BIAS, bias.shape)
+                self._declare_state(builder, op, SlotPart.BIAS, bias.shape)
 
     def _declare_weights(self, builder: Builder, op: Op) -> None:
         role = Role.HEAD if self.is_head(op) else Role.WEIGHT
@@ -101,13 +101,13 @@ class Parameters:
             self._declare(builder, Slot(op.name, Kind.CHANNELS), (count,), "int16", role)
         selected = self.selected_shape(op)
         momentum = tensors[0][1] if self.momentum else ()
-        self._declare_state(builder, op, Part.WEIGHT, selected, momentum)
+        self._declare_state(builder, op, SlotPart.WEIGHT, selected, momentum)
 
     def _declare_state(
         self,
         builder: Builder,
         op: Op,
-        part: Part,
+        part: SlotPart,
         shape: tuple[int, ...],
         momentum: tuple[int, ...] | None = None,
     ) -> None:

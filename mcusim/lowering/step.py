@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import prod
 
-from mcusim.core import Interval, Part, Phase, Role, Work
+from mcusim.core import Interval, Phase, Role, SlotPart, Work
 from mcusim.graph import DTYPES, Model, Op, Tensor
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
@@ -72,7 +72,7 @@ class StepOp:
     """GRAD_INPUT: add to the gradient that is there already."""
     box: Box | None = None
     """CROP, PASTE: where the patch lies in the whole tensor."""
-    part: Part | None = None
+    part: SlotPart | None = None
     """UPDATE: which parameter of ``source``."""
     read: Mapping[str, int] = field(default_factory=dict)
     """Distinct bytes that the core reads of each tensor; they sum to those that ``work`` counts."""

@@ -3,7 +3,7 @@
 from mcusim.memory.allocators import ALLOCATORS, Heap
 from mcusim.memory.arena import Arena, fenced
 from mcusim.memory.block import Block
-from mcusim.memory.bound import Bound, Profile, live_by_role, live_profile, lower_bound
+from mcusim.memory.bound import Bound, LiveBytes, live_by_role, live_over_time, lower_bound
 from mcusim.memory.checker import check, check_offsets
 from mcusim.memory.ledger import Ledger
 from mcusim.memory.planners import PLANNERS, best
@@ -17,8 +17,8 @@ __all__ = [
     "Bound",
     "Heap",
     "Ledger",
+    "LiveBytes",
     "Problem",
-    "Profile",
     "Solution",
     "Status",
     "best",
@@ -26,6 +26,6 @@ __all__ = [
     "check_offsets",
     "fenced",
     "live_by_role",
-    "live_profile",
+    "live_over_time",
     "lower_bound",
 ]

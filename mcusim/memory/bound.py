@@ -33,7 +33,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class LiveBytes:
     """A step function of time: ``bytes[i]`` holds for ``times[i] <= t < times[i + 1]``.
 
     The last value is 0. ``times`` and ``bytes`` are int64 arrays of equal length.
@@ -55,7 +55,7 @@ class Profile:
         return np.where(index >= 0, self.bytes[index], 0)
 
 
-def live_profile(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) -> Profile:
+def live_over_time(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) -> LiveBytes:
     """Return the bytes live at every time, each block rounded up to a multiple of ``pad_to``."""
     rows = [
         (rectangle.start, rectangle.end, -(-size // pad_to) * pad_to)
@@ -63,12 +63,12 @@ def live_profile(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) ->
         for rectangle, size in block.rectangles
     ]
     if not rows:
-        return Profile(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return LiveBytes(np.zeros(0, np.int64), np.zeros(0, np.int64))
     starts, ends, sizes = np.array(rows, np.int64).T
     times, where = np.unique(np.concatenate([starts, ends]), return_inverse=True)
     steps = np.zeros(len(times), np.int64)
     np.add.at(steps, where, np.concatenate([sizes, -sizes]))
-    return Profile(times, np.cumsum(steps))
+    return LiveBytes(times, np.cumsum(steps))
 
 
 def live_by_role(blocks: tuple[Block, ...] | list[Block], time: int) -> dict[Role, int]:
@@ -88,7 +88,7 @@ def lower_bound(problem: Problem) -> Bound:
     aligned offset, so it takes its size rounded up to the common alignment; the topmost saves
     at most the largest rounding among the blocks live then.
     """
-    profile = live_profile(problem.blocks, pad_to=problem.align)
+    profile = live_over_time(problem.blocks, pad_to=problem.align)
     if not len(profile.times):
         return Bound(0, 0, 0, 0)
     heights = profile.bytes

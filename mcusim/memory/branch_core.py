@@ -26,7 +26,7 @@ FAR = 1 << 62
 
 
 @njit(cache=True, nogil=True)
-def search(
+def branch(
     shapes: Any, sections: int, capacity: int, limit: int, blame: Any, offsets: Any
 ) -> tuple[int, int]:
     """Look for a placement of all blocks below ``capacity``.

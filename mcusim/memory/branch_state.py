@@ -39,7 +39,7 @@ class Shapes(NamedTuple):
     gaps: Ints
 
 
-class State(NamedTuple):
+class SearchState(NamedTuple):
     """What the search knows; ``[depth]`` or ``[depth, …]`` unless said otherwise."""
 
     lowest: Ints
@@ -105,7 +105,7 @@ def fresh(shapes: Any, sections: int) -> Any:
     lowest = np.zeros((count + 1, count), ints)
     for block in range(count):
         lowest[0, block] = clear(shapes, block, 0)
-    return State(
+    return SearchState(
         lowest, np.zeros(count + 1, ints), np.full(count + 1, -1, ints),
         np.zeros(count + 1, ints), np.full(count + 1, sections, ints), np.full(count + 1, -1, ints),
         np.zeros(count + 1, ints), np.full((count + 1, 2), -1, ints), np.zeros(count + 1, ints),

@@ -8,7 +8,7 @@ from mcusim.core import BadTrace, LiveBlock, Role
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One live block in the ledger. ``overhead`` are bytes it costs beside its own."""
 
     name: str
@@ -50,10 +50,10 @@ class Ledger:
         self.top_bytes = fixed_overhead
         self.by_role: dict[Role, int] = {}
         self._fixed = fixed_overhead
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LedgerEntry] = {}
         self._events = 0
         self._peak_bytes = 0
-        self._peak: tuple[int, str, tuple[Entry, ...]] = (0, "", ())
+        self._peak: tuple[int, str, tuple[LedgerEntry, ...]] = (0, "", ())
 
     def alloc(
         self, name: str, role: Role, size: int, *, offset: int = 0, overhead: int = 0, where: str = ""
@@ -71,7 +71,7 @@ class Ledger:
             raise BadTrace(
                 f"block {name!r}", f"brings more into use than {self.capacity:,} bytes", self._at(where)
             )
-        self._entries[name] = Entry(name, role, size, offset, overhead)
+        self._entries[name] = LedgerEntry(name, role, size, offset, overhead)
         self.live_bytes += size
         self.overhead_bytes += overhead
         self.by_role[role] = self.by_role.get(role, 0) + size
@@ -81,7 +81,7 @@ class Ledger:
             self._peak = (self._events, where, tuple(self._entries.values()))
         self._events += 1
 
-    def free(self, name: str, *, where: str = "") -> Entry:
+    def free(self, name: str, *, where: str = "") -> LedgerEntry:
         """Record that a block dies, and return its entry.
 
         Raises:
@@ -108,7 +108,7 @@ class Ledger:
                 "shrinks and is not live" if entry is None else f"grows from {entry.bytes} to {size} bytes"
             )
             raise BadTrace(f"block {name!r}", reason, self._at(where))
-        self._entries[name] = Entry(name, entry.role, size, entry.offset, entry.overhead)
+        self._entries[name] = LedgerEntry(name, entry.role, size, entry.offset, entry.overhead)
         self.live_bytes -= entry.bytes - size
         self.by_role[entry.role] -= entry.bytes - size
         self._events += 1
@@ -119,7 +119,7 @@ class Ledger:
         return self.capacity - self.live_bytes - self.overhead_bytes
 
     @property
-    def live(self) -> tuple[Entry, ...]:
+    def live(self) -> tuple[LedgerEntry, ...]:
         """The live blocks, oldest first."""
         return tuple(self._entries.values())
 

@@ -48,7 +48,7 @@ def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> P
     require_one(model, "inputs")
     cost = scheme.cost(model)
     requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))
-    return max((search(request) for request in requests), key=lambda p: p.peak_bytes)
+    return max((cheapest(request) for request in requests), key=lambda p: p.peak_bytes)
 
 
 def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
@@ -64,12 +64,12 @@ def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
 
 
 def sized(scope: Scope, selection: Selection) -> Scope:
-    """Return the scope of one selection: its numbers of channels, in the whole pool."""
+    """Return the scope of one selection: its numbers of channels, in all eligible layers."""
     counts = {name: len(chosen) for name, chosen in selection.channels.items()}
-    return Scope(counts, scope.pool, scope.biases, scope.head, fixed=False)
+    return Scope(counts, scope.eligible, scope.biases, scope.head, fixed=False)
 
 
-def search(request: Request) -> Plan:
+def cheapest(request: Request) -> Plan:
     """Return the cheapest plan that fits, or the one with the lowest peak."""
     found: list[Plan] = []
     for residency in request.residencies:

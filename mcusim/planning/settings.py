@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from mcusim.core import BadArgument, parse_bytes
 from mcusim.core.chosen import Chosen
-from mcusim.core.setting import Names, setting
+from mcusim.core.setting import NameChoice, setting
 from mcusim.graph import Model
 from mcusim.lowering.patches import Patches
 from mcusim.lowering.residency import Residency
@@ -45,31 +45,31 @@ def write_patches(patches: Patches | str | None) -> str:
     return "off" if patches is None else patches
 
 
-def _schemes() -> Names:
+def _schemes() -> NameChoice:
     from mcusim.update.scheme import SCHEMES
 
     return SCHEMES
 
 
-def _planners() -> Names:
+def _planners() -> NameChoice:
     from mcusim.memory.planners import PLANNERS
 
     return PLANNERS
 
 
-def _allocators() -> Names:
+def _allocators() -> NameChoice:
     from mcusim.memory.allocators import ALLOCATORS
 
     return ALLOCATORS
 
 
-def _profiles() -> Names:
+def _profiles() -> NameChoice:
     from mcusim.mcu.cycles.profile import profile_names
 
     return profile_names()
 
 
-def _tasks() -> Names:
+def _tasks() -> NameChoice:
     return (AUTO, *TASKS)
 
 

@@ -13,7 +13,7 @@ from mcusim.graph.resolution import at_resolution
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
-from mcusim.planning.placement import largest, search
+from mcusim.planning.placement import cheapest, largest
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings
@@ -53,7 +53,7 @@ def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
     model, now = plan.step.model, Settings.fixed(plan.settings)
     asked = Request(model, plan.board, plan.step.scope, scheme.cost(model), now)
     tries: list[tuple[str, Callable[[], Plan]]] = [
-        (change, partial(search, replace(asked, settings=settings)))
+        (change, partial(cheapest, replace(asked, settings=settings)))
         for change, settings in _changes(plan, now)
     ]
     tries += [
@@ -72,7 +72,7 @@ def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
 
 
 def _resized(asked: Request, side: int) -> Plan:
-    return search(replace(asked, model=at_resolution(asked.model, side)))
+    return cheapest(replace(asked, model=at_resolution(asked.model, side)))
 
 
 def _sides(model: Model) -> list[int]:
@@ -120,7 +120,7 @@ def _changes(plan: Plan, now: Settings) -> Iterator[tuple[str, Settings]]:
         yield "planner='best'", replace(now, planner="best")
     if not plan.step.scope.learns:
         return
-    if now.residency != "flash" and plan.step.scope.pool:
+    if now.residency != "flash" and plan.step.scope.eligible:
         yield "residency='flash'", replace(now, residency="flash")
     for error in sorted(ERRORS.values(), key=lambda e: -e.bytes):
         if error.bytes < now.formats.errors.bytes:

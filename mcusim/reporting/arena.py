@@ -38,7 +38,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
+class ArenaPicture:
     """A step to be drawn.
 
     Attributes:
@@ -58,7 +58,7 @@ class Arena:
     steps: int = 1
 
     @classmethod
-    def of(cls, events: EventTable, header: Header) -> Arena:
+    def of(cls, events: EventTable, header: Header) -> ArenaPicture:
         """Return the first step of a trace, with what is resident."""
         steps = len(np.unique(events.step))
         if len(events):

@@ -10,7 +10,7 @@ from pathlib import Path
 from mcusim.core.files import replacing
 from mcusim.planning.facts import time_facts
 from mcusim.planning.plan import Plan
-from mcusim.reporting.arena import Arena
+from mcusim.reporting.arena import ArenaPicture
 from mcusim.reporting.explain import explain
 from mcusim.reporting.subject import Subject, trace_of
 from mcusim.sections.html import STYLE, body
@@ -35,7 +35,7 @@ def page(subject: Subject, *, first: Sequence[Section] = (), command: str = "") 
         BadTrace: a damaged trace or events that contradict each other.
     """
     trace = trace_of(subject)
-    arena = Arena.of(trace.events, trace.header)
+    arena = ArenaPicture.of(trace.events, trace.header)
     about = [*first, *_about(subject)]
     head = next((s for s in about if isinstance(s, Headline)), Headline("mcusim"))
     top, rest = _begin([s for s in about if s is not head])
@@ -114,7 +114,7 @@ def _about(subject: Subject) -> list[Section]:
     return explained
 
 
-def _ops(subject: Subject, arena: Arena) -> Table:
+def _ops(subject: Subject, arena: ArenaPicture) -> Table:
     plan = subject.plan if isinstance(subject, Run) else subject
     if not isinstance(plan, Plan):
         return Table([OPS[0], OPS[1], OPS[3]], [(name, phase, live) for name, phase, live in arena.ops])

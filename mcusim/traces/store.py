@@ -17,7 +17,7 @@ from mcusim.core.errors import BadTrace
 from mcusim.core.files import replacing
 from mcusim.events import EventTable, Header
 from mcusim.events.sink import Write, assemble
-from mcusim.traces import csv_form, parquet_form
+from mcusim.traces import csv_format, parquet_format
 from mcusim.traces.limits import GROUP, MAX_LOADED
 
 
@@ -37,8 +37,8 @@ class Trace:
         return write_trace(path, self.events, self.header)
 
 
-class Form(Protocol):
-    """A file form, as the modules ``csv_form`` and ``parquet_form`` implement it."""
+class TraceFormat(Protocol):
+    """A file form, as the modules ``csv_format`` and ``parquet_format`` implement it."""
 
     def write(self, file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTable]) -> None:
         """Write a whole file."""
@@ -53,8 +53,8 @@ class Form(Protocol):
         ...
 
 
-def _form(path: Path) -> Form:
-    return csv_form if path.suffix == ".csv" else parquet_form
+def _form(path: Path) -> TraceFormat:
+    return csv_format if path.suffix == ".csv" else parquet_format
 
 
 class TraceFile:

@@ -11,7 +11,7 @@ from mcusim.update.channels import trunk
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LayerBlock:
     """A block: the ops of the trunk that belong together, in execution order.
 
     An inverted-residual block (arXiv 1801.04381) is expand -> depthwise -> project; without expansion,
@@ -39,7 +39,7 @@ def is_expanding(model: Model, op: Op) -> bool:
     return is_pointwise(model, op) and shape[0] > shape[-1]
 
 
-def blocks(model: Model) -> tuple[Block, ...]:
+def blocks(model: Model) -> tuple[LayerBlock, ...]:
     """Return the blocks of the trunk in execution order; every op of the trunk is in exactly one."""
     ops = trunk(model)
     order = {op.name: i for i, op in enumerate(model.ops)}
@@ -54,12 +54,12 @@ def blocks(model: Model) -> tuple[Block, ...]:
     found = []
     for key, group in groupby(zip(keys, ops, strict=True), key=lambda pair: pair[0]):
         names = tuple(op.name for _, op in group)
-        core = cores[key[0]] if key[0] >= 0 else Block(names)
-        found.append(Block(names, core.expand, core.depthwise, core.project))
+        core = cores[key[0]] if key[0] >= 0 else LayerBlock(names)
+        found.append(LayerBlock(names, core.expand, core.depthwise, core.project))
     return tuple(found)
 
 
-def _cores(model: Model) -> list[Block]:
+def _cores(model: Model) -> list[LayerBlock]:
     """Return expand, depthwise and project of every depthwise op."""
     producer = {op.output: op for op in model.ops}
     consumers: dict[str, list[Op]] = defaultdict(list)
@@ -78,7 +78,7 @@ def _cores(model: Model) -> list[Block]:
         project = below.name if below and is_pointwise(model, below) else None
         names = tuple(n for n in (expand, op.name, project) if n)
         taken.update(names)
-        cores.append(Block(names, expand, op.name, project))
+        cores.append(LayerBlock(names, expand, op.name, project))
     return cores
 
 

@@ -52,10 +52,10 @@ class Budget:
         """Return the most weights that the budget can buy: an element is a weight or an activation."""
         return min(limit for limit, _ in self.limits())
 
-    def share(self, pool: Sequence[Layer]) -> Fraction:
-        """Return the largest fraction of all channels of a pool that the budget allows, at most 1."""
+    def share(self, eligible: Sequence[Layer]) -> Fraction:
+        """Return the largest fraction of the eligible channels that the budget allows, at most 1."""
         shares = [
-            Fraction(limit, max(sum(item.channels * cost(item) for item in pool), 1))
+            Fraction(limit, max(sum(item.channels * cost(item) for item in eligible), 1))
             for limit, cost in self.limits()
         ]
         return min([*shares, Fraction(1)])
@@ -96,28 +96,28 @@ class RemainingBudget:
 
 
 def spend(
-    pool: Sequence[Layer], budget: Budget, order: Iterable[tuple[int, int]]
+    eligible: Sequence[Layer], budget: Budget, order: Iterable[tuple[int, int]]
 ) -> dict[str, NDArray[np.int32]]:
-    """Return the channels bought in the given order of (place in pool, channel), each if it still fits.
+    """Return the channels bought in the order given, (place among the eligible, channel), each if it fits.
 
     Raises:
         BadArgument: if not even one fits.
     """
     remaining = RemainingBudget(budget)
-    bought: dict[str, list[int]] = {item.op: [] for item in pool}
+    bought: dict[str, list[int]] = {item.op: [] for item in eligible}
     for place, channel in order:
-        if remaining.affords(pool[place]):
-            remaining.spend(pool[place])
-            bought[pool[place].op].append(channel)
+        if remaining.affords(eligible[place]):
+            remaining.spend(eligible[place])
+            bought[eligible[place].op].append(channel)
     if not any(bought.values()):
-        raise too_small(pool, budget)
+        raise too_small(eligible, budget)
     return {op: np.array(sorted(chosen), np.int32) for op, chosen in bought.items() if chosen}
 
 
-def too_small(pool: Sequence[Layer], budget: Budget) -> BadArgument:
-    """Return the error for a budget in which no channel of the pool fits."""
-    weights = min((item.channel_weights for item in pool), default=0)
-    elements = min((_elements(item) for item in pool), default=0)
+def too_small(eligible: Sequence[Layer], budget: Budget) -> BadArgument:
+    """Return the error for a budget in which no channel of the eligible layers fits."""
+    weights = min((item.channel_weights for item in eligible), default=0)
+    elements = min((_elements(item) for item in eligible), default=0)
     parts = [
         f"{limit} {name}"
         for limit, name in ((budget.weights, "weights"), (budget.elements, "elements"))

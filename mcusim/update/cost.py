@@ -45,28 +45,28 @@ class Cost:
 def selection_cost(model: Model, scope: Scope, needs: Collection[str] = (), *, random: bool = True) -> Cost:
     """Return the cost of choosing anew in each stage, from the most that is ever selected.
 
-    Memory: the numbers of all channels of the pool, which drawing shuffles in place. Each statistic
-    takes one float32 for every channel of the pool (latest mean) and one for every selected channel
+    Memory: the numbers of all eligible channels, which drawing shuffles in place. Each statistic
+    takes one float32 for every eligible channel (latest mean) and one for every selected channel
     (the running sum); ``error-norm`` three for each op (mean, sum, peak).
     Work of an iteration: a multiply-accumulate for each element of the weight gradient for a norm or
     Fisher sum, two operations on each channel for root and sum; an absolute value and an addition for
     each element of the errors for ``error-norm``.
     Work of a stage: one draw for each selected channel; where there are statistics, a division and a
-    comparison for each channel of the pool.
+    comparison for each channel of the eligible layers.
     """
     known = layers(model)
     selected = sum(scope.channels.values())
-    pooled = sum(known[op].channels for op in scope.pool)
+    channels = sum(known[op].channels for op in scope.eligible)
     by_channel = [kind for kind in needs if kind != "error-norm"]
-    kept = INDEX_BYTES * pooled + 4 * (pooled + selected) * len(by_channel)
+    kept = INDEX_BYTES * channels + 4 * (channels + selected) * len(by_channel)
     step = Work(
         "select",
         float_macs=scope.weights_updated(model) * len(by_channel),
         float_ops=2 * selected * len(by_channel),
     )
     if "error-norm" in needs:
-        kept += 4 * 3 * len(scope.pool)
-        errors = sum(model.tensors[model.op(op).output].elements for op in scope.pool)
+        kept += 4 * 3 * len(scope.eligible)
+        errors = sum(model.tensors[model.op(op).output].elements for op in scope.eligible)
         step += Work("select", float_ops=2 * errors)
     return Cost(
         {Role.OPTIMIZER: kept},
@@ -74,6 +74,6 @@ def selection_cost(model: Model, scope: Scope, needs: Collection[str] = (), *, r
         Work(
             "select",
             int_ops=DRAW_OPS * selected if random else 0,
-            float_ops=2 * pooled if needs else 0,
+            float_ops=2 * channels if needs else 0,
         ),
     )

@@ -1,4 +1,4 @@
-"""Which part of the pool was visited over time."""
+"""Which part of the eligible layers was visited over time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mcusim.update.selection import Scope, Selection
 
 
 class Coverage:
-    """Counts how often each channel of a scheme's pool learnt.
+    """Counts how often each channel of a scheme's eligible layers learnt.
 
     Attributes:
         visits: op name -> number of stages each channel learnt in, int64.
     """
 
     def __init__(self, model: Model, scope: Scope) -> None:
-        self._layers = {op: require(model, op) for op in scope.pool}
+        self._layers = {op: require(model, op) for op in scope.eligible}
         self.visits = {op: np.zeros(item.channels, np.int64) for op, item in self._layers.items()}
 
     def add(self, selection: Selection) -> None:
@@ -29,7 +29,7 @@ class Coverage:
 
     @property
     def weights(self) -> int:
-        """Number of weights in the pool."""
+        """Number of weights in the eligible layers."""
         return sum(item.weights for item in self._layers.values())
 
     @property
@@ -41,18 +41,18 @@ class Coverage:
 
     @property
     def fraction(self) -> float:
-        """Visited weights as a fraction of the pool; 1 for an empty pool."""
+        """Visited weights as a fraction of the eligible layers; 1 for no eligible layers."""
         return self.visited_weights / self.weights if self.weights else 1.0
 
     def by_layer(self) -> dict[str, float]:
-        """Return the visited fraction of every layer of the pool."""
+        """Return the visited fraction of every eligible layer."""
         return {op: np.count_nonzero(visits) / visits.size for op, visits in self.visits.items()}
 
     def restore(self, visits: dict[str, NDArray[np.int64]]) -> None:
         """Take over the visits of a checkpoint.
 
         Raises:
-            BadArgument: if they are not those of the same pool.
+            BadArgument: if they are not those of the same eligible layers.
         """
         if {op: v.shape for op, v in visits.items()} != {op: v.shape for op, v in self.visits.items()}:
             raise BadArgument("saved coverage", "is of another model or scheme", "start without it")

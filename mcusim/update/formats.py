@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcusim.core import Part
+from mcusim.core import SlotPart
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import setting
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS, ErrorFormat, ParameterFormat
@@ -53,8 +53,8 @@ class Formats(Chosen):
         """How error tensors are stored."""
         return ERRORS[self.error]
 
-    def parameter(self, part: Part, dtype: str) -> ParameterFormat:
+    def parameter(self, part: SlotPart, dtype: str) -> ParameterFormat:
         """Return how a weight or bias of type ``dtype`` learns; one of a float network learns as it is."""
-        if part is Part.WEIGHT:
+        if part is SlotPart.WEIGHT:
             return WEIGHTS.of(self.weight, dtype)
         return BIASES.of(self.bias, dtype)

@@ -20,7 +20,8 @@ from mcusim.update.statistics import Statistics
 class Choice:
     """One choice to make: ``count`` channels of ``layer``, for one stage of one seed.
 
-    ``position`` is the layer's place in the pool; it keeps the draws of different layers independent.
+    ``position`` is the layer's place among the eligible layers; it keeps the draws of
+    different layers independent.
     """
 
     model: Model

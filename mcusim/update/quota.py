@@ -8,7 +8,7 @@ from mcusim.update.budget import Budget, RemainingBudget, too_small
 from mcusim.update.channels import Layer
 
 
-def quota(pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
+def quota(eligible: Sequence[Layer], budget: Budget) -> dict[str, int]:
     """Share a budget among layers in proportion to their channels, by largest remainder.
 
     Every layer gets the whole part of its share of channels; what is left of the budget goes, channel
@@ -16,24 +16,24 @@ def quota(pool: Sequence[Layer], budget: Budget) -> dict[str, int]:
     layers win ties.
 
     Returns:
-        op name -> number of channels, for every layer of the pool; together never above the budget.
+        op name -> number of channels, for every eligible layer; together never above the budget.
 
     Raises:
         BadArgument: if not even one channel of any layer fits in the budget.
     """
-    share = budget.share(pool)
+    share = budget.share(eligible)
     remaining = RemainingBudget(budget)
     counts = {}
-    for item in pool:
+    for item in eligible:
         counts[item.op] = item.channels * share.numerator // share.denominator
         remaining.spend(item, counts[item.op])
     while True:
-        fitting = [item for item in pool if counts[item.op] < item.channels and remaining.affords(item)]
+        fitting = [item for item in eligible if counts[item.op] < item.channels and remaining.affords(item)]
         if not fitting:
             break
         best = max(fitting, key=lambda item: item.channels * share - counts[item.op])
         counts[best.op] += 1
         remaining.spend(best)
     if not any(counts.values()):
-        raise too_small(pool, budget)
+        raise too_small(eligible, budget)
     return counts

@@ -1,4 +1,4 @@
-"""What schemes have in common that draw channels from a pool of layers under a budget."""
+"""What schemes have in common that draw channels from eligible layers under a budget."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mcusim.core import BadArgument
 from mcusim.graph import Model
 from mcusim.update.budget import Budget, check_limits, spend
 from mcusim.update.channels import Layer
-from mcusim.update.pool import Candidates, candidates
+from mcusim.update.eligible import Candidates, candidates
 from mcusim.update.quota import quota
 from mcusim.update.selection import Channels, Scope, Selection
 
 
-class Parameters(Protocol):
+class ResamplingScheme(Protocol):
     """The parameters that these schemes share."""
 
     @property
@@ -37,7 +37,7 @@ class Parameters(Protocol):
     def even(self) -> bool: ...  # noqa: D102
 
 
-def check(scheme: Parameters) -> None:
+def check(scheme: ResamplingScheme) -> None:
     """Reject what makes no sense for any model.
 
     Raises:
@@ -50,7 +50,7 @@ def check(scheme: Parameters) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """A pool of layers of one model, and the budget to spend there.
+    """The eligible layers of one model, and the budget to spend there.
 
     Attributes:
         where: layers, biases and head.
@@ -63,8 +63,8 @@ class Resampled:
     even_counts: dict[str, int] | None
 
     @classmethod
-    def of(cls, scheme: Parameters, model: Model) -> Resampled:
-        """Return the pool and budget of a scheme for a model.
+    def of(cls, scheme: ResamplingScheme, model: Model) -> Resampled:
+        """Return the eligible layers and the budget of a scheme for a model.
 
         Raises:
             BadArgument: if the parameters make no sense for the model.
@@ -75,14 +75,14 @@ class Resampled:
         return cls(where, budget, quota(where.layers, budget) if scheme.even else None)
 
     @property
-    def pool(self) -> tuple[Layer, ...]:
+    def eligible(self) -> tuple[Layer, ...]:
         """The layers whose channels are drawn."""
         return self.where.layers
 
     def scope(self) -> Scope:
         """Return the most that can be drawn."""
         fixed = self.even_counts is not None
-        counts = self.even_counts or {item.op: self.budget.most(item) for item in self.pool}
+        counts = self.even_counts or {item.op: self.budget.most(item) for item in self.eligible}
         learning = {op: count for op, count in counts.items() if count}
         return Scope(
             learning,
@@ -96,22 +96,22 @@ class Resampled:
     def even(self, choose: Callable[[Layer, int], Channels]) -> Selection:
         """Return a selection with the fixed number of channels of each layer."""
         counts = self.even_counts or {}
-        channels = {item.op: choose(item, counts[item.op]) for item in self.pool if counts[item.op]}
+        channels = {item.op: choose(item, counts[item.op]) for item in self.eligible if counts[item.op]}
         return Selection(channels, self.where.biases, self.where.head)
 
     def spent(self, order: NDArray[np.int32]) -> Selection:
-        """Return a selection bought in the order of these (place in pool, channel), shape (n, 2)."""
+        """Return a selection bought in this order of (place among the eligible, channel), shape (n, 2)."""
         pairs = zip(order[:, 0].tolist(), order[:, 1].tolist(), strict=True)
-        return Selection(spend(self.pool, self.budget, pairs), self.where.biases, self.where.head)
+        return Selection(spend(self.eligible, self.budget, pairs), self.where.biases, self.where.head)
 
 
-def sites(pool: Sequence[Layer]) -> NDArray[np.int32]:
-    """Return (place in pool, channel) of every channel of a pool, int32, shape (n, 2)."""
+def sites(eligible: Sequence[Layer]) -> NDArray[np.int32]:
+    """Return (place among the eligible, channel) of every eligible channel, int32, shape (n, 2)."""
     return np.concatenate(
         [
             np.stack(
                 [np.full(item.channels, place, np.int32), np.arange(item.channels, dtype=np.int32)], axis=1
             )
-            for place, item in enumerate(pool)
+            for place, item in enumerate(eligible)
         ]
     )

@@ -52,9 +52,9 @@ class Scheme(Protocol):
 
 
 def statistics_for(found: Scheme, model: Model) -> Statistics:
-    """Return the empty statistics that a scheme needs for a model: of the layers of its pool."""
+    """Return the empty statistics that a scheme needs for a model: of its eligible layers."""
     known = layers(model)
-    return Statistics.empty(found.needs, {op: known[op].channels for op in found.scope(model).pool})
+    return Statistics.empty(found.needs, {op: known[op].channels for op in found.scope(model).eligible})
 
 
 SCHEMES: Registry[type[Any]] = Registry(
@@ -67,7 +67,7 @@ SCHEMES: Registry[type[Any]] = Registry(
         "head": "mcusim.update.schemes.head:Head",
         "last": "mcusim.update.schemes.last:Last",
         "medyate": "mcusim.update.schemes.medyate:MeDyate",
-        "none": "mcusim.update.schemes.none:Inference",
+        "none": "mcusim.update.schemes.none:NoUpdate",
         "static": "mcusim.update.schemes.static:Static",
         "tinyprop": "mcusim.update.schemes.tinyprop:TinyProp",
         "tinytrain": "mcusim.update.schemes.tinytrain:TinyTrain",

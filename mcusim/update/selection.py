@@ -86,7 +86,7 @@ class Scope:
 
     Attributes:
         channels: op name -> most channels selected at once, in execution order.
-        pool: ops any of whose weights may ever be selected, in execution order.
+        eligible: ops any of whose weights may ever be selected, in execution order.
         biases: ops whose bias learns in any stage, in execution order.
         head: True if the classifier learns.
         fixed: True if every selection has exactly these numbers of channels, so that one memory plan
@@ -96,7 +96,7 @@ class Scope:
     """
 
     channels: Mapping[str, int]
-    pool: tuple[str, ...]
+    eligible: tuple[str, ...]
     biases: tuple[str, ...] = ()
     head: bool = True
     fixed: bool = True
@@ -118,14 +118,14 @@ class Scope:
             UnknownName: if it names a layer the model does not have.
             BadArgument: if there is no head to train.
         """
-        for name in (*self.pool, *self.biases):
+        for name in (*self.eligible, *self.biases):
             require(model, name)
         _check_head(self.head, model)
 
     @property
     def learns(self) -> bool:
         """True if anything may ever learn; else a step is inference alone."""
-        return bool(self.pool or self.biases or self.head)
+        return bool(self.eligible or self.biases or self.head)
 
     def contains(self, selection: Selection) -> bool:
         """True if the selection stays inside this scope."""
@@ -133,7 +133,7 @@ class Scope:
         return (
             all(count <= self.channels.get(name, 0) for name, count in counts.items())
             and (not self.fixed or counts == {n: c for n, c in self.channels.items() if c})
-            and set(counts) <= set(self.pool)
+            and set(counts) <= set(self.eligible)
             and set(selection.biases) <= set(self.biases)
             and (self.head or not selection.head)
         )

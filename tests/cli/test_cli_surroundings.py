@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mcusim.files.registry import Entry
+from mcusim.files.registry import Download
 
 DATA = os.environ.get("MCUSIM_DATA")
 BOARD = ("--board", "nrf52840")
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, content: bytes, arriving: bytes) -> None:
-    entry = Entry(
+    entry = Download(
         what="a file", url="https://example.org/file", file="models/file.npz", licence="none",
         sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
     )  # fmt: skip

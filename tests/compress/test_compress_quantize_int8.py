@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcusim.compress.quantize import Settings, compare, fold, quantize, run, run_int8
-from mcusim.compress.quantize.calibrate import Statistics, calibrate
+from mcusim.compress.quantize import QuantizeSettings, compare, fold, quantize, run, run_int8
+from mcusim.compress.quantize.calibrate import ObservedRange, calibrate
 from mcusim.compress.quantize.equalize import equalize
 from mcusim.compress.quantize.int8 import Int8Network, real_values
 from mcusim.compress.quantize.ranges import RANGES, affine
@@ -59,7 +59,7 @@ def examples(count: int = 64, seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("ranges", RANGES.names())
 def test_int8_twin_agrees(ranges: str) -> None:
     model = network()
-    twin = quantize(model, examples(), Settings(ranges))
+    twin = quantize(model, examples(), QuantizeSettings(ranges))
     report = compare(model, twin, examples(200, 2))
     assert report.agreement >= 0.93
     assert report.output_snr_db > 20
@@ -73,7 +73,7 @@ def test_int8_twin_agrees(ranges: str) -> None:
 @pytest.mark.parametrize("head", ["int8", "float32"])
 def test_formats(arithmetic: Arithmetic, head: Any, tmp_path: Any) -> None:
     model = network()
-    twin = quantize(model, examples(), Settings(head=head, arithmetic=arithmetic))
+    twin = quantize(model, examples(), QuantizeSettings(head=head, arithmetic=arithmetic))
     assert twin.arithmetic is arithmetic
     assert twin.head == "y"
     assert twin.output.dtype == ("int32" if head == "int8" else "float32")
@@ -88,7 +88,9 @@ def test_formats(arithmetic: Arithmetic, head: Any, tmp_path: Any) -> None:
 
 def test_quantising_twice_gives_the_same_bytes(tmp_path: Any) -> None:
     for name in ("a", "b"):
-        save(quantize(network(), examples(), Settings("mse", equalize=True)), tmp_path / f"{name}.npz")
+        save(
+            quantize(network(), examples(), QuantizeSettings("mse", equalize=True)), tmp_path / f"{name}.npz"
+        )
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
@@ -107,7 +109,7 @@ def test_switched_off_channels_keep_their_bias() -> None:
     weight = model.tensors["w1"].data
     assert weight is not None
     weight[1] *= 1e-12
-    twin = quantize(model, examples(), Settings(bias_correction=False))
+    twin = quantize(model, examples(), QuantizeSettings(bias_correction=False))
     bias, old = twin.tensors["b1"].data, model.tensors["b1"].data
     assert bias is not None
     assert old is not None
@@ -136,7 +138,7 @@ def test_infinite_ranges_are_refused() -> None:
 def test_range_methods() -> None:
     values = np.random.default_rng(0).normal(size=(1, 100_000)).astype(np.float32)
     values[0, 0] = 20
-    found = Statistics()
+    found = ObservedRange()
     found.add(values, 10**9)
     assert RANGES["minmax"](found)[1] == 20
     low, high = RANGES["percentile"](found)
@@ -144,7 +146,7 @@ def test_range_methods() -> None:
     assert 3 < high < 5
     assert 4 < RANGES["mse"](found)[1] < 20
     with pytest.raises(UnknownName, match="minmax"):
-        Settings("minmx")
+        QuantizeSettings("minmx")
 
 
 def test_statistics_are_exact_where_they_say_so() -> None:
@@ -168,7 +170,7 @@ def test_bias_correction_gives_every_channel_its_mean_back(head: Any) -> None:
 
     def errors(correction: bool) -> dict[str, float]:
         # Few calibration examples: clipped tails shift the means.
-        twin = quantize(model, x, Settings("mse", bias_correction=correction, head=head))
+        twin = quantize(model, x, QuantizeSettings("mse", bias_correction=correction, head=head))
         found = Int8Network(twin)(x)
         real = {n: real_values(twin.tensors[n], found[n]) for n in ("d", "p", "y")}
         return {n: float(np.abs(v.mean(tuple(range(v.ndim - 1))) - wanted[n]).max()) for n, v in real.items()}
@@ -238,5 +240,5 @@ def test_bad_input() -> None:
     with pytest.raises(BadModel, match="no float network"):
         quantize(quantize(model, examples(8)), examples(8))
     with pytest.raises(BadArgument, match="head"):
-        Settings(head="int4")  # type: ignore[arg-type]
+        QuantizeSettings(head="int4")  # type: ignore[arg-type]
     assert isfinite(compare(model, quantize(fold(model), examples(8)), examples(8)).output_snr_db)

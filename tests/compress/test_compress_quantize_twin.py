@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcusim.compress.quantize import Settings, quantize, run, run_int8
+from mcusim.compress.quantize import QuantizeSettings, quantize, run, run_int8
 from mcusim.data import cifar10
 from mcusim.data.preprocess import Preprocessor
 from mcusim.files.load import load
@@ -47,7 +47,7 @@ def test_mobilenet_agrees_with_its_published_twin(data_dir: Path) -> None:
     inputs = prepare(data.test.images[:COUNT])
     calibration = prepare(data.train.images[:32])
     plain, corrected = (
-        run_int8(quantize(floating, calibration, Settings(bias_correction=wanted)), inputs)
+        run_int8(quantize(floating, calibration, QuantizeSettings(bias_correction=wanted)), inputs)
         for wanted in (False, True)
     )
     exact = run(floating, inputs)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from networks import small_network
 from scheme_examples import FIRST
 
-from mcusim.core import Part
+from mcusim.core import SlotPart
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
@@ -66,7 +66,7 @@ def test_biases_of_every_format_are_the_same_in_the_arena(bias, head, momentum, 
     assert same(*runs)
     extra = BIASES[bias].extra
     if extra is not None:
-        beside = [v for k, v in runs[0][1].arrays.items() if k.kind is extra.kind and k.part is Part.BIAS]
+        beside = [v for k, v in runs[0][1].arrays.items() if k.kind is extra.kind and k.part is SlotPart.BIAS]
         assert any(v.any() for v in beside)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
 
-from mcusim.core import Kind, Part, Slot
+from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
@@ -56,7 +56,7 @@ def test_pruning_changes_what_weights_learn_and_nothing_else(update, name):
     step = lower(model, scheme(update).scope(model), Formats(feature=name))
     assert step.saved_pixels
     for op in step.saved_pixels:
-        weight = Slot(op, Kind.VALUE, Part.WEIGHT)
+        weight = Slot(op, Kind.VALUE, SlotPart.WEIGHT)
         assert not np.array_equal(whole.arrays[weight], pruned.arrays[weight])
 
 

@@ -33,7 +33,7 @@ def test_a_number_is_what_schemes_call_the_layer_by():
     assert [layer.number for layer in numbered] == list(range(7))
     for layer in numbered:
         scope = mcusim.scheme(f"dynamic:ratio=1.0,layers={layer.number}").scope(model)
-        assert scope.pool == (layer.name,)
+        assert scope.eligible == (layer.name,)
 
 
 def test_costs_are_the_bytes_and_multiplications_of_learning_that_layer():

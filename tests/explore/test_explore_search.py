@@ -154,21 +154,21 @@ def test_gains_sum_to_one_and_follow_the_time_that_channels_learn(ranking):
 def test_what_is_bought_is_close_to_the_best_there_is(ranking, limits):
     """Against trying every selection of three layers: at most one channel of the dearest layer worse."""
     gains = Gains.of(MODEL, ranking)
-    pool = list(layers(MODEL).values())[-3:]
+    eligible = list(layers(MODEL).values())[-3:]
     budget = Budget(*limits)
 
     def allowed(counts):
-        return all(sum(n * cost(i) for n, i in zip(counts, pool, strict=True)) <= limit
+        return all(sum(n * cost(i) for n, i in zip(counts, eligible, strict=True)) <= limit
                    for limit, cost in budget.limits())  # fmt: skip
 
     slow = max(
-        gains.expected({i.op: n for n, i in zip(counts, pool, strict=True)})
-        for counts in product(*(range(i.channels + 1) for i in pool))
+        gains.expected({i.op: n for n, i in zip(counts, eligible, strict=True)})
+        for counts in product(*(range(i.channels + 1) for i in eligible))
         if allowed(counts)
     )
-    bought = gains.best(pool, budget)
-    assert allowed([bought.get(i.op, 0) for i in pool])
-    one = max(gains.by_channel[i.op] for i in pool)
+    bought = gains.best(eligible, budget)
+    assert allowed([bought.get(i.op, 0) for i in eligible])
+    one = max(gains.by_channel[i.op] for i in eligible)
     binding = 1 if None in limits else 2
     assert slow - binding * one * 3 <= gains.expected(bought) <= slow + 1e-12
 

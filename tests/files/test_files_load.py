@@ -18,7 +18,7 @@ from mcusim.core import BadData, BadModel, MissingPackage, UnknownName
 from mcusim.files import npz
 from mcusim.files.fetch import fetch
 from mcusim.files.load import IMPORTERS, available, find, load
-from mcusim.files.registry import Entry, entry, registry
+from mcusim.files.registry import Download, entry, registry
 from mcusim.files.save import save
 from mcusim.graph import Arithmetic, Model
 
@@ -129,10 +129,10 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def described(url: str, *, size: bool = True) -> Entry:
+def described(url: str, *, size: bool = True) -> Download:
     digest = hashlib.sha256(CONTENT).hexdigest()
     count = len(CONTENT) if size else None
-    return Entry(what="", url=url, file="models/a.npz", sha256=digest, licence="", bytes=count)
+    return Download(what="", url=url, file="models/a.npz", sha256=digest, licence="", bytes=count)
 
 
 def test_a_good_download_is_kept_and_not_repeated(tmp_path: Path, server: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 import mcusim
 from mcusim.core import BadModel
 from mcusim.graph import TRAITS, Op, OpKind
-from mcusim.graph.table import TABLES, Table
+from mcusim.graph.table import TABLES, OpTable
 from mcusim.graph.traits import Traits, kinds
 
 for module in pkgutil.walk_packages(mcusim.__path__, "mcusim."):
@@ -44,7 +44,7 @@ refused = []
 def require(self, kinds):
     if any((kind in self._rows) == (kind in self.absent) for kind in kinds):
         refused.append(self.name)
-Table.require = require
+OpTable.require = require
 ''',
 }
 Loader = importlib.machinery.SourceFileLoader
@@ -80,11 +80,11 @@ def test_every_absent_kind_tells_a_user_the_reason(name):
 def test_a_table_is_not_built_without_a_kind_or_with_a_row_and_a_reason():
     rows = dict.fromkeys(OpKind, 1)
     with pytest.raises(TypeError, match="of pad, either a row or the reason"):
-        Table("test missing", {k: v for k, v in rows.items() if k is not OpKind.PAD})
+        OpTable("test missing", {k: v for k, v in rows.items() if k is not OpKind.PAD})
     with pytest.raises(TypeError, match="of pad, either a row or the reason"):
-        Table("test both", rows, absent={OpKind.PAD: "is there and is not"})
+        OpTable("test both", rows, absent={OpKind.PAD: "is there and is not"})
     with pytest.raises(TypeError, match="two tables of traits"):
-        Table("traits", rows)
+        OpTable("traits", rows)
     assert not [name for name in TABLES if name.startswith("test ")]
 
 

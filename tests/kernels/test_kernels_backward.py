@@ -11,12 +11,12 @@ from kernels_cases import FORMATS, SEEDS, binary, int8, pool, stored_gradient, u
 from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import backward, reference
-from mcusim.kernels.arrays import Stored
+from mcusim.kernels.arrays import StoreResult
 
 FLOAT = Arithmetic.FLOAT
 
 
-def agree(case, formats, seed, inputs, *, index=0, masked=True, accumulate=False) -> Stored:
+def agree(case, formats, seed, inputs, *, index=0, masked=True, accumulate=False) -> StoreResult:
     """Compare one input gradient with the twin's; return what was stored."""
     dtype, g_scale, x_scale = formats
     rng = np.random.default_rng(seed)
@@ -153,7 +153,7 @@ def test_saturation_is_counted_and_the_peak_is_in_real_units():
     kernel = backward.grad_input(Op("r", OpKind.RESHAPE, ("x",), "y"), tensors, FLOAT)
     g = np.array([[0.5, -1.25, 200.0, -63.49]], np.float32)
     g_x = np.empty((1, 4), np.int8)
-    assert kernel(g, 1.0, None, (), g_x, 0.5, False) == Stored(1, 200.0)
+    assert kernel(g, 1.0, None, (), g_x, 0.5, False) == StoreResult(1, 200.0)
     assert g_x.tolist() == [[1, -2, 127, -127]]
 
 

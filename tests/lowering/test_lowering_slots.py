@@ -11,14 +11,14 @@ import pytest
 from networks import small_network
 
 import mcusim
-from mcusim.core import PARAMETER_KINDS, Kind, Part, Slot, is_kind
+from mcusim.core import PARAMETER_KINDS, Kind, Slot, SlotPart, is_kind
 from mcusim.kernels.number_formats import WEIGHTS
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
 from mcusim.update.formats import Formats
 from mcusim.update.scheme import scheme
 
-SLOTS = [Slot("a", kind, part) for kind in PARAMETER_KINDS for part in Part] + [
+SLOTS = [Slot("a", kind, part) for kind in PARAMETER_KINDS for part in SlotPart] + [
     Slot("a", kind) for kind in Kind if kind not in PARAMETER_KINDS
 ]
 PARSING = {"startswith", "endswith", "removeprefix", "removesuffix", "partition", "rpartition", "split"}
@@ -39,7 +39,7 @@ def test_slots_keep_what_they_are_made_of(slot):
     assert not is_kind(str(slot), slot.kind)
 
 
-@pytest.mark.parametrize(("kind", "part"), [(Kind.VALUE, None), (Kind.MASK, Part.BIAS)])
+@pytest.mark.parametrize(("kind", "part"), [(Kind.VALUE, None), (Kind.MASK, SlotPart.BIAS)])
 def test_a_kind_without_its_part_is_refused(kind, part):
     with pytest.raises(AssertionError, match=kind):
         Slot("a", kind, part)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import small_network
 
-from mcusim.core import BadArgument, Kind, Part, Phase, Role, Slot, is_kind
+from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, is_kind
 from mcusim.graph import OpKind
 from mcusim.lowering.action import Action
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
@@ -86,7 +86,7 @@ def test_formats_cost_what_they_say():
         step = lower(model, scope, Formats(**formats))
         return sum(step.tensors[n].bytes for n in step.resident if step.tensors[n].role is role)
 
-    weights = sum(model.tensors[model.op(n).inputs[1]].elements for n in scope.pool)
+    weights = sum(model.tensors[model.op(n).inputs[1]].elements for n in scope.eligible)
     channels = 2 * sum(scope.channels.values())
     assert resident(Role.WEIGHT, weight="int8-sr") == weights + channels
     assert resident(Role.WEIGHT, weight="int8+res8") == 2 * weights + channels
@@ -111,7 +111,7 @@ def test_flash_residency_keeps_only_selected_channels_in_sram():
         return sum(
             step.tensors[n].bytes
             for n in step.resident
-            if is_kind(n, Kind.VALUE) and n.part is Part.WEIGHT and n.of != model.head
+            if is_kind(n, Kind.VALUE) and n.part is SlotPart.WEIGHT and n.of != model.head
         )
 
     assert weights(flash) == scope.weights_updated(model) < weights(sram)
@@ -245,8 +245,8 @@ def test_selected_channels_touch_their_share():
             channels = model.tensors[op.source.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
             moved = {t.tensor: (t.read, t.written) for t in op.traffic}
             share = weight.elements * count // channels
-            assert moved[Slot(op.source.name, Kind.VALUE, Part.WEIGHT)] == (share, share)
-            assert moved[Slot(op.source.name, Kind.MOMENTUM, Part.WEIGHT)] == (4 * share, 4 * share)
+            assert moved[Slot(op.source.name, Kind.VALUE, SlotPart.WEIGHT)] == (share, share)
+            assert moved[Slot(op.source.name, Kind.MOMENTUM, SlotPart.WEIGHT)] == (4 * share, 4 * share)
             assert moved[Slot(op.source.name, Kind.CHANNELS)] == (2 * count, 0)
             seen += 1
     assert seen

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mcusim.core import BadProblem, BadTrace, Interval, OutOfSram, Role
 from mcusim.memory.arena import Arena, fenced
 from mcusim.memory.block import Block
-from mcusim.memory.bound import live_by_role, live_profile, lower_bound
+from mcusim.memory.bound import live_by_role, live_over_time, lower_bound
 from mcusim.memory.checker import check, check_offsets
 from mcusim.memory.ledger import Ledger
 from mcusim.memory.planners import PLANNERS
@@ -61,7 +61,7 @@ def test_rectangles_of_a_shrinking_block() -> None:
 )
 def test_the_profile_is_the_sum_at_every_time(rows: list[tuple[int, int, int, Role]], align: int) -> None:
     blocks = tuple(Block(f"b{i}", n, Interval(s, s + d), r) for i, (s, d, n, r) in enumerate(rows))
-    profile = live_profile(blocks)
+    profile = live_over_time(blocks)
     expected = [sum(b.bytes_at(t) for b in blocks) for t in range(-1, 17)]
     assert [profile.at(t) for t in range(-1, 17)] == expected == profile.dense(-1, 17).tolist()
     for time in range(17):

@@ -14,7 +14,7 @@ from mcusim.core import BadArgument
 from mcusim.memory.checker import check
 from mcusim.memory.csv import read_csv
 from mcusim.memory.planners import best, branch_and_bound
-from mcusim.memory.planners.branch_and_bound import Budget, _lengths, improve
+from mcusim.memory.planners.branch_and_bound import SearchLimit, _lengths, improve
 from mcusim.memory.problem import Problem, Solution, Status
 from mcusim.memory.tilings import tiling
 
@@ -79,8 +79,8 @@ def test_an_interrupt_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(core, "search", interrupted)
-    assert improve(first, problem, Budget(1000)).offsets == first.offsets
+    monkeypatch.setattr(core, "branch", interrupted)
+    assert improve(first, problem, SearchLimit(1000)).offsets == first.offsets
 
 
 def test_the_same_seed_gives_the_same_placement() -> None:

@@ -17,7 +17,7 @@ from mcusim.memory.planners import placing as placing_module
 from mcusim.memory.planners.greedy import GREEDY
 from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
-from mcusim.memory.planners.residents import split
+from mcusim.memory.planners.residents import stacked
 from mcusim.memory.problem import Problem, Status
 
 HEURISTICS = tuple(PLANNERS[name] for name in PLANNERS if name != "exact")
@@ -125,11 +125,11 @@ def test_every_order_that_best_tries_is_a_planner_and_can_win() -> None:
 
 def test_residents_go_to_the_bottom_and_cost_no_height(training_problem) -> None:
     problem = training_problem(4)
-    parts = split(problem)
+    parts = stacked(problem)
     assert set(parts.residents) == {b.name for b in problem.blocks if len(b.lifetime) == 61}
     assert parts.base + lower_bound(parts.rest).padded_bytes == lower_bound(problem).padded_bytes
     only = Problem((Block("a", 3, Interval(0, 2)), Block("b", 5, Interval(0, 2), align=8)))
-    assert split(only).residents == {"b": 0, "a": 5}
+    assert stacked(only).residents == {"b": 0, "a": 5}
     assert hill_climb(only).height == 8
 
 

@@ -15,7 +15,7 @@ from traces_plans import planned, session, small_problem
 import mcusim
 from mcusim.core import SaveFailed
 from mcusim.events import Header
-from mcusim.reporting.arena import MOST_BOXES, Arena, Box
+from mcusim.reporting.arena import MOST_BOXES, ArenaPicture, Box
 from mcusim.reporting.page import page, report
 from mcusim.reporting.subject import trace_of
 from mcusim.traces import Trace
@@ -82,7 +82,7 @@ def test_every_shipped_trace_is_small(tmp_path):
 
 def test_every_tensor_is_a_box_where_it_lies(plan, text):
     boxes = [a for tag, a in elements(text) if tag == "rect" and "box" in str(a.get("class"))]
-    arena = Arena.of(trace_of(plan).events, plan.header)
+    arena = ArenaPicture.of(trace_of(plan).events, plan.header)
     assert len(boxes) == len(arena.boxes) > 20
     assert arena.top_bytes == plan.peak_bytes
     assert arena.bound_bytes == plan.live_bytes
@@ -98,7 +98,7 @@ def test_names_are_escaped():
     made = page(trace, command=evil)
     assert evil not in made
     assert [tag for tag, _ in elements(made)].count("script") == 2
-    arena = Arena(((evil, evil, 1),), (Box(evil, "error", 0, 1, 0, 1),), 0, (), 0)
+    arena = ArenaPicture(((evil, evil, 1),), (Box(evil, "error", 0, 1, 0, 1),), 0, (), 0)
     assert "<script" not in arena.svg() + arena.data()
     assert json.loads(arena.data())["ops"][0][0] == evil
 
@@ -113,7 +113,7 @@ def test_too_many_boxes_are_counted_not_hidden(monkeypatch, plan):
 def test_of_several_steps_the_first_is_drawn():
     steps = session([planned(small_problem(), ops=4)] * 3)
     trace = Trace(Header(model="net", sram_bytes=128), steps)
-    assert len(Arena.of(steps, trace.header).ops) == 4
+    assert len(ArenaPicture.of(steps, trace.header).ops) == 4
     assert "first of 3 recorded steps" in page(trace)
     assert "recorded steps" not in page(Trace(trace.header, steps[steps.step == 0]))
 

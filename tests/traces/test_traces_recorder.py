@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mcusim.core import BadTrace, SaveFailed
 from mcusim.events import EventKind, EventTable, Header, Sink, TableBuilder, TableSink
-from mcusim.traces import Recorder, Trace, TraceFile, csv_form, parquet_form, read_trace, recorder, store
+from mcusim.traces import Recorder, Trace, TraceFile, csv_format, parquet_format, read_trace, recorder, store
 
 HEADER = Header(model="m", board="b", seed=3, formats={"error": "int8"}, sram_bytes=4096)
 
@@ -36,7 +36,7 @@ BLOCKS = [block("a", 6), block("b", 0), block("c", 2)]
 @pytest.fixture(autouse=True)
 def small_groups(monkeypatch):
     """Groups of 7 events, so that short traces have many."""
-    for module in (store, csv_form, parquet_form):
+    for module in (store, csv_format, parquet_format):
         monkeypatch.setattr(module, "GROUP", 7)
     monkeypatch.setattr(recorder, "PENDING", 3)
 
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_put_in_place_leaves_the_journal(tmp_path, monkeyp
 
 def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "GROUP", 4096)
-    monkeypatch.setattr(parquet_form, "GROUP", 4096)
+    monkeypatch.setattr(parquet_format, "GROUP", 4096)
     plans = [block(f"plan{i}_", 40) for i in range(20)]
 
     def peak_bytes(steps):

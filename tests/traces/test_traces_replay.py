@@ -281,7 +281,7 @@ def test_an_empty_trace_needs_nothing():
 def test_groups_of_a_file_make_no_difference(tmp_path, monkeypatch, small):
     events = session([planned(small)] * 5)
     whole = write_trace(tmp_path / "whole.csv", events, Header())
-    monkeypatch.setattr("mcusim.traces.csv_form.GROUP", 3)
+    monkeypatch.setattr("mcusim.traces.csv_format.GROUP", 3)
     monkeypatch.setattr(store, "GROUP", 3)
     for how in ({}, {"planner": "greedy_by_size"}, {"allocator": "first_fit"}):
         assert replay(TraceFile(whole), **how) == replay(events, **how)

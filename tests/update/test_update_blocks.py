@@ -6,7 +6,7 @@ from update_networks import ALL, autoencoder, mobilenet, resnet, separable, sque
 from mcusim.core import BadArgument, UnknownName
 from mcusim.update.blocks import blocks
 from mcusim.update.channels import layers, trunk, trunk_weights
-from mcusim.update.pool import candidates, pool
+from mcusim.update.eligible import candidates, eligible_layers
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -52,7 +52,7 @@ def test_squeeze_and_excitation_belongs_to_its_block():
 
 
 def names(model, count, kind):
-    return [item.op for item in pool(model, count, kind)]
+    return [item.op for item in eligible_layers(model, count, kind)]
 
 
 def test_kinds_of_layers():
@@ -79,11 +79,11 @@ def test_where_nothing_expands_by_design_every_layer_but_depthwise_is_meant():
 
 def test_wrong_layers_are_refused():
     with pytest.raises(UnknownName, match=r"b1\.expand"):
-        pool(mobilenet(), 1, "b1.expnd")
+        eligible_layers(mobilenet(), 1, "b1.expnd")
     with pytest.raises(UnknownName):
-        pool(mobilenet(), 1, "99")
+        eligible_layers(mobilenet(), 1, "99")
     with pytest.raises(BadArgument, match="depthwise"):
-        pool(resnet(), 2, "depthwise")
+        eligible_layers(resnet(), 2, "depthwise")
     with pytest.raises(BadArgument, match="blocks"):
         candidates(resnet(), 0, "all", None)
 

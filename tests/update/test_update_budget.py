@@ -19,56 +19,56 @@ limits = st.one_of(st.none(), st.integers(1, 50_000))
 budgets = st.builds(Budget, limits, limits).filter(lambda b: b.limits())
 
 
-def taken(pool, counts):
-    weights = sum(item.channel_weights * counts.get(item.op, 0) for item in pool)
-    elements = weights + sum(item.channel_features * counts.get(item.op, 0) for item in pool)
+def taken(eligible, counts):
+    weights = sum(item.channel_weights * counts.get(item.op, 0) for item in eligible)
+    elements = weights + sum(item.channel_features * counts.get(item.op, 0) for item in eligible)
     return weights, elements
 
 
-def within(pool, counts, budget):
+def within(eligible, counts, budget):
     return all(
         limit is None or used <= limit
-        for used, limit in zip(taken(pool, counts), (budget.weights, budget.elements), strict=True)
+        for used, limit in zip(taken(eligible, counts), (budget.weights, budget.elements), strict=True)
     )
 
 
-def affordable(pool, budget):
-    return any(budget.most(item) for item in pool)
+def affordable(eligible, budget):
+    return any(budget.most(item) for item in eligible)
 
 
 @given(pools, budgets)
-def test_a_quota_stays_within_the_budget_and_leaves_no_room_for_more(pool, budget):
-    if not affordable(pool, budget):
+def test_a_quota_stays_within_the_budget_and_leaves_no_room_for_more(eligible, budget):
+    if not affordable(eligible, budget):
         with pytest.raises(BadArgument, match="not one channel"):
-            quota(pool, budget)
+            quota(eligible, budget)
         return
-    counts = quota(pool, budget)
-    assert list(counts) == [item.op for item in pool]
-    assert within(pool, counts, budget)
-    share = budget.share(pool)
-    for item in pool:
+    counts = quota(eligible, budget)
+    assert list(counts) == [item.op for item in eligible]
+    assert within(eligible, counts, budget)
+    share = budget.share(eligible)
+    for item in eligible:
         assert int(share * item.channels) <= counts[item.op] <= item.channels
         if counts[item.op] < item.channels:
-            assert not within(pool, counts | {item.op: counts[item.op] + 1}, budget)
+            assert not within(eligible, counts | {item.op: counts[item.op] + 1}, budget)
 
 
 @given(pools, budgets, st.integers(0, 2**32))
-def test_spending_stays_within_the_budget_and_leaves_no_room_for_more(pool, budget, seed):
-    order = [(place, channel) for place, item in enumerate(pool) for channel in range(item.channels)]
+def test_spending_stays_within_the_budget_and_leaves_no_room_for_more(eligible, budget, seed):
+    order = [(place, channel) for place, item in enumerate(eligible) for channel in range(item.channels)]
     np.random.default_rng(seed).shuffle(order)
-    if not affordable(pool, budget):
+    if not affordable(eligible, budget):
         with pytest.raises(BadArgument, match="not one channel"):
-            spend(pool, budget, order)
+            spend(eligible, budget, order)
         return
-    bought = spend(pool, budget, order)
+    bought = spend(eligible, budget, order)
     counts = {op: len(channels) for op, channels in bought.items()}
-    assert within(pool, counts, budget)
-    for item in pool:
+    assert within(eligible, counts, budget)
+    for item in eligible:
         chosen = bought.get(item.op, np.array([], np.int32))
         assert (np.diff(chosen) > 0).all()
         assert len(chosen) <= budget.most(item)
         if len(chosen) < item.channels:
-            assert not within(pool, counts | {item.op: len(chosen) + 1}, budget)
+            assert not within(eligible, counts | {item.op: len(chosen) + 1}, budget)
 
 
 def test_a_ratio_is_a_number_of_weights():

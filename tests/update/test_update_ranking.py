@@ -32,7 +32,7 @@ def test_importance_is_norm_for_memory():
     assert rgn.top(0.7) == ("b1.depthwise",)
     assert rgn.spelled(model) == "3+4"
     found = scheme(f"trady:elements=2000,layers={rgn.spelled(model)}")
-    assert found.scope(model).pool == ("b1.expand", "b1.depthwise")
+    assert found.scope(model).eligible == ("b1.expand", "b1.depthwise")
 
 
 def test_a_ranking_is_saved_and_read(tmp_path):

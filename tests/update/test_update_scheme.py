@@ -54,7 +54,7 @@ def test_every_scheme_on_every_network_stays_in_its_scope(make, text):
     model, found = make(), scheme(text)
     assert isinstance(found, Scheme)
     scope = found.scope(model)
-    assert set(scope.channels) <= set(scope.pool) <= {op.name for op in trunk(model)}
+    assert set(scope.channels) <= set(scope.eligible) <= {op.name for op in trunk(model)}
     for stage, (selection, statistics) in enumerate(play(found, model, 4)):
         selection.validate(model)
         assert scope.contains(selection)
@@ -212,7 +212,7 @@ def test_medyate_prefers_what_gained_most_for_its_memory():
     model, found = mobilenet(6), scheme("medyate:elements=1400,blocks=4")
     sizes = {op: item.channels for op, item in layers(model).items()}
     statistics = Statistics.empty(found.needs, sizes)
-    for op in found.scope(model).pool:
+    for op in found.scope(model).eligible:
         amounts = np.full(sizes[op], 0.1, np.float32)
         amounts[2] = 100.0
         statistics.add("gradient-norm", op, amounts)
@@ -233,7 +233,7 @@ def test_tinytrain_observes_everything_and_then_takes_layers_by_score():
     for stage in range(probing):
         coverage.add(found.select(model, stage, 0, statistics))
     assert coverage.fraction == 1
-    for op in found.scope(model).pool:
+    for op in found.scope(model).eligible:
         base = 50.0 if op == "b4.project" else 1.0
         statistics.add("fisher", op, (base + np.arange(sizes[op])).astype(np.float32))
     statistics.close_stage()

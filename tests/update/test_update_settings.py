@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcusim.core import BadArgument, Part, UnknownName
+from mcusim.core import BadArgument, SlotPart, UnknownName
 from mcusim.update import Formats, Schedule, Sgd
 
 
@@ -20,9 +20,9 @@ from mcusim.update import Formats, Schedule, Sgd
     ],
 )
 def test_bytes_of_formats(formats, error, weight, bias):
-    kept = formats.parameter(Part.WEIGHT, "int8"), formats.parameter(Part.BIAS, "int32")
+    kept = formats.parameter(SlotPart.WEIGHT, "int8"), formats.parameter(SlotPart.BIAS, "int32")
     assert (formats.errors.bytes, *(f.bytes for f in kept)) == (error, weight, bias)
-    for part in Part:
+    for part in SlotPart:
         assert formats.parameter(part, "float32").bytes == 4
 
 

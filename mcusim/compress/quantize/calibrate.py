@@ -15,7 +15,7 @@ SAMPLE = 2**18
 
 
 @dataclass(slots=True, eq=False)
-class Statistics:
+class ObservedRange:
     """Of one tensor: exact extremes, and a sample of its values."""
 
     low: float = np.inf
@@ -40,7 +40,7 @@ class Statistics:
         self.count += len(values)
 
 
-def calibrate(model: Model, inputs: Array) -> dict[str, Statistics]:
+def calibrate(model: Model, inputs: Array) -> dict[str, ObservedRange]:
     """Run ``inputs`` ``[N, ...]`` through a float network and return the statistics of all activations.
 
     Raises:
@@ -50,10 +50,10 @@ def calibrate(model: Model, inputs: Array) -> dict[str, Statistics]:
     if not len(inputs) or inputs.shape[1:] != want:
         raise BadData(f"calibration data of shape {inputs.shape}", f"is not [N, {', '.join(map(str, want))}]")
     sample = max(1, SAMPLE // len(inputs))
-    found: dict[str, Statistics] = {}
+    found: dict[str, ObservedRange] = {}
 
     def visit(name: str, values: Array) -> None:
-        found.setdefault(name, Statistics()).add(values, sample)
+        found.setdefault(name, ObservedRange()).add(values, sample)
 
     for group in groups(model, inputs):
         if not np.isfinite(group).all():

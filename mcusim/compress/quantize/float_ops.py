@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Op, OpKind, Table
+from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.reference.unary import FUNCTIONS
 
@@ -130,7 +130,7 @@ def _unary(op: Op, operands: list[Array]) -> Array:
     return FUNCTIONS.of(op).real(op, operands[0])
 
 
-FORWARD: Table[Callable[[Op, list[Array]], Array]] = Table(
+FORWARD: OpTable[Callable[[Op, list[Array]], Array]] = OpTable(
     "float forward",
     {
         OpKind.CONV_2D: _conv,

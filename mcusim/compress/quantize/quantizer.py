@@ -18,7 +18,7 @@ from mcusim.graph import Arithmetic, Model
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class QuantizeSettings:
     """How to quantise.
 
     Raises:
@@ -43,7 +43,7 @@ class Settings:
 def quantize(
     model: Model,
     inputs: Examples,
-    settings: Settings | None = None,
+    settings: QuantizeSettings | None = None,
     *,
     images: int = 256,
     seed: int = 0,
@@ -71,7 +71,7 @@ def quantize(
         BadModel: if the network is not float32 or has an op that cannot be quantised.
         BadData: if the data does not fit the network.
     """
-    settings = replace(settings or Settings(), **choices)
+    settings = replace(settings or QuantizeSettings(), **choices)
     check_float(model)
     floating = fold(model)
     if settings.equalize:

@@ -6,33 +6,33 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mcusim.compress.quantize.calibrate import Statistics
+from mcusim.compress.quantize.calibrate import ObservedRange
 from mcusim.compress.quantize.forward import Array
 from mcusim.core import BadArgument, Registry
 from mcusim.graph import Quant
 
 Range = tuple[float, float]
-RANGES: Registry[Callable[[Statistics], Range]] = Registry("range method", "mcusim.ranges")
+RANGES: Registry[Callable[[ObservedRange], Range]] = Registry("range method", "mcusim.ranges")
 PERCENTILE = 99.99
 _SHRINK = np.linspace(0.2, 1.0, 81)
 _TINY = 1e-6
 
 
 @RANGES.register("minmax")
-def minmax(statistics: Statistics) -> Range:
+def minmax(statistics: ObservedRange) -> Range:
     """Return the extremes: nothing is clipped, and one outlier costs all others resolution."""
     return statistics.low, statistics.high
 
 
 @RANGES.register("percentile")
-def percentile(statistics: Statistics) -> Range:
+def percentile(statistics: ObservedRange) -> Range:
     """Return the range that leaves 0.01 % of the values outside on each side."""
     low, high = np.percentile(statistics.sample, [100 - PERCENTILE, PERCENTILE])
     return float(low), float(high)
 
 
 @RANGES.register("mse")
-def mean_squared_error(statistics: Statistics) -> Range:
+def mean_squared_error(statistics: ObservedRange) -> Range:
     """Return the range, of 81 shrunk versions of the extremes on each side, with the least squared error.
 
     One side is searched while the other stays, the upper one first, and then once more, on at

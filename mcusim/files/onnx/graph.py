@@ -67,7 +67,7 @@ class Real:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Int8Tensor:
     """An int8 tensor of the graph, as the integers it is."""
 
     name: str
@@ -91,7 +91,7 @@ class Pending:
     shape: Shape
 
 
-Value = Const | Real | Stored | View | Pending
+Value = Const | Real | Int8Tensor | View | Pending
 
 
 @dataclass
@@ -176,7 +176,7 @@ class OnnxGraph:
         """Return a value that is no pending op: such a one becomes float32."""
         return Real(self.float_name(value)) if isinstance(value, Pending) else value
 
-    def quantised(self, node: Node, value: Value, quant: Quant) -> Stored | Const:
+    def quantised(self, node: Node, value: Value, quant: Quant) -> Int8Tensor | Const:
         """Return a value as int8 with this scale, by an op of int8 arithmetic where that is possible."""
         if isinstance(value, Const):
             integers = np.rint(value.real / along(quant, value.data.ndim)) + quant.zero_point
@@ -185,16 +185,16 @@ class OnnxGraph:
             raise node.fail("gives an activation a scale a channel", "one scale a tensor is supported")
         if isinstance(value, View):
             if quant.same_as(self.build[value.name].quant):
-                return Stored(value.name)
+                return Int8Tensor(value.name)
             pending = Pending(node.output, OpKind.QUANTIZE, (value,), Attributes(), self.shape(value))
-            return Stored(self._emit_int8(pending, quant))
+            return Int8Tensor(self._emit_int8(pending, quant))
         undecided = self.undecided(value)
         if undecided is not None and self._is_int8(undecided):
-            return Stored(self._emit_int8(undecided, quant))
+            return Int8Tensor(self._emit_int8(undecided, quant))
         name = self.free(node.output)
         self.build.activation(name, self.shape(value), quant)
         self.build.op(name, OpKind.QUANTIZE, (self.float_name(value),), name, Attributes())
-        return Stored(name)
+        return Int8Tensor(name)
 
     def finished(self, name: str) -> str:
         """Return the tensor that is a graph output.
@@ -205,7 +205,7 @@ class OnnxGraph:
         value = self.values.get(name)
         if value is None or isinstance(value, Const):
             raise BadModel(f"output {name!r}", "is computed by no node")
-        return value.name if isinstance(value, Stored) else self.float_name(value)
+        return value.name if isinstance(value, Int8Tensor) else self.float_name(value)
 
     def float_name(self, value: Value) -> str:
         """Return the name of a value as a float32 tensor, adding the ops that takes."""
@@ -218,7 +218,7 @@ class OnnxGraph:
                 if name not in self._settled:
                     self._settled[name] = self._emit_float(value)
                 return self._settled[name]
-            case View(name) | Stored(name):
+            case View(name) | Int8Tensor(name):
                 if name not in self._dequantised:
                     new = self.free(f"{name}.real")
                     self.build.activation(new, self.build[name].shape, None, "float32")

@@ -16,11 +16,11 @@ from mcusim.files.names import NAMES
 from mcusim.files.onnx.graph import (
     NHWC,
     Const,
+    Int8Tensor,
     OnnxGraph,
     Pending,
     Real,
     Shape,
-    Stored,
     Value,
     View,
     onnx_shape,
@@ -244,7 +244,7 @@ def _arg_max(g: OnnxGraph, node: Node) -> Value:
     name = g.free(node.output)
     g.build.activation(name, g.shape(x)[:-1], None, "int64")
     g.build.op(name, OpKind.ARG_MAX, (x.name,), name, Attributes(axes=(rank - 1,), clamp=None))
-    return Stored(name)
+    return Int8Tensor(name)
 
 
 def _same(g: OnnxGraph, node: Node) -> Value:

@@ -8,9 +8,9 @@ import numpy as np
 
 from mcusim.files.onnx.graph import (
     Const,
+    Int8Tensor,
     OnnxGraph,
     Shape,
-    Stored,
     Value,
     View,
     onnx_shape,
@@ -56,10 +56,10 @@ def dequantize(g: OnnxGraph, node: Node) -> Value:
     raw = g.raw_inputs.pop(node.inputs[0], None) if node.inputs else None
     if raw is not None:
         quant, kind = _scales(g, node, raw)
-        g.values[node.inputs[0]] = Stored(g.build.activation(node.inputs[0], raw, _signed(quant, kind)))
+        g.values[node.inputs[0]] = Int8Tensor(g.build.activation(node.inputs[0], raw, _signed(quant, kind)))
         return View(node.inputs[0])
     x = g.value(node, 0)
-    if isinstance(x, Stored):
+    if isinstance(x, Int8Tensor):
         quant, kind = _scales(g, node, ())
         if not _signed(quant, kind).same_as(g.build[x.name].quant):
             raise node.fail("reads integers with another scale than they were written with")

@@ -54,7 +54,7 @@ class Buffer:
             raise self.damaged("its tables overlap: they claim more bytes than the file has")
         return at + 4, count
 
-    def root(self, identifier: bytes) -> Table:
+    def root(self, identifier: bytes) -> FlatTable:
         """Return the root table of a file with this identifier.
 
         Raises:
@@ -62,10 +62,10 @@ class Buffer:
         """
         if len(self.data) < 8 or self.data[4:8] != identifier:
             raise BadModel(self.where, f"has no {identifier.decode()} identifier", "it is no such file")
-        return Table(self, self.follow(0))
+        return FlatTable(self, self.follow(0))
 
 
-class Table:
+class FlatTable:
     """One table; fields are numbered as in the schema."""
 
     __slots__ = ("_at", "_buffer", "_vtable", "_vtable_size")
@@ -121,12 +121,12 @@ class Table:
         start, count = self._buffer.vector(self._buffer.follow(at), kind.itemsize)
         return np.frombuffer(self._buffer.data, kind, count, start)
 
-    def table(self, number: int) -> Table | None:
+    def table(self, number: int) -> FlatTable | None:
         """Return a table field, or None."""
         at = self._field(number)
-        return None if at is None else Table(self._buffer, self._buffer.follow(at))
+        return None if at is None else FlatTable(self._buffer, self._buffer.follow(at))
 
-    def tables(self, number: int, limit: int) -> list[Table]:
+    def tables(self, number: int, limit: int) -> list[FlatTable]:
         """Return a vector of tables; more than ``limit`` are refused."""
         at = self._field(number)
         if at is None:
@@ -134,4 +134,4 @@ class Table:
         start, count = self._buffer.vector(self._buffer.follow(at), 4)
         if count > limit:
             raise self._buffer.damaged(f"a vector claims {count:,} tables, more than {limit:,}")
-        return [Table(self._buffer, self._buffer.follow(start + 4 * i)) for i in range(count)]
+        return [FlatTable(self._buffer, self._buffer.follow(start + 4 * i)) for i in range(count)]

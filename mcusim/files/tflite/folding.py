@@ -20,11 +20,11 @@ from mcusim.files.folding import (
     take,
     tile,
 )  # fmt: skip
-from mcusim.files.tflite.flatbuffer import Table
+from mcusim.files.tflite.flatbuffer import FlatTable
 from mcusim.graph import Tensor
 
 Array = NDArray[Any]
-Options = Table | None
+Options = FlatTable | None
 Fold = Callable[[list[Array], Options, Tensor], Any]
 """Computes an output from the inputs' values, the options and the output as the file declares it."""
 

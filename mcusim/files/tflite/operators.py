@@ -10,7 +10,7 @@ import numpy as np
 from mcusim.core import BadModel
 from mcusim.files.tflite import flatbuffer
 from mcusim.files.tflite.schema import ACTIVATIONS, NONE, SAME, VALID
-from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, Pads, Table, Tensor
+from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, OpTable, Pads, Tensor
 from mcusim.graph.traits import BINARY, CLAMPS, POOLS, RESIZES, UNARY
 
 
@@ -21,7 +21,7 @@ class Operator:
     kind: OpKind
     inputs: list[Tensor]
     output: Tensor
-    options: flatbuffer.Table | None
+    options: flatbuffer.FlatTable | None
 
     def integer(self, field: int, default: int = 0) -> int:
         """Return an int32 option."""
@@ -228,7 +228,7 @@ def _resize(operator: Operator) -> tuple[int, Attributes]:
     )
 
 
-READ: Table[Callable[[Operator], tuple[int, Attributes]]] = Table(
+READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
     "TFLite attributes",
     {
         **dict.fromkeys(CONVOLUTIONS, _windowed),

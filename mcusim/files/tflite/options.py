@@ -13,7 +13,7 @@ from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
-from mcusim.graph import WEIGHTED, Attributes, OpKind, Table, Tensor
+from mcusim.graph import WEIGHTED, Attributes, OpKind, OpTable, Tensor
 from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 
 Options = Callable[[Attributes, list[Tensor], Tensor, Writer], int]
@@ -145,7 +145,7 @@ def _padding(a: Attributes, x: Tensor, kernel: tuple[int, int], output: Tensor) 
     )
 
 
-OPTIONS: Table[Options] = Table(
+OPTIONS: OpTable[Options] = OpTable(
     "TFLite options",
     {
         OpKind.CONV_2D: _weighted(depthwise=False),
@@ -174,7 +174,7 @@ def _inputs_only(a: Attributes, output: Tensor) -> None:
     return None
 
 
-CONSTANTS: Table[Callable[[Attributes, Tensor], Any]] = Table(
+CONSTANTS: OpTable[Callable[[Attributes, Tensor], Any]] = OpTable(
     "TFLite constant inputs",
     {
         **dict.fromkeys((*WEIGHTED, *BINARY, *UNARY, *POOLS), _inputs_only),

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcusim.core import BadModel
 from mcusim.files.preprocessing import pixels_fill_the_input
-from mcusim.files.tflite.flatbuffer import Buffer, Table
+from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
 from mcusim.files.tflite.folding import fold
 from mcusim.files.tflite.operators import Operator, attributes_of
 from mcusim.files.tflite.schema import (
@@ -71,7 +71,7 @@ def parse_tflite(data: bytes, name: str) -> Model:
     return reader.model(subgraphs[0], root.text(3))
 
 
-def _operator_code(table: Table) -> tuple[int, str]:
+def _operator_code(table: FlatTable) -> tuple[int, str]:
     # Old files keep the code in a byte; in newer ones that byte saturates and an integer has it.
     return max(table.integer(0, 1), table.integer(3, 4)), table.text(1, 100)
 
@@ -85,7 +85,7 @@ class _Reader:
         self.tensors = {tensor.name: tensor for tensor in tensors}
         self.ops: list[Op] = []
 
-    def operands(self, table: Table, field: int, thing: str) -> list[str]:
+    def operands(self, table: FlatTable, field: int, thing: str) -> list[str]:
         """Return the tensor names in a vector of indices; trailing -1 are inputs that were left out."""
         indices = [int(i) for i in table.array(field, "<i4")[: MAX_OPERANDS + 1]]
         while indices and indices[-1] == -1:
@@ -96,7 +96,7 @@ class _Reader:
             raise BadModel(f"{self.name}: {thing}", reason, "the file is damaged")
         return [self.numbered[i] for i in indices]
 
-    def read(self, index: int, table: Table, codes: list[tuple[int, str]]) -> None:
+    def read(self, index: int, table: FlatTable, codes: list[tuple[int, str]]) -> None:
         """Read one operator."""
         at = table.integer(0, 4, signed=False)
         if at >= len(codes):
@@ -128,7 +128,7 @@ class _Reader:
         self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
 
     def fold(
-        self, thing: str, code: int, inputs: list[str], outputs: list[str], table: Table, listed: str
+        self, thing: str, code: int, inputs: list[str], outputs: list[str], table: FlatTable, listed: str
     ) -> bool:
         """Make an operator's output a constant, if it is one; return True if that was done."""
         if len(outputs) != 1:
@@ -163,7 +163,7 @@ class _Reader:
         self.tensors[name] = replace(w, name=name, quant=Quant(scale, w.quant.zero_point))
         return name
 
-    def model(self, subgraph: Table, description: str) -> Model:
+    def model(self, subgraph: FlatTable, description: str) -> Model:
         """Return the network of all that was read."""
         inputs = self.operands(subgraph, 1, "the graph's inputs")
         outputs = self.operands(subgraph, 2, "the graph's outputs")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
-from mcusim.files.tflite.flatbuffer import Buffer, Table
+from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
 from mcusim.files.tflite.schema import OTHER_TYPES, TYPES
 from mcusim.graph import DTYPES, Quant, Tensor
 from mcusim.graph.validate import check_tensor
@@ -25,7 +25,9 @@ _SCALE, _ZERO_POINT, _DETAILS_TYPE, _AXIS = 2, 3, 4, 6
 _DATA, _OFFSET = 0, 1
 
 
-def read_tensors(buffer: Buffer, subgraph: Table, buffers: list[Table]) -> tuple[list[Tensor], set[str]]:
+def read_tensors(
+    buffer: Buffer, subgraph: FlatTable, buffers: list[FlatTable]
+) -> tuple[list[Tensor], set[str]]:
     """Return a subgraph's tensors in order, each under a unique name, and which of them were uint8.
 
     A uint8 tensor becomes int8 by subtracting 128 from its values and its zero point, which changes no
@@ -60,7 +62,7 @@ def read_tensors(buffer: Buffer, subgraph: Table, buffers: list[Table]) -> tuple
     return tensors, unsigned
 
 
-def _read(table: Table, name: str, buffers: list[Table], misplaced: list[str]) -> Tensor:
+def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list[str]) -> Tensor:
     thing = f"tensor {name!r}"
     shape = tuple(int(s) for s in _short(table, _SHAPE, "<i4", thing))
     signature = _short(table, _SIGNATURE, "<i4", thing)
@@ -78,7 +80,7 @@ def _read(table: Table, name: str, buffers: list[Table], misplaced: list[str]) -
     return Tensor(name, shape, TYPES[code], quant, data)
 
 
-def _short(table: Table, field: int, dtype: str, thing: str) -> NDArray[Any]:
+def _short(table: FlatTable, field: int, dtype: str, thing: str) -> NDArray[Any]:
     values = table.array(field, dtype)
     if len(values) > MAX_RANK:
         raise BadModel(thing, f"has {len(values)} dimensions", f"at most {MAX_RANK} are supported")
@@ -86,7 +88,7 @@ def _short(table: Table, field: int, dtype: str, thing: str) -> NDArray[Any]:
 
 
 def _values(
-    table: Table, thing: str, shape: tuple[int, ...], dtype: str, buffers: list[Table]
+    table: FlatTable, thing: str, shape: tuple[int, ...], dtype: str, buffers: list[FlatTable]
 ) -> NDArray[Any] | None:
     index = table.integer(_BUFFER, 4, signed=False)
     if index >= len(buffers):
@@ -107,7 +109,7 @@ def _values(
     return np.require(array, np.dtype(dtype), ["A", "C"])
 
 
-def _quant(table: Table | None, thing: str, shape: tuple[int, ...], misplaced: list[str]) -> Quant | None:
+def _quant(table: FlatTable | None, thing: str, shape: tuple[int, ...], misplaced: list[str]) -> Quant | None:
     if table is None:
         return None
     scale = table.array(_SCALE, "f4")

@@ -89,7 +89,7 @@ def combine(address):  # type: ignore[no-untyped-def]
             store_bits(r.mask, i, bits, few)
 
 
-class Binary(ForwardKernel):
+class BinaryRecord(ForwardKernel):
     """ADD, SUB or MUL; see ``forward.forward``. The output may be one of the inputs."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:

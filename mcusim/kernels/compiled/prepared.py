@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
-from mcusim.kernels.arrays import Array, Stored
+from mcusim.kernels.arrays import Array, StoreResult
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 """How every kernel called from Python is compiled: cached on disk, no float reordering."""
@@ -156,10 +156,10 @@ class GradInputKernel(Prepared):
     def __call__(
         self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
         g_x: Array, g_x_scale: float, accumulate: bool,
-    ) -> Stored:  # fmt: skip
+    ) -> StoreResult:  # fmt: skip
         """Compute the gradient; see ``backward.grad_input``."""
         run = self.bound(g_y, mask, g_x, *inputs)
-        return Stored(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))
+        return StoreResult(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))
 
 
 def check(name: str, array: Array, dtype: str, last: int | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from mcusim.core import BadArgument, Kind, UnknownName
 from mcusim.graph import DTYPES
-from mcusim.kernels.arrays import Array, Stored
+from mcusim.kernels.arrays import Array, StoreResult
 
 CompiledRule = Callable[[int, float, float, int, int], Any]
 """``rule(address of a record, rate, momentum, seed, counter)``; see ``compiled.rules``."""
@@ -108,7 +108,7 @@ class ErrorFormat(NumberFormat):
         return DTYPES[self.dtype]
 
     @abstractmethod
-    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> Stored:
+    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> StoreResult:
         """Store float32 ``values`` in ``g``, slowly, or add them to it: this defines the result."""
 
     @abstractmethod

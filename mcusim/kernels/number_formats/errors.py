@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mcusim.kernels.arrays import Array, Stored
+from mcusim.kernels.arrays import Array, StoreResult
 from mcusim.kernels.number_formats.base import ErrorFormat
 from mcusim.kernels.number_formats.rounding import clamp
 
@@ -21,10 +21,10 @@ class Float32Error(ErrorFormat):
     name = dtype = "float32"
     limit = None
 
-    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> Stored:
+    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> StoreResult:
         """Store or add."""
         g[...] = g + values if accumulate else values
-        return Stored(0, 0.0)
+        return StoreResult(0, 0.0)
 
     def compiled(self) -> int:
         """Return what the compiled kernels call it."""
@@ -36,13 +36,13 @@ class Float32Error(ErrorFormat):
 class _Integer(ErrorFormat):
     limit: ClassVar[float]
 
-    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> Stored:
+    def store(self, values: Array, g: Array, scale: float, accumulate: bool) -> StoreResult:
         if accumulate:
             values = g.astype(np.float32) * np.float32(scale) + values
         rounded = np.rint(values * np.float32(1 / scale))
         saturated = int(np.count_nonzero(np.abs(rounded) > np.float32(self.limit)))
         g[...] = clamp(rounded, -self.limit, self.limit).astype(g.dtype)
-        return Stored(saturated, float(np.abs(values).max(initial=0)))
+        return StoreResult(saturated, float(np.abs(values).max(initial=0)))
 
 
 class Int16Error(_Integer):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, Table
-from mcusim.kernels.arrays import Array, Stored, Tensors, unpack
+from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
+from mcusim.kernels.arrays import Array, StoreResult, Tensors, unpack
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.reference.plain import PLAIN
 from mcusim.kernels.reference.window import taps
@@ -21,7 +21,7 @@ from mcusim.kernels.scales import gradient_factors, quant_of
 
 F = np.float32
 Floats = Array
-Kernel = Callable[..., Stored]
+Kernel = Callable[..., StoreResult]
 
 
 def load(g: Array, scale: float, mask: NDArray[np.uint8] | None = None) -> Floats:
@@ -30,7 +30,7 @@ def load(g: Array, scale: float, mask: NDArray[np.uint8] | None = None) -> Float
     return np.where(unpack(mask, g.shape), real, F(0))
 
 
-def store(values: Floats, g: Array, scale: float, accumulate: bool) -> Stored:
+def store(values: Floats, g: Array, scale: float, accumulate: bool) -> StoreResult:
     """Store a gradient in the format of ``g``."""
     return ERRORS[g.dtype.name].store(values.reshape(g.shape), g, scale, accumulate)
 
@@ -42,7 +42,7 @@ def grad_input(op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0)
     def kernel(
         g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None, inputs: tuple[Array, ...],
         g_x: Array, g_x_scale: float, accumulate: bool,
-    ) -> Stored:  # fmt: skip
+    ) -> StoreResult:  # fmt: skip
         return store(compute(load(g_y, g_y_scale, mask), inputs, g_x.shape), g_x, g_x_scale, accumulate)
 
     return kernel
@@ -141,7 +141,7 @@ def _placed(
     return placed.reshape(images, *shape[1:3], channels), saved.reshape(images, *shape[1:3])
 
 
-GRADIENTS: Table[Callable[[Op, Tensors, int], Callable[..., Floats]]] = Table(
+GRADIENTS: OpTable[Callable[[Op, Tensors, int], Callable[..., Floats]]] = OpTable(
     "slow gradients of inputs",
     {**dict.fromkeys(WEIGHTED, _weighted), **PLAIN},
     absent={OpKind.ARG_MAX: "gives the number of the largest element, which has no gradient"},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind, Table
+from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.reference import elementwise, pool, shape
@@ -112,7 +112,7 @@ def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Callable[..., K
     return lambda op, tensors, arithmetic, frozen: make(op, tensors, arithmetic)
 
 
-FORWARD: Table[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = Table(
+FORWARD: OpTable[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = OpTable(
     "slow forward kernels",
     {
         **dict.fromkeys(WEIGHTED, _weighted),

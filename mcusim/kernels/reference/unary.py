@@ -9,7 +9,7 @@ from math import exp, isfinite, tanh
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind, Quant, Table
+from mcusim.graph import Arithmetic, Op, OpKind, OpTable, Quant
 from mcusim.graph.traits import Family, kinds
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import (
@@ -163,7 +163,7 @@ class Function:
     slope: Callable[[Op, Floats], Floats] | None = None
 
 
-FUNCTIONS: Table[Function] = Table(
+FUNCTIONS: OpTable[Function] = OpTable(
     "functions of one element",
     {
         OpKind.RELU: Function(_rescaled, lambda op, x: np.maximum(x, F(0))),

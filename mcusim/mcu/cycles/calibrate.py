@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData, MissingPackage
-from mcusim.mcu.cycles.form import Form, weigh
+from mcusim.mcu.cycles.form import CycleForm, weigh
 from mcusim.mcu.cycles.measurement import Measurement
 
 Array = NDArray[np.float64]
@@ -26,7 +26,7 @@ OUTLIER = 0.05
 class Fit:
     """Fitted constants and speeds. ``errors`` are relative, in the order of the rows fitted."""
 
-    form: Form
+    form: CycleForm
     constants: dict[str, float]
     speeds: dict[str, float]
     """By core; 1 for the reference."""
@@ -60,7 +60,7 @@ class Fit:
         return terms
 
 
-def fit(rows: Sequence[Measurement], form: Form, reference: str | None = None) -> Fit:
+def fit(rows: Sequence[Measurement], form: CycleForm, reference: str | None = None) -> Fit:
     """Fit a form to measurements.
 
     Args:
@@ -76,7 +76,7 @@ def fit(rows: Sequence[Measurement], form: Form, reference: str | None = None) -
     return _fit(rows, form, reference, ROWS_PER_CONSTANT)
 
 
-def _fit(rows: Sequence[Measurement], form: Form, reference: str | None, per_constant: int) -> Fit:
+def _fit(rows: Sequence[Measurement], form: CycleForm, reference: str | None, per_constant: int) -> Fit:
     try:
         from scipy.optimize import least_squares, nnls
     except ImportError as error:
@@ -104,7 +104,10 @@ def _fit(rows: Sequence[Measurement], form: Form, reference: str | None, per_con
 
 
 def held_out(
-    rows: Sequence[Measurement], form: Form, by: Callable[[Measurement], str], reference: str | None = None
+    rows: Sequence[Measurement],
+    form: CycleForm,
+    by: Callable[[Measurement], str],
+    reference: str | None = None,
 ) -> list[float | None]:
     """Return each row's relative error when its group was left out of the fit.
 
@@ -135,7 +138,7 @@ def _cores(rows: Sequence[Measurement], reference: str | None) -> list[str]:
     return cores
 
 
-def _design(rows: Sequence[Measurement], form: Form) -> tuple[Array, Array, Array, Array]:
+def _design(rows: Sequence[Measurement], form: CycleForm) -> tuple[Array, Array, Array, Array]:
     columns = np.array([[weigh(row.works, c.weighs) for c in form.constants] for row in rows], float)
     fixed = np.array([weigh(row.works, form.fixed) for row in rows], float)
     stall = np.array([_stall(form, row) for row in rows], float)
@@ -147,12 +150,12 @@ def _design(rows: Sequence[Measurement], form: Form) -> tuple[Array, Array, Arra
     )
 
 
-def _stall(form: Form, row: Measurement) -> float:
+def _stall(form: CycleForm, row: Measurement) -> float:
     flash = form.flash_stall * row.stall_per_byte * sum(work.flash_read for work in row.works)
     return flash + row.sram_stalls
 
 
-def _check(form: Form, scaled: Array, cores: int, per_constant: int) -> None:
+def _check(form: CycleForm, scaled: Array, cores: int, per_constant: int) -> None:
     free = len(form.constants) + cores - 1
     if len(scaled) <= per_constant * free:
         raise BadData(

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from mcusim.core import BadData
 from mcusim.mcu.cycles.calibrate import Fit, fit, held_out
-from mcusim.mcu.cycles.form import Form, network_form, op_form
+from mcusim.mcu.cycles.form import CycleForm, network_form, op_form
 from mcusim.mcu.cycles.measurement import Measurement
 from mcusim.mcu.cycles.profile import Fitted, Profile
 from mcusim.mcu.default_terms import default_terms
@@ -117,7 +117,7 @@ def calibrate(
 
 def _parts(
     rows: Sequence[Measurement], data: str, fully_connected: float
-) -> list[tuple[Form, list[Measurement]]]:
+) -> list[tuple[CycleForm, list[Measurement]]]:
     single = [row for row in rows if len(row.works) == 1]
     if not single:
         return [(network_form(fully_connected), list(rows))]

@@ -38,7 +38,7 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CycleForm:
     """cycles = speed(core) x (sum of constants x counts + fixed terms) + stalls of the board.
 
     The stalls are flash_stall x the cycles constants wait for flash, and the cycles spent waiting for
@@ -58,7 +58,7 @@ class Form:
         return tuple(sorted({kind for c in self.constants for kind in c.weighs}))
 
 
-def network_form(fully_connected: float) -> Form:
+def network_form(fully_connected: float) -> CycleForm:
     """Return the form for whole networks on cores with 16-bit SIMD multiply-accumulate.
 
     All matrix products share one constant a MAC. In a fully connected layer nothing is reused: a
@@ -74,12 +74,12 @@ def network_form(fully_connected: float) -> Form:
         },
     )
     depthwise = Constant("depthwise", {"depthwise": {"macs": 1.0}})
-    return Form("network", (gemm, depthwise), DSP_FIXED, flash_stall=1.0)
+    return CycleForm("network", (gemm, depthwise), DSP_FIXED, flash_stall=1.0)
 
 
-def op_form(kind: str, counts: tuple[str, ...] = ("macs", "outputs", "weight_bytes")) -> Form:
+def op_form(kind: str, counts: tuple[str, ...] = ("macs", "outputs", "weight_bytes")) -> CycleForm:
     """Return the form for measurements of single ops of one kind: one constant a count."""
-    return Form(f"op.{kind}", tuple(Constant(count, {kind: {count: 1.0}}) for count in counts), {})
+    return CycleForm(f"op.{kind}", tuple(Constant(count, {kind: {count: 1.0}}) for count in counts), {})
 
 
 def weigh(works: tuple[Work, ...], weighs: Weighs) -> float:

@@ -4,7 +4,7 @@ from mcusim.memory.allocators.best_fit import best_fit
 from mcusim.memory.allocators.buddy import buddy
 from mcusim.memory.allocators.bump import bump
 from mcusim.memory.allocators.first_fit import first_fit
-from mcusim.memory.allocators.heap import Allocation, Heap, Piece, Policy
+from mcusim.memory.allocators.heap import Allocation, FreeSpace, Heap, Piece
 from mcusim.memory.allocators.registry import ALLOCATORS, AllocatorFactory
 from mcusim.memory.allocators.stack import stack
 from mcusim.memory.allocators.tlsf import tlsf
@@ -13,9 +13,9 @@ __all__ = [
     "ALLOCATORS",
     "Allocation",
     "AllocatorFactory",
+    "FreeSpace",
     "Heap",
     "Piece",
-    "Policy",
     "best_fit",
     "buddy",
     "bump",

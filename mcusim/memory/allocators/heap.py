@@ -21,7 +21,7 @@ class Piece:
     offset: int
 
 
-class Policy(Protocol):
+class FreeSpace(Protocol):
     """Where blocks go and how holes come together again.
 
     Attributes:
@@ -73,7 +73,7 @@ class Heap:
         top_bytes: highest address in use so far.
     """
 
-    def __init__(self, name: str, capacity: int, policy: Policy) -> None:
+    def __init__(self, name: str, capacity: int, policy: FreeSpace) -> None:
         self.name, self.capacity, self._policy = name, capacity, policy
         self.live_bytes = 0
         self.top_bytes = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mcusim.memory.planners.branch_and_bound import Budget, improve
+from mcusim.memory.planners.branch_and_bound import SearchLimit, improve
 from mcusim.memory.planners.greedy import GREEDY
 from mcusim.memory.planners.hill_climb import hill_climb
 from mcusim.memory.planners.placing import Placing
@@ -26,7 +26,7 @@ def best(
     and bound goes on until the blocks fit, or cannot, or its own default effort is spent. ``effort``
     is that of the climb, and if given the branch and bound visits a hundredth as many nodes.
     """
-    budget = Budget(SEARCH_EFFORT if effort is None else effort // 100, time_limit_s)
+    budget = SearchLimit(SEARCH_EFFORT if effort is None else effort // 100, time_limit_s)
     placing = Placing(problem)
     lowest: Solution | None = None
     for greedy in GREEDY:

@@ -17,7 +17,7 @@ from mcusim.memory.block import Block
 from mcusim.memory.planners.orders import by_size
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
-from mcusim.memory.planners.residents import Split, split
+from mcusim.memory.planners.residents import Stacked, stacked
 from mcusim.memory.problem import Problem, Solution, judge
 
 if TYPE_CHECKING:
@@ -62,23 +62,25 @@ def branch_and_bound(
     Raises:
         BadArgument: for a negative time limit.
     """
-    budget = Budget(DEFAULT_EFFORT if effort is None else effort, time_limit_s)
+    budget = SearchLimit(DEFAULT_EFFORT if effort is None else effort, time_limit_s)
     placing = Placing(problem)
     first = placing.solution("branch_and_bound", placing.place_all(by_size(problem)), winner="greedy_by_size")
     return improve(first, problem, budget, seed=seed)
 
 
-def improve(best: Solution, problem: Problem, budget: Budget, *, seed: int = 0) -> Solution:
+def improve(best: Solution, problem: Problem, budget: SearchLimit, *, seed: int = 0) -> Solution:
     """Return a lower placement than ``best``, or ``best`` with what is proven; see ``branch_and_bound``."""
     capacity = problem.capacity
-    search = _Search(problem, seed)
-    proven = min(search.round_up(best.lower_bound), best.height)
+    branch = _Search(problem, seed)
+    proven = min(branch.round_up(best.lower_bound), best.height)
     low = probe = proven if capacity is None else max(proven, capacity)
     try:
         while low < best.height and budget.left and (capacity is None or proven <= capacity):
             # A probe that finds nothing may use half of what is left; a capacity is the only probe.
-            share = Budget(budget.left if capacity is not None else budget.left // 2 + 1, budget.seconds_left)
-            found = search.fit(probe, share)
+            share = SearchLimit(
+                budget.left if capacity is not None else budget.left // 2 + 1, budget.seconds_left
+            )
+            found = branch.fit(probe, share)
             budget.used += share.used
             if isinstance(found, dict):
                 height = max(found[b.name] + b.bytes for b in problem.blocks)
@@ -86,18 +88,18 @@ def improve(best: Solution, problem: Problem, budget: Budget, *, seed: int = 0) 
             else:
                 if found == IMPOSSIBLE and probe >= proven:
                     # Below a height that is impossible everything is.
-                    proven = min(search.round_up(probe + 1), best.height)
-                low = search.round_up(probe + 1)
+                    proven = min(branch.round_up(probe + 1), best.height)
+                low = branch.round_up(probe + 1)
             if capacity is not None:
                 break
-            probe = max(low, search.round_down((low + best.height - 1) // 2))
+            probe = max(low, branch.round_down((low + best.height - 1) // 2))
     except KeyboardInterrupt:
         pass
     status = judge(problem, best.height, proven)
     return replace(best, lower_bound=proven, status=status, work=best.work + budget.used)
 
 
-class Budget:
+class SearchLimit:
     """What a search may use: nodes, and if wanted seconds."""
 
     def __init__(self, nodes: int, seconds: float | None = None) -> None:
@@ -122,10 +124,10 @@ class _Search:
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._problem, self._seed = problem, seed
-        parts = split(problem)
+        parts = stacked(problem)
         aligned = max((problem.align_of(b) for b in problem.blocks), default=1)
         if any(b.bytes % aligned for b in problem.blocks if b.name in parts.residents):
-            parts = Split({}, 0, problem)  # at the bottom, residents would cost rounding
+            parts = Stacked({}, 0, problem)  # at the bottom, residents would cost rounding
         self._below = parts
         solid = [b for b in parts.rest.blocks if b.bytes]
         size = gcd(*(size for b in problem.blocks for _, size in b.rectangles))
@@ -142,7 +144,7 @@ class _Search:
         """Return the largest height a placement can have that is not above ``height``."""
         return height // self._unit * self._unit
 
-    def fit(self, capacity: int, budget: Budget) -> dict[str, int] | int:
+    def fit(self, capacity: int, budget: SearchLimit) -> dict[str, int] | int:
         """Return an offset for every block with all of them below ``capacity``, or what is known instead."""
         base = self._below.base
         offsets = {b.name: 0 for b in self._problem.blocks} | dict(self._below.residents)
@@ -184,11 +186,11 @@ class _Part:
             for b in blocks
         ]
 
-    def fit(self, capacity: int, budget: Budget, seed: int) -> dict[str, int] | int:
+    def fit(self, capacity: int, budget: SearchLimit, seed: int) -> dict[str, int] | int:
         """Return offsets below ``capacity``, ``IMPOSSIBLE``, or ``OPEN`` if the budget did not suffice."""
         if len(self.blocks) > MAX_BLOCKS:
             return OPEN
-        from mcusim.memory.branch_core import FOUND, search
+        from mcusim.memory.branch_core import FOUND, branch
 
         rng = np.random.default_rng(seed)
         count = len(self.blocks)
@@ -203,7 +205,7 @@ class _Part:
             order = np.argsort(place, kind="stable")
             fresh, offsets = np.zeros(count), np.zeros(count, np.int64)
             limit = min(RESTART * tries, budget.left)
-            status, nodes = search(self._shapes(order), self.sections, capacity, limit, fresh, offsets)
+            status, nodes = branch(self._shapes(order), self.sections, capacity, limit, fresh, offsets)
             budget.used += nodes
             blame *= FORGET
             blame[order] += fresh

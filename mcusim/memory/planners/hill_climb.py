@@ -10,7 +10,7 @@ from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.registry import PLANNERS
-from mcusim.memory.planners.residents import split
+from mcusim.memory.planners.residents import stacked
 from mcusim.memory.problem import Problem, Solution, judge
 
 DEFAULT_EFFORT = 2_000_000
@@ -29,7 +29,7 @@ def hill_climb(
     choice of steps; at ``time_limit_s`` it ends with what it has. Blocks that live all the time go to
     the bottom and take no part in the search.
     """
-    parts = split(problem)
+    parts = stacked(problem)
     placing = Placing(parts.rest)
     starts = [order_of(parts.rest) for order_of in ORDERS.values()]
     end = None if time_limit_s is None else monotonic() + time_limit_s

@@ -10,7 +10,7 @@ from mcusim.memory.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class Stacked:
     """A problem in two parts that can be stacked.
 
     A block that is live all the time meets every other one, so it cuts memory in two, and what lies
@@ -27,10 +27,10 @@ class Split:
     rest: Problem
 
 
-def split(problem: Problem) -> Split:
+def stacked(problem: Problem) -> Stacked:
     """Return the residents of ``problem`` packed at the bottom, the most aligned first, and the rest."""
     if problem.gaps:
-        return Split({}, 0, replace(problem, capacity=None))  # what is above a gap is not what is below it
+        return Stacked({}, 0, replace(problem, capacity=None))  # what is above a gap is not what is below it
     solid = [b for b in problem.blocks if b.bytes]
     birth = min((b.lifetime.start for b in solid), default=0)
     death = max((b.lifetime.end for b in solid), default=0)
@@ -41,7 +41,7 @@ def split(problem: Problem) -> Split:
         end = offsets[block.name] + block.bytes
     rest = tuple(b for b in problem.blocks if b.name not in offsets)
     base = max((_aligned(end, problem, b) for b in rest), default=end)
-    return Split(offsets, base, replace(problem, blocks=rest, capacity=None))
+    return Stacked(offsets, base, replace(problem, blocks=rest, capacity=None))
 
 
 def _aligned(offset: int, problem: Problem, block: Block) -> int:

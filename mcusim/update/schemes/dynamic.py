@@ -16,8 +16,8 @@ from mcusim.graph import Model
 from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.eligible import candidates, counted
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import candidates, counted
 from mcusim.update.quota import quota
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled

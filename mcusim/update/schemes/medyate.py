@@ -59,14 +59,14 @@ class MeDyate:
         """Return the channels of one epoch; before anything was observed, uniform draws."""
         resampled = Resampled.of(self, model)
         draws = Draws(seed, stage_index)
-        chances = dict(zip(resampled.pool, _chances(resampled.pool, statistics), strict=True))
+        chances = dict(zip(resampled.eligible, _chances(resampled.eligible, statistics), strict=True))
         if self.even:
 
             def choose(item: Layer, count: int) -> Channels:
                 return np.sort(draws.weighted(chances[item], count))
 
             return resampled.even(choose)
-        places = sites(resampled.pool)
+        places = sites(resampled.eligible)
         order = draws.weighted(np.concatenate(list(chances.values())), len(places))
         return resampled.spent(places[order])
 
@@ -75,14 +75,14 @@ class MeDyate:
         return selection_cost(model, self.scope(model), self.needs)
 
 
-def _chances(pool: tuple[Layer, ...], statistics: Statistics | None) -> list[NDArray[np.float64]]:
-    """Return the importance of every channel of the pool; 1 for all where none was observed."""
-    found = [observed(statistics, "gradient-norm", item) for item in pool]
-    scores = [reweighted(norms, item) for item, (norms, _) in zip(pool, found, strict=True)]
+def _chances(eligible: tuple[Layer, ...], statistics: Statistics | None) -> list[NDArray[np.float64]]:
+    """Return the importance of every channel of the eligible layers; 1 for all where none was observed."""
+    found = [observed(statistics, "gradient-norm", item) for item in eligible]
+    scores = [reweighted(norms, item) for item, (norms, _) in zip(eligible, found, strict=True)]
     known = [score[seen] for score, (_, seen) in zip(scores, found, strict=True)]
     everything = np.concatenate(known)
     if not everything.any():
-        return [np.ones(item.channels) for item in pool]
+        return [np.ones(item.channels) for item in eligible]
     return [
         np.where(seen, score, (mine if mine.size else everything).mean())
         for score, mine, (_, seen) in zip(scores, known, found, strict=True)

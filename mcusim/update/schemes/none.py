@@ -12,7 +12,7 @@ from mcusim.update.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
-class Inference(Fixed):
+class NoUpdate(Fixed):
     """Nothing. A step is then the forward pass of the whole network, and no training can begin."""
 
     @property

@@ -18,8 +18,8 @@ import numpy as np
 from mcusim.core import BadArgument
 from mcusim.graph import Model
 from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.eligible import candidates
 from mcusim.update.policy import POLICIES, Choice
-from mcusim.update.pool import candidates
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
 from mcusim.update.statistics import Statistics

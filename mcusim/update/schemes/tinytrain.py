@@ -22,8 +22,8 @@ from mcusim.graph import Model
 from mcusim.update.budget import Budget, RemainingBudget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.eligible import Candidates, candidates
 from mcusim.update.policy import POLICIES, Choice, observed
-from mcusim.update.pool import Candidates, candidates
 from mcusim.update.quota import quota
 from mcusim.update.selection import Channels, Scope, Selection
 from mcusim.update.spelling import spelled
@@ -84,10 +84,10 @@ class TinyTrain:
         )
 
     def probing_stages(self, model: Model) -> int:
-        """Return after how many stages every channel of the pool was observed."""
-        pool = self._where(model).layers
-        counts = quota(pool, self._budget(model))
-        return max(-(-item.channels // counts[item.op]) for item in pool if counts[item.op])
+        """Return after how many stages every channel of the eligible layers was observed."""
+        eligible = self._where(model).layers
+        counts = quota(eligible, self._budget(model))
+        return max(-(-item.channels // counts[item.op]) for item in eligible if counts[item.op])
 
     def select(
         self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
@@ -116,15 +116,15 @@ class TinyTrain:
         return selection_cost(model, self.scope(model), self.needs, random=False)
 
     def _by_fisher(
-        self, model: Model, pool: tuple[Layer, ...], statistics: Statistics | None
+        self, model: Model, eligible: tuple[Layer, ...], statistics: Statistics | None
     ) -> dict[str, Channels]:
-        fisher = {item.op: observed(statistics, "fisher", item) for item in pool}
+        fisher = {item.op: observed(statistics, "fisher", item) for item in eligible}
         if not any(seen.any() for _, seen in fisher.values()):
             raise BadArgument(
                 f"scheme {self.name}", "has no Fisher information", "gather 'fisher' from the start"
             )
-        work = {item.op: _gradient_macs(model, item) for item in pool}
-        most_weights = max(item.weights for item in pool)
+        work = {item.op: _gradient_macs(model, item) for item in eligible}
+        most_weights = max(item.weights for item in eligible)
         most_work = max(work.values())
 
         def score(item: Layer) -> float:
@@ -133,14 +133,14 @@ class TinyTrain:
 
         remaining = RemainingBudget(self._budget(model))
         chosen: dict[str, Channels] = {}
-        for item in sorted(pool, key=lambda item: -score(item)):
+        for item in sorted(eligible, key=lambda item: -score(item)):
             order = np.argsort(-fisher[item.op][0], kind="stable")
             count = 0
             while count < self._most(item) and remaining.affords(item):
                 remaining.spend(item)
                 count += 1
             chosen[item.op] = np.sort(order[:count]).astype(np.int32)
-        return {item.op: chosen[item.op] for item in pool if chosen[item.op].size}
+        return {item.op: chosen[item.op] for item in eligible if chosen[item.op].size}
 
     def _most(self, item: Layer) -> int:
         return max(1, int(item.channels * self.channels))

@@ -68,7 +68,7 @@ class TraDy:
         draws = Draws(seed, stage_index)
         if self.even:
             return resampled.even(lambda item, count: draws.subset(item.channels, count))
-        places = sites(resampled.pool)
+        places = sites(resampled.eligible)
         return resampled.spent(places[draws.permutation(len(places))])
 
     def cost(self, model: Model) -> Cost:

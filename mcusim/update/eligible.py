@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.remember import remembered
 from mcusim.graph import Model, Op, OpKind
-from mcusim.update.blocks import Block, blocks, is_expanding, is_pointwise
+from mcusim.update.blocks import LayerBlock, blocks, is_expanding, is_pointwise
 from mcusim.update.channels import Layer, biases, layers, trunk
 
 KINDS = ("expand", "pointwise", "depthwise", "project", "all")
 
 
-def pool(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
+def eligible_layers(model: Model, last_blocks: int, kind: str) -> tuple[Layer, ...]:
     """Return the layers of the last blocks that are of one kind, in execution order.
 
     ``expand`` means the pointwise layers with more outputs than inputs. A network without
@@ -87,7 +87,7 @@ def candidates(model: Model, last_blocks: int, kind: str, bias_blocks: int | Non
     Where a network has fewer blocks, all are meant; ``bias_blocks=None`` means ``last_blocks``.
 
     Raises:
-        UnknownName, BadArgument: as ``pool``; also if a number of blocks is less than 1 (biases: 0).
+        UnknownName, BadArgument: as ``eligible_layers``; also if a number of blocks is below 1 (biases: 0).
     """
     for name, value, least in (("blocks", last_blocks, 1), ("bias_blocks", bias_blocks, 0)):
         if value is not None and value < least:
@@ -96,10 +96,10 @@ def candidates(model: Model, last_blocks: int, kind: str, bias_blocks: int | Non
     wanted = last_blocks if bias_blocks is None else bias_blocks
     names = {name for block in found[max(len(found) - wanted, 0) :] for name in block.ops}
     ops = tuple(op for op in trunk(model) if op.name in names)
-    return Candidates(pool(model, last_blocks, kind), biases(model, ops), model.head is not None)
+    return Candidates(eligible_layers(model, last_blocks, kind), biases(model, ops), model.head is not None)
 
 
-def _is(model: Model, op: Op, kind: str, block: Block, inverted: bool) -> bool:
+def _is(model: Model, op: Op, kind: str, block: LayerBlock, inverted: bool) -> bool:
     if kind == "expand":
         if not inverted:
             return op.kind is not OpKind.DEPTHWISE_CONV_2D

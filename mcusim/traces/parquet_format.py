@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mcusim.core.errors import BadTrace
 from mcusim.events import COLUMNS, EventTable, Header
-from mcusim.events.names import Names
+from mcusim.events.names import NameTable
 from mcusim.events.schema import CODES, INTEGERS
 from mcusim.events.table import DTYPES
 from mcusim.traces.limits import GROUP, MAX_HEADER, MAX_NAME, MAX_NAMES, MAX_ROWS
@@ -111,7 +111,7 @@ def tables(path: Path) -> Iterator[EventTable]:
     Raises:
         BadTrace: damaged data.
     """
-    names = {"tensor": Names(), "op": Names()}
+    names = {"tensor": NameTable(), "op": NameTable()}
     with _opened(path) as file:
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).num_rows
@@ -123,7 +123,7 @@ def tables(path: Path) -> Iterator[EventTable]:
             yield EventTable(**columns, tensor_names=names["tensor"].words, op_names=names["op"].words)
 
 
-def _column(path: Path, data: Any, column: str, names: dict[str, Names]) -> NDArray[Any]:
+def _column(path: Path, data: Any, column: str, names: dict[str, NameTable]) -> NDArray[Any]:
     if data.null_count:
         raise _bad(path, f"has empty cells in column {column!r}")
     if column in INTEGERS:
