@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,8 @@ from mcusim.core import BadArgument, BadData
 from mcusim.data.counter import permutation
 
 IMAGE_DTYPES = ("uint8", "int8", "float32")
+_WORDS = {"train": "training", "test": "test", "validation": "validation"}
+"""What messages call the splits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +25,8 @@ class Split:
     ``int8`` values in the model's own input quantisation, of any shape ``[N, ...]``.
     ``labels`` is ``int64 [N]`` for classes; ``int64 [N, K]`` of zeros and ones where several labels apply;
     ``int64 [N, H, W]`` for a class a pixel; ``float32 [N, ...]`` for real numbers; or ``None`` where
-    there is nothing but the examples.
+    there is nothing but the examples. ``groups`` is ``int64 [N]`` where examples belong together: who spoke
+    them, whose arm moved, which day it was. A group must not be on both sides of a split.
 
     Raises:
         BadData: if there are no examples, a label is negative or no number, or shapes and types do not
@@ -32,6 +35,7 @@ class Split:
 
     images: NDArray[np.generic]
     labels: NDArray[np.int64] | NDArray[np.float32] | None
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         images = self.images
@@ -44,6 +48,12 @@ class Split:
             raise BadData("images", f"are empty: shape {images.shape}", "give at least one image")
         if self.labels is not None:
             object.__setattr__(self, "labels", _labels(np.asarray(self.labels), len(images)))
+        if self.groups is not None:
+            groups = np.asarray(self.groups)
+            if groups.shape != (len(images),) or groups.dtype.kind not in "iu":
+                found = f"are {groups.dtype} {groups.shape} for {len(images)} examples"
+                raise BadData("groups", found, "give one whole number for each example")
+            object.__setattr__(self, "groups", groups.astype(np.int64, copy=False))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,7 +84,8 @@ class Split:
         if chosen.size and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(self):
             raise BadArgument("indices", f"leave the range 0..{len(self) - 1}", "use indices of this split")
         labels = None if self.labels is None else self.labels[chosen]
-        return Split(np.ascontiguousarray(self.images[chosen]), labels)
+        groups = None if self.groups is None else self.groups[chosen]
+        return Split(np.ascontiguousarray(self.images[chosen]), labels, groups)
 
     def sample(self, count: int, seed: int) -> Split:
         """Return ``count`` examples drawn without repetition, all of them if there are fewer."""
@@ -116,35 +127,58 @@ def _labels(labels: NDArray[np.generic], count: int) -> NDArray[np.int64] | NDAr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """A training and a test split over the same classes.
+    """A training and a test split over the same classes, and perhaps a third one to choose by.
 
     ``labels`` names the classes in order; it is empty where the labels of the splits are no classes.
 
     Raises:
-        BadData: if a label has no name, or the two splits hold different kinds of examples.
+        BadData: if a label has no name, the splits hold different kinds of examples, or a group of examples
+            is in two of them.
     """
 
     train: Split
     test: Split
     labels: tuple[str, ...]
     name: str
+    validation: Split | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
-        for part, split in (("training", self.train), ("test", self.test)):
+        for part, split in self.parts.items():
             if self.labels and int(split.class_numbers.max()) >= len(self.labels):
                 raise BadData(
-                    f"{part} labels of {self.name}",
+                    f"{_WORDS[part]} labels of {self.name}",
                     f"contain {int(split.class_numbers.max())}, and there are {len(self.labels)} classes",
                     "number the classes from 0 and name each of them",
                 )
-        here, there = self.train.images, self.test.images
-        if here.shape[1:] != there.shape[1:] or here.dtype != there.dtype:
-            raise BadData(
-                self.name,
-                f"trains on {here.dtype} {here.shape[1:]} and tests on {there.dtype} {there.shape[1:]}",
-                "give both splits the same shape and type",
-            )
+            here, there = self.train.images, split.images
+            if here.shape[1:] != there.shape[1:] or here.dtype != there.dtype:
+                raise BadData(
+                    self.name,
+                    f"has training examples of {here.dtype} {here.shape[1:]} and "
+                    f"{_WORDS[part]} examples of {there.dtype} {there.shape[1:]}",
+                    "give every split the same shape and type",
+                )
+        self._require_apart()
+
+    @property
+    def parts(self) -> dict[str, Split]:
+        """The splits by name: ``train``, ``test``, and ``validation`` if there is one."""
+        found = {"train": self.train, "test": self.test}
+        return found if self.validation is None else {**found, "validation": self.validation}
+
+    def _require_apart(self) -> None:
+        """Refuse a group that is in two splits: what is learned of it would be tested on itself."""
+        places: dict[int, str] = {}
+        for part, split in self.parts.items():
+            for group in () if split.groups is None else np.unique(split.groups).tolist():
+                if group in places:
+                    raise BadData(
+                        f"group {group} of {self.name}",
+                        f"is in the {places[group]} and the {part} examples",
+                        "keep every group on one side, e.g. with groups= of from_arrays",
+                    )
+                places[group] = part
 
     @property
     def classes(self) -> int:
@@ -153,7 +187,7 @@ class Dataset:
 
     def subset(self, train: int, test: int, *, seed: int = 0) -> Dataset:
         """Return a smaller data set of ``train`` and ``test`` examples drawn at random."""
-        return Dataset(self.train.sample(train, seed), self.test.sample(test, seed), self.labels, self.name)
+        return replace(self, train=self.train.sample(train, seed), test=self.test.sample(test, seed))
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.train.image_shape))

@@ -10,6 +10,8 @@ from mcusim.data.augment import Augmentation
 from mcusim.update.schedule import KINDS
 
 TRACES = ("first", "all", "off")
+EVALUATE = ("epoch", "end", "never")
+"""When the test examples are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +27,13 @@ class Recipe(Chosen):
     trace: str = setting(
         "first", "steps to record: the first of every plan, all (streamed, needs a folder), or none",
         values=lambda: TRACES, label="trace mode",
+    )  # fmt: skip
+    validation: float = setting(
+        0.0, "part of the training examples held out to choose by", least=0, below=1, example="0.1"
+    )
+    validation_seed: int = setting(0, "seed of that part, the same for runs of every seed", least=0)
+    evaluate: str = setting(
+        "epoch", "when the test examples are looked at: after every epoch, once at the end, or never",
+        values=lambda: EVALUATE,
     )  # fmt: skip
     augmentation: Augmentation = setting(Augmentation, "random variants of the training images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series, duration
+from mcusim.session.protocol import Protocol
 from mcusim.session.run import read_run
 from mcusim.tasks.metric import Metric
 
@@ -22,6 +23,7 @@ def saved_run(folder: str | Path) -> list[Section]:
     sram, flash, weights = data["sram"], data["flash"], data["weights"]
     said = f"{metric.name} {metric.text(before)} before, {metric.text(after)} after {data['steps']:,} steps"
     rows = [
+        ("examples", str(Protocol.from_dict(data["examples"]))),
         ("SRAM", f"{sram['peak_bytes']:,} of {sram['budget_bytes']:,} B"),
         ("flash", f"{flash['total_bytes']:,} of {flash['capacity_bytes']:,} B"),
         ("learning", f"{weights['updated']:,} of {weights['conv_total']:,} convolution weights")

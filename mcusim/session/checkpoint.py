@@ -15,7 +15,7 @@ from mcusim.core.files import replacing
 from mcusim.engine.state import Array, State
 from mcusim.update.statistics import Statistics
 
-VERSION = 3
+VERSION = 4
 FILE = "checkpoint.npz"
 STATISTICS = "statistics/"
 MAX_BYTES = 2**31
@@ -31,7 +31,8 @@ class Progress:
     loss_sum: float = 0.0
     score_sum: float = 0.0
     cycle: int = 0
-    before: float = 0.0
+    before: list[float] = field(default_factory=list)
+    """The metric before the first step, on the examples that are measured first; empty if there are none."""
     trace_position: list[int] | None = None
     largest: dict[str, int] = field(default_factory=dict)
     """Channels a layer in the plan with the highest peak so far."""

@@ -24,13 +24,13 @@ CHUNK = 256
 
 
 class Evaluation:
-    """Evaluates the learning tail on the test examples of ``features``."""
+    """Evaluates the learning tail on one part of the examples of ``features``."""
 
-    def __init__(self, features: Features, count: int) -> None:
-        self._features, self._count = features, count
+    def __init__(self, features: Features, part: str, count: int) -> None:
+        self._features, self._part, self._count = features, part, count
 
     def metric(self, state: State, pause: Callable[[], None] = lambda: None) -> float:
-        """Return the task's metric on the test examples with the current parameters.
+        """Return the task's metric on the examples with the current parameters.
 
         Args:
             state: the parameters.
@@ -43,8 +43,8 @@ class Evaluation:
         total = 0.0
         for start in range(0, self._count, CHUNK):
             index = np.arange(start, min(start + CHUNK, self._count))
-            outputs = tail.run(np.stack(self._features.rows("test", index)))
-            wanted = self._features.targets("test", index)
+            outputs = tail.run(np.stack(self._features.rows(self._part, index)))
+            wanted = self._features.targets(self._part, index)
             total += summed(task, reals(outputs, logits), wanted, target)
             pause()
         return total / self._count

@@ -41,17 +41,14 @@ class Features:
         front = self.flow.ops[: self.flow.front]
         self.inference = Inference(model, front) if front else None
         self._augmentation, self._seed = augmentation, seed
-        self._images = {"train": data.train.images, "test": data.test.images}
-        self._targets = {
-            part: self.task.prepared(split.labels, model)
-            for part, split in (("train", data.train), ("test", data.test))
-        }
+        self._images = {part: split.images for part, split in data.parts.items()}
+        self._targets = {part: self.task.prepared(split.labels, model) for part, split in data.parts.items()}
         self._fronts: dict[str, Front] = {}
         self._prepare: dict[str, Preprocessor] = {}
         source = model.tensors[step.boundary or model.inputs[0]]
         root = cache_dir() / "features" if front else None
-        digests = []
-        for part, split in (("train", data.train), ("test", data.test)):
+        digests = {}
+        for part, split in data.parts.items():
             varied = augmentation if part == "train" else Augmentation()
             prepare = Preprocessor(
                 model, split.image_shape, split.images.dtype.name, augmentation=varied, seed=VARIANTS_SEED
@@ -60,11 +57,11 @@ class Features:
             self._prepare[part] = prepare
             digest = split.digest()
             about = (digest, repr(varied.as_dict()), str(VARIANTS_SEED))
-            digests.append(front_key(model, front, *about))
+            digests[part] = front_key(model, front, *about)
             key = front_key(model, front, *about, *program().values())
             cache = FeatureCache(root, key, varied.variants, len(split), source.shape[1:], source.dtype)
             self._fronts[part] = Front(self.inference, prepare, cache)
-        self.key = digests[0]
+        self.key, self.validation_key = digests["train"], digests.get("validation")
 
     def rows(self, part: str, index: NDArray[np.int64], epoch: int | None = None) -> list[Array]:
         """Return the tail's input of each image, in the variant that this epoch shows."""

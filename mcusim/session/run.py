@@ -16,6 +16,7 @@ from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
 from mcusim.sections.shown import Shown
+from mcusim.session.protocol import Protocol
 from mcusim.tasks.metric import Metric
 from mcusim.traces.explanation import Explanation
 
@@ -70,7 +71,9 @@ class Run(Shown):
         rows: one row an epoch: loss, the metric on training and test examples, learning rate, saturations,
             coverage.
         metric: what the task is measured by: name, unit, and whether higher is better.
-        metric_before, metric_after: its value on the test examples; an accuracy is in 0..1.
+        metric_before, metric_after: its value on the examples that ``protocol`` reports, the test examples
+            unless they are never looked at; an accuracy is in 0..1.
+        protocol: which examples there are, and when the test examples are looked at.
         steps: batch-1 training steps done.
         trace: events of the recorded steps.
         cost: time, energy and write-backs of the whole session on its device; modelled.
@@ -86,6 +89,7 @@ class Run(Shown):
     metric: Metric
     metric_before: float
     metric_after: float
+    protocol: Protocol
     steps: int
     trace: EventTable
     cost: SessionCost
@@ -131,6 +135,7 @@ class Run(Shown):
                 "before": self.metric_before,
                 "after": self.metric_after,
             },
+            "examples": self.protocol.as_dict(),
             "steps": self.steps,
             "session": self.cost.as_dict(),
             "saturations": self.saturations,
@@ -172,7 +177,8 @@ class Run(Shown):
         """What training changed, in one line."""
         metric = self.metric
         before, after = metric.text(self.metric_before), metric.text(self.metric_after)
-        return f"{metric.name} {before} before, {after} after {self.steps:,} steps"
+        where = "" if self.protocol.reported == "test" else f" ({self.protocol.reported} examples)"
+        return f"{metric.name} {before} before, {after} after {self.steps:,} steps{where}"
 
     def sections(self) -> list[Section]:
         """Return the outcome, what the peak is made of, and what the session would cost its device."""
@@ -189,7 +195,11 @@ class Run(Shown):
 
     def _facts(self) -> list[tuple[str, str]]:
         estimate = self.plan.estimate
-        rows = [("SRAM", self.plan.verdict), ("time a step", step_time(estimate, self.plan.board))]
+        rows = [
+            ("examples", str(self.protocol)),
+            ("SRAM", self.plan.verdict),
+            ("time a step", step_time(estimate, self.plan.board)),
+        ]
         rows += self.cost.facts()
         if self.images_per_s:
             times = "" if estimate is None else (
@@ -199,7 +209,8 @@ class Run(Shown):
         return rows
 
     def _curves(self) -> list[Curve]:
-        units = dict.fromkeys((f"train_{self.metric.key}", f"test_{self.metric.key}"), self.metric.unit)
+        parts = ("train", *self.protocol.parts)
+        units = dict.fromkeys((f"{part}_{self.metric.key}" for part in parts), self.metric.unit)
         names = [name for name in self.rows[0] if name != "epoch"]
         return [
             Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))

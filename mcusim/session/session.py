@@ -103,7 +103,7 @@ class Session:
         progress: Callable[[dict[str, Any]], None] | None = None,
         **choices: Any,
     ) -> Run:
-        """Train at batch 1 inside the arena; evaluate on the test images after every epoch.
+        """Train at batch 1 inside the arena; evaluate after every epoch, or as ``evaluate`` says.
 
         Args:
             data: training and test images.
@@ -126,10 +126,12 @@ class Session:
             Diverged: if the loss, a gradient, a parameter or a scale is no longer finite.
             SaveFailed: if the folder cannot be written.
         """
+        from mcusim.session.protocol import divided
         from mcusim.session.training import Training
 
         given = choices if epochs is None else {**choices, "epochs": epochs}
         wanted = chosen(recipe or Recipe(), given)
+        data = divided(data, wanted)
         plan = self.plan_for(data)
         if not plan.step.scope.learns:
             raise BadArgument(

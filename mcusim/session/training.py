@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -26,6 +27,7 @@ from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
 from mcusim.session.health import require_finite
 from mcusim.session.identity import device, program
+from mcusim.session.protocol import Protocol
 from mcusim.session.recording import Begin, Recording, Resumed
 from mcusim.session.run import Run, is_whole, write_history
 from mcusim.session.stages import Stages
@@ -36,6 +38,13 @@ CHECKPOINT_STEPS = 10_000
 """Steps between two checkpoints within an epoch."""
 BLOCK = 256
 """Images whose front is computed or fetched together."""
+
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Paused(Exception):
+    """The run has come as far as was asked for, and lies in its folder to be resumed."""
 
 
 class Training:
@@ -52,9 +61,11 @@ class Training:
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
+        self.protocol = Protocol.of(data, recipe)
         self.order = np.zeros(0, np.int64)
+        self._until: int | None = None
         self._stop = Stop()
-        self._report: Callable[[dict[str, Any]], None] = lambda counts: None
+        self._report: Report = lambda counts: None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -72,11 +83,32 @@ class Training:
             "schedule": asdict(self.schedule),
             "epochs": self.recipe.epochs,
             "per_epoch": self.per_epoch,
+            "protocol": {**self.protocol.as_dict(), "held_out": self.features.validation_key},
         }
+
+    def advance(
+        self, out: str | Path, epochs: int, *, progress: Report | None = None
+    ) -> list[dict[str, Any]]:
+        """Train up to so many epochs of the recipe and stop there, whole or to be resumed; return the rows.
+
+        Goes on where the folder holds a checkpoint of this run.
+
+        Args:
+            out: folder of the run.
+            epochs: at which to stop; those of the recipe at the latest.
+            progress: called with counts now and then.
+
+        Raises:
+            See ``Session.train``.
+        """
+        self._until = epochs
+        with suppress(Paused):
+            self.run(out=out, resume=(Path(out) / FILE).is_file(), progress=progress)
+        return self.progress.history
 
     def run(
         self, *, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
-        progress: Callable[[dict[str, Any]], None] | None = None,
+        progress: Report | None = None,
     ) -> Run:  # fmt: skip
         """Train, evaluate, and return the run; see ``Session.train``."""
         folder = None if out is None else Path(out)
@@ -95,9 +127,9 @@ class Training:
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
-        evaluation = Evaluation(self.features, len(self.data.test))
         if not resumed:
-            self.progress.before = evaluation.metric(self.state, self._stop.obey)
+            first_look = self.protocol.parts[:1]
+            self.progress.before = [self._measured(part, self.state) for part in first_look]
             self._save(folder, recording)
 
         def pause() -> None:
@@ -108,17 +140,19 @@ class Training:
 
         while self.progress.epoch < self.recipe.epochs:
             self._epoch(folder, recording, pause)
-            self._finish_epoch(evaluation, pause)
+            self._finish_epoch(pause)
             self._save(folder, recording)
             if folder is not None:
                 write_history(folder, self.progress.history)
+            if self.progress.epoch == self._until and self._until < self.recipe.epochs:
+                raise Paused
         self.stages.store()
         seconds = perf_counter() - started
         rows = self.progress.history
+        before, after = self._outcome()
         run = Run(
             plan=self.stages.largest, model=self.state.trained(), rows=rows,
-            metric=self.task.metric, metric_before=self.progress.before,
-            metric_after=rows[-1][f"test_{self.task.metric.key}"],
+            metric=self.task.metric, metric_before=before, metric_after=after, protocol=self.protocol,
             steps=self.state.iteration,
             trace=recording.events(),
             saturations=self.state.saturations,
@@ -204,7 +238,23 @@ class Training:
             rows = self.features.rows("train", index, epoch)
             yield from zip(rows, self.features.targets("train", index), strict=True)
 
-    def _finish_epoch(self, evaluation: Evaluation, pause: Callable[[], None]) -> None:
+    def _measured(self, part: str, state: State, pause: Callable[[], None] | None = None) -> float:
+        split = self.data.parts[part]
+        return Evaluation(self.features, part, len(split)).metric(state, pause or self._stop.obey)
+
+    def _outcome(self) -> tuple[float, float]:
+        """Return the metric before and after on the examples that are reported.
+
+        Test examples that are looked at once are looked at here, by the network as it came and as it left.
+        """
+        part = self.protocol.reported
+        if part in self.protocol.parts:
+            return self.progress.before[0], self.progress.history[-1][f"{part}_{self.task.metric.key}"]
+        step = self.plan.step
+        untrained = State.of(step.model, step.scope, self.settings.formats)
+        return self._measured(part, untrained), self._measured(part, self.state)
+
+    def _finish_epoch(self, pause: Callable[[], None]) -> None:
         progress = self.progress
         self.stages.store()
         metric = self.task.metric.key
@@ -214,7 +264,7 @@ class Training:
             "steps": self.state.iteration,
             "loss": progress.loss_sum / self.per_epoch,
             f"train_{metric}": progress.score_sum / self.per_epoch,
-            f"test_{metric}": evaluation.metric(self.state, pause),
+            **{f"{part}_{metric}": self._measured(part, self.state, pause) for part in self.protocol.parts},
             "learning_rate": rate,
             "saturations": self.state.saturations,
             "coverage": self.stages.coverage.fraction,
@@ -235,12 +285,14 @@ class Training:
         done = self.progress.position
         last = self.progress.history[-1] if self.progress.history else {}
         metric = self.task.metric
+        first = next(iter(self.protocol.parts), None)
         self._report(
             {
                 "epoch": self.progress.epoch, "epochs": self.recipe.epochs, "position": done,
                 "per_epoch": self.per_epoch, "step": self.state.iteration,
                 "metric": metric,
                 "train": self.progress.score_sum / done if done else last.get(f"train_{metric.key}", 0.0),
-                "test": last.get(f"test_{metric.key}", self.progress.before),
+                "part": first,
+                "test": last.get(f"{first}_{metric.key}", *self.progress.before) if first else None,
             }
         )  # fmt: skip
