@@ -30,7 +30,7 @@ def compare(
 
     network = wanted.network()
     targets = [board(name.strip()) for name in boards.split(",")]
-    found = side_by_side(network.model, targets, split_list(updates), settings=wanted.settings)
+    found = side_by_side(network.model, targets, split_list(updates), settings=network.settings)
     if json:
         print_json(found.as_dict())
     else:

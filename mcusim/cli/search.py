@@ -52,9 +52,9 @@ def search(
 
     errors, weights = ([word.strip() for word in text.split(",")] for text in (error, weight))
     network, target = wanted.network(), wanted.target()
-    ranking = _ranking(wanted, network.model, target, analysis, steps)
+    ranking = _ranking(wanted, network.settings.part(network.model), target, analysis, steps)
     found = searched(
-        network.model, target, ranking, wanted.settings, blocks=blocks, stage=stage, ratio=ratio,
+        network.model, target, ranking, network.settings, blocks=blocks, stage=stage, ratio=ratio,
         channels=channels, errors=errors, weights=weights,
     )  # fmt: skip
     result = {**found.as_dict(), "analysis": None if analysis is None else str(analysis)}

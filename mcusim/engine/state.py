@@ -48,8 +48,8 @@ class State:
                         arrays[Slot(op.name, extra.kind, part)] = extra.start(value)
         return cls(model, arrays)
 
-    def trained(self) -> Model:
-        """Return the model with the learned parameters in it."""
+    def trained(self, whole: Model | None = None) -> Model:
+        """Return the model with the learned parameters in it, or the ``whole`` of which it is a part."""
         changed = {}
         for op in self.model.ops:
             for part, name in ((SlotPart.WEIGHT, op.weight), (SlotPart.BIAS, op.bias)):
@@ -58,7 +58,7 @@ class State:
                     data = self.arrays[slot].copy()
                     data.flags.writeable = False
                     changed[name] = replace(self.model.tensors[name], data=data)
-        return self.model.with_tensors(changed)
+        return (whole or self.model).with_tensors(changed)
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Take over the arrays of a checkpoint, by the texts of their slots.

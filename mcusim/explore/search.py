@@ -158,6 +158,8 @@ def search(
         BadArgument: if the ranking does not suit the network, or a number makes no sense.
         UnknownName: if a format is not known.
     """
+    settings = settings.named(model)
+    model = settings.part(model)
     count = len(blocks_of(model)) if blocks is None else min(blocks, len(blocks_of(model)))
     if count < 1:
         raise BadArgument(f"blocks {blocks}", "is less than 1", "use at least 1")

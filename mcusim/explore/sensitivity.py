@@ -65,7 +65,7 @@ def sensitivity(
     session = Session(model, big, settings=replace(wanted, sram=need))
     few = data.test.subset(range(min(SHOWN, len(data.test))))
     recipe = Recipe(schedule="constant", limit=steps, trace="off")
-    training = Training(session.plan_for(data), session.scheme, replace(data, test=few), recipe)
+    training = Training(session.plan_for(data), session.scheme, replace(data, test=few), recipe, whole=model)
     training.run()
     training.stages.statistics.close_stage()
     return Ranking.of(model, training.stages.statistics)

@@ -96,7 +96,7 @@ def load(
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadModel(str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model")
-    model = read(path)
+    model = _single(read(path))
     if arithmetic is not None:
         if arithmetic not in list(Arithmetic):
             raise UnknownName("arithmetic", arithmetic, list(Arithmetic))
@@ -106,6 +106,16 @@ def load(
 
         model = at_resolution(model, resolution)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
+
+
+def _single(model: Model) -> Model:
+    """Return a network with the batch in its file taken out; what cannot is refused where it learns."""
+    from mcusim.graph.batch import at_batch_one
+
+    try:
+        return at_batch_one(model)
+    except BadModel:
+        return model
 
 
 def read(path: Path) -> Model:

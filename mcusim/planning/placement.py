@@ -45,6 +45,8 @@ def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) ->
 
 def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
     """Return the plan with the highest peak among those of the selections a scheme may make."""
+    settings = settings.named(model)
+    model = settings.part(model)
     require_one(model, "inputs")
     cost = scheme.cost(model)
     requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))

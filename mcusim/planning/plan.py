@@ -206,7 +206,8 @@ class Plan(Shown):
     @property
     def title(self) -> str:
         """What was planned, in one line."""
-        task = "" if self.step.task is None else f"{self.step.task.name}, "
+        of = "" if self.settings.output is None else f" of {self.settings.output}"
+        task = "" if self.step.task is None else f"{self.step.task.name}{of}, "
         return f"{self.step.model.name} on {self.board.name}, {task}update {self.settings.update}"
 
     @property

@@ -12,6 +12,7 @@ from mcusim.core import BadArgument, parse_bytes
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import NameChoice, setting
 from mcusim.graph import Model
+from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.lowering.patches import Patches
 from mcusim.lowering.residency import Residency
 from mcusim.mcu.board import Board
@@ -125,6 +126,10 @@ class Settings(Choices):
         AUTO, "patch-based first stage: off, COUNT:OP, or auto: if needed, with the fewest recomputed MACs",
         read=parse_patches, write=write_patches, example="2:blocks.2.pointwise2",
     )  # fmt: skip
+    output: str = setting(
+        AUTO, "which output learns, by name or by number from 0, where the network has several",
+        values=lambda: (AUTO,), open=True, example="1",
+    )  # fmt: skip
     task: str = setting(
         AUTO, "what the outputs are for; auto: what the network and the data say", values=_tasks
     )
@@ -146,14 +151,28 @@ class Settings(Choices):
             )  # fmt: skip
         return found
 
+    def named(self, model: Model) -> Self:
+        """Return the same settings with the output by its name."""
+        return self if self.output == AUTO else replace(self, output=output_named(model, self.output))
+
+    def part(self, model: Model) -> Model:
+        """Return the part of a network that learns: all of it, or what leads to the output that is chosen.
+
+        Raises:
+            UnknownName: if it has no such output.
+        """
+        if self.output == AUTO:
+            return model
+        return with_outputs(model, (output_named(model, self.output),))
+
     def decide(
         self, model: Model, board: Board, residency: Residency, patches: Patches | None, task: str | None
     ) -> Decided:
         """Return the settings with nothing left open; an inference has no task."""
         return Decided(
             **_shared(self) | {"formats": replace(self.formats, head=head_format(model, self.formats))},
-            sram_bytes=self.budget(board), residency=residency, patches=patches,
-            task=task,
+            sram_bytes=self.budget(board), residency=residency, patches=patches, task=task,
+            output=None if self.output == AUTO else self.output,
         )  # fmt: skip
 
     @classmethod
@@ -161,7 +180,7 @@ class Settings(Choices):
         """Return the settings that ask for exactly what was decided."""
         return cls(
             **_shared(decided), sram=decided.sram_bytes, residency=str(decided.residency),
-            patches=decided.patches, task=decided.task or AUTO,
+            patches=decided.patches, task=decided.task or AUTO, output=decided.output or AUTO,
         )  # fmt: skip
 
 
@@ -175,6 +194,9 @@ class Decided(Choices):
     )
     patches: Patches | None = setting(
         None, "patch-based first stage", read=parse_patches, write=write_patches
+    )
+    output: str | None = setting(
+        None, "name of the output that learns, where one of several is chosen", terse=True
     )
     task: str | None = setting(
         "classification", "what the outputs are for; none where nothing learns", values=lambda: TASKS

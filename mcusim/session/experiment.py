@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from mcusim.core.setting import setting
 from mcusim.core.toml_text import toml
 from mcusim.graph import Arithmetic, Model
 from mcusim.planning.recipe import Recipe
-from mcusim.planning.settings import Settings
+from mcusim.planning.settings import AUTO, Settings
 from mcusim.sections.kinds import Notes, Section
 from mcusim.update.formats import HEADS
 
@@ -29,9 +29,10 @@ OTHERS = "tool"
 
 
 class Network(NamedTuple):
-    """A network as it was loaded, and what was said to it."""
+    """A network as it was loaded, what was said to it, and the settings of a session with it."""
 
     model: Model
+    settings: Settings
     note: str
     """What replaced the head that the file has; empty if the network is that of the file."""
 
@@ -118,13 +119,15 @@ class Experiment(Settings):
         from mcusim.graph.head import replace_head
 
         model = load(self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution)
-        keeps = self.classes is None or (self.classes == model.classes and model.head is not None)
+        learns = self.part(model)
+        keeps = self.classes is None or (self.classes == learns.classes and learns.head is not None)
         if keeps and self.head is None:
-            return Network(model, "")
+            return Network(model, self.settings, "")
+        model, settings = learns, replace(self.settings, output=AUTO)
         count, format = self.classes or model.classes, self.head or "float32"
         fresh = replace_head(model, count, format=format, seed=self.seed)  # type: ignore[arg-type]
         note = f"{model.name} with a fresh {format} head of {count:,} outputs; its own has {model.classes:,}"
-        return Network(fresh, note)
+        return Network(fresh, settings, note)
 
     def target(self) -> Board:
         """Return the board."""
@@ -140,7 +143,8 @@ class Experiment(Settings):
         """
         from mcusim.session.session import Session
 
-        return Session((network or self.network()).model, self.target(), settings=self.settings)
+        network = network or self.network()
+        return Session(network.model, self.target(), settings=network.settings)
 
     def dataset(self, model: Model) -> Dataset:
         """Return the data, folders of pictures scaled to what a network takes."""

@@ -83,9 +83,10 @@ class Session:
         Raises:
             BadData: if the data do not suit the network or the task.
         """
-        if self.scheme.scope(self.model).learns:
-            task = choose(self.model, self.settings.task, Labels(data.train.labels))
-            task.prepared(data.train.labels, self.model)
+        part = self.settings.part(self.model)
+        if self.scheme.scope(part).learns:
+            task = choose(part, self.settings.task, Labels(data.train.labels))
+            task.prepared(data.train.labels, part)
             if self._task != task.name:
                 self._task, self._plan = task.name, None
         return self.plan()
@@ -139,7 +140,7 @@ class Session:
                 "choose what learns, e.g. head, last-6 or dynamic",
             )  # fmt: skip
         plan.require()
-        training = Training(plan, self.scheme, data, wanted)
+        training = Training(plan, self.scheme, data, wanted, whole=self.model)
         return training.run(out=out, resume=resume, overwrite=overwrite, progress=progress)
 
     def cost(self, steps: int) -> SessionCost:
@@ -159,5 +160,5 @@ class Session:
         """
         from mcusim.session.evaluation import evaluate
 
-        network = model or self.model
+        network = self.settings.part(model or self.model)
         return evaluate(network, split, choose(network, self.settings.task, Labels(split.labels)))

@@ -18,6 +18,7 @@ from mcusim.data.dataset import Dataset
 from mcusim.engine.feature_cache import front_key
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
+from mcusim.graph import Model
 from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
@@ -48,10 +49,11 @@ class Paused(Exception):
 
 
 class Training:
-    """One call of ``Session.train``."""
+    """One call of ``Session.train``; ``whole`` is the network of which the planned one may be a part."""
 
-    def __init__(self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe) -> None:
+    def __init__(self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe, *, whole: Model) -> None:
         settings = plan.settings
+        self._whole = whole
         self.plan, self.settings, self.scheme, self.data, self.recipe = plan, settings, scheme, data, recipe
         self.per_epoch = min(len(data.train), recipe.limit or len(data.train))
         steps = recipe.epochs * self.per_epoch
@@ -151,7 +153,7 @@ class Training:
         rows = self.progress.history
         before, after = self._outcome()
         run = Run(
-            plan=self.stages.largest, model=self.state.trained(), rows=rows,
+            plan=self.stages.largest, model=self.state.trained(self._whole), rows=rows,
             metric=self.task.metric, metric_before=before, metric_after=after, protocol=self.protocol,
             steps=self.state.iteration,
             trace=recording.events(),

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.graph import Model
+from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.mcu.board import Board
 from mcusim.planning.recipe import Recipe
 from mcusim.session.session import Session
+from mcusim.tasks.task import require_one
 from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def train(
     )
 
 
-def predict(model: Model, images: NDArray[Any]) -> NDArray[np.float32]:
+def predict(model: Model, images: NDArray[Any], *, output: str | None = None) -> NDArray[np.float32]:
     """Return what a network says of examples, as real numbers: the classes are ``predict(…).argmax(1)``.
 
     The integers are those of the device, in the network's own arithmetic; the outputs are scaled to reals.
@@ -105,17 +107,24 @@ def predict(model: Model, images: NDArray[Any]) -> NDArray[np.float32]:
         model: the network, trained or not.
         images: ``[n, …]``: pictures as uint8 NHWC, which are stretched, coloured and normalised as the
             network asks, or float32 real values, or int8 inputs as they are.
+        output: name or number of the output, where the network has several.
 
     Returns:
         One row an example, of shape ``[n, *model.output.shape[1:]]``.
 
     Raises:
         BadData: if the examples cannot become this network's input.
+        BadModel: if the network has several outputs and none is chosen.
+        UnknownName: if it has no such output.
     """
     from mcusim.data.preprocess import Preprocessor
     from mcusim.engine.inference import Inference
     from mcusim.session.evaluation import CHUNK, reals
 
+    if output is not None:
+        model = with_outputs(model, (output_named(model, output),))
+    require_one(model, "inputs")
+    require_one(model, "outputs")
     prepare = Preprocessor(model, images.shape[1:], images.dtype.name)
     inference = Inference(model)
     shape = model.output.shape[1:]

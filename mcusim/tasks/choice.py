@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcusim.core import BadData, BadModel
 from mcusim.graph import Model, OpKind
+from mcusim.graph.batch import at_batch_one, batch_of
 from mcusim.tasks.task import TASKS, Array, Task, require_one
 
 AUTO = "auto"
@@ -53,12 +54,9 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
 
 def _require_single(model: Model) -> None:
     """Refuse a batch that is written into the file: it would be learned as one example."""
-    batch = model.input.shape[0]
-    if batch > 1 and model.output.shape[:1] == (batch,) and len(model.input.shape) > 1:
-        raise BadModel(
-            model.name, f"is made for batches of {batch} examples, and a device learns from one at a time",
-            "export it with a batch of 1",
-        )  # fmt: skip
+    if batch_of(model) > 1:
+        at_batch_one(model)  # says which op stands in the way
+        raise BadModel(model.name, "is made for a batch of several examples", "take one: mcusim.load does")
 
 
 def _of_network(model: Model) -> str:

@@ -105,7 +105,9 @@ def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
     names = model.inputs if what == "inputs" else model.outputs
     if len(names) != 1:
         shapes = ", ".join(f"{n!r} {list(model.tensors[n].shape)}" for n in names)
-        way_out = f"give a network with one {what.removesuffix('s')}"
+        way_out = "give a network with one input"
+        if what == "outputs":
+            way_out = f"choose one by name or number: output={names[0]}"
         raise BadModel(model.name, f"has {len(names)} {what}: {shapes}", way_out)
 
 

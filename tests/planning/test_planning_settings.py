@@ -124,7 +124,7 @@ def test_what_is_decided_is_never_open():
     assert decided.patches is None or isinstance(decided.patches, Patches)
     assert {f.name for f in fields(Choices)} == {f.name for f in fields(Settings)} & {
         f.name for f in fields(Decided)
-    } - {"residency", "patches", "task"}
+    } - {"residency", "patches", "task", "output"}
     assert Decided.from_dict(json.loads(json.dumps(decided.as_dict()))) == decided
     again = mcusim.Session(small_network(), board, settings=Settings.fixed(decided)).plan()
     assert again.settings == decided

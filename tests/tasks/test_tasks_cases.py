@@ -9,20 +9,24 @@ import numpy as np
 import pytest
 
 import mcusim
-from mcusim.core import BadData, BadModel
+from mcusim.core import BadData, BadModel, UnknownName
 from mcusim.data import from_arrays
-from mcusim.tasks.task import TASKS
+from mcusim.session.experiment import Experiment
 
 BOARD = mcusim.board("stm32h743")
 
 
-def network(name):
-    """Return one of the networks beside the real data."""
-    pytest.importorskip("tflite")
+def file(name):
+    """Return one of the files beside the real data."""
     path = Path(os.environ.get("MCUSIM_DATA", ".")).parent / "cases" / f"{name}.tflite"
     if not path.is_file():
         pytest.skip("the cases are not here")
-    return mcusim.load(path)
+    return path
+
+
+def network(name):
+    """Return the network of one of them."""
+    return mcusim.load(file(name))
 
 
 def train(model, y, count=40, **options):
@@ -55,7 +59,7 @@ def test_each_is_trained_for_what_the_data_say(name, y, task):
 def test_what_is_not_supported_is_refused_with_the_reason():
     with pytest.raises(BadData, match="have no labels"):
         train(network("sine_regression"), lambda x: None)
-    with pytest.raises(BadModel, match=r"2 outputs: 'fc4' \[1, 5\], 'fc5' \[1, 3\]"):
+    with pytest.raises(BadModel, match=r"2 outputs: 'fc4' \[1, 5\], 'fc5' \[1, 3\].*output=fc4"):
         mcusim.Session(network("two_heads_5_3"), BOARD, "dense").plan()
     with pytest.raises(BadModel, match=r"2 inputs: 'input' \[1, 8\], 'second' \[1, 8\]"):
         mcusim.Session(network("two_inputs_concat"), BOARD, "dense").plan()
@@ -63,7 +67,52 @@ def test_what_is_not_supported_is_refused_with_the_reason():
         mcusim.Session(network("segmentation"), BOARD, "dense").plan()
 
 
-@pytest.mark.parametrize("task", ["auto", *TASKS])
-def test_a_batch_in_the_file_is_never_learned_as_one_example(task):
-    with pytest.raises(BadModel, match=r"batches of 4 examples.*batch of 1"):
-        mcusim.Session(network("batch4_classifier"), BOARD, "dense", task=task).plan()
+def test_a_batch_in_the_file_becomes_one_example():
+    model = network("batch4_classifier")
+    assert (model.input.shape, model.output.shape) == ((1, 8, 8, 3), (1, 5))
+    assert model.head is not None
+    run = train(model, lambda x: np.arange(len(x)) % 5)
+    assert run.plan.settings.task == "classification"
+    assert run.plan.as_dict()["macs"]["forward"] < 10_000  # of one example, not of four
+
+
+@pytest.mark.parametrize(("output", "name", "classes"), [("0", "fc4", 5), ("1", "fc5", 3), ("fc5", "fc5", 3)])
+def test_the_head_that_is_chosen_learns_and_the_other_stays(output, name, classes):
+    model = network("two_heads_5_3")
+    run = train(model, lambda x: np.arange(len(x)) % classes, output=output)
+    assert run.plan.settings.output == name
+    assert f"classification of {name}, update dense" in str(run.plan).splitlines()[0]
+    assert run.plan.step.model.outputs == (name,)
+    assert run.model.outputs == model.outputs
+    changed = {
+        op.name
+        for op in model.ops
+        if op.weight and not run.model.tensors[op.weight].same_as(model.tensors[op.weight])
+    }
+    assert changed == {"conv1", name}
+
+
+def test_a_fresh_head_takes_the_place_of_the_output_that_is_chosen():
+    found = Experiment(model=str(file("two_heads_5_3")), output="1", classes=7).network()
+    assert found.model.classes == 7
+    assert found.settings.output == "auto"
+    assert "its own has 3" in found.note
+    same = Experiment(model=str(file("two_heads_5_3")), output="1", classes=3).network()
+    assert (same.model.outputs, same.settings.output, same.note) == (("fc4", "fc5"), "1", "")
+
+
+def test_predictions_are_of_the_output_that_is_asked_for():
+    model, x = network("two_heads_5_3"), np.zeros((2, 8, 8, 3), np.int8)
+    assert mcusim.predict(model, x, output="fc5").shape == (2, 3)
+    assert mcusim.predict(model, x, output="0").shape == (2, 5)
+    with pytest.raises(BadModel, match="2 outputs"):
+        mcusim.predict(model, x)
+
+
+def test_an_output_that_is_not_there_is_refused_and_inference_alone_needs_no_choice():
+    model = network("two_heads_5_3")
+    with pytest.raises(UnknownName, match="fc5"):
+        mcusim.Session(model, BOARD, "dense", output="fc6").plan()
+    plan = mcusim.Session(model, BOARD, "none").plan()
+    assert plan.fits
+    assert plan.step.model.outputs == ("fc4", "fc5")

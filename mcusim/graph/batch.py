@@ -1,0 +1,88 @@
+"""A batch that is written into a file, taken out again: a device sees one example at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mcusim.core import BadModel
+from mcusim.graph.head import head_name
+from mcusim.graph.kinds import OpKind
+from mcusim.graph.model import Model
+from mcusim.graph.ops import Op
+from mcusim.graph.shapes import infer
+from mcusim.graph.tensor import Tensor
+from mcusim.graph.traits import Family
+from mcusim.graph.validate import validate
+
+_ROWS = {
+    Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.UNARY, Family.POOL, Family.RESIZE,
+    Family.CONVERSION,
+}  # fmt: skip
+"""Families that never mix examples."""
+_BY_AXES = {Family.REDUCTION, Family.NORMALISATION, Family.JOIN}
+"""Families that mix what lies along the axes they name."""
+
+
+def batch_of(model: Model) -> int:
+    """Return the batch that a network is made for: the first dimension of all that goes in and comes out."""
+    ends = [model.tensors[name].shape for name in (*model.inputs, *model.outputs)]
+    sizes = {shape[0] if len(shape) > 1 else 1 for shape in ends}
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
+def at_batch_one(model: Model) -> Model:
+    """Return a network made for a batch of several examples as the same network for one.
+
+    Raises:
+        BadModel: if some op mixes the examples of a batch, so that one alone has no meaning.
+    """
+    batch = batch_of(model)
+    if batch == 1:
+        return model
+    tensors = dict(model.tensors)
+    for name in model.inputs:
+        tensors[name] = _first(model.tensors[name])
+    ops = []
+    for op in model.ops:
+        if not _keeps_examples(op, model.tensors, batch):
+            raise BadModel(
+                f"{model.name}: op {op.name!r} ({op.kind})",
+                f"mixes the {batch} examples of a batch, and a device learns from one at a time",
+                "export it with a batch of 1",
+            )
+        ops.append(_alone(op))
+        output = _first(tensors[op.output])
+        tensors[op.output] = output
+        tensors[op.output] = replace(output, shape=infer(ops[-1], tensors))
+    single = validate(replace(model, ops=tuple(ops), tensors=tensors))
+    return replace(single, head=single.head or head_name(single))
+
+
+def _first(tensor: Tensor) -> Tensor:
+    return replace(tensor, shape=(1, *tensor.shape[1:]))
+
+
+def _keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
+    """True if each example of the output follows from the same example of the inputs alone."""
+    output = tensors[op.output].shape
+    given = [tensors[name] for name in op.inputs]
+    if output[:1] != (batch,) or any(t.shape[:1] != (batch,) for t in given if not t.constant):
+        return False
+    family, a = op.traits.family, op.attributes
+    if family is Family.BINARY and any(
+        t.constant and len(t.shape) == len(output) and t.shape[0] != 1 for t in given
+    ):
+        return False  # a value for each example
+    if family in _ROWS or family is Family.VIEW:
+        return True
+    if family in _BY_AXES:
+        return 0 not in {axis % len(given[0].shape) for axis in a.axes}
+    if op.kind is OpKind.TRANSPOSE:
+        return a.axes[0] == 0
+    return op.kind is OpKind.PAD and a.pads[0] == (0, 0)
+
+
+def _alone(op: Op) -> Op:
+    shape = op.attributes.shape
+    return replace(op, attributes=replace(op.attributes, shape=(1, *shape[1:]))) if shape else op
