@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import typer
-
 import mcusim
-from mcusim.cli.main import EXITS, VERBS, build
+from mcusim.cli.main import EXITS, VERBS, verb
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -39,10 +37,9 @@ def where(value: Any) -> str:
 
 def verbs() -> Iterator[str]:
     """Yield usage, help and options of each verb, as a user's terminal would say them."""
-    app = typer.main.get_command(build())
-    for verb in VERBS:
-        command = app.commands[verb]  # type: ignore[attr-defined]
-        yield f"## {verb}\n\n{command.help}\n"
+    for name in VERBS:
+        command = verb(name)
+        yield f"## {name}\n\n{command.help}\n"
         yield "| argument or option | default | what |\n|---|---|---|"
         for parameter in command.params:
             yield row(parameter)

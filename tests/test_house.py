@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,24 @@ def test_the_package_is_light() -> None:
     script = f"import sys, mcusim; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_help_is_light() -> None:
+    """It lists every verb and imports none: a person who looks for a verb does not wait for all of them."""
+    heavy = {*HEAVY, "numpy"} - {"rich", "typer"}
+    script = f"""
+import sys
+from mcusim.cli.main import main
+sys.argv = ["mcusim", "--help"]
+try:
+    main()
+except SystemExit:
+    print([m for m in {sorted(heavy)} if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    *text, found = done.stdout.splitlines()
+    assert found == "[]"
+    assert all(re.search(rf"\b{verb} ", "\n".join(text)) for verb in VERBS)
 
 
 def test_every_verb_is_registered() -> None:

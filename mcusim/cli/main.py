@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import sys
 import warnings
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from mcusim.cli.output import DOES_NOT_FIT
 from mcusim.core import McusimError, OutOfSram
@@ -58,6 +61,14 @@ class Verbs(TyperGroup):
             raise typer.Exit(EXIT_TERMINATED) from error
 
 
+class Verb(TyperCommand):
+    """Stands for a verb that help only lists: what the verb itself needs is imported when it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Return the context of the verb itself, which then runs."""
+        return verb(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
     """Say a warning in one line, without the place in the code that noticed it."""
     typer.echo(f"note: {message}", err=True)
@@ -69,10 +80,27 @@ def build() -> typer.Typer:
         cls=Verbs, name="mcusim", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
         help="A memory-accurate simulator of training neural networks on microcontrollers.", epilog=EXITS,
     )  # fmt: skip
-    for verb in VERBS:
-        app.command(verb, epilog=EXITS)(getattr(import_module(f"mcusim.cli.{verb}"), verb))
+    for name in VERBS:
+        app.command(name, cls=Verb, help=_says(name))(lambda: None)
     app.callback(invoke_without_command=True)(_options)
     return app
+
+
+def verb(name: str) -> Any:
+    """Return the command of one verb, with its arguments and options."""
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, epilog=EXITS)(getattr(import_module(f"mcusim.cli.{name}"), name))
+    return typer.main.get_command(alone)
+
+
+def _says(name: str) -> str:
+    """Return what a verb says of itself, read without importing it."""
+    spec = find_spec(f"mcusim.cli.{name}")
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    said = (ast.get_docstring(n) for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+    return next(said) or ""
 
 
 def _options(

@@ -7,10 +7,9 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
-import typer
 
-from mcusim.cli import options
-from mcusim.cli.main import VERBS, build
+from mcusim.cli import main, options
+from mcusim.cli.main import VERBS
 from mcusim.cli.settings_page import page
 from mcusim.core.chosen import leaves
 from mcusim.core.setting import setting
@@ -28,8 +27,9 @@ DATA = {"train", "search"}
 
 def options_of(verb: str) -> dict[str, str]:
     """Return the options of a verb with their help."""
-    command = typer.main.get_command(build()).commands[verb]
-    return {flag: p.help or "" for p in command.params if p.param_type_name == "option" for flag in p.opts}
+    return {
+        flag: p.help or "" for p in main.verb(verb).params if p.param_type_name == "option" for flag in p.opts
+    }
 
 
 @pytest.mark.parametrize("verb", ["plan", "train", "timeline", "explain", "compare", "search", "diff"])
