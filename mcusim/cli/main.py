@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from mcusim.cli.output import DOES_NOT_FIT
 from mcusim.core import McusimError, OutOfSram
 from mcusim.core.stopping import EXIT_TERMINATED, Terminated, leave, obeying
+from mcusim.core.wording import speaking_in_options
 from mcusim.sections.spelling import forgive
 
 VERBS = (
@@ -42,7 +43,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb that the arguments name."""
         try:
-            with warnings.catch_warnings(), obeying(leave, signal.SIGTERM):
+            with warnings.catch_warnings(), speaking_in_options(), obeying(leave, signal.SIGTERM):
                 warnings.showwarning = _note
                 return super().invoke(ctx)
         except BrokenPipeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from functools import cache
 from inspect import Parameter, signature
@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hint
 
 from mcusim.core.errors import BadArgument, UnknownName
 from mcusim.core.setting import KEY, Setting
+from mcusim.core.wording import in_options
 
 C = TypeVar("C", bound="Chosen")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,6 +98,29 @@ def arguments(given: C, plain: C) -> str:
         if value != usual:
             words.append(item.spell(value))
     return " ".join(words)
+
+
+def changed(base: C, path: Sequence[str], value: Any) -> C:
+    """Return ``base`` with another value of one setting, which may be in a group of its own."""
+    name, *inner = path
+    new = changed(getattr(base, name), inner, value) if inner else value
+    return replace(base, **{name: new})  # type: ignore[type-var]  # a dataclass, as its settings are fields
+
+
+def written(item: Setting, value: Any, base: Chosen) -> str:
+    """Return how the person who asked would write another value of one setting of ``base``.
+
+    As an option of the command line, or as an argument of Python: there a group is written whole.
+    """
+    if in_options():
+        return item.spell(value)
+    name, *inner = item.path
+    if not inner:
+        return f"{name}={item.plain(value)!r}"
+    group = getattr(changed(base, item.path, value), name)
+    given = ((each, getattr(group, each.name)) for each in leaves(type(group)))
+    words = (f"{each.name}={each.plain(v)!r}" for each, v in given if v != each.default)
+    return f"{name}={type(group).__name__}({', '.join(words)})"
 
 
 def takes(kind: type[Chosen], but: Collection[str] = ()) -> Callable[[F], F]:

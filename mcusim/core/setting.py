@@ -7,7 +7,7 @@ and, in the rooms above, options, run files and the table in the documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from numbers import Integral, Real
@@ -41,6 +41,7 @@ class About:
         flags: of the command line, if not ``--name``.
         least, below, most: bounds of a number, or of each number of a table.
         example: a value that can be tried, for the way out of a message.
+        cheaper: of a value, the values to try where the step needs too much SRAM, the least change first.
         read: turns what a person may write into the value; raises what a person should read.
         write: turns a value into plain data, where it is none.
         derived: follows from something else, or changes nothing; no option.
@@ -57,6 +58,7 @@ class About:
     below: float | None = None
     most: float | None = None
     example: str = ""
+    cheaper: Callable[[Any], Iterable[Any]] | None = None
     read: Callable[[Any], Any] | None = None
     write: Callable[[Any], Any] | None = None
     derived: bool = False
@@ -176,6 +178,12 @@ class Setting:
         if isinstance(value, dict):
             value = ",".join(f"{key}={each!r}" for key, each in value.items())
         return f"{flag} {'none' if value is None else value}"
+
+    def cheaper(self, chosen: Any) -> tuple[Any, ...]:
+        """Return the values that may need less SRAM than the one in ``chosen``, the least change first."""
+        for name in self.path:
+            chosen = getattr(chosen, name)
+        return () if self.about.cheaper is None else tuple(self.about.cheaper(chosen))
 
     def plain(self, value: Any) -> Any:
         """Return a value as plain data."""

@@ -97,12 +97,19 @@ class Choices(Chosen):
     seed: int = setting(0, "seed of everything that is drawn", least=0, most=2**32 - 1)
     formats: Formats = setting(Formats, "number formats")
     sgd: Sgd = setting(Sgd, "stochastic gradient descent")
-    in_place: bool = setting(True, "let outputs overwrite inputs that nobody needs any more")
-    planner: str = setting("best", "static planner that places the tensors", values=_planners)
+    in_place: bool = setting(
+        True, "let outputs overwrite inputs that nobody needs any more",
+        cheaper=lambda now: () if now else (True,),
+    )  # fmt: skip
+    planner: str = setting(
+        "best", "static planner that places the tensors", values=_planners,
+        cheaper=lambda now: {"best"} - {now},
+    )  # fmt: skip
     allocator: str | None = setting(
         None,
         "serve the step with a dynamic allocator instead, as a heap at run time would",
         values=_allocators,
+        cheaper=lambda now: () if now is None else (None,),
     )
     profile: str | None = setting(
         None, "cycle profile, by name or file; the board's own if not given", values=_profiles, open=True
@@ -121,6 +128,7 @@ class Settings(Choices):
         AUTO,
         "where layers that can learn live; auto: in SRAM if that fits",
         values=lambda: (AUTO, *Residency),
+        cheaper=lambda now: {str(Residency.FLASH)} - {now},
     )
     patches: Patches | str | None = setting(
         AUTO, "patch-based first stage: off, COUNT:OP, or auto: if needed, with the fewest recomputed MACs",

@@ -8,67 +8,85 @@ from functools import partial
 from typing import Any
 
 from mcusim.core import McusimError, Phase
+from mcusim.core.chosen import changed, leaves, written
+from mcusim.core.setting import About, Setting
 from mcusim.graph import Model
 from mcusim.graph.resolution import at_resolution
-from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.planning.placement import cheapest, largest
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings
-from mcusim.update.formats import Formats
 from mcusim.update.scheme import Scheme
+
+RESOLUTION = Setting(("resolution",), (int,), None, About("side of the images"))
+"""Not one of a session, but of how its network was loaded."""
+LEARNING = ("update", "residency", "formats", "sgd")
+"""Settings, or groups of them, that change nothing where nothing learns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Suggestion:
-    """One change of settings and what it does; exact, from a plan made with it."""
+    """One change of settings and what it does; exact, from a plan made with it.
+
+    Attributes:
+        change: as the person who asked would write it, see ``written``.
+        setting: name of the setting, with that of its group before it.
+    """
 
     saved_bytes: int
     change: str
     peak_bytes: int
     extra_macs: int
     fits: bool
+    setting: tuple[str, ...]
 
     def __str__(self) -> str:
         cost = f", {self.extra_macs:+,} MACs a step" if self.extra_macs else ""
         fits = "" if self.fits else ", still too large"
-        return f"{self.change}: {self.saved_bytes:,} B less ({self.peak_bytes:,} B{cost}{fits})"
+        side = ", which changes the accuracy" if self.setting == RESOLUTION.path else ""
+        return f"{self.change}{side}: {self.saved_bytes:,} B less ({self.peak_bytes:,} B{cost}{fits})"
 
 
 def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
     """Return the changes that lower the peak, most bytes first."""
+    now = Settings.fixed(plan.settings)
     found = []
-    for change, other in _others(plan, scheme):
+    for item, value, attempt in _attempts(plan, scheme, now):
+        try:
+            other = attempt()
+        except McusimError:
+            continue
         saved = plan.peak_bytes - other.peak_bytes
         if saved > 0:
             extra = _macs(other) - _macs(plan)
-            found.append(Suggestion(saved, change, other.peak_bytes, extra, other.fits))
+            change = written(item, value, now)
+            found.append(Suggestion(saved, change, other.peak_bytes, extra, other.fits, item.path))
     return tuple(sorted(_worth(found), key=lambda s: (-s.saved_bytes, s.change)))
 
 
-def _others(plan: Plan, scheme: Scheme) -> Iterator[tuple[str, Plan]]:
-    """Yield every change that can be planned, with its plan."""
-    model, now = plan.step.model, Settings.fixed(plan.settings)
+def suggestions(plan: Plan, scheme: Scheme) -> tuple[str, ...]:
+    """Return ``suggest`` as lines of text."""
+    return tuple(str(s) for s in suggest(plan, scheme))
+
+
+def _attempts(plan: Plan, scheme: Scheme, now: Settings) -> Iterator[tuple[Setting, Any, Callable[[], Plan]]]:
+    """Yield every setting that has cheaper values with each of these, and what plans it."""
+    model = plan.step.model
     asked = Request(model, plan.board, plan.step.scope, scheme.cost(model), now)
-    tries: list[tuple[str, Callable[[], Plan]]] = [
-        (change, partial(cheapest, replace(asked, settings=settings)))
-        for change, settings in _changes(plan, now)
-    ]
-    tries += [
-        (f"resolution={side}, which changes the accuracy", partial(_resized, asked, side))
-        for side in _sides(model)
-    ]
-    tries += [
-        (f"update={s.name!r}", partial(largest, model, plan.board, s, replace(now, update=s.name)))
-        for s in _sparser(scheme)
-    ]
-    for change, attempt in tries:
-        try:
-            yield change, attempt()
-        except McusimError:
+    for item in leaves(Settings):
+        if item.path[0] in LEARNING and not plan.step.scope.learns:
             continue
+        if item.path == ("update",):
+            for sparser in _sparser(scheme):
+                settings = replace(now, update=sparser.name)
+                yield item, sparser.name, partial(largest, model, plan.board, sparser, settings)
+            continue
+        for value in _patches(plan) if item.path == ("patches",) else item.cheaper(now):
+            yield item, value, partial(cheapest, replace(asked, settings=changed(now, item.path, value)))
+    for side in _sides(model):
+        yield RESOLUTION, side, partial(_resized, asked, side)
 
 
 def _resized(asked: Request, side: int) -> Plan:
@@ -90,58 +108,6 @@ def _sparser(scheme: Scheme) -> Iterator[Scheme]:
             yield replace(fields, **{knob: type(value)(value / 2)})
 
 
-def _worth(found: list[Suggestion]) -> list[Suggestion]:
-    """Leave out patch stages that save no more than one that costs no more."""
-    kept = [s for s in found if not s.change.startswith("patches=")]
-    most = 0
-    staged = (s for s in found if s.change.startswith("patches="))
-    for stage in sorted(staged, key=lambda s: (s.extra_macs, -s.saved_bytes, s.change)):
-        if stage.saved_bytes > most:
-            kept.append(stage)
-            most = stage.saved_bytes
-    return kept
-
-
-def suggestions(plan: Plan, scheme: Scheme) -> tuple[str, ...]:
-    """Return ``suggest`` as lines of text."""
-    return tuple(str(s) for s in suggest(plan, scheme))
-
-
-def _macs(plan: Plan) -> int:
-    return plan.step.macs(Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE)
-
-
-def _changes(plan: Plan, now: Settings) -> Iterator[tuple[str, Settings]]:
-    if not now.in_place:
-        yield "in_place=True", replace(now, in_place=True)
-    for patches in _patches(plan):
-        yield f"patches='{patches.count}:{patches.split}'", replace(now, patches=patches)
-    if now.planner != "best":
-        yield "planner='best'", replace(now, planner="best")
-    if not plan.step.scope.learns:
-        return
-    if now.residency != "flash" and plan.step.scope.eligible:
-        yield "residency='flash'", replace(now, residency="flash")
-    for error in sorted(ERRORS.values(), key=lambda e: -e.bytes):
-        if error.bytes < now.formats.errors.bytes:
-            formats = replace(now.formats, error=error.name)
-            yield f"formats error={error.name!r}", replace(now, formats=formats)
-    usual = Formats()
-    if WEIGHTS[usual.weight].bytes < WEIGHTS[now.formats.weight].bytes:
-        formats = replace(now.formats, weight=usual.weight)
-        yield f"formats weight={usual.weight!r}", replace(now, formats=formats)
-    if BIASES[usual.bias].bytes < BIASES[now.formats.bias].bytes:
-        formats = replace(now.formats, bias=usual.bias)
-        yield f"formats bias={usual.bias!r}", replace(now, formats=formats)
-    if now.formats.feature == "whole":
-        formats = replace(now.formats, feature="checker")
-        yield "formats feature='checker'", replace(now, formats=formats)
-    if now.sgd.momentum:
-        yield "no momentum", replace(now, sgd=replace(now.sgd, momentum=0.0))
-    if now.sgd.accumulate > 1:
-        yield "no gradient accumulation", replace(now, sgd=replace(now.sgd, accumulate=1))
-
-
 def _patches(plan: Plan) -> Iterator[Patches]:
     """Yield the patch stages worth trying: a few patches, ending where the image has become small."""
     points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope, plan.step.task))
@@ -151,3 +117,19 @@ def _patches(plan: Plan) -> Iterator[Patches]:
             patches = Patches(count, split)
             if patches != now:
                 yield patches
+
+
+def _worth(found: list[Suggestion]) -> list[Suggestion]:
+    """Leave out patch stages that save no more than one that costs no more."""
+    kept = [s for s in found if s.setting != ("patches",)]
+    most = 0
+    staged = (s for s in found if s.setting == ("patches",))
+    for stage in sorted(staged, key=lambda s: (s.extra_macs, -s.saved_bytes, s.change)):
+        if stage.saved_bytes > most:
+            kept.append(stage)
+            most = stage.saved_bytes
+    return kept
+
+
+def _macs(plan: Plan) -> int:
+    return plan.step.macs(Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE)

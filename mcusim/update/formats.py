@@ -8,7 +8,7 @@ from mcusim.core import SlotPart
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import setting
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS, ErrorFormat, ParameterFormat
-from mcusim.update.patterns import PATTERNS, Pattern
+from mcusim.update.patterns import PATTERNS, Pattern, thinner
 
 HEADS = ("float32", "int8")
 
@@ -21,14 +21,21 @@ class Formats(Chosen):
         UnknownName: if a format is not known; suggests the nearest.
     """
 
-    error: str = setting("float32", "format of error tensors", values=lambda: ERRORS, label="error format")
+    error: str = setting(
+        "float32", "format of error tensors", values=lambda: ERRORS, label="error format",
+        cheaper=ERRORS.smaller,
+    )  # fmt: skip
     """``int16`` and ``int8`` have one power-of-two scale a tensor."""
     weight: str = setting(
-        "int8-sr", "format of learning weights", values=lambda: WEIGHTS, label="weight format"
-    )
+        "int8-sr", "format of learning weights", values=lambda: WEIGHTS, label="weight format",
+        cheaper=WEIGHTS.smaller,
+    )  # fmt: skip
     """How it rounds and what it keeps beside each weight, its class in ``kernels.number_formats`` says:
     ``sr`` rounds by chance, ``res`` keeps a residual, ``float32`` a master weight."""
-    bias: str = setting("int32", "format of learning biases", values=lambda: BIASES, label="bias format")
+    bias: str = setting(
+        "int32", "format of learning biases", values=lambda: BIASES, label="bias format",
+        cheaper=BIASES.smaller,
+    )  # fmt: skip
     """As for weights; ``int32`` loses steps below half a unit."""
     head: str = setting(
         "float32", "format of the classifier", values=lambda: HEADS, label="head format", derived=True
@@ -40,6 +47,7 @@ class Formats(Chosen):
         values=lambda: PATTERNS,
         label="feature format",
         terse=True,
+        cheaper=thinner,
     )
     """Which pixels of a convolution's saved input are kept for its weight gradient; see ``patterns``."""
 

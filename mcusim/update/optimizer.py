@@ -18,7 +18,10 @@ class Sgd(Chosen):
     """
 
     lr: float = setting(0.01, "learning rate", label="learning rate lr", least=0)
-    momentum: float = setting(0.0, "momentum; costs a float32 a learning number", least=0, below=1)
+    momentum: float = setting(
+        0.0, "momentum; costs a float32 a learning number", least=0, below=1,
+        cheaper=lambda now: (0.0,) if now else (),
+    )  # fmt: skip
     """Above 0, one float32 a learning weight and bias is kept."""
     weight_rate: float = setting(
         1.0, "multiplies the learning rate for weights", label="learning rate weight_rate", least=0
@@ -29,7 +32,10 @@ class Sgd(Chosen):
     head_rate: float = setting(
         1.0, "multiplies the learning rate for the classifier", label="learning rate head_rate", least=0
     )
-    accumulate: int = setting(1, "steps whose gradients are summed before an update", unit="steps", least=1)
+    accumulate: int = setting(
+        1, "steps whose gradients are summed before an update", unit="steps", least=1,
+        cheaper=lambda now: (1,) if now > 1 else (),
+    )  # fmt: skip
     """Above 1, one float32 a selected weight, learning bias and head parameter is kept."""
     layer_rates: Mapping[str, float] = setting(
         dict, "further factors of single layers", label="learning rate", least=0, example="conv1=0.5"

@@ -44,6 +44,11 @@ class Pattern:
             return -(-height * width // 2)
         return -(-height // self.rows) * -(-width // self.columns)
 
+    @property
+    def share(self) -> float:
+        """Share of the pixels that are kept, in images much larger than the distances."""
+        return 1 / (2 if self.checker else self.rows * self.columns)
+
     def phases(self, height: int, width: int) -> int:
         """Return how many places the pattern can take."""
         return prod(self._shifts(height, width))
@@ -76,6 +81,12 @@ PATTERNS = {
     **{f"grid-{n}": Pattern(rows=n, columns=n) for n in (2, 3, 4)},
 }
 """Every pixel; every second in a checkerboard; every n-th row; of every n-th row every n-th pixel."""
+
+
+def thinner(name: str) -> tuple[str, ...]:
+    """Return the name of the pattern that keeps the next smaller share of the pixels, if there is one."""
+    fewer = [n for n, pattern in PATTERNS.items() if pattern.share < PATTERNS[name].share]
+    return tuple(sorted(fewer, key=lambda n: -PATTERNS[n].share)[:1])
 
 
 @lru_cache(maxsize=4096)

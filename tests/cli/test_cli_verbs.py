@@ -138,7 +138,7 @@ def test_train_refuses_what_does_not_fit(refused, images: Path, model: Path):
     )
     assert "B are missing" in said
     assert "largest live blocks" in said
-    assert "error='int8'" in said
+    assert "--error int8" in said
 
 
 def test_demo_for_machines(answer, images: Path, monkeypatch):

@@ -19,8 +19,8 @@ __all__ = ["BIASES", "ERRORS", "WEIGHTS", "ErrorFormat", "Extra", "ParameterForm
 WEIGHTS = ParameterFormats(
     "weight format",
     PlainWeight(),
-    Int8(),
     Int8Stochastic(),
+    Int8(),
     Int8Residual(),
     Int8Master(),
 )

@@ -119,6 +119,9 @@ class ErrorFormat(NumberFormat):
 class _Named(Protocol):
     name: ClassVar[str]
 
+    @property
+    def bytes(self) -> int: ...
+
 
 F = TypeVar("F", bound=_Named)
 
@@ -155,6 +158,13 @@ class FormatList(Mapping[str, F]):
 
     def __len__(self) -> int:
         return len(self._formats)
+
+    def smaller(self, name: str) -> tuple[str, ...]:
+        """Return the formats that take fewer bytes than one, the largest first, one of each size."""
+        firsts: dict[int, str] = {}
+        for other in self._formats.values():
+            firsts.setdefault(other.bytes, other.name)
+        return tuple(firsts[size] for size in sorted(firsts, reverse=True) if size < self[name].bytes)
 
 
 class ParameterFormats(FormatList[ParameterFormat]):
