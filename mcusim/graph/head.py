@@ -23,7 +23,8 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
     """Return ``model`` with its last weighted op, and all that follows, replaced by a fresh classifier.
 
     The weights are drawn from U(-1/sqrt(C), 1/sqrt(C)) for C features, as PyTorch's ``Linear`` draws
-    them; the bias is zero. Features of shape (1, 1, 1, C) are first reshaped to (1, C).
+    them; the bias is zero. A map of features that the old classifier read whole is first reshaped to (1, C);
+    one whose scores were averaged is averaged itself. One output is a yes or no, or a real number.
 
     - ``float32``: DEQUANTIZE, then a float32 FULLY_CONNECTED. The output is float32 logits.
     - ``int8``: a FULLY_CONNECTED with int8 weights, one symmetric scale s_W = 8 / (127 sqrt(C)) for all,
@@ -33,18 +34,20 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
         BadArgument: if ``classes`` or ``format`` makes no sense.
         BadModel: if the network has no classifier that could be replaced.
     """
-    if isinstance(classes, bool) or not isinstance(classes, int) or not 2 <= classes <= MAX_CLASSES:
-        raise BadArgument(f"classes={classes!r}", f"must be an integer from 2 to {MAX_CLASSES:,}")
+    if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= MAX_CLASSES:
+        raise BadArgument(f"classes={classes!r}", f"must be an integer from 1 to {MAX_CLASSES:,}")
     if format not in ("float32", "int8"):
         raise BadArgument(f"head={format!r}", "is no head format", "use 'float32' or 'int8'")
     head = find_head(model)
     features = _features(model, head)
-    count = model.tensors[head.inputs[1]].shape[-1]
-    if features.elements != count:
+    old = model.tensors[head.inputs[1]]
+    pooled = _pools(model, head)
+    count = old.shape[-1] if pooled else features.elements
+    if head_name(model) is None or (not pooled and old.elements != count * old.shape[0]):
         raise BadModel(
             f"{model.name}: op {head.name!r} ({head.kind})",
-            f"is the last weighted op, and its input {features.name!r} of shape {features.shape} "
-            "is no single vector of features: there is no classifier to replace",
+            f"is the last weighted op, and from its input {features.name!r} of shape {features.shape} "
+            "it makes no single vector of scores: there is no classifier to replace",
         )
     if format == "int8" and features.dtype != "int8":
         raise BadArgument("head='int8'", f"needs int8 features, these are {features.dtype}", "head='float32'")
@@ -52,7 +55,11 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
     build = GraphBuilder()
     build.ops, build.tensors = _without_head(model, head, features.name)
     x = features.name
-    if features.shape != (1, count):
+    if pooled:
+        # Without an activation between them, to average and then to classify is to classify and average.
+        axes = tuple(range(1, len(features.shape) - 1))
+        x = _append(build, "pool", OpKind.MEAN, (x,), (1, count), features.quant, features.dtype, axes)
+    elif features.shape != (1, count):
         x = _append(build, "flatten", OpKind.RESHAPE, (x,), (1, count), features.quant, features.dtype)
     if format == "float32" and features.dtype == "int8":
         x = _append(build, "dequantize", OpKind.DEQUANTIZE, (x,), (1, count), None, "float32")
@@ -74,7 +81,7 @@ def find_head(model: Model) -> Op:
     """Return the op that is the classifier: the one the model names, or else its last weighted op.
 
     Raises:
-        BadModel: if there is none, or if what follows it is more than a softmax and the like.
+        BadModel: if there is none, or if what follows it reads anything else.
     """
     weighted = [op for op in model.ops if op.traits.weighted]
     if len(model.outputs) != 1 or not weighted:
@@ -83,27 +90,53 @@ def find_head(model: Model) -> Op:
             f"has {len(model.outputs)} outputs and {len(weighted)} weighted ops: there is no classifier",
         )
     head = model.op(model.head) if model.head else weighted[-1]
-    name = head.output
-    while name != model.outputs[0]:
-        readers = [op for op in model.ops if name in op.inputs]
-        if len(readers) != 1 or not readers[0].traits.closing:
-            raise BadModel(
-                f"{model.name}: op {head.name!r} ({head.kind})",
-                "is the last weighted op, but what follows it is no softmax or reshape: "
-                "there is no classifier to replace",
-            )
-        name = readers[0].output
+    if _followers(model, head) is None:
+        raise BadModel(
+            f"{model.name}: op {head.name!r} ({head.kind})",
+            "is the last weighted op, but what follows it is no pooling, softmax or the like: "
+            "there is no classifier to replace",
+        )
     return head
 
 
 def head_name(model: Model) -> str | None:
-    """Return the name of the op that `replace_head` would replace; None if there is no classifier."""
+    """Return the name of the op that is the classifier; None if there is none.
+
+    It makes the scores, one vector of them: a fully connected op, a convolution over the whole map, or a
+    convolution whose map is then pooled, as SqueezeNet ends.
+    """
     try:
         head = find_head(model)
     except BadModel:
         return None
-    features = model.tensors[head.inputs[0]].elements
-    return head.name if features == model.tensors[head.inputs[1]].shape[-1] else None
+    scores = head.output
+    for op in _followers(model, head) or ():
+        if op.kind is not OpKind.ARG_MAX:
+            scores = op.output
+    classes = model.tensors[head.inputs[1]].shape[0]
+    mixes = head.traits.channels == "mixed"
+    return head.name if mixes and model.tensors[scores].elements == classes else None
+
+
+def _followers(model: Model, head: Op) -> list[Op] | None:
+    """Return the ops from the head to the output, each the only reader of the one before; None if others."""
+    found: list[Op] = []
+    name = head.output
+    while name != model.outputs[0]:
+        readers = [op for op in model.ops if name in op.inputs]
+        if len(readers) != 1 or readers[0].traits.weighted:
+            return None
+        found.append(readers[0])
+        if sum(not model.tensors[n].constant for n in readers[0].inputs) != 1:
+            return None
+        name = readers[0].output
+    return found
+
+
+def _pools(model: Model, head: Op) -> bool:
+    """True if the head makes a map of scores that is averaged afterwards."""
+    output = model.tensors[head.output]
+    return output.elements != output.shape[-1]
 
 
 def _features(model: Model, head: Op) -> Tensor:
@@ -140,10 +173,11 @@ def _append(
     shape: tuple[int, ...],
     quant: Quant | None,
     dtype: str,
+    axes: tuple[int, ...] = (),
 ) -> str:
     name = _free(build, name)
     clamp = (-128, 127) if dtype == "int8" else None
-    attributes = Attributes(clamp=clamp, shape=shape if kind is OpKind.RESHAPE else ())
+    attributes = Attributes(clamp=clamp, axes=axes, shape=shape if kind is OpKind.RESHAPE else ())
     output = build.activation(name, shape, quant, dtype)
     build.op(name, kind, inputs, output, attributes)
     return output

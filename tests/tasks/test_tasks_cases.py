@@ -44,6 +44,7 @@ def train(model, y, count=40, **options):
         ("segmentation", lambda x: (x[..., 0] > 0).astype(int), "segmentation"),
         ("conv_autoencoder", lambda x: None, "reconstruction"),
         ("fc_head_no_bias", lambda x: np.arange(len(x)) % 5, "classification"),
+        ("global_conv_head", lambda x: np.arange(len(x)) % 5, "classification"),
     ],
 )
 def test_each_is_trained_for_what_the_data_say(name, y, task):
@@ -116,3 +117,25 @@ def test_an_output_that_is_not_there_is_refused_and_inference_alone_needs_no_cho
     plan = mcusim.Session(model, BOARD, "none").plan()
     assert plan.fits
     assert plan.step.model.outputs == ("fc4", "fc5")
+
+
+@pytest.mark.parametrize("name", ["global_conv_head", "fc_head_no_bias", "binary_sigmoid"])
+@pytest.mark.parametrize("classes", [None, 4])
+def test_the_head_is_found_trained_and_replaceable(name, classes):
+    model = mcusim.load(file(name), classes=classes)
+    assert model.head is not None
+    count = max(model.classes, 2)
+    x = np.random.default_rng(0).integers(-128, 128, (40, *model.input.shape[1:])).astype(np.int8)
+    run = mcusim.Session(model, BOARD, "head").train(from_arrays(x, np.arange(40) % count), epochs=3)
+    assert run.rows[-1]["loss"] < run.rows[0]["loss"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("classes", [None, 3])
+def test_squeezenet_learns_with_its_own_head_and_a_fresh_one(data_dir, classes):
+    model = mcusim.load(data_dir / "zoo" / "st_squeezenet_v1.1_128_v1.tflite", classes=classes)
+    assert model.head is not None
+    x = np.random.default_rng(0).integers(-128, 128, (6, *model.input.shape[1:])).astype(np.int8)
+    run = mcusim.Session(model, BOARD, "head").train(from_arrays(x, np.arange(6) % 3), epochs=2)
+    assert run.plan.settings.task == "classification"
+    assert run.rows[-1]["loss"] < run.rows[0]["loss"]
