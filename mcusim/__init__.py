@@ -17,6 +17,7 @@ Everything that the command line does is here under the same name, by what a per
   a `Run`, `read_run`
 * explore: `compare`, `search` with `sensitivity`, `diff`; a `Comparison`, a `Found`, a `Ranking`,
   a `Difference`
+* hold plans to limits: `check`; a `Verdict`
 * memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
   a `TraceFile`, a `Replay`, a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
@@ -93,6 +94,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "Ranking": "mcusim.update.ranking",
         "Difference": "mcusim.reporting.diff",
     },
+    "gate": {
+        "check": "mcusim.gate.verdict",
+        "Verdict": "mcusim.gate.verdict",
+    },
     "memory": {
         "explain": "mcusim.reporting.explain",
         "report": "mcusim.reporting.page",
@@ -159,6 +164,7 @@ if TYPE_CHECKING:
     from mcusim.files.fetch import fetch
     from mcusim.files.load import load
     from mcusim.files.save import save
+    from mcusim.gate.verdict import Verdict, check
     from mcusim.graph import Model
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
@@ -229,12 +235,14 @@ __all__ = [
     "Trace",
     "TraceFile",
     "UnknownName",
+    "Verdict",
     "__version__",
     "activations",
     "allocators",
     "board",
     "boards",
     "calibrate",
+    "check",
     "compare",
     "data",
     "diff",

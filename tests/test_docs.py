@@ -60,7 +60,7 @@ def test_the_package_says_that_it_is_typed():
 
 def test_the_note_on_architecture_shows_the_floors_of_the_house():
     text = (ROOT / "docs" / "design" / "architecture.md").read_text("utf-8")
-    rows = re.findall(r"(?m)^\| (\d) \| `(\w+)` \|", text)
+    rows = re.findall(r"(?m)^\| (\d+) \| `(\w+)` \|", text)
     assert {room: int(floor) for floor, room in rows} == FLOORS
 
 
