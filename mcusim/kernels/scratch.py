@@ -9,14 +9,14 @@ from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
-What = Literal["forward", "grad_input", "grad_bias", "grad_weight", "update"]
+What = Literal["forward", "grad_input"]
 FLOAT_BYTES = 4
 
 
-def scratch_bytes(
-    op: Op, tensors: Tensors, what: What, *, in_place: bool = False, error: str = "float32"
-) -> int:
+def scratch_bytes(op: Op, tensors: Tensors, what: What, *, in_place: bool = False) -> int:
     """Return the scratch bytes of one op, at batch 1.
+
+    Losses, gradients of weights and biases, and updates need none: every sum runs in a register.
 
     | what | op | bytes | source or assumption |
     |---|---|---|---|
@@ -26,33 +26,20 @@ def scratch_bytes(
     | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) | one zero-padded int8 channel plane |
     | forward | softmax | 4 * classes | one row of float32 exponentials |
     | forward | others | 0 | element by element |
-    | grad_input | weighted | 4 * C_out; and 4 * C_in unless float32 | ga of a pixel; its unrounded sum |
-    | grad_input | others | 0 | element by element |
-    | grad_bias | weighted | 4 * C_out | one accumulator a channel |
-    | grad_weight | convolution | 4 * kh*kw*C_out | the block of one selected input channel |
-    | grad_weight | depthwise | 4 * kh*kw*multiplier | the same |
-    | grad_weight | fully connected | 4 * C_out | the same |
-    | update | all | 0 | applied element by element |
+    | grad_input | pointwise convolution | 4 * C_out | gradients of the accumulators of a pixel |
+    | grad_input | others | 0 | every sum runs in a register |
 
     Args:
         op: the op.
         tensors: the network's tensors; shapes are read from them.
         what: which kernel of the op.
         in_place: the forward of a depthwise convolution writes over its input.
-        error: format of the error tensors: ``float32``, ``int16`` or ``int8``.
     """
     if what == "forward":
         return FORWARD.of(op)(op, tensors, in_place)
-    if not op.traits.weighted or what == "update":
-        return 0
-    x, weight = tensors[op.inputs[0]], tensors[op.inputs[1]]
-    depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-    outputs = weight.shape[op.traits.channel_axis]
-    if what == "grad_input":
-        return FLOAT_BYTES * (outputs + (x.shape[-1] if error != "float32" else 0))
-    if what == "grad_bias":
-        return FLOAT_BYTES * outputs
-    return FLOAT_BYTES * _taps(op, tensors) * (outputs // x.shape[-1] if depthwise else outputs)
+    if what == "grad_input" and op.kind is OpKind.CONV_2D and _taps(op, tensors) == 1:
+        return FLOAT_BYTES * tensors[op.inputs[1]].shape[0]
+    return 0
 
 
 def _taps(op: Op, tensors: Tensors) -> int:

@@ -29,10 +29,13 @@ def emit_loss(builder: Builder, model: Model, flow: Flow, task: Task, target: Te
     logits = model.tensors[flow.logits]
     gradient = builder.tensor(gradient_name(flow.logits), logits.shape, "float32", Role.ERROR)
     builder.op(
-        "loss", Action.LOSS, Phase.LOSS, writes=(gradient,),
+        "loss",
+        Action.LOSS,
+        Phase.LOSS,
+        writes=(gradient,),
         reads=(flow.logits,) if target is None else (flow.logits, target.name),
-        work=task.work(logits, target), scratch_bytes=task.scratch_bytes(logits),
-    )  # fmt: skip
+        work=task.work(logits, target),
+    )
 
 
 class Backward:
@@ -149,11 +152,10 @@ class Backward:
             work = replace(work, float_ops=work.float_ops + update.outputs)
         reads = (gradient_name(op.output), *features)
         partly = self._partly(op, count, (*names, *momentum)) if part is SlotPart.WEIGHT else {}
-        scratch = scratch_bytes(op, tensors, what)
         if gradient:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op, reads=(*reads, *gradient),
-                writes=gradient, work=work, mask=self._mask(op), scratch_bytes=scratch, partly=partly,
+                writes=gradient, work=work, mask=self._mask(op), partly=partly,
             )  # fmt: skip
             builder.op(
                 f"{op.name}:{what}:update", Action.UPDATE, Phase.UPDATE, source=op,
@@ -164,7 +166,7 @@ class Backward:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op,
                 reads=(*reads, *names, *momentum), writes=(*names, *momentum),
-                work=work + update, mask=self._mask(op), scratch_bytes=scratch, partly=partly,
+                work=work + update, mask=self._mask(op), partly=partly,
             )  # fmt: skip
 
     def _partly(self, op: Op, count: int, names: tuple[Slot, ...]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import prod
 
-from mcusim.core import Phase, Role
+from mcusim.core import Kind, Phase, Role, Slot
 from mcusim.graph import CONVOLUTIONS, DTYPES, Model, Op
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -59,9 +59,9 @@ class Saving:
             dtype, count = self._model.tensors[x].dtype, self._bytes(op)
             saved = builder.tensor(saved_name(op), shape, dtype, Role.FEATURE)
             builder.op(
-                f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op, reads=(x,), writes=(saved,),
-                work=copy_work(count), partly={x: count},
-                overwrites=(x,) if op.name in self.saved_pixels else (),
+                f"{op.name}:save", Action.SAVE, Phase.FORWARD, source=op,
+                reads=(x, Slot(op.name, Kind.CHANNELS)), writes=(saved,), work=copy_work(count),
+                partly={x: count}, overwrites=(x,) if op.name in self.saved_pixels else (),
             )  # fmt: skip
 
     def _prune(self, flow: Flow, learning: list[Op], in_place: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import BadData
-from mcusim.graph import Model, OpKind, Tensor
+from mcusim.graph import Model, OpKind
 from mcusim.tasks.metric import Metric
 from mcusim.tasks.task import Array, Loss, Reals, Task
 
@@ -53,7 +53,3 @@ class Classification(Task):
     def score(self, output: Reals, target: Any) -> float:
         """Return 1.0 if the highest score is that of the class."""
         return float(output.argmax() == target)
-
-    def scratch_bytes(self, logits: Tensor) -> int:
-        """Return room for the real logits, which are read three times."""
-        return 4 * logits.elements

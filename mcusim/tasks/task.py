@@ -72,10 +72,6 @@ class Task(ABC):
             sram_written=moved,
         )  # fmt: skip
 
-    def scratch_bytes(self, logits: Tensor) -> int:
-        """Return the SRAM that the loss needs for itself; none where it takes one logit after another."""
-        return 0
-
     def require(self, model: Model) -> None:
         """Check that the network can learn this task.
 

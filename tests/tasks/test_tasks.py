@@ -169,7 +169,7 @@ def test_what_a_loss_reads_and_keeps_is_counted(name):
     given = 0 if target is None else target.bytes
     assert given == (0 if target is None else targets[0].nbytes)
     assert op.read[step.logits] == logits.bytes
-    assert op.work.sram_written == 4 * logits.elements + task.scratch_bytes(logits)
+    assert op.work.sram_written == 4 * logits.elements
     assert op.work.float_ops == task.float_ops * logits.elements > 0
     if target is not None:
         assert op.read[target.name] == given
