@@ -10,7 +10,8 @@ Everything that the command line does is here under the same name, by what a per
 
 * networks: `load`, `save`, `show`, `models`, `fetch`; a `Model`, its `ModelSummary`
 * make one smaller: `quantize`, `prune`
-* boards: `board`, `boards`, `profiles`, `calibrate` from `read_measurements`; a `Board`, a `Calibration`
+* boards: `board`, `boards`, `profiles`, `calibrate` from measurements (`read_measurements`);
+  a `Board`, a `Calibration`
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
   (`Formats`, `Sgd`, `Patches`), a `Timeline`
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
@@ -53,7 +54,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "board": "mcusim.mcu.board_files",
         "boards": "mcusim.mcu.board_files",
         "profiles": "mcusim.explore.names",
-        "calibrate": "mcusim.mcu.cycles.calibration",
+        "calibrate": "mcusim.explore.calibrate",
         "read_measurements": "mcusim.mcu.cycles.measurement",
         "Board": "mcusim.mcu.board",
         "Calibration": "mcusim.mcu.cycles.calibration",
@@ -156,6 +157,7 @@ if TYPE_CHECKING:
     from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
     from mcusim.engine.inference import activations
+    from mcusim.explore.calibrate import calibrate
     from mcusim.explore.compare import Comparison, compare
     from mcusim.explore.layers import ModelSummary, show
     from mcusim.explore.names import allocators, models, planners, profiles, schemes
@@ -169,7 +171,7 @@ if TYPE_CHECKING:
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
     from mcusim.mcu.board_files import board, boards
-    from mcusim.mcu.cycles.calibration import Calibration, calibrate
+    from mcusim.mcu.cycles.calibration import Calibration
     from mcusim.mcu.cycles.measurement import read_measurements
     from mcusim.mcu.timeline.timeline import Timeline
     from mcusim.memory.pack import pack

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mcusim.cli import options as o
-
-if TYPE_CHECKING:
-    from mcusim.core import Work
 
 
 def calibrate(
@@ -37,16 +34,13 @@ def calibrate(
     from dataclasses import asdict
 
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.mcu.cycles.calibration import calibrate as fitted
-    from mcusim.mcu.cycles.measurement import read_measurements
+    from mcusim.explore.calibrate import calibrate as fitted
     from mcusim.mcu.cycles.profile_writer import write_profile
     from mcusim.sections.kinds import Command
 
     found = fitted(
-        read_measurements(measurements, core, _works(measurements)), name=name, core=core, library=library,
-        version=version, data=str(measurements), fully_connected=fully_connected,
-        command=f"mcusim calibrate {measurements} --core {core} --library {library!r} --name {name}",
-    )  # fmt: skip
+        measurements, name=name, core=core, library=library, version=version, fully_connected=fully_connected
+    )
     path = out or Path(f"{name}.toml")
     write_profile(found.profile, path)
     if json:
@@ -58,19 +52,3 @@ def calibrate(
         print_json({"out": str(path), "profile": asdict(found.profile), "rows": rows})
         return
     print_sections([*found.sections(), Command(f"--profile {path}", "written; use it with")])
-
-
-def _works(path: Path) -> dict[str, tuple[Work, ...]]:
-    """Count the work of every network that the column ``model`` names."""
-    import csv
-
-    from mcusim.files.load import load
-    from mcusim.lowering.work import forward_work
-
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            names = {row.get("model") for row in csv.DictReader(file) if not row.get("kind")}
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return {}  # reading the measurements says what is wrong
-    models = {name: load(name) for name in sorted(n for n in names if n)}
-    return {name: tuple(forward_work(op, m.tensors) for op in m.ops) for name, m in models.items()}

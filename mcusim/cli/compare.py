@@ -32,7 +32,7 @@ def compare(
     targets = [board(name.strip()) for name in boards.split(",")]
     found = side_by_side(network.model, targets, split_list(updates), settings=network.settings)
     if json:
-        print_json(found.as_dict())
+        print_json({**network.as_dict(), **found.as_dict()})
     else:
         print_sections([*network.sections(), *found.sections()])
     end(any(row.plan.fits for row in found.rows))

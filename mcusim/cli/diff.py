@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcusim.cli import options as o
 from mcusim.session.experiment import Experiment
 
-SIDE = "Trace file, folder of a run or, with --model and --board, an update scheme."
+if TYPE_CHECKING:
+    from mcusim.planning.plan import Plan
+    from mcusim.sections.kinds import Section
+    from mcusim.traces import Trace, TraceFile
+
+SIDE = "Trace file, folder of a run, run file (TOML) or, with --model and --board, an update scheme."
 
 
-@o.takes_settings(but=("update", "data"), file=None)
+@o.takes_settings(but=("update", "data"), file=None, reading=True)
 def diff(
     wanted: Experiment,
+    reading: Callable[[Path], Experiment],
     left: Annotated[str, typer.Argument(help=SIDE)],
     right: Annotated[str, typer.Argument(help=SIDE)],
     json: o.Json = False,
 ) -> None:
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.cli.subjects import subject
     from mcusim.reporting.diff import diff as compare
 
-    found = compare(subject(left, wanted), subject(right, wanted), names=(left, right))
+    (one, first), (other, second) = (_subject(side, wanted, reading) for side in (left, right))
+    found = compare(one, other, names=(left, right))
     if json:
         print_json(found.as_dict())
     else:
-        print_sections(found.sections())
+        said = first if first == second else [*first, *second]
+        print_sections([*said, *found.sections()])
+
+
+def _subject(
+    name: str, wanted: Experiment, reading: Callable[[Path], Experiment]
+) -> tuple[TraceFile | Trace | Plan, list[Section]]:
+    """Return the trace at a path, or the plan of a run file or scheme, and what is said of its network.
+
+    Args:
+        name: of a trace file, of the folder of a run, of a run file (TOML), or of an update scheme.
+        wanted: what the options say.
+        reading: makes the experiment of a run file, the options over it.
+
+    Raises:
+        BadTrace: there is no such file, and no network and board to plan for.
+        BadArgument: if a run file cannot be read.
+    """
+    from mcusim.reporting.subject import open_trace
+
+    if Path(name).suffix == o.TOML:
+        wanted = reading(Path(name))
+    elif Path(name).exists() or wanted.model is None or wanted.board is None:
+        return open_trace(name), []
+    else:
+        wanted = replace(wanted, update=name)
+    network = wanted.network()
+    return wanted.session(network).plan(), network.sections()

@@ -42,7 +42,7 @@ def explain(
         network = wanted.network()
         planned = wanted.session(network).plan(suggest=True)
         found, fits = planned.explain(), planned.fits
-        flash = {"flash": planned.as_dict()["flash"]}
+        flash = {**network.as_dict(), "flash": planned.as_dict()["flash"]}
         first, more = network.sections(), [flash_shares(planned.flash)]
     else:
         raise BadArgument("explain", "has nothing to explain", "give a TRACE, or --model and --board")

@@ -32,7 +32,7 @@ TOML = ".toml"
 
 def takes_settings(
     *, training: bool = False, but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
-    file: str | None = "run",
+    file: str | None = "run", reading: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
     """Return a decorator that gives a verb an option for every setting.
 
@@ -44,6 +44,8 @@ def takes_settings(
         defaults: setting -> what it is for this verb where neither file nor options say.
         file: name of the argument that may be a run file; if the verb has one of that name itself, it is
             read where its suffix is ``.toml``. ``None``: no run file.
+        reading: the verb takes ``reading``, which makes the experiment of a run file of its own choice,
+            the options over it.
     """
     unknown = {*but, *(defaults or {})} - {item.name for item in leaves(Experiment)}
     assert not unknown, f"no settings: {unknown}"
@@ -56,21 +58,26 @@ def takes_settings(
 
         def run(**given: Any) -> None:
             path: Path | None = given.pop(name) if adds else given.get(name)
-            data = Experiment.read(path) if path is not None and (adds or path.suffix == TOML) else {}
-            for item in taken:
-                text = given.pop(_python_name(item))
-                if text is not None:
-                    _put(data, item.path, text if item.is_flag else item.parse(text))
-                elif item.name in (defaults or {}):
-                    _put(data, item.path, (defaults or {})[item.name], keep=True)
-            verb(_experiment(data, path), **given)
+            texts = [(item, given.pop(_python_name(item))) for item in taken]
+
+            def wanted(path: Path | None) -> Experiment:
+                data = Experiment.read(path) if path is not None else {}
+                for item, text in texts:
+                    if text is not None:
+                        _put(data, item.path, text if item.is_flag else item.parse(text))
+                    elif item.name in (defaults or {}):
+                        _put(data, item.path, (defaults or {})[item.name], keep=True)
+                return _experiment(data, path)
+
+            own = {"reading": wanted} if reading else {}
+            verb(wanted(path if adds or (path is not None and path.suffix == TOML) else None), **own, **given)
 
         parameters = [
             Parameter(_python_name(item), Parameter.KEYWORD_ONLY, default=None, annotation=_option(item.path))
             for item in taken
         ]
         argument = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=RunFile)
-        own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
+        own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own if p.name != "reading"]
         whole = [*([argument] if adds else []), *parameters, *own]
         run.__doc__, run.__name__ = verb.__doc__, verb.__name__
         run.__signature__ = signature(verb).replace(parameters=whole)  # type: ignore[attr-defined]

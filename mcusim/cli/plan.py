@@ -30,7 +30,15 @@ def plan(
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}
         schema = {"schema": "mcusim.plan/1"}
-        print_json({**schema, **found.as_dict(), **whole, "suggestions": list(found.suggestions)})
+        print_json(
+            {
+                **schema,
+                **network.as_dict(),
+                **found.as_dict(),
+                **whole,
+                "suggestions": list(found.suggestions),
+            }
+        )
     else:
         print_sections([*network.sections(), *found.sections(), *([] if cost is None else cost.sections())])
     end(found.fits)

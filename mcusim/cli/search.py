@@ -57,7 +57,7 @@ def search(
         network.model, target, ranking, network.settings, blocks=blocks, stage=stage, ratio=ratio,
         channels=channels, errors=errors, weights=weights,
     )  # fmt: skip
-    result = {**found.as_dict(), "analysis": None if analysis is None else str(analysis)}
+    result = {**network.as_dict(), **found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     if out is not None:
         from json import dumps
 

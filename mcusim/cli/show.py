@@ -32,6 +32,6 @@ def show(
     network = replace(wanted, model=model).network()
     found = shown(network.model)
     if json:
-        print_json(found.as_dict())
+        print_json({**network.as_dict(), **found.as_dict()})
     else:
         print_sections([*network.sections(), *found.sections()])

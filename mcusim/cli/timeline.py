@@ -36,8 +36,8 @@ def timeline(
     network = wanted.network()
     plan = wanted.session(network).plan()
     answer = {
-        "model": network.model.name, "board": plan.board.name, "update": plan.settings.update,
-        "fits": plan.fits,
+        **network.as_dict(), "model": network.model.name, "board": plan.board.name,
+        "update": plan.settings.update, "fits": plan.fits,
     }  # fmt: skip
     if not plan.fits and json:
         needed = {"budget_bytes": plan.settings.sram_bytes, "peak_bytes": plan.peak_bytes}

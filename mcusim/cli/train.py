@@ -34,6 +34,13 @@ def train(
     if out is not None:
         wanted.write(out / FILE)
     if json:
-        print_json({"schema": "mcusim.train/1", **run.as_dict(), "images_per_s": run.images_per_s})
+        print_json(
+            {
+                "schema": "mcusim.train/1",
+                **network.as_dict(),
+                **run.as_dict(),
+                "images_per_s": run.images_per_s,
+            }
+        )
         return
     print_sections([*network.sections(), *run.sections()])

@@ -15,6 +15,7 @@ from mcusim.lowering.step import Step
 from mcusim.lowering.work import forward_work
 from mcusim.sections.kinds import Column, Facts, Headline, Notes, Section, Table
 from mcusim.sections.shown import Shown
+from mcusim.tasks.choice import choose
 from mcusim.update.channels import layers as learnable
 from mcusim.update.selection import Scope
 
@@ -123,14 +124,12 @@ class ModelSummary(Shown):
         return None if None in known else sum(count for count in known if count is not None)
 
     @property
-    def task(self) -> str:
-        """What it seems to be for, guessed from the shape of what it gives."""
-        output = self.model.output
-        if output.elements == self.model.input.elements:
-            return "reconstruction of its input"
-        if max((1, *output.shape[1:-1])) > 1:
-            return f"a map of {_shape(output)}"
-        return f"{self.model.classes} classes" if self.model.classes > 1 else "one number"
+    def task(self) -> str | None:
+        """What it is trained for if neither a person nor data say another; ``None`` if that is not clear."""
+        try:
+            return choose(self.model).name
+        except McusimError:
+            return None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -156,7 +155,10 @@ class ModelSummary(Shown):
         model = self.model
         unknown = "unknown: some of its arithmetic is not"
         facts = [
-            ("task", f"{self.task} (guessed)"),
+            (
+                "task",
+                f"{self.task} (guessed)" if self.task else "not clear from the network: name one with --task",
+            ),
             *(("input", _text(model.tensors[name])) for name in model.inputs),
             *(("output", _text(model.tensors[name])) for name in model.outputs),
             ("arithmetic", str(model.arithmetic)),

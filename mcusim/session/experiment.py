@@ -40,6 +40,10 @@ class Network(NamedTuple):
         """Return what must be said before anything else: that the head is another one."""
         return [Notes([self.note])] if self.note else []
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as plain data for JSON; ``None``: the network is that of the file."""
+        return {"fresh_head": self.note or None}
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment(Settings):

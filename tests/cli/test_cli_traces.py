@@ -95,6 +95,22 @@ def test_explain_plans_and_suggests(run):
     assert isinstance(data["suggestions"], list)
 
 
+def test_diff_compares_run_files_with_options_over_them(run, tmp_path):
+    for name, update in (("a", "head"), ("b", "last-2")):
+        lines = ('model = "synthetic-mbv2"', 'board = "stm32f746"', f'update = "{update}"', "classes = 5")
+        (tmp_path / f"{name}.toml").write_text("\n".join(lines))
+    files = [str(tmp_path / f"{name}.toml") for name in "ab"]
+    found = json.loads(run("diff", *files, "--json").stdout)
+    schemes = json.loads(run("diff", "head", "last-2", *MODEL, "--classes", "5", "--json").stdout)
+    other = json.loads(run("diff", *files, "--error", "int8", "--json").stdout)
+    for data in (found, schemes, other):
+        del data["left"], data["right"]
+    assert found == schemes != other
+    said = run("diff", *files).stdout.splitlines()
+    assert said[0].startswith("synthetic-mbv2 with a fresh float32 head of 5 outputs")
+    assert sum("fresh" in line for line in said) == 1
+
+
 def test_diff_compares_traces_and_schemes(run, trace):
     result = run("diff", trace, trace, "--json")
     assert {line["change"] for line in json.loads(result.stdout)["totals"]} == {0}

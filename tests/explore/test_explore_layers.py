@@ -95,5 +95,5 @@ def test_the_table_and_the_data_have_a_row_a_layer():
 @pytest.mark.smoke
 def test_every_shipped_network_can_be_shown():
     found = show(mcusim.load("synthetic-mbv2"))
-    assert found.task == "10 classes"
+    assert found.task == "classification"
     assert "6.project" in str(found)

@@ -8,7 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mcusim.core import BadData, McusimError
+import mcusim
+from mcusim.core import BadArgument, BadData, McusimError
+from mcusim.graph.resolution import at_resolution
+from mcusim.lowering.work import forward_work
 from mcusim.mcu import estimate, load_profile
 from mcusim.mcu.board_files import board
 
@@ -70,6 +73,37 @@ def test_calibrate_as_json_and_with_too_few_rows(tmp_path):
     with pytest.raises(BadData, match="cannot be read"):
         invoke("calibrate", str(tmp_path / "absent.csv"), *options)
     assert not (tmp_path / "x.toml").exists()
+
+
+def test_python_calibrates_from_the_same_file_to_the_same_profile(tmp_path):
+    pytest.importorskip("scipy")
+    path, out = measurements(tmp_path / "m.csv"), tmp_path / "mine.toml"
+    invoke("calibrate", path, "--core", "cortex-m4", "--library", "x", "--name", "x", "--out", str(out))
+    about = {"name": "x", "core": "cortex-m4", "library": "x"}
+    found = mcusim.calibrate(path, **about)
+    assert mcusim.calibrate(tmp_path / "m.csv", **about).profile == found.profile
+    assert load_profile(out).terms["pointwise"] == pytest.approx(found.profile.terms["pointwise"])
+    assert load_profile(out).fitted.command == found.profile.fitted.command
+    assert found.profile.fitted.data == path
+    rows = mcusim.read_measurements(tmp_path / "m.csv", "cortex-m4")
+    with pytest.raises(BadArgument, match="data of profile x: is not said"):
+        mcusim.calibrate(rows, **about)
+    assert mcusim.calibrate(rows, **about, data="mine", command="none").rows == found.rows
+
+
+def test_calibrate_counts_the_networks_that_a_file_names(tmp_path):
+    pytest.importorskip("scipy")
+    lines = ["name,model,cycles"]
+    for i in range(12):
+        side = 20 + 4 * i
+        model = at_resolution(mcusim.load("synthetic-mbv2"), side)
+        mcusim.save(model, tmp_path / f"n{i}.npz")
+        macs = sum(forward_work(op, model.tensors).macs for op in model.ops)
+        lines.append(f"n{i},{tmp_path / f'n{i}.npz'},{3 * macs}")
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    found = mcusim.calibrate(tmp_path / "m.csv", name="x", core="cortex-m4", library="x")
+    assert found.profile.fitted.rows == 12
+    assert found.profile.fitted.mean_error < 0.2
 
 
 @pytest.mark.data

@@ -52,7 +52,7 @@ class Calibration(Shown):
         return [Headline(self.profile.name, said), Table(COLUMNS, rows)]
 
 
-def calibrate(
+def calibration(
     rows: Sequence[Measurement],
     *,
     name: str,
@@ -60,32 +60,10 @@ def calibrate(
     library: str,
     data: str,
     command: str,
-    version: str = "",
-    fully_connected: float = 1.2,
+    version: str,
+    fully_connected: float,
 ) -> Calibration:
-    """Fit a profile of one core.
-
-    Rows of single ops are fitted kind by kind, one constant a count; rows of whole networks share the
-    few constants of ``network_form``. Every group of rows is left out once.
-
-    Args:
-        rows: measurements of this core.
-        name: of the new profile.
-        core: such as ``cortex-m4``.
-        library: the kernel library measured.
-        data: which rows of which file, for the profile's provenance.
-        command: what to run to get the profile again.
-        version: of the library.
-        fully_connected: cost of a fully connected MAC relative to another one (whole networks only).
-
-    Returns:
-        The profile, with the error of every row, fitted and left out.
-
-    Raises:
-        BadData: if rows of ops and of networks are mixed, are too few, collinear, or of another core.
-        UnknownName: if nothing is known of the core's float arithmetic.
-        MissingPackage: if scipy is not installed.
-    """
+    """Fit a profile of one core to rows; see ``mcusim.calibrate``, which also reads them from a file."""
     strangers = {row.core for row in rows} - {core}
     if strangers:
         raise BadData(data, f"has rows of {', '.join(sorted(strangers))}", f"give rows of {core} only")

@@ -1,0 +1,78 @@
+"""A cycle profile from measurements: rows, or a file of them, whose networks are loaded and counted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from mcusim.core import BadArgument, Work
+from mcusim.mcu.cycles.calibration import Calibration, calibration
+from mcusim.mcu.cycles.measurement import Measurement, read_measurements
+
+
+def calibrate(
+    measurements: Sequence[Measurement] | str | Path,
+    *,
+    name: str,
+    core: str,
+    library: str,
+    data: str = "",
+    command: str = "",
+    version: str = "",
+    fully_connected: float = 1.2,
+) -> Calibration:
+    """Fit a cycle profile of one core.
+
+    Rows of single ops are fitted kind by kind, one constant a count; rows of whole networks share a few
+    constants. Every group of rows is left out once.
+
+    Args:
+        measurements: a CSV file as ``read_measurements`` describes, or rows of this core. A column
+            ``model`` of the file names networks, by name or path.
+        name: of the new profile.
+        core: such as ``cortex-m4``.
+        library: the kernel library measured.
+        data: which rows of which file, for the profile's provenance; the file if there is one.
+        command: what to run to get the profile again; for a file ``mcusim calibrate`` with these choices.
+        version: of the library.
+        fully_connected: cost of a fully connected MAC relative to another one (whole networks only).
+
+    Returns:
+        The profile, with the error of every row, fitted and left out.
+
+    Raises:
+        BadData: if the file cannot be read, or if rows of ops and of networks are mixed, are too few,
+            collinear, or of another core.
+        BadArgument: for rows without ``data`` or ``command``: no profile is without its source.
+        UnknownName: if nothing is known of the core's float arithmetic, or of a network by that name.
+        MissingPackage: if scipy is not installed.
+    """
+    if isinstance(measurements, str | Path):
+        path = Path(measurements)
+        rows: Sequence[Measurement] = read_measurements(path, core, _works(path))
+        data = data or str(path)
+        command = command or f"mcusim calibrate {path} --core {core} --library {library!r} --name {name}"
+    else:
+        rows = measurements
+    for said, what in ((data, "data"), (command, "command")):
+        if not said:
+            raise BadArgument(f"{what} of profile {name}", "is not said", "say where the rows come from")
+    return calibration(
+        rows, name=name, core=core, library=library, data=data, command=command, version=version,
+        fully_connected=fully_connected,
+    )  # fmt: skip
+
+
+def _works(path: Path) -> dict[str, tuple[Work, ...]]:
+    """Count the work of every network that the column ``model`` names."""
+    from mcusim.files.load import load
+    from mcusim.lowering.work import forward_work
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            names = {row.get("model") for row in csv.DictReader(file) if not row.get("kind")}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return {}  # reading the measurements says what is wrong
+    models = {name: load(name) for name in sorted(n for n in names if n)}
+    return {name: tuple(forward_work(op, m.tensors) for op in m.ops) for name, m in models.items()}
