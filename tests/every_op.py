@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mcusim.graph import TRAITS, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
@@ -49,6 +51,10 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
         tensors[b] = Tensor(b, (channels,), "int32", Quant(scales * s_x, 0, 0), bias)
         return add(name, kind, x, w, b, scale=scale, **more)
 
+    def constant(name: str, shape: tuple[int, ...], quant: Quant, low: int = -128) -> str:
+        tensors[name] = Tensor(name, shape, "int8", quant, rng.integers(low, 128, shape, dtype=np.int8))
+        return name
+
     padded = add("pad", K.PAD, "input", scale=None, pads=((0, 0), (1, 1), (1, 1), (0, 0)))
     x = weighted("stem", K.CONV_2D, padded, (8, 3, 3, 3), stride=(2, 2))
     x = add("relu", K.RELU, x, scale=0.04, zero=-100, clamp=(-100, 127))
@@ -73,7 +79,8 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
     x = add("turned", K.TRANSPOSE, x, scale=None, axes=(0, 2, 1, 3))
     x = weighted("project", K.CONV_2D, x, (6, 1, 1, 16), stride=(2, 2))
     x = add("attention", K.SOFTMAX, x, axes=(3,))
-    x = add("requantised", K.QUANTIZE, x, scale=0.006, zero=-100)
+    x = add("joined", K.ADD, x, curves(add, constant, x), scale=0.04, zero=-128)
+    x = add("requantised", K.QUANTIZE, x, scale=0.03, zero=-120)
     x = add("flat", K.RESHAPE, x, scale=None, shape=(1, 96))
     x = add("real", K.DEQUANTIZE, x, scale=1, dtype="float32", clamp=None)
     bound = 1 / np.sqrt(96)
@@ -82,3 +89,22 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
         tensors[name] = Tensor(name, shape, "float32", None, values)
     logits = add("head", K.FULLY_CONNECTED, x, "head.w", "head.b", scale=1, dtype="float32", clamp=None)
     return validate(Model("every", tuple(ops), tensors, ("input",), (logits,), arithmetic, head="head"))
+
+
+def curves(add: Callable[..., str], constant: Callable[..., str], x: str) -> str:
+    """Return what is left of shares in [0, 1) behind every function of one or two elements."""
+    some = Quant.of(0.01, -100)
+    x = add("log", K.LOG, x, scale=0.05, zero=100)
+    x = add("elu", K.ELU, x, scale=0.02, zero=-60)
+    x = add("gelu", K.GELU, x, scale=0.02, zero=-60)
+    x = add("clipped", K.RELU_N1_TO_1, x, scale=0.01, zero=0, clamp=(-100, 100))
+    x = add("prelu", K.PRELU, x, constant("slopes", (6,), some), scale=0.02, zero=-60)
+    x = add("squares", K.SQUARED_DIFFERENCE, x, constant("means", (6,), some), scale=0.03, zero=-128)
+    x = add("root", K.SQRT, x, scale=0.02, zero=-128)
+    x = add("unit", K.RELU_0_TO_1, x, scale=0.02, zero=-128, clamp=(-128, -78))
+    x = add("exp", K.EXP, x, scale=0.02, zero=-128)
+    x = add("divided", K.DIV, x, constant("divisors", (6,), Quant.of(0.02, -128), -60), scale=0.02, zero=-128)
+    x = add("inverse", K.RSQRT, x, scale=0.05, zero=-128)
+    x = add("least", K.MINIMUM, x, constant("upper", (6,), Quant.of(0.05, -128)), scale=None)
+    x = add("most", K.MAXIMUM, x, constant("lower", (6,), Quant.of(0.05, -128)), scale=None)
+    return add("magnitude", K.ABS, x, scale=0.05, zero=-60)

@@ -47,6 +47,7 @@ class _Attributes(_Strict):
     align_corners: bool
     half_pixel_centers: bool
     unsigned: bool
+    approximate: bool = False
 
 
 class _Op(_Strict):

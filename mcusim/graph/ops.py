@@ -35,6 +35,8 @@ class Attributes:
     """SOFTMAX."""
     alpha: float = 0.0
     """LEAKY_RELU: the slope below zero."""
+    approximate: bool = False
+    """GELU: by a hyperbolic tangent instead of the error function."""
     align_corners: bool = False
     half_pixel_centers: bool = False
     unsigned: bool = False
@@ -47,7 +49,7 @@ class Op:
     """One op over named tensors.
 
     Inputs are ordered as in TFLite: ``(x, weight, bias)`` for weighted ops (bias may be absent),
-    ``(a, b)`` for ADD, SUB, MUL. Every op has one output.
+    ``(a, b)`` for ops on two tensors (PRELU: the slopes below zero second). Every op has one output.
     """
 
     name: str

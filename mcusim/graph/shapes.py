@@ -10,7 +10,7 @@ from mcusim.graph.kinds import OpKind
 from mcusim.graph.ops import Op
 from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import Tensor
-from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, PAIRS, POOLS, RESIZES, UNARY
 
 Shape = tuple[int, ...]
 
@@ -167,7 +167,7 @@ SHAPES: OpTable[Callable[[Op, list[Shape], Shape], Shape]] = OpTable(
         OpKind.CONV_2D: _convolution,
         OpKind.DEPTHWISE_CONV_2D: _depthwise,
         OpKind.FULLY_CONNECTED: _fully_connected,
-        **dict.fromkeys(BINARY, _broadcast),
+        **dict.fromkeys((*BINARY, *PAIRS), _broadcast),
         **dict.fromkeys(UNARY, _same),
         **dict.fromkeys(POOLS, _pool),
         **dict.fromkeys(RESIZES, _resize),

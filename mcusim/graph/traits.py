@@ -22,6 +22,8 @@ class Family(StrEnum):
     """Weights once, no window."""
     BINARY = "binary"
     """Two inputs, element by element; the smaller one is broadcast."""
+    PAIR = "pair"
+    """The same without a fused activation."""
     UNARY = "unary"
     """One input, element by element; a table of 256 entries for int8."""
     POOL = "pool"
@@ -100,11 +102,11 @@ class Traits:
         """Fewest and most inputs."""
         if self.weighted:
             return (2, 3)
-        return {Family.BINARY: (2, 2), Family.JOIN: (1, 1024)}.get(self.family, (1, 1))
+        return {Family.BINARY: (2, 2), Family.PAIR: (2, 2), Family.JOIN: (1, 1024)}.get(self.family, (1, 1))
 
 
-_CONV, _DENSE, _BINARY, _UNARY, _POOL = (
-    Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.UNARY, Family.POOL,
+_CONV, _DENSE, _BINARY, _PAIR, _UNARY, _POOL = (
+    Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.PAIR, Family.UNARY, Family.POOL,
 )  # fmt: skip
 _REDUCE, _NORM, _CONVERT, _VIEW, _MOVE, _JOIN, _RESIZE = (
     Family.REDUCTION, Family.NORMALISATION, Family.CONVERSION, Family.VIEW, Family.MOVE, Family.JOIN,
@@ -127,6 +129,11 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.ADD:               Traits(_BINARY,  "add",             "always",  (),   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.SUB:               Traits(_BINARY,  "add",             "always",  (),   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.MUL:               Traits(_BINARY,  "elementwise",     "forward", _X,   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.DIV:               Traits(_BINARY,  "elementwise",     "forward", _X,   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.MINIMUM:           Traits(_PAIR,    "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "input", "pixel",  _NO),
+    OpKind.MAXIMUM:           Traits(_PAIR,    "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "input", "pixel",  _NO),
+    OpKind.SQUARED_DIFFERENCE: Traits(_PAIR,   "elementwise",     "forward", _X,   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.PRELU:             Traits(_PAIR,    "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.PAD:               Traits(_MOVE,    "copy",            "never",   (),   _NO,   _YES, "kept",  "input", "no",     _NO),
     OpKind.MEAN:              Traits(_REDUCE,  "pool",            "never",   (),   _NO,   _NO,  "kept",  "own",   "no",     _NO),
     OpKind.AVERAGE_POOL_2D:   Traits(_POOL,    "pool",            "never",   (),   _YES,  _NO,  "kept",  "input", "no",     _NO, unsigned=True),
@@ -138,10 +145,19 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.DEQUANTIZE:        Traits(_CONVERT, "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "own",   "no",     _YES),
     OpKind.RELU:              Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, inf)),
     OpKind.RELU6:             Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, 6.0)),
+    OpKind.RELU_N1_TO_1:      Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (-1.0, 1.0)),
+    OpKind.RELU_0_TO_1:       Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, 1.0)),
     OpKind.LEAKY_RELU:        Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _YES),
     OpKind.HARD_SWISH:        Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.LOGISTIC:          Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  _UNIT,   "pixel",  _YES),
     OpKind.TANH:              Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _YES, "kept",  _SIGNED, "pixel",  _YES),
+    OpKind.ELU:               Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
+    OpKind.GELU:              Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
+    OpKind.ABS:               Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.SQRT:              Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.RSQRT:             Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.EXP:               Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.LOG:               Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.SOFTMAX:           Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _UNIT,   "no",     _YES),
     OpKind.RESIZE_NEAREST_NEIGHBOR: Traits(_RESIZE, "copy",       "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO),
     OpKind.RESIZE_BILINEAR:   Traits(_RESIZE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO, unsigned=True),
@@ -157,6 +173,7 @@ def kinds(true: Callable[[Traits], object]) -> tuple[OpKind, ...]:
 CONVOLUTIONS = kinds(lambda t: t.family is Family.CONVOLUTION)
 WEIGHTED = kinds(lambda t: t.weighted)
 BINARY = kinds(lambda t: t.family is Family.BINARY)
+PAIRS = kinds(lambda t: t.family is Family.PAIR)
 UNARY = kinds(lambda t: t.family is Family.UNARY)
 POOLS = kinds(lambda t: t.family is Family.POOL)
 RESIZES = kinds(lambda t: t.family is Family.RESIZE)

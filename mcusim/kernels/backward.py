@@ -20,6 +20,7 @@ from mcusim.kernels.compiled.grad_parameters import GradBias, GradWeight
 from mcusim.kernels.compiled.grad_plain import PassOn
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
+from mcusim.kernels.reference.pairs import LOOKED_UP
 from mcusim.kernels.reference.plain import gradient_ratio
 
 Kernel = Callable[..., StoreResult]
@@ -35,8 +36,8 @@ def grad_input(
     The gradient with respect to activation input ``index``. The kernel's arguments:
         g_y: gradient of the output; g_y_scale: a power of two, 1.0 for float32.
         mask: the forward's mask bits, or ``None`` where the clamp never acts.
-        inputs: ``(weight,)`` for weighted ops, both inputs for MUL, ``(x, y)`` for MAX_POOL_2D, ``(x,)``
-            for HARD_SWISH, ``(y,)`` for LOGISTIC and SOFTMAX; otherwise unused.
+        inputs: ``(weight,)`` for weighted ops; for others what their traits say they read: both inputs of
+            MUL, ``(x, y)`` of MAX_POOL_2D, ``(x,)`` of HARD_SWISH, ``(y,)`` of SOFTMAX; otherwise unused.
         g_x: written; with ``accumulate`` added to. It may be ``g_y`` itself where the sizes are equal.
 
     Raises:
@@ -118,6 +119,7 @@ GRADIENTS: OpTable[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Ke
     {
         **dict.fromkeys(WEIGHTED, _weighted),
         **dict.fromkeys(UNARY, _slow),
+        **dict.fromkeys(LOOKED_UP, _slow),
         **dict.fromkeys(CLAMPS, _scaled),
         OpKind.ADD: _sum,
         OpKind.SUB: _sum,

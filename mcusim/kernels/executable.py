@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcusim.core import BadModel
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, CONVOLUTIONS, POOLS, UNARY
+from mcusim.graph.traits import BINARY, CONVOLUTIONS, PAIRS, POOLS, UNARY
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.reference import FORWARD, GRADIENTS
 
@@ -20,7 +20,7 @@ TYPES: OpTable[Types] = OpTable(
     {
         **dict.fromkeys(CONVOLUTIONS, (*_INT8, ("int8", "int32"))),
         OpKind.FULLY_CONNECTED: (*_INT8, ("int8", "int32"), ("float32", "float32")),
-        **dict.fromkeys((*BINARY, *UNARY, *POOLS), _INT8),
+        **dict.fromkeys((*BINARY, *PAIRS, *UNARY, *POOLS), _INT8),
         OpKind.MEAN: _INT8,
         OpKind.RESIZE_BILINEAR: _INT8,
         **dict.fromkeys((OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.RESIZE_NEAREST_NEIGHBOR), _MOVED),

@@ -12,10 +12,12 @@ from mcusim.kernels.compiled.convolution import Convolution
 from mcusim.kernels.compiled.depthwise import Depthwise
 from mcusim.kernels.compiled.elementwise import BinaryRecord
 from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
+from mcusim.kernels.compiled.pairs import Pairs
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import Workspace
 from mcusim.kernels.compiled.unary import Unary
 from mcusim.kernels.executable import check_forward
+from mcusim.kernels.reference.pairs import LOOKED_UP
 
 Kernel = Callable[..., None]
 Make = Callable[[Op, Tensors, Arithmetic, bool, Workspace | None], Kernel]
@@ -84,6 +86,7 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.DEPTHWISE_CONV_2D: Depthwise,
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _plain(BinaryRecord)),
+        **dict.fromkeys(LOOKED_UP, _plain(Pairs)),
         **dict.fromkeys(UNARY, _plain(Unary)),
         **dict.fromkeys(POOLS, _plain(Pool)),
         OpKind.QUANTIZE: _plain(Unary),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from mcusim.graph import WEIGHTED, Op, OpKind, OpTable, Tensor
-from mcusim.graph.traits import CLAMPS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, PAIRS, RESIZES, UNARY
 from mcusim.kernels.reference import GRADIENTS
 
 Tensors = Mapping[str, Tensor]
@@ -92,18 +92,31 @@ FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
         OpKind.ADD: _per_output(0, 3, 3, 0),
         OpKind.SUB: _per_output(0, 3, 3, 0),
         OpKind.MUL: _per_output(0, 1, 3, 0),
+        # A reciprocal by three steps of Newton's method: two products, a subtraction and an addition each.
+        OpKind.DIV: _per_output(0, 2, 15, 0),
+        OpKind.MINIMUM: _per_output(0, 0, 1, 0),
+        OpKind.MAXIMUM: _per_output(0, 0, 1, 0),
+        OpKind.SQUARED_DIFFERENCE: _per_output(0, 3, 4, 0),
+        OpKind.PRELU: _per_output(0, 1, 4, 0),  # the sign, the product, two comparisons of the clamp
         OpKind.MEAN: _mean,
         OpKind.AVERAGE_POOL_2D: _pool,
         OpKind.MAX_POOL_2D: _pool,
         OpKind.CONCATENATION: lambda op, tensors: (0, _rescaled(op, tensors), 0, 0),
         OpKind.QUANTIZE: _quantize,
         OpKind.DEQUANTIZE: _per_output(0, 0, 1, 1),
-        OpKind.RELU: _relu,
-        OpKind.RELU6: _relu,
+        **dict.fromkeys(CLAMPS, _relu),
         OpKind.LEAKY_RELU: _per_output(0, 1, 3, 0),  # the sign and two comparisons of the clamp
         OpKind.HARD_SWISH: _per_output(0, 3, 3, 0),
         OpKind.LOGISTIC: _LOOKED_UP,
         OpKind.TANH: _LOOKED_UP,
+        OpKind.ELU: _LOOKED_UP,
+        OpKind.GELU: _LOOKED_UP,
+        OpKind.EXP: _LOOKED_UP,
+        OpKind.LOG: _LOOKED_UP,
+        OpKind.ABS: _per_output(0, 1, 3, 0),
+        OpKind.SQRT: _per_output(0, 0, 3, 3),  # to real, the root, the quotient; LiteRT has no table for it
+        # Five steps of Newton's method: three products, two sums each; two rescalings.
+        OpKind.RSQRT: _per_output(0, 2, 25, 0),
         # Maximum, difference and sum are additions and comparisons; exponential and quotient rescale.
         OpKind.SOFTMAX: _per_output(0, 2, 3, 0),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _NOTHING,
@@ -136,6 +149,8 @@ GRADIENT: OpTable[Callable[[Tensor, Tensor], int]] = OpTable(
         OpKind.ADD: _scaled,
         OpKind.SUB: _scaled,
         OpKind.MUL: _sloped,
+        OpKind.DIV: _sloped,
+        **dict.fromkeys(PAIRS, _sloped),
         OpKind.MEAN: _shared,
         OpKind.AVERAGE_POOL_2D: _shared,
         OpKind.MAX_POOL_2D: _sloped,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcusim.compress.quantize import fold, from_torch, run
+from mcusim.compress.quantize import fold, from_torch, quantize, run
 from mcusim.core import BadModel
+from mcusim.engine.inference import activations
 from mcusim.graph import Model, OpKind
 
 torch = pytest.importorskip("torch")
@@ -88,6 +89,53 @@ def test_every_operation_computes_what_pytorch_computes() -> None:
     assert sum(op.kind is OpKind.MUL for op in model.ops) - kinds.count(OpKind.MUL) == 3
 
 
+class Curves(nn.Module):
+    """Functions of one and of two elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prelu = nn.PReLU(4, 0.2)
+        self.gelu = nn.GELU("tanh")
+
+    def forward(self, x: Any) -> Any:
+        f = nn.functional
+        x = torch.maximum(f.gelu(f.elu(self.prelu(x))), self.gelu(x) / 2)
+        x = torch.minimum(x, f.hardtanh(x)) + torch.exp(torch.clamp(x, 0, 1))
+        return torch.log(torch.sqrt(torch.abs(x) + 0.5)) * torch.rsqrt(torch.abs(x) + 0.5)
+
+
+def test_functions_of_elements_compute_what_pytorch_computes() -> None:
+    module = Curves().eval()
+    model = imported(module, (1, 4, 5, 6))
+    x = np.random.default_rng(0).normal(size=(3, 5, 6, 4)).astype(np.float32)
+    want = outputs(module, x).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(run(model, x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_compared_is_quantised_with_one_scale() -> None:
+    class Compared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.least = nn.Parameter(torch.full((1, 4, 1, 1), 0.3))
+
+        def forward(self, x: Any) -> Any:
+            return torch.maximum(torch.minimum(x, x * 3), self.least)
+
+    model = imported(Compared().eval(), (1, 4, 5, 6))
+    x = np.random.default_rng(0).normal(size=(8, 5, 6, 4)).astype(np.float32)
+    small = quantize(model, x)
+    for op in small.ops:
+        if op.kind in (OpKind.MINIMUM, OpKind.MAXIMUM):
+            quants = [small.tensors[name].quant for name in (*op.inputs, op.output)]
+            assert all(q is not None and q.same_as(quants[0]) for q in quants)
+    quant = small.input.quant
+    assert quant is not None
+    stored = np.clip(np.rint(x / quant.scale[0]) + quant.zero_point, -128, 127).astype(np.int8)
+    found = activations(small, stored)[small.outputs[0]]
+    real = (found.astype(np.float32) - small.output.quant.zero_point) * small.output.quant.scale[0]
+    assert np.abs(real - run(model, x)).max() < 0.06  # a step is 0.03
+
+
 def test_batch_norm_is_folded_into_convolutions() -> None:
     torch.manual_seed(1)
     module = settled(
@@ -126,11 +174,12 @@ def test_nothing_is_folded_that_someone_else_reads() -> None:
     [
         (nn.Conv2d(4, 4, 3, groups=2), "groups"),
         (nn.ConvTranspose2d(4, 4, 3), "conv_transpose2d"),
-        (nn.Hardtanh(-1, 1), "clamps"),
+        (nn.Hardtanh(-2, 2), "clamps"),
         (nn.AdaptiveAvgPool2d(2), "pools to"),
         (nn.AvgPool2d(2, padding=1), "padding"),
         (nn.MaxPool2d(2, ceil_mode=True), "rounds up"),
-        (nn.GELU(), "not supported"),
+        (nn.Softplus(), "not supported"),
+        (nn.ELU(2.0), "scaled"),
     ],
 )
 def test_unsupported_operations_are_named(module: Any, why: str) -> None:

@@ -19,6 +19,7 @@ from mcusim.graph.build import GraphBuilder
 from mcusim.graph.head import replace_head
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.forward import forward
+from mcusim.kernels.reference.pairs import LOOKED_UP
 
 pytest.importorskip("flatbuffers")
 
@@ -90,6 +91,21 @@ def run(data: bytes, x: np.ndarray) -> np.ndarray:
     return (y ^ 128).view(np.int8) if y.dtype == np.uint8 else y
 
 
+FROM_ZERO = {OpKind.SQRT, OpKind.RSQRT}
+"""LiteRT refuses to compute these of anything below zero."""
+NOT_IN_LITERT = {OpKind.ELU}
+"""Its registry of reference kernels lacks it; TFLite Micro has it."""
+
+
+def run_micro(data: bytes, x: np.ndarray) -> np.ndarray:
+    """Return the first output of TFLite Micro."""
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    found = runtime.Interpreter.from_bytes(data, arena_size=2**20)
+    found.set_input(x, 0)
+    found.invoke()
+    return np.array(found.get_output(0))
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", UNARY)
 def test_litert_computes_the_same_of_every_int8_value(kind: OpKind) -> None:
@@ -99,14 +115,53 @@ def test_litert_computes_the_same_of_every_int8_value(kind: OpKind) -> None:
         quant = TRAITS[kind].scale
         if not isinstance(quant, Quant):
             quant = Quant.of(s_x * rng.uniform(1, 4), int(rng.integers(-128, 100)))
+        zero = -128 if kind in FROM_ZERO else int(rng.integers(-128, 128))
         build = GraphBuilder()
-        build.activation("x", x.shape, Quant.of(s_x, int(rng.integers(-128, 128))))
+        build.activation("x", x.shape, Quant.of(s_x, zero))
         build.activation("y", x.shape, quant)
         build.op("op", kind, ("x",), "y", Attributes(alpha=float(np.float32(rng.uniform(0, 2)))))
         data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
         model, ours = parse_tflite(data, "one"), np.empty_like(x)
         forward(model.ops[0], model.tensors, model.arithmetic)((x,), ours)
+        oracle = run_micro if kind in NOT_IN_LITERT else run
+        np.testing.assert_array_equal(ours, oracle(data, x))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", LOOKED_UP)
+def test_litert_and_tflite_micro_compute_the_same_of_every_pair(kind: OpKind) -> None:
+    rng = np.random.default_rng(0)
+    for other in ((1, 4, 5, 8), (1, 1, 1, 8), (1, 1, 1, 8), (1, 4, 5, 8)):
+        x, z = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in ((1, 4, 5, 8), other))
+        quants = [Quant.of(10 ** rng.uniform(-3, -1), int(rng.integers(-128, 128))) for _ in range(3)]
+        if TRAITS[kind].scale == "input":
+            quants[1:] = quants[:1] * 2
+        if kind is OpKind.DIV:
+            # Shifts beyond 31 bits, by tiny quotients, and division by zero are undefined in C.
+            z = np.maximum(z, -120)
+            x = np.where(np.abs(x.astype(int)) < 60, 90, x).astype(np.int8)
+            quants = [Quant.of(0.1), Quant.of(0.02, -128), Quant.of(0.3, 5)]
+        build = GraphBuilder()
+        build.activation("x", x.shape, quants[0])
+        build.constant("z", z, quants[1])
+        build.activation("y", x.shape, quants[2])
+        build.op("op", kind, ("x", "z"), "y", Attributes())
+        data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
+        model, ours = parse_tflite(data, "one"), np.empty_like(x)
+        forward(model.ops[0], model.tensors, model.arithmetic)((x, z), ours)
         np.testing.assert_array_equal(ours, run(data, x))
+        np.testing.assert_array_equal(ours, run_micro(data, x))
+
+
+def test_what_is_compared_has_one_scale() -> None:
+    build = GraphBuilder()
+    build.activation("x", (1, 4), Quant.of(0.1))
+    build.constant("z", np.zeros((1, 4), np.int8), Quant.of(0.2))
+    build.activation("y", (1, 4), Quant.of(0.1))
+    build.op("op", OpKind.MAXIMUM, ("x", "z"), "y", Attributes())
+    model = Model("one", tuple(build.ops), build.tensors, ("x",), ("y",))
+    with pytest.raises(BadModel, match=r"op 'op' \(maximum\): compares stored numbers of different scales"):
+        forward(model.ops[0], model.tensors, model.arithmetic)
 
 
 @pytest.mark.data

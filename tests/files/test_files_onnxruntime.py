@@ -128,6 +128,39 @@ def test_an_old_file_is_refused(tmp_path: Path) -> None:
         load_onnx(written(tmp_path, [node("Relu", ("x",))], {}, (1, 3), 6))
 
 
+ONE = {
+    "Abs": {}, "Elu": {}, "Exp": {}, "Sqrt": {}, "Log": {},
+    "Gelu": {}, "Gelu by tanh": {"approximate": "tanh"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_functions_of_one_element(tmp_path: Path, name: str) -> None:
+    nodes = [
+        helper.make_node("Abs", ["x"], ["a"]),
+        node(name.split()[0], ("a" if name in ("Sqrt", "Log") else "x",), **ONE[name]),
+    ]
+    agree(written(tmp_path, nodes, {}, (1, 3, 4, 5), 20))
+
+
+@pytest.mark.parametrize("kind", ["Div", "Min", "Max", "PRelu"])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1,), (1, 3, 4, 5)])
+def test_functions_of_two_elements(tmp_path: Path, kind: str, shape: tuple[int, ...]) -> None:
+    constants = {"c": RNG.uniform(0.2, 2, shape).astype(np.float32)}
+    agree(written(tmp_path, [node(kind, ("x", "c"))], constants, (1, 3, 4, 5), 16))
+
+
+def test_the_largest_of_many(tmp_path: Path) -> None:
+    constants = {name: RNG.normal(0, 1, (1, 6)).astype(np.float32) for name in "abc"}
+    agree(written(tmp_path, [node("Max", ("a", "x", "b", "c"))], constants, (1, 6), 13))
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 1.0), (0.0, 6.0)])
+def test_clips_that_have_a_kind(tmp_path: Path, bounds: tuple[float, float]) -> None:
+    constants = {name: np.float32(v) for name, v in zip("lh", bounds, strict=True)}
+    agree(written(tmp_path, [node("Clip", ("x", "l", "h"))], constants, (1, 6), 13))
+
+
 WAYS = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
 ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
-from mcusim.graph.traits import UNARY
+from mcusim.graph import TRAITS, Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph.traits import BINARY, PAIRS, UNARY
 from mcusim.kernels.number_formats import ERRORS
 
 ARITHMETICS = st.sampled_from(list(Arithmetic))
@@ -111,7 +111,9 @@ def binary(draw) -> Case:
         "b": Tensor("b", other, "int8", quant(rng)),
         "y": Tensor("y", shape, "int8", quant(rng)),
     }
-    kind = draw(st.sampled_from([OpKind.ADD, OpKind.SUB, OpKind.MUL]))
+    kind = draw(st.sampled_from([*BINARY, *PAIRS]))
+    if TRAITS[kind].scale == "input":
+        tensors = {name: replace(t, quant=tensors["a"].quant) for name, t in tensors.items()}
     op = Op("op", kind, ("a", "b"), "y", Attributes(clamp=clamp(rng)))
     return Case(op, tensors, (int8(rng, *shape), int8(rng, *other)))
 

@@ -87,10 +87,21 @@ def test_weighted_ops(case, seed):
 def test_binary_ops(case, seed, index):
     t = case.tensors
     a, b = (real(v, t[n].quant) for v, n in zip(case.inputs, "ab", strict=True))
-    y = {OpKind.ADD: a + b, OpKind.SUB: a - b, OpKind.MUL: a * b}[case.op.kind]
+    # Where both are equal all goes to the first; nothing passes a division by zero.
+    divisor = torch.where(b == 0, 1.0, b)
+    y = {
+        OpKind.ADD: lambda: a + b, OpKind.SUB: lambda: a - b, OpKind.MUL: lambda: a * b,
+        OpKind.DIV: lambda: torch.where(b == 0, 0.0, a / divisor),
+        OpKind.MINIMUM: lambda: torch.where(a <= b, a, b), OpKind.MAXIMUM: lambda: torch.where(a >= b, a, b),
+        OpKind.SQUARED_DIFFERENCE: lambda: (a - b) ** 2,
+        OpKind.PRELU: lambda: torch.where(a >= 0, a, a * b),
+    }[case.op.kind]()  # fmt: skip
     g = np.random.default_rng(seed).standard_normal(case.output_shape).astype(np.float32)
     (y / float(t["y"].quant.scale[0])).backward(torch.tensor(g.astype(float)))
-    theirs = (a, b)[index].grad.numpy() * float(t["ab"[index]].quant.scale[0])
+    grad = (a, b)[index].grad
+    theirs = (torch.zeros_like((a, b)[index]) if grad is None else grad).numpy() * float(
+        t["ab"[index]].quant.scale[0]
+    )
     close(input_gradient(case, g, None, case.inputs, index), theirs)
 
 
@@ -150,10 +161,29 @@ def test_single_elements(case, seed):
         y.backward(torch.tensor(g.astype(float)))
         assert np.abs(mine - x.grad.numpy() * factor).max() <= 0.02 * np.abs(g).max() * factor
         return
+    if TRAITS[kind].reads == ("output",):
+        # From the output: what was put in follows from it, so that nothing is lost to rounding.
+        inverses = {OpKind.SQRT: torch.square, OpKind.RSQRT: lambda y: y**-2.0, OpKind.EXP: torch.log}
+        positive = replace(t["y"], quant=Quant.of(float(t["y"].quant.scale[0]), -128))
+        y = np.maximum(case.inputs[0], -127).astype(np.int8)
+        t["y"] = positive
+        x = inverses[kind](real(y, positive.quant)).detach().requires_grad_()
+        function = {OpKind.SQRT: torch.sqrt, OpKind.RSQRT: torch.rsqrt, OpKind.EXP: torch.exp}[kind]
+        (function(x) / float(positive.quant.scale[0])).backward(torch.tensor(g.astype(float)))
+        close(input_gradient(case, g, None, (y,)), x.grad.numpy() * float(t["x"].quant.scale[0]))
+        return
+    if kind is OpKind.LOG:
+        x = real(np.maximum(case.inputs[0], -127), Quant.of(float(t["x"].quant.scale[0]), -128))
+        t["x"] = replace(t["x"], quant=Quant.of(float(t["x"].quant.scale[0]), -128))
+        case = replace(case, inputs=(np.maximum(case.inputs[0], -127).astype(np.int8),))
     slope = float(np.float32(case.op.attributes.alpha))
     functions = {
         OpKind.HARD_SWISH: F.hardswish,
         OpKind.LEAKY_RELU: lambda x: torch.where(x >= 0, x, slope * x),
+        OpKind.ELU: F.elu,
+        OpKind.GELU: F.gelu,
+        OpKind.ABS: torch.abs,
+        OpKind.LOG: torch.log,
     }
     y = functions.get(kind, lambda x: x * 1.0)(x)
     (y / float(t["y"].quant.scale[0])).backward(torch.tensor(g.astype(float)))

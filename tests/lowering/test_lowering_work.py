@@ -226,6 +226,16 @@ COUNTS = {
     "relu6": (0, 1024, 2048, 0, 1024),
     "turned": (0, 0, 0, 0, 1024),
     "attention": (0, 192, 288, 0, 288),
+    **dict.fromkeys(("log", "elu", "gelu", "exp"), (0, 0, 96, 0, 288)),  # looked up
+    "prelu": (0, 96, 384, 0, 288),
+    "squares": (0, 288, 384, 0, 288),  # two operands and their squared difference are rescaled
+    "root": (0, 0, 288, 288, 288),
+    "divided": (0, 192, 1440, 0, 288),
+    "inverse": (0, 192, 2400, 0, 288),
+    **dict.fromkeys(("least", "most"), (0, 0, 96, 0, 288)),  # one comparison
+    "magnitude": (0, 96, 288, 0, 288),
+    "clipped": (0, 96, 192, 0, 96),
+    "unit": (0, 0, 192, 0, 96),  # of the scale of what it reads
     "requantised": (0, 96, 192, 0, 96),
     "real": (0, 0, 0, 192, 96),  # 96 differences, 96 products
 }

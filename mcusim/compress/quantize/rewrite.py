@@ -139,10 +139,12 @@ def _parameters(build: GraphBuilder, model: Model, op: Op, axis: int | None) -> 
 
 def _add_other(build: GraphBuilder, model: Model, op: Op, ranges: Mapping[str, tuple[float, float]]) -> None:
     inputs = []
+    # What is compared needs one scale, and that of what is chosen is enough.
+    compares = op.traits.family is Family.PAIR and op.traits.scale == "input"
     for name in op.inputs:
         if model.tensors[name].constant and name not in build.tensors:
             values = _constant(model, name)
-            quant = affine(values.min(), values.max())
+            quant = affine(*ranges[op.output]) if compares else affine(values.min(), values.max())
             steps = np.rint(values / quant.scale[0]) + quant.zero_point
             build.constant(name, np.clip(steps, -128, 127).astype(np.int8), quant)
         inputs.append(name)
@@ -153,7 +155,9 @@ def _add_other(build: GraphBuilder, model: Model, op: Op, ranges: Mapping[str, t
         build.op(op.name, op.kind, tuple(inputs), output, op.attributes)
         return
     quant = scale if isinstance(scale, Quant) else affine(*ranges[op.output])
-    if scale in ("input", "any"):
+    if compares:
+        inputs = [_requantised(build, op, i, name, quant) for i, name in enumerate(inputs)]
+    elif scale in ("input", "any"):
         kept = build[inputs[0]].quant
         assert kept is not None
         quant = kept

@@ -30,7 +30,7 @@ from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.onnx.resize import resize
 from mcusim.files.tflite.operators import same_padding
-from mcusim.graph import WEIGHTED, Attributes, OpKind, Pads
+from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind, Pads
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
@@ -131,9 +131,10 @@ def _clamp(g: OnnxGraph, node: Node, low: float, high: float) -> Value:
     if before is not None and before.kind in fused and before.attributes.clamp is None:
         # The op before takes the clamp; other readers keep the op without it.
         return replace(before, name=node.output, attributes=replace(before.attributes, clamp=(low, high)))
-    kinds = {(0.0, inf): OpKind.RELU, (0.0, 6.0): OpKind.RELU6}
+    kinds = {TRAITS[kind].activation: kind for kind in CLAMPS}
     if (low, high) not in kinds:
-        raise node.fail(f"clamps to ({low:g}, {high:g})", "supported there: (0, 6) and (0, inf)")
+        known = ", ".join(f"({a:g}, {b:g})" for a, b in filter(None, kinds))
+        raise node.fail(f"clamps to ({low:g}, {high:g})", f"supported there: {known}")
     return g.pend(node, kinds[low, high], [x], clamp=(low, high))
 
 
@@ -142,6 +143,17 @@ def _unary(kind: OpKind) -> Rule:
         return g.pend(node, kind, [g.value(node, 0)])
 
     return rule
+
+
+def _elu(g: OnnxGraph, node: Node) -> Value:
+    if node.attributes.get("alpha", 1.0) != 1.0:
+        raise node.fail(f"has alpha {node.attributes['alpha']:g}", "supported: 1")
+    return g.pend(node, OpKind.ELU, [g.value(node, 0)])
+
+
+def _gelu(g: OnnxGraph, node: Node) -> Value:
+    approximate = node.attributes.get("approximate", "none") == "tanh"
+    return g.pend(node, OpKind.GELU, [g.value(node, 0)], approximate=approximate)
 
 
 def _leaky_relu(g: OnnxGraph, node: Node) -> Value:
@@ -154,22 +166,40 @@ def _binary(kind: OpKind) -> Rule:
         operands = [g.value(node, i) for i in range(2)]
         if kind is OpKind.ADD and (product := _with_bias(g, node, operands)) is not None:
             return product
-        rank = max(len(g.shape(v)) for v in operands)
-        for i, value in enumerate(operands):
-            if rank == 4 and len(g.shape(value)) not in (0, 4) and not isinstance(value, Const):
-                raise node.fail(
-                    f"joins shapes {onnx_shape(g.shape(operands[0]))} and {onnx_shape(g.shape(operands[1]))}",
-                    "reshape the smaller one to four dimensions before",
-                )
-            if isinstance(value, Const) and rank == 4:
-                data = value.data.reshape((1,) * (4 - value.data.ndim) + value.data.shape)
-                quant = value.quant
-                if quant is not None and quant.axis is not None:
-                    raise node.fail("adds or multiplies by a constant with a scale a channel")
-                operands[i] = Const(data, quant).transposed(NHWC)
-        return g.pend(node, kind, operands)
+        return _combined(g, node, kind, operands)
 
     return rule
+
+
+def _extreme(kind: OpKind) -> Rule:
+    """Min and Max take any number of operands."""
+
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        found = g.value(node, 0)
+        for i in range(1, len(node.inputs)):
+            suffix = "" if i == len(node.inputs) - 1 else f".{i}"
+            found = _combined(g, node, kind, [found, g.value(node, i)], suffix)
+        return found
+
+    return rule
+
+
+def _combined(g: OnnxGraph, node: Node, kind: OpKind, operands: list[Value], suffix: str = "") -> Pending:
+    """Return an op on two operands, of which the smaller is broadcast."""
+    rank = max(len(g.shape(v)) for v in operands)
+    for i, value in enumerate(operands):
+        if rank == 4 and len(g.shape(value)) not in (0, 4) and not isinstance(value, Const):
+            raise node.fail(
+                f"joins shapes {onnx_shape(g.shape(operands[0]))} and {onnx_shape(g.shape(operands[1]))}",
+                "reshape the smaller one to four dimensions before",
+            )
+        if isinstance(value, Const) and rank == 4:
+            data = value.data.reshape((1,) * (4 - value.data.ndim) + value.data.shape)
+            quant = value.quant
+            if quant is not None and quant.axis is not None:
+                raise node.fail("adds or multiplies by a constant with a scale a channel")
+            operands[i] = Const(data, quant).transposed(NHWC)
+    return g.pend(node, kind, operands, suffix=suffix)
 
 
 def _with_bias(g: OnnxGraph, node: Node, operands: list[Value]) -> Pending | None:
@@ -277,15 +307,21 @@ RULES: dict[str, Rule] = {
     "Constant": _constant,
     "Conv": _conv,
     "DequantizeLinear": dequantize,
+    "Div": _binary(OpKind.DIV),
     "Dropout": _same,
+    "Elu": _elu,
     "Flatten": reshape,
     "Gemm": _gemm,
+    "Gelu": _gelu,
     "GlobalAveragePool": _global_pool,
     "Identity": _same,
     "LeakyRelu": _leaky_relu,
     "MatMul": _gemm,
+    "Max": _extreme(OpKind.MAXIMUM),
     "MaxPool": _pool(OpKind.MAX_POOL_2D),
+    "Min": _extreme(OpKind.MINIMUM),
     "Mul": _binary(OpKind.MUL),
+    "PRelu": _binary(OpKind.PRELU),
     "Pad": pad,
     "QuantizeLinear": quantize,
     "ReduceMean": _reduce_mean,

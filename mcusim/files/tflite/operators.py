@@ -11,7 +11,7 @@ from mcusim.core import BadModel
 from mcusim.files.tflite import flatbuffer
 from mcusim.files.tflite.schema import ACTIVATIONS, NONE, SAME, VALID
 from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, OpTable, Pads, Tensor
-from mcusim.graph.traits import BINARY, CLAMPS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, CLAMPS, PAIRS, POOLS, RESIZES, UNARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,11 @@ def clamp_range(output: Tensor, activation: int) -> tuple[float, float] | None:
         raise BadModel(
             "", f"has the fused activation {activation}", "supported: none, RELU, RELU_N1_TO_1, RELU6"
         )
-    real = ACTIVATIONS[activation]
+    return clamp_to(output, ACTIVATIONS[activation])
+
+
+def clamp_to(output: Tensor, real: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return a range of reals as one of output values; see `clamp_range`."""
     if output.dtype != "int8" or output.quant is None:
         return real
     if real is None:
@@ -125,9 +129,15 @@ def _plain(operator: Operator) -> tuple[int, Attributes]:
 
 
 def _clamp(operator: Operator) -> tuple[int, Attributes]:
-    real = TRAITS[operator.kind].activation
-    number = next(number for number, bounds in ACTIVATIONS.items() if bounds == real)
-    return 1, Attributes(clamp=clamp_range(operator.output, number))
+    return 1, Attributes(clamp=clamp_to(operator.output, TRAITS[operator.kind].activation))
+
+
+def _gelu(operator: Operator) -> tuple[int, Attributes]:
+    return 1, Attributes(approximate=operator.boolean(0), clamp=clamp_range(operator.output, NONE))
+
+
+def _pair(operator: Operator) -> tuple[int, Attributes]:
+    return 2, Attributes(clamp=clamp_range(operator.output, NONE))
 
 
 def _leaky_relu(operator: Operator) -> tuple[int, Attributes]:
@@ -234,7 +244,9 @@ READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
         **dict.fromkeys(CONVOLUTIONS, _windowed),
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _binary),
+        **dict.fromkeys(PAIRS, _pair),
         **dict.fromkeys(UNARY, _plain),
+        OpKind.GELU: _gelu,
         **dict.fromkeys(CLAMPS, _clamp),
         OpKind.LEAKY_RELU: _leaky_relu,
         **dict.fromkeys(POOLS, _pool),

@@ -14,7 +14,7 @@ from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
 from mcusim.graph import WEIGHTED, Attributes, OpKind, OpTable, Tensor
-from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, PAIRS, POOLS, RESIZES, UNARY
 
 Options = Callable[[Attributes, list[Tensor], Tensor, Writer], int]
 """Writes the options of an operator; returns their offset."""
@@ -89,6 +89,10 @@ def _leaky_relu(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writ
     return write.table(alpha=(0, "float32", a.alpha))
 
 
+def _gelu(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(approximate=(0, "bool", a.approximate))
+
+
 def _mean(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
     return write.table(keep_dims=(0, "bool", len(output.shape) == len(inputs[0].shape)))
 
@@ -152,7 +156,8 @@ OPTIONS: OpTable[Options] = OpTable(
         OpKind.DEPTHWISE_CONV_2D: _weighted(depthwise=True),
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _binary),
-        **dict.fromkeys(UNARY, _none),
+        **dict.fromkeys((*PAIRS, *UNARY), _none),
+        OpKind.GELU: _gelu,
         OpKind.LEAKY_RELU: _leaky_relu,
         **dict.fromkeys(POOLS, _pool),
         OpKind.PAD: _none,
@@ -177,7 +182,7 @@ def _inputs_only(a: Attributes, output: Tensor) -> None:
 CONSTANTS: OpTable[Callable[[Attributes, Tensor], Any]] = OpTable(
     "TFLite constant inputs",
     {
-        **dict.fromkeys((*WEIGHTED, *BINARY, *UNARY, *POOLS), _inputs_only),
+        **dict.fromkeys((*WEIGHTED, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.SOFTMAX), _inputs_only),
         OpKind.CONCATENATION: _inputs_only,
         OpKind.PAD: lambda a, output: a.pads,

@@ -15,14 +15,12 @@ OPERATORS: dict[int, OpKind] = {names.tflite.code: kind for kind, names in NAMES
 """Builtin operator codes."""
 
 FOLDED: dict[int, str] = {
-    8: "FLOOR", 36: "GATHER", 42: "DIV", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 55:
-    "MAXIMUM", 57: "MINIMUM", 58: "LESS", 59: "NEG", 61: "GREATER", 62: "GREATER_EQUAL", 63:
-    "LESS_EQUAL", 64: "SELECT", 65: "SLICE", 69: "TILE", 70: "EXPAND_DIMS", 71: "EQUAL", 72:
-    "NOT_EQUAL", 74: "SUM", 75: "SQRT", 76: "RSQRT", 77: "SHAPE", 81: "REDUCE_PROD", 82:
-    "REDUCE_MAX", 83: "PACK", 84: "LOGICAL_OR", 86: "LOGICAL_AND", 87: "LOGICAL_NOT", 89:
-    "REDUCE_MIN", 90: "FLOOR_DIV", 92: "SQUARE", 93: "ZEROS_LIKE", 94: "FILL", 95: "FLOOR_MOD", 96:
-    "RANGE", 101: "ABS", 104: "CEIL", 110: "RANK", 123: "SELECT_V2", 130: "BROADCAST_TO", 145:
-    "BROADCAST_ARGS",
+    8: "FLOOR", 36: "GATHER", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 58: "LESS", 59: "NEG",
+    61: "GREATER", 62: "GREATER_EQUAL", 63: "LESS_EQUAL", 64: "SELECT", 65: "SLICE", 69: "TILE",
+    70: "EXPAND_DIMS", 71: "EQUAL", 72: "NOT_EQUAL", 74: "SUM", 77: "SHAPE", 81: "REDUCE_PROD",
+    82: "REDUCE_MAX", 83: "PACK", 84: "LOGICAL_OR", 86: "LOGICAL_AND", 87: "LOGICAL_NOT", 89: "REDUCE_MIN",
+    90: "FLOOR_DIV", 92: "SQUARE", 93: "ZEROS_LIKE", 94: "FILL", 95: "FLOOR_MOD", 96: "RANGE", 104: "CEIL",
+    110: "RANK", 123: "SELECT_V2", 130: "BROADCAST_TO", 145: "BROADCAST_ARGS",
 }  # fmt: skip
 """Builtin operators that are supported where their outputs follow from constants or shapes."""
 

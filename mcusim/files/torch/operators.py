@@ -10,8 +10,8 @@ import numpy as np
 
 from mcusim.files.names import NAMES
 from mcusim.files.torch.graph import NCHW, NHWC, TorchGraph, stored
-from mcusim.graph import OpKind
-from mcusim.graph.traits import UNARY
+from mcusim.graph import TRAITS, OpKind
+from mcusim.graph.traits import CLAMPS, UNARY
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -83,12 +83,38 @@ def _leaky_relu(g: TorchGraph, node: Any, x: Any, slope: Any = 0.01, *_: Any) ->
     return g.op(node, OpKind.LEAKY_RELU, (g.tensor(x),), stored(g.shape(node)), alpha=float(slope))
 
 
+def _elu(g: TorchGraph, node: Any, x: Any, alpha: Any = 1, scale: Any = 1, slope: Any = 1) -> str:
+    if (alpha, scale, slope) != (1, 1, 1):
+        raise g.fail(node, f"is scaled by {alpha}, {scale}, {slope}: only by 1")
+    return _unary(OpKind.ELU)(g, node, x)
+
+
+def _gelu(g: TorchGraph, node: Any, x: Any, *, approximate: str = "none") -> str:
+    shape = stored(g.shape(node))
+    return g.op(node, OpKind.GELU, (g.tensor(x),), shape, approximate=approximate == "tanh")
+
+
+def _prelu(g: TorchGraph, node: Any, x: Any, slopes: Any) -> str:
+    shape, values = g.shape(x), g.arrays.get(slopes)
+    if values is None:
+        raise g.fail(node, "its slopes are computed")
+    # Channels are dimension 1; only images are stored with them last.
+    along = (-1,) if len(shape) in (2, 4) else (-1, *(1,) * (len(shape) - 2))
+    constant = g.build.constant(g.free(slopes.name), values.astype(np.float32).reshape(along))
+    return g.op(node, OpKind.PRELU, (g.tensor(x), constant), stored(g.shape(node)))
+
+
 def _clamp(g: TorchGraph, node: Any, x: Any, low: Any = None, high: Any = None) -> str:
     bounds = (-inf if low is None else float(low), inf if high is None else float(high))
-    kinds = {(0.0, 6.0): OpKind.RELU6, (0.0, inf): OpKind.RELU}
+    kinds = {TRAITS[kind].activation: kind for kind in CLAMPS}
     if bounds not in kinds:
-        raise g.fail(node, f"clamps to {bounds}: only to (0, 6) and (0, inf)")
+        known = ", ".join(str(known) for known in kinds)
+        raise g.fail(node, f"clamps to {bounds}: only to {known}")
     return _unary(kinds[bounds])(g, node, x)
+
+
+def _hard_tanh(g: TorchGraph, node: Any, x: Any, low: Any = -1, high: Any = 1) -> str:
+    return _clamp(g, node, x, low, high)
 
 
 def _hard_sigmoid(g: TorchGraph, node: Any, x: Any) -> str:
@@ -224,9 +250,11 @@ def _same(g: TorchGraph, node: Any, x: Any, *_: Any, **__: Any) -> str:
 
 RULES: dict[str, Callable[..., str]] = {
     **{name: _unary(kind) for kind in UNARY for name in NAMES[kind].torch},
-    "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
+    "elu": _elu, "elu_": _elu, "gelu": _gelu, "prelu": _prelu, "_prelu_kernel": _prelu,
+    "minimum": _binary(OpKind.MINIMUM), "maximum": _binary(OpKind.MAXIMUM), "div": _binary(OpKind.DIV),
+    "div_": _binary(OpKind.DIV), "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
     "conv2d": _conv, "linear": _linear, "batch_norm": _batch_norm,
-    "hardtanh": _clamp, "hardtanh_": _clamp, "clamp": _clamp, "clamp_min": _clamp,
+    "hardtanh": _hard_tanh, "hardtanh_": _hard_tanh, "clamp": _clamp, "clamp_min": _clamp,
     "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
     "add": _binary(OpKind.ADD), "add_": _binary(OpKind.ADD), "sub": _binary(OpKind.SUB),
     "mul": _binary(OpKind.MUL), "mul_": _binary(OpKind.MUL),

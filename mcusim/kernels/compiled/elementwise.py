@@ -89,13 +89,42 @@ def combine(address):  # type: ignore[no-untyped-def]
             store_bits(r.mask, i, bits, few)
 
 
-class BinaryRecord(ForwardKernel):
-    """ADD, SUB or MUL; see ``forward.forward``. The output may be one of the inputs."""
+class Broadcasting(ForwardKernel):
+    """Base of the kernels of two operands: the smaller one is copied to the output's shape."""
 
-    def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
+    def __init__(self, op: Op) -> None:
         super().__init__()
         self.op = op
         self._copies: dict[tuple[int, tuple[int, ...]], Array] = {}
+
+    def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
+        """Return the inputs, with those that are broadcast copied to the output's shape."""
+        if all(i.shape == output.shape for i in inputs):
+            return inputs
+        return tuple(
+            x if x.shape == output.shape else self._broadcast(which, x, output.shape)
+            for which, x in enumerate(inputs)
+        )
+
+    def _broadcast(self, which: int, x: Array, shape: tuple[int, ...]) -> Array:
+        # The copy is kept, so that the kernel stays bound to it.
+        copy = self._copies.get((which, shape))
+        if copy is None:
+            copy = self._copies[which, shape] = np.empty(shape, np.int8)
+        check(f"input of op {self.op.name!r}", x, "int8")
+        try:
+            np.copyto(copy, x)
+        except ValueError:
+            name = f"input of op {self.op.name!r}"
+            raise BadArgument(name, f"has shape {x.shape}, which {shape} does not extend") from None
+        return copy
+
+
+class BinaryRecord(Broadcasting):
+    """ADD, SUB or MUL; see ``forward.forward``. The output may be one of the inputs."""
+
+    def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
+        super().__init__(op)
         s_a, s_b = (scale_of(tensors[n]) for n in op.inputs)
         s_y = scale_of(tensors[op.output])
         self._constants = np.zeros(1, RECORD)
@@ -128,25 +157,3 @@ class BinaryRecord(ForwardKernel):
             check_mask(name, mask, y)
         record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
         return combine, record
-
-    def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
-        """Return the inputs, with those that are broadcast copied to the output's shape."""
-        if all(i.shape == output.shape for i in inputs):
-            return inputs
-        return tuple(
-            x if x.shape == output.shape else self._broadcast(which, x, output.shape)
-            for which, x in enumerate(inputs)
-        )
-
-    def _broadcast(self, which: int, x: Array, shape: tuple[int, ...]) -> Array:
-        # The copy is kept, so that the kernel stays bound to it.
-        copy = self._copies.get((which, shape))
-        if copy is None:
-            copy = self._copies[which, shape] = np.empty(shape, np.int8)
-        check(f"input of op {self.op.name!r}", x, "int8")
-        try:
-            np.copyto(copy, x)
-        except ValueError:
-            name = f"input of op {self.op.name!r}"
-            raise BadArgument(name, f"has shape {x.shape}, which {shape} does not extend") from None
-        return copy

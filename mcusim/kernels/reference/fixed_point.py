@@ -17,6 +17,8 @@ EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 24
 """exp(-2**k) for k = -2 .. 4."""
 RATIO_48_17, RATIO_32_17 = 1515870810, -1010580540
 DIFF_BITS, SUM_BITS = 5, 12
+HALF_ROOT_2 = 1518500250
+"""sqrt(2) / 2 as a 31-bit fraction."""
 ONE = INT32 - 1
 
 
@@ -42,8 +44,8 @@ def exp_of_negative(a: Ints) -> Ints:
     return np.where(a == 0, ONE, result)
 
 
-def reciprocal(total: int) -> tuple[int, int]:
-    """Return (r, bits) with 1 / total = r * 2**(-31 - bits) for a sum with twelve integer bits."""
+def reciprocal(total: int, integer_bits: int = SUM_BITS) -> tuple[int, int]:
+    """Return (r, bits) with 1 / total = r * 2**(-31 - bits) for a positive fixed-point number."""
     headroom = 32 - total.bit_length()
     x = np.array([(total << headroom) - INT32], np.int64)
     half = (x + ONE + 1) >> 1
@@ -51,4 +53,27 @@ def reciprocal(total: int) -> tuple[int, int]:
     for _ in range(3):
         error = (1 << 29) - doubling_high_mul(half, estimate)
         estimate = estimate + shift_left(doubling_high_mul(estimate, error), 2)
-    return int(shift_left(estimate, 1)[0]), SUM_BITS - headroom
+    return int(shift_left(estimate, 1)[0]), integer_bits - headroom
+
+
+def inverse_root(value: int) -> tuple[int, int]:
+    """Return TFLite's fixed-point (r, shift) with 1 / sqrt(value) = r * 2**(shift - 31) for value > 0.
+
+    Five Newton-Raphson steps from 1 in three integer bits, as ``GetInvSqrtQuantizedMultiplierExp`` does.
+    """
+    if value <= 1:
+        return ONE, 0
+    right = 11
+    while value >= 1 << 29:
+        value, right = value // 4, right + 1
+    pairs = (31 - value.bit_length()) // 2 - 1
+    right, value = right - pairs, value << 2 * pairs
+    full = np.array([value >> 1], np.int64)
+    half = divide_by_power_of_two(full, 1)
+    three_halves, x = (1 << 28) + (1 << 27), np.array([1 << 28], np.int64)
+    for _ in range(5):
+        # A product of numbers with three integer bits has six, of three numbers nine.
+        cube = shift_left(doubling_high_mul(doubling_high_mul(x, x), x), 6)
+        x = shift_left(doubling_high_mul(three_halves, x) - doubling_high_mul(half, cube), 3)
+    root = int(doubling_high_mul(x, HALF_ROOT_2)[0])
+    return (root << -right, 0) if right < 0 else (root, -right)

@@ -11,6 +11,7 @@ from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.reference import elementwise, pool, shape
+from mcusim.kernels.reference.pairs import LOOKED_UP, pair
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.softmax import softmax
 from mcusim.kernels.reference.unary import unary
@@ -117,6 +118,7 @@ FORWARD: OpTable[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = OpTable(
     {
         **dict.fromkeys(WEIGHTED, _weighted),
         **dict.fromkeys(UNARY, _plain(unary)),
+        **dict.fromkeys(LOOKED_UP, _plain(pair)),
         OpKind.ADD: _plain(elementwise.add),
         OpKind.SUB: _plain(elementwise.add),
         OpKind.MUL: _plain(elementwise.multiply),

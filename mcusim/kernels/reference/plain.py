@@ -14,6 +14,7 @@ import numpy as np
 from mcusim.graph import Op, OpKind
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.pairs import LOOKED_UP, slope
 from mcusim.kernels.reference.shape import interior, nearest, weights
 from mcusim.kernels.reference.unary import FUNCTIONS
 from mcusim.kernels.reference.window import taps, windows
@@ -67,6 +68,11 @@ def _multiply(op: Op, tensors: Tensors, index: int) -> Compute:
         return reduce_to(g * slope, shape)
 
     return compute
+
+
+def _pair(op: Op, tensors: Tensors, index: int) -> Compute:
+    derivative = slope(op, tensors, index)
+    return lambda g, inputs, shape: reduce_to(g * derivative(*inputs), shape)
 
 
 def _mean(op: Op, tensors: Tensors, index: int) -> Compute:
@@ -189,6 +195,7 @@ def _bilinear(op: Op, tensors: Tensors, index: int) -> Compute:
 
 PLAIN: Mapping[OpKind, Callable[[Op, Tensors, int], Compute]] = {
     **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(LOOKED_UP, _pair),
     OpKind.ADD: _scaled,
     OpKind.SUB: _scaled,
     OpKind.QUANTIZE: _scaled,

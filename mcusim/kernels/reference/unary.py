@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, isfinite, tanh
+from math import erf, exp, expm1, isfinite, log, pi, sqrt, tanh
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable, Quant
 from mcusim.graph.traits import Family, kinds
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.fixed_point import inverse_root
 from mcusim.kernels.reference.rescale import (
     divide_by_power_of_two,
     half_away,
@@ -25,6 +26,9 @@ F = np.float32
 Ints = Array
 Floats = Array
 Kernel = Callable[..., None]
+Maker = Callable[[Op, Tensors, Arithmetic], Callable[[Ints], Ints]]
+BEYOND = 1e30
+"""Beyond every clamp."""
 INT16 = 1 << 15
 
 
@@ -57,8 +61,9 @@ def _rescaled(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Int
     return lambda stored: rescale(stored - z_x, r)
 
 
-def _logistic(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
-    return _real(op, tensors, arithmetic, lambda x: F(1) / (F(1) + F(exp(-float(x)))))
+def _curve(function: Callable[[np.float32], np.float32 | float]) -> Maker:
+    """A function that devices compute in float32 once for each of the 256 values."""
+    return lambda op, tensors, arithmetic: _real(op, tensors, arithmetic, lambda x: F(function(x)))
 
 
 def _leaky_relu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
@@ -78,8 +83,74 @@ def _leaky_relu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[I
     return compute
 
 
-def _tanh(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
-    return _real(op, tensors, arithmetic, lambda x: F(tanh(float(x))))
+def _elu(x: np.float32) -> np.float32 | float:
+    return x if x >= 0 else expm1(float(x))
+
+
+def _gelu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    return _real(op, tensors, arithmetic, lambda x: _gelu_real(op, np.array([x]))[0])
+
+
+def _normal(op: Op, x: Floats) -> Floats:
+    """Twice the distribution function of the normal distribution, or TFLite's approximation, in float64."""
+    if op.attributes.approximate:
+        return np.asarray(1 + np.tanh(sqrt(2 / pi) * (x + F(0.044715) * x * x * x).astype(np.float64)))
+    return np.asarray(1 + np.asarray(np.frompyfunc(erf, 1, 1)(x.astype(np.float64) * sqrt(0.5)), np.float64))
+
+
+def _gelu_real(op: Op, x: Floats) -> Floats:
+    return np.asarray(F(0.5) * x * _normal(op, x), F)
+
+
+def _gelu_slope(op: Op, x: Floats) -> Floats:
+    """The exact one in both cases: the approximation differs by less than int8 can tell."""
+    return np.asarray(0.5 * _normal(op, x) + x * np.exp(F(-0.5) * x * x) * F(1 / sqrt(2 * pi)), F)
+
+
+def _square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    """LiteRT cuts the root off instead of rounding it; what is negative counts as 0."""
+    if arithmetic is not Arithmetic.TFLITE:
+        return _curve(lambda x: sqrt(max(float(x), 0.0)))(op, tensors, arithmetic)
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    z_x, s_x, s_y = quant_of(x).zero_point, F(scale_of(x)), F(scale_of(y))
+
+    def compute(stored: Ints) -> Ints:
+        root: Floats = np.sqrt(s_x * np.maximum(stored - z_x, 0).astype(F)) / s_y
+        return root.astype(np.int64) + quant_of(y).zero_point
+
+    return compute
+
+
+def _inverse_square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    """TFLite's fixed-point root of the integer; 0, and what is negative, gives the largest number."""
+    if arithmetic is not Arithmetic.TFLITE:
+        return _curve(lambda x: 1 / sqrt(float(x)) if x > 0 else BEYOND)(op, tensors, arithmetic)
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    fine, z_x, z_y = 20, quant_of(x).zero_point, quant_of(y).zero_point
+    multiplier, shift = multiplier_and_shift(1 / (float(np.sqrt(F(scale_of(x)))) * float(F(scale_of(y)))))
+    roots = [inverse_root(value) for value in range(1, 256)]
+    one = np.ones(1, np.int64)
+    units = [int(multiply_by_quantized(one, root, bits + fine)[0]) for root, bits in roots]
+    table = multiply_by_quantized(np.array([0, *units]), multiplier, shift - fine) + z_y
+
+    def compute(stored: Ints) -> Ints:
+        value = np.maximum(stored - z_x, 0)
+        return np.where(value == 0, 127, table[value])
+
+    return compute
+
+
+def _absolute(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    if arithmetic is not Arithmetic.TFLITE:
+        return _curve(abs)(op, tensors, arithmetic)
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    factor = multiplier_and_shift(float(F(scale_of(x)) / F(scale_of(y))))
+    z_x, z_y = quant_of(x).zero_point, quant_of(y).zero_point
+    return lambda stored: multiply_by_quantized(np.abs(stored - z_x), *factor) + z_y
+
+
+def _inverse_of(y: Floats) -> Floats:
+    return np.where(y > 0, F(1) / np.where(y > 0, y, F(1)), F(0))
 
 
 def _real(
@@ -93,7 +164,8 @@ def _real(
         reals = [function(s_x * F(int(q) - quant_of(x).zero_point)) * inverse for q in stored.reshape(-1)]
         scaled = np.array(reals, F)
         rounded = half_away(scaled) if arithmetic is Arithmetic.TFLITE else np.rint(scaled)
-        return rounded.astype(np.int64).reshape(stored.shape) + quant_of(y).zero_point
+        whole = np.clip(rounded, -(2.0**31), 2.0**31).astype(np.int64)
+        return whole.reshape(stored.shape) + quant_of(y).zero_point
 
     return compute
 
@@ -168,6 +240,8 @@ FUNCTIONS: OpTable[Function] = OpTable(
     {
         OpKind.RELU: Function(_rescaled, lambda op, x: np.maximum(x, F(0))),
         OpKind.RELU6: Function(_rescaled, lambda op, x: np.clip(x, F(0), F(6))),
+        OpKind.RELU_N1_TO_1: Function(_rescaled, lambda op, x: np.clip(x, F(-1), F(1))),
+        OpKind.RELU_0_TO_1: Function(_rescaled, lambda op, x: np.clip(x, F(0), F(1))),
         OpKind.QUANTIZE: Function(_rescaled, lambda op, x: x),
         OpKind.LEAKY_RELU: Function(
             _leaky_relu,
@@ -178,9 +252,38 @@ FUNCTIONS: OpTable[Function] = OpTable(
             _hard_swish, lambda op, x: x * np.clip(x + F(3), 0, 6) / F(6), _hard_swish_slope
         ),
         OpKind.LOGISTIC: Function(
-            _logistic, lambda op, x: 1 / (1 + np.exp(-x)), lambda op, p: p * (F(1) - p)
+            _curve(lambda x: F(1) / (F(1) + F(exp(-float(x))))),
+            lambda op, x: 1 / (1 + np.exp(-x)),
+            lambda op, p: p * (F(1) - p),
         ),
-        OpKind.TANH: Function(_tanh, lambda op, x: np.tanh(x), lambda op, y: F(1) - y * y),
+        OpKind.TANH: Function(
+            _curve(lambda x: tanh(float(x))), lambda op, x: np.tanh(x), lambda op, y: F(1) - y * y
+        ),
+        OpKind.ELU: Function(
+            _curve(_elu),
+            lambda op, x: np.where(x >= 0, x, np.expm1(np.minimum(x, F(0)))),
+            lambda op, x: np.where(x >= 0, F(1), np.exp(np.minimum(x, F(0)))),
+        ),
+        OpKind.GELU: Function(_gelu, _gelu_real, _gelu_slope),
+        OpKind.ABS: Function(_absolute, lambda op, x: np.abs(x), lambda op, x: np.sign(x)),
+        OpKind.SQRT: Function(
+            _square_root,
+            lambda op, x: np.sqrt(np.maximum(x, F(0))),
+            lambda op, y: F(0.5) * _inverse_of(y),
+        ),
+        OpKind.RSQRT: Function(
+            _inverse_square_root,
+            lambda op, x: F(1) / np.sqrt(np.maximum(x, np.finfo(F).tiny)),
+            lambda op, y: F(-0.5) * y * y * y,
+        ),
+        OpKind.EXP: Function(
+            _curve(lambda x: exp(min(float(x), 80.0))), lambda op, x: np.exp(x), lambda op, y: y
+        ),
+        OpKind.LOG: Function(
+            _curve(lambda x: log(float(x)) if x > 0 else -BEYOND),
+            lambda op, x: np.log(np.maximum(x, np.finfo(F).tiny)),
+            lambda op, x: _inverse_of(x),
+        ),
     },
     absent=dict.fromkeys(
         kinds(lambda t: t.family is not Family.UNARY and t.family is not Family.CONVERSION),

@@ -1,0 +1,71 @@
+"""Ops on two int8 elements whose results are looked up in a table of 65,536."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.graph import Arithmetic, Op
+from mcusim.kernels.arrays import Tensors
+from mcusim.kernels.compiled.elementwise import Broadcasting
+from mcusim.kernels.compiled.prepared import (
+    address_of,
+    array_at,
+    check,
+    check_mask,
+    check_shape,
+    compiled,
+    record_at,
+)
+from mcusim.kernels.reference.pairs import values
+from mcusim.kernels.scales import clamp_of
+from mcusim.kernels.vector import simd
+
+RECORD = np.dtype([(n, np.int64) for n in ("a", "b", "y", "mask", "count", "table", "inside")])
+
+
+@compiled
+def look_up_pair(address):  # type: ignore[no-untyped-def]
+    """Map every two int8 through a table; the mask first, since the output may be an input."""
+    r = record_at(address, RECORD)
+    a, b = array_at(r.a, r.count, np.uint8), array_at(r.b, r.count, np.uint8)
+    y = array_at(r.y, r.count, np.int8)
+    table, inside = array_at(r.table, 65536, np.int8), array_at(r.inside, 65536, np.uint8)
+    if r.mask != 0:
+        for first in range(0, r.count, 8):
+            bits = np.int64(0)
+            for i in range(min(r.count - first, 8)):
+                bits |= np.int64(inside[np.int64(a[first + i]) * 256 + b[first + i]]) << i
+            simd.store_byte(r.mask + first // 8, bits)
+    for i in range(r.count):
+        y[i] = table[np.int64(a[i]) * 256 + b[i]]
+
+
+class Pairs(Broadcasting):
+    """DIV, MINIMUM, MAXIMUM, SQUARED_DIFFERENCE and PRELU; see ``forward.forward``. May work in place."""
+
+    def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
+        super().__init__(op)
+        stored = np.arange(256).astype(np.uint8).view(np.int8).astype(np.int64)
+        pre = values(op, tensors, arithmetic)(*np.broadcast_arrays(stored[:, None], stored[None, :]))
+        low, high = clamp_of(op)
+        self._table = np.ascontiguousarray(np.clip(pre, low, high).astype(np.int8))
+        self._inside = np.ascontiguousarray(((pre >= low) & (pre <= high)).astype(np.uint8))
+        self._constants = np.zeros(1, RECORD)
+        self._constants[0]["table"] = address_of(self._table)
+        self._constants[0]["inside"] = address_of(self._inside)
+
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        y, mask, a, b = buffers
+        name, record = f"op {self.op.name!r}", self._constants.copy()
+        check(f"output of {name}", y, "int8")
+        for field, array in (("a", a), ("b", b)):
+            check(f"input of {name}", array, "int8")
+            check_shape(f"input of {name}", array, y.shape)
+            record[0][field] = address_of(array)
+        if mask is not None:
+            check_mask(name, mask, y)
+        record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
+        return look_up_pair, record
