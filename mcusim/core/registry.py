@@ -45,7 +45,8 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self.names()
+        # What is installed is looked up last: finding it reads files.
+        return name in self._own or name in self._places or name in self.names()
 
     def __getitem__(self, name: str) -> T:
         if name in self._own:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from mcusim.core import BadModel
 from mcusim.graph import Model, Op, OpKind
@@ -15,6 +17,18 @@ def activations(model: Model, op: Op) -> tuple[tuple[int, str], ...]:
     if op.traits.weighted:
         return ((0, op.inputs[0]),)
     return tuple((i, n) for i, n in enumerate(op.inputs) if not model.tensors[n].constant)
+
+
+def crossings(model: Model, ops: tuple[Op, ...]) -> Iterator[set[str]]:
+    """Yield for each op which tensors cross from the ops up to it to those behind it.
+
+    Those are the model's input and outputs of these ops that a later op reads.
+    """
+    last = {name: i for i, op in enumerate(ops) for _, name in activations(model, op)}
+    live = {model.inputs[0]} & last.keys()
+    for i, op in enumerate(ops):
+        live = {name for name in (*live, op.output) if last.get(name, -1) > i}
+        yield live
 
 
 def trained_ops(model: Model, task: Task | None) -> tuple[Op, ...]:
@@ -78,9 +92,8 @@ class Flow:
 def _front(model: Model, ops: tuple[Op, ...], learning: set[str]) -> tuple[int, str | None]:
     """Return the longest frozen front that hands exactly one tensor to the rest."""
     first = next((i for i, op in enumerate(ops) if op.name in learning), len(ops))
-    for count in range(first, 0, -1):
-        made = {model.inputs[0], *(op.output for op in ops[:count])}
-        crossing = {n for op in ops[count:] for _, n in activations(model, op) if n in made}
+    longest: tuple[int, str | None] = (0, None)
+    for count, crossing in enumerate(islice(crossings(model, ops), first), start=1):
         if len(crossing) == 1:
-            return count, crossing.pop()
-    return 0, None
+            longest = count, next(iter(crossing))
+    return longest

@@ -14,7 +14,7 @@ from mcusim.graph import Attributes, Model, Op, Tensor
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import copy_work, emit_op
-from mcusim.lowering.gradients import Flow, activations
+from mcusim.lowering.gradients import Flow, activations, crossings
 from mcusim.lowering.step import Box
 from mcusim.lowering.work import forward_work
 
@@ -37,11 +37,9 @@ def split_points(model: Model, flow: Flow) -> list[str]:
     the only tensor that the rest reads.
     """
     names: list[str] = []
-    for position, op in enumerate(flow.ops[: flow.front]):
+    for op, rest in zip(flow.ops[: flow.front], crossings(model, flow.ops), strict=False):
         if not _spatial(model, op):
             break
-        made = {model.inputs[0], *(o.output for o in flow.ops[: position + 1])}
-        rest = {n for o in flow.ops[position + 1 :] for _, n in activations(model, o) if n in made}
         if rest == {op.output} and op.traits.patch != "no":
             names.append(op.name)
     return names

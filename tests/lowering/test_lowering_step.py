@@ -14,7 +14,7 @@ from mcusim.graph import OpKind
 from mcusim.lowering.action import Action
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 from mcusim.lowering.flash import checkpoint_bytes
-from mcusim.lowering.gradients import Flow
+from mcusim.lowering.gradients import Flow, activations, crossings
 from mcusim.lowering.lower import lower, lower_inference
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.memory.bound import lower_bound
@@ -156,6 +156,16 @@ def test_patches_lower_the_peak_and_count_what_they_recompute():
         "a.expand",
         "a.depthwise",
     ]
+
+
+def test_what_crosses_is_what_was_made_before_and_is_read_behind():
+    model = small_network()
+    sizes = set()
+    for count, found in enumerate(crossings(model, model.ops), start=1):
+        made = {model.inputs[0], *(op.output for op in model.ops[:count])}
+        assert found == {n for op in model.ops[count:] for _, n in activations(model, op) if n in made}
+        sizes.add(len(found))
+    assert sizes == {0, 1, 2}
 
 
 def test_a_patch_stage_that_cannot_be_is_refused():

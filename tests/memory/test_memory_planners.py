@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcusim.core import BadProblem, Interval, MissingPackage, OutOfSram, UnknownName
+from mcusim.core import Interval, MissingPackage, OutOfSram, UnknownName
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
@@ -209,10 +210,55 @@ def test_exact_without_ortools_says_what_to_install(monkeypatch: pytest.MonkeyPa
         exact(problem)
 
 
-def test_too_many_conflicts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing_module, "MAX_PAIRS", 10)
-    with pytest.raises(BadProblem, match="pairs"):
-        greedy_by_size(Problem(tuple(Block(f"b{i}", 1, Interval(0, 1)) for i in range(20))))
+def lowest(problem: Problem, index: int, placed: dict[int, int]) -> int:
+    """The lowest offset of a block beside those placed, tried one after the other."""
+    block = problem.blocks[index]
+    align = problem.align_of(block)
+
+    def free(offset: int) -> bool:
+        for other, at in placed.items():
+            for mine, size in block.rectangles:
+                for theirs, bytes_ in problem.blocks[other].rectangles:
+                    together = mine.start < theirs.end and theirs.start < mine.end
+                    if together and offset < at + bytes_ and at < offset + size:
+                        return False
+        return problem.crossed(offset, block.bytes) is None
+
+    return next(offset for offset in range(0, 10_000, align) if free(offset))
+
+
+@pytest.mark.parametrize("long", [0, 10**9], ids=["compiled", "plain"])
+@given(problem=problems(max_blocks=8), data=st.data())
+def test_every_block_lies_as_low_as_it_can(long: int, problem: Problem, data: st.DataObject) -> None:
+    gaps = tuple(sorted(data.draw(st.sets(st.integers(1, 300), max_size=3))))
+    problem = replace(problem, gaps=gaps)
+    order = data.draw(st.permutations(range(len(problem.blocks))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placing_module, "LONG", long)
+        placing = Placing(problem)
+        offsets = placing.place_all(order)
+    placed: dict[int, int] = {}
+    for index in order:
+        if problem.blocks[index].bytes:
+            assert offsets[index] == lowest(problem, index, placed)
+            placed[index] = offsets[index]
+
+
+@given(problem=problems())
+def test_a_compiled_search_gives_what_the_plain_one_gives(problem: Problem) -> None:
+    found = []
+    for long in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(placing_module, "LONG", long)
+            found.append(hill_climb(problem, effort=3_000))
+    assert found[0] == found[1]
+
+
+def test_a_problem_may_have_any_number_of_pairs() -> None:
+    blocks = tuple(Block(f"b{i}", 1 + i % 3, Interval(i % 7, 4_000)) for i in range(4_000))
+    solution = best(Problem(blocks))
+    assert solution.status is Status.OPTIMAL
+    assert solution.height == sum(block.bytes for block in blocks)
 
 
 @pytest.mark.oracle

@@ -107,14 +107,4 @@ class _Hill:
 
     def _find_turns(self) -> list[int]:
         """Return the turns of the highest blocks and of all blocks that hold them up, sorted."""
-        placing, offsets = self._placing, self.offsets
-        turn_of = {index: turn for turn, index in enumerate(self._order)}
-        todo = [i for i, size in enumerate(placing.sizes) if offsets[i] + size == self.height]
-        seen = set(todo)
-        while todo:
-            index = todo.pop()
-            for other in placing.holds(index, offsets):
-                if other not in seen and turn_of[other] < turn_of[index]:
-                    seen.add(other)
-                    todo.append(other)
-        return sorted(turn_of[index] for index in seen)
+        return self._placing.supports(self._order, self.offsets, self.height)

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
-from mcusim.core import BadProblem
+from mcusim.memory.block import MAX_BYTES
 from mcusim.memory.bound import Bound, lower_bound
+from mcusim.memory.planners import placing_core
 from mcusim.memory.problem import Problem, Solution, judge
 
-MAX_PAIRS = 5_000_000
-"""Pairs of blocks live together that a problem may have; more would not fit in memory."""
+LONG = 1_000_000
+"""Pairs of blocks from which on a search is compiled: it would take longer than to load a compiler."""
 
 
 class Placing:
     """A problem prepared for placing its blocks in any order.
 
+    Which blocks are live together is asked of the row of those placed so far, sorted by offset, and not kept
+    as pairs: a problem may have any number of them.
+
     Attributes:
         problem: what is to be solved.
         bound: its liveness lower bound.
-        sizes, aligns: bytes and alignment of each block, by index.
-        neighbours: for each block, the indices of those live together with it at full size: the
-            lower of two such blocks needs all its bytes below the other.
-        shrunk: for each block ``i``, ``(j, mine, theirs)`` of the blocks live together with it where
-            the elder shrank before the younger was born. ``mine`` is the room that ``i`` needs
-            below ``j``, its size when both had been born; ``theirs`` is the reverse.
-        work: how often a neighbour was looked at so far, over all orders: the measure of effort.
-
-    Raises:
-        BadProblem: if more than ``MAX_PAIRS`` pairs of blocks are live together.
+        sizes: bytes of each block, by index.
+        work: how often a neighbour was looked at so far, over all orders, if each block looked at all that
+            are live together with it: the measure of effort.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.bound: Bound = lower_bound(problem)
         self.sizes = [block.bytes for block in problem.blocks]
-        self.aligns = [problem.align_of(block) for block in problem.blocks]
-        self.neighbours, self.shrunk = _neighbours(problem)
         self.work = 0
+        self._pairs = 0
+        self._looks = _neighbours(problem)
+        self._loops = _Loops(problem, compiled=False)
 
     def place(
         self, order: Sequence[int], offsets: list[int], *, start: int = 0, limit: int | None = None
@@ -55,40 +56,29 @@ class Placing:
         Returns:
             The height of the blocks placed by this call, or more than ``limit`` when given up.
         """
+        self._pairs += (len(order) - start) * (len(order) + start) // 2
+        if not self._loops.compiled and self._pairs > LONG:
+            self._loops = _Loops(self.problem, compiled=True)
+        row = sorted((i for i in order[:start] if self.sizes[i]), key=offsets.__getitem__)
+        count = len(row)
+        row += [0] * (len(order) - count)
         for index in order[start:]:
             offsets[index] = -1
-        height = 0
-        for index in order[start:]:
-            offset = self._lowest(index, offsets)
-            offsets[index] = offset
-            self.work += len(self.neighbours[index]) + len(self.shrunk[index]) + 1
-            end = offset + self.sizes[index]
-            if end > height:
-                height = end
-                if limit is not None and height > limit:
-                    break
+        limit = MAX_BYTES if limit is None else limit
+        height, end, offsets[:] = self._loops.place(list(order), start, limit, offsets, row, count)
+        self.work += sum(self._looks[i] + 1 for i in order[start:end])
         return height
 
-    def _lowest(self, index: int, offsets: list[int]) -> int:
-        size, sizes, align = self.sizes[index], self.sizes, self.aligns[index]
-        # Each placed neighbour forbids the offsets strictly between low and high.
-        forbidden = [
-            (offset - size, offset + sizes[other])
-            for other in self.neighbours[index]
-            if (offset := offsets[other]) >= 0
-        ]
-        for other, mine, theirs in self.shrunk[index]:
-            if offsets[other] >= 0:
-                forbidden.append((offsets[other] - mine, offsets[other] + theirs))
-        forbidden += [(gap - size, gap) for gap in self.problem.gaps]
-        forbidden.sort()
-        place = 0
-        for low, high in forbidden:
-            if low >= place:
-                break
-            if high > place:
-                place = high if align == 1 else -(-high // align) * align
-        return place
+    def supports(self, order: Sequence[int], offsets: Sequence[int], height: int) -> list[int]:
+        """Return the turns of the blocks that reach ``height`` and of all that hold them up, sorted.
+
+        A block holds another up if it lies right below it and was placed before it.
+        """
+        turns = [0] * len(order)
+        for turn, index in enumerate(order):
+            turns[index] = turn
+        seen = self._loops.supports(turns, height, list(offsets))
+        return sorted(turns[index] for index, found in enumerate(seen) if found)
 
     def solution(self, planner: str, offsets: Sequence[int], *, winner: str = "") -> Solution:
         """Return ``offsets`` as the solution of ``planner``."""
@@ -109,50 +99,65 @@ class Placing:
         self.place(order, offsets)
         return offsets
 
-    def holds(self, index: int, offsets: Sequence[int]) -> list[int]:
-        """Return the blocks right below block ``index``, which keep it from lying lower."""
-        offset, align = offsets[index], self.aligns[index]
-        found = [
-            other
-            for other in self.neighbours[index]
-            if offsets[other] < offset < offsets[other] + self.sizes[other] + align
-        ]
-        for other, _, theirs in self.shrunk[index]:
-            if offsets[other] < offset < offsets[other] + theirs + align:
-                found.append(other)
-        return found
 
+class _Loops:
+    """The loops of ``placing_core`` on a problem's blocks, compiled or as they are."""
 
-Pairs = tuple[list[list[int]], list[list[tuple[int, int, int]]]]
-
-
-def _neighbours(problem: Problem) -> Pairs:
-    """Return ``Placing.neighbours`` and ``Placing.shrunk``."""
-    blocks = problem.blocks
-    full: list[list[int]] = [[] for _ in blocks]
-    shrunk: list[list[tuple[int, int, int]]] = [[] for _ in blocks]
-    order = [i for i, b in enumerate(blocks) if b.bytes]
-    order.sort(key=lambda i: blocks[i].lifetime.start)
-    starts = np.array([blocks[i].lifetime.start for i in order], np.int64)
-    ends = np.array([blocks[i].lifetime.end for i in order], np.int64)
-    # Sorted by birth, the blocks that meet a block and were born after it follow it without a gap.
-    last = np.searchsorted(starts, ends).tolist()
-    pairs = sum(last) - len(order) * (len(order) + 1) // 2
-    if pairs > MAX_PAIRS:
-        raise BadProblem(
-            "problem", f"has {pairs:,} pairs of blocks that are live together", f"at most {MAX_PAIRS:,}"
+    def __init__(self, problem: Problem, *, compiled: bool) -> None:
+        blocks, self.compiled = problem.blocks, compiled
+        steps = [step for block in blocks for step in block.shrinks]
+        fields = (
+            [block.bytes for block in blocks],
+            [problem.align_of(block) for block in blocks],
+            [block.lifetime.start for block in blocks],
+            [block.lifetime.end for block in blocks],
+            [block.shrinks[0][0] if block.shrinks else MAX_BYTES for block in blocks],
+            [0, *accumulate(len(block.shrinks) for block in blocks)],
+            [time for time, _ in steps],
+            [size for _, size in steps],
         )
-    for rank, elder in enumerate(order):
-        younger = order[rank + 1 : last[rank]]
-        if blocks[elder].shrinks:
-            late = blocks[elder].shrinks[0][0]
-            for other in younger:
-                if blocks[other].lifetime.start >= late:
-                    room = blocks[elder].bytes_at(blocks[other].lifetime.start)
-                    shrunk[elder].append((other, room, blocks[other].bytes))
-                    shrunk[other].append((elder, blocks[other].bytes, room))
-            younger = [other for other in younger if blocks[other].lifetime.start < late]
-        full[elder] += younger
-        for other in younger:
-            full[other].append(elder)
-    return full, shrunk
+        self._fields = [self._row(field) for field in fields]
+        self._gaps = self._row(list(problem.gaps))
+        self._place: Callable[..., Any] = placing_core.place
+        self._supports: Callable[..., Any] = placing_core.supports
+        if compiled:
+            self._place, self._supports = _compiled(self._place), _compiled(self._supports)
+
+    def place(
+        self, order: list[int], first: int, limit: int, offsets: list[int], row: list[int], count: int
+    ) -> tuple[int, int, list[int]]:
+        """Return height, first turn not taken, and the offsets; see ``placing_core.place``."""
+        at = self._row(offsets)
+        height, end = self._place(
+            self._row(order), first, limit, at, self._row(row), count, *self._fields, self._gaps
+        )
+        return int(height), int(end), list(map(int, at))
+
+    def supports(self, turns: list[int], height: int, offsets: list[int]) -> list[int]:
+        """Return ``seen``, one entry a block; see ``placing_core.supports``."""
+        todo, seen = (self._row([0] * len(turns)) for _ in range(2))
+        self._supports(self._row(turns), height, self._row(offsets), todo, seen, *self._fields)
+        return list(map(int, seen))
+
+    def _row(self, values: list[int]) -> placing_core.Row:
+        return np.array(values, np.int64) if self.compiled else values
+
+
+@cache
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    from numba import njit
+
+    compiled: Callable[..., Any] = njit(cache=True)(loop)
+    return compiled
+
+
+def _neighbours(problem: Problem) -> list[int]:
+    """Return for each block how many others are live together with it; those without bytes do not count."""
+    blocks = problem.blocks
+    births = np.array([b.lifetime.start for b in blocks], np.int64)
+    deaths = np.array([b.lifetime.end for b in blocks], np.int64)
+    solid = np.array([b.bytes > 0 for b in blocks], bool)
+    born = np.searchsorted(np.sort(births[solid]), deaths)
+    dead = np.searchsorted(np.sort(deaths[solid]), births, side="right")
+    counts: list[int] = np.where(solid, born - dead - 1, 0).tolist()
+    return counts
