@@ -67,7 +67,7 @@ class Learner:
             self.weight_gradient if self._weight_total is None else self._weight_total,
             self._view(Kind.MOMENTUM, SlotPart.WEIGHT),
         )  # fmt: skip
-        index = next(i for i, o in enumerate(step.model.ops) if o.name == op.name)
+        index = step.model.place(op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
         )

@@ -11,6 +11,7 @@ from mcusim.core.chosen import arguments
 from mcusim.explore.gain import Gains
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
+from mcusim.planning.network import network_of
 from mcusim.planning.placement import cheapest as planned
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
@@ -159,7 +160,7 @@ def search(
         UnknownName: if a format is not known.
     """
     settings = settings.named(model)
-    model = settings.part(model)
+    model = network_of(settings.part(model), settings).model
     count = len(blocks_of(model)) if blocks is None else min(blocks, len(blocks_of(model)))
     if count < 1:
         raise BadArgument(f"blocks {blocks}", "is less than 1", "use at least 1")

@@ -58,6 +58,8 @@ class Model:
     labels: tuple[str, ...] = ()
     source: str = ""
     """Where the network came from and under which licence."""
+    places: Mapping[str, int] = field(default_factory=FrozenDict, repr=False)
+    """Of ops whose place among ``ops`` is not the one in the network they came from, that place."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", FrozenDict(dict(self.tensors)))
@@ -72,6 +74,10 @@ class Model:
             if op.name == name:
                 return op
         raise UnknownName(f"op of {self.name}", name, (o.name for o in self.ops))
+
+    def place(self, op: str) -> int:
+        """Return which op of the network as it was given this one is: random draws are numbered by that."""
+        return self.places.get(op, next(i for i, o in enumerate(self.ops) if o.name == op))
 
     @property
     def input(self) -> Tensor:

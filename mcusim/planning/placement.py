@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from mcusim.core import BadArgument, observe
@@ -17,6 +18,7 @@ from mcusim.mcu.cycles.cycles import Estimate, estimate
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.serving import serve
+from mcusim.planning.network import network_of
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import AUTO, Decided, Settings
@@ -35,10 +37,13 @@ HOPELESS = 12
 def make_plan(model: Model, board: Board, scheme: Scheme, settings: Settings) -> Plan:
     """Return the first placement that fits, in order of what it costs; else the smallest one.
 
+    The network is simplified first, as the settings want it; the scheme chooses among the ops that are left.
     With ``auto`` residency and patches the order is: everything in SRAM and the image as a whole;
     patches, fewest recomputed multiply-accumulates first; then the same with weights in flash.
     """
-    plan = largest(model, board, scheme, settings)
+    settings = settings.named(model)
+    network = network_of(settings.part(model), settings)
+    plan = replace(largest(network.model, board, scheme, settings), network=network)
     observe.notify(plan)
     return plan
 

@@ -22,6 +22,7 @@ from mcusim.planning.facts import flash_fact, flash_shares, time_facts, work_fac
 from mcusim.planning.settings import Decided
 from mcusim.sections.kinds import Facts, Headline, Notes, Section, Shares
 from mcusim.sections.shown import Shown
+from mcusim.simplify import Simplified
 from mcusim.traces.explanation import Explanation, title_of
 from mcusim.traces.template import OpSpan, StepTemplate, step_template
 from mcusim.update.tinytraining import accounting
@@ -48,6 +49,8 @@ class Plan(Shown):
     estimate: Estimate | None
     """Cycles and time; ``None`` where the board has no cycle profile."""
     suggestions: tuple[str, ...] = ()
+    network: Simplified | None = None
+    """How the network of ``step`` came from the one that was given; ``None`` if it is that one."""
 
     @property
     def fits(self) -> bool:
@@ -248,6 +251,9 @@ class Plan(Shown):
             ("flash", flash_fact(self.flash)),
             *work_facts(self.step, formats.feature),
         ]
+        if self.network is not None and self.network.gone:
+            gone = ", ".join(f"{count} {kind}" for kind, count in self.network.gone.items())
+            rows.append(("simplified", f"the device runs the same network without {gone}"))
         if self.step.scope.learns:
             rows.append(("formats", ", ".join(f"{part} {name}" for part, name in formats.as_dict().items())))
             rows.append(("residency", str(self.step.residency)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from mcusim.core import BadArgument, parse_bytes
+from mcusim.core import BadArgument, UnknownName, parse_bytes
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import NameChoice, setting
 from mcusim.graph import Model
@@ -20,7 +20,7 @@ from mcusim.tasks.task import TASKS
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
 
-AUTO = "auto"
+AUTO, ALL, OFF = "auto", "all", "off"
 
 
 def parse_patches(value: Any) -> Any:
@@ -44,6 +44,26 @@ def write_patches(patches: Patches | str | None) -> str:
     if isinstance(patches, Patches):
         return f"{patches.count}:{patches.split}"
     return "off" if patches is None else patches
+
+
+def parse_rewrites(value: Any) -> str:
+    """Read ``all``, ``off``, or names of rewrites joined by ``+``, in any order; return them in order.
+
+    Raises:
+        BadArgument: if it is no text.
+        UnknownName: for a rewrite that does not exist; suggests the nearest.
+    """
+    if not isinstance(value, str):
+        raise BadArgument(f"simplify {value!r}", "is not all, off or names of rewrites", "e.g. pad+identity")
+    if value in (ALL, OFF):
+        return value
+    from mcusim.simplify.registry import REWRITES
+
+    names = sorted({name.strip() for name in value.split("+")})
+    for name in names:
+        if name not in REWRITES:
+            raise UnknownName("rewrite", name, [ALL, OFF, *REWRITES])
+    return "+".join(names)
 
 
 def _schemes() -> NameChoice:
@@ -97,6 +117,10 @@ class Choices(Chosen):
     seed: int = setting(0, "seed of everything that is drawn", least=0, most=2**32 - 1)
     formats: Formats = setting(Formats, "number formats")
     sgd: Sgd = setting(Sgd, "stochastic gradient descent")
+    simplify: str = setting(
+        ALL, "rewrites of the network before planning, none of which changes a bit: all, off, or their names",
+        read=parse_rewrites, example="pad+identity",
+    )  # fmt: skip
     in_place: bool = setting(
         True, "let outputs overwrite inputs that nobody needs any more",
         cheaper=lambda now: () if now else (True,),
