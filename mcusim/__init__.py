@@ -19,6 +19,7 @@ Everything that the command line does is here under the same name, by what a per
 * explore: `compare`, `search` with `sensitivity`, `diff`; a `Comparison`, a `Found`, a `Ranking`,
   a `Difference`
 * hold plans to limits: `check`; a `Verdict`
+* this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
   a `TraceFile`, a `Replay`, a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
@@ -99,6 +100,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "check": "mcusim.gate.verdict",
         "Verdict": "mcusim.gate.verdict",
     },
+    "this machine": {
+        "doctor": "mcusim.explore.installation",
+        "Installation": "mcusim.explore.installation",
+    },
     "memory": {
         "explain": "mcusim.reporting.explain",
         "report": "mcusim.reporting.page",
@@ -159,6 +164,7 @@ if TYPE_CHECKING:
     from mcusim.engine.inference import activations
     from mcusim.explore.calibrate import calibrate
     from mcusim.explore.compare import Comparison, compare
+    from mcusim.explore.installation import Installation, doctor
     from mcusim.explore.layers import ModelSummary, show
     from mcusim.explore.names import allocators, models, planners, profiles, schemes
     from mcusim.explore.search import Found, search
@@ -216,6 +222,7 @@ __all__ = [
     "Figure",
     "Formats",
     "Found",
+    "Installation",
     "McusimError",
     "MissingPackage",
     "Model",
@@ -248,6 +255,7 @@ __all__ = [
     "compare",
     "data",
     "diff",
+    "doctor",
     "evaluate",
     "explain",
     "export",

@@ -23,7 +23,7 @@ from mcusim.sections.spelling import forgive
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "prune",
     "show", "explain", "diff", "pack", "replay", "export", "timeline", "calibrate", "search",
-    "report", "check",
+    "report", "check", "profiles", "schemes", "doctor",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 

@@ -52,7 +52,7 @@ def cifar10(root: str | Path | None = None) -> Dataset:
         BadData: if nothing is found, or a file has the wrong length, a damaged archive or a wrong label.
         SaveFailed: if the cache cannot be written.
     """
-    source = _find(root)
+    source = find(root)
     marks = [source, *sorted(source.iterdir())] if source.is_dir() else [source]
     stamps = [(str(m.resolve()), m.stat().st_size, m.stat().st_mtime_ns) for m in marks]
     name = f"cifar-10-{hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]}"
@@ -66,7 +66,15 @@ def cifar10(root: str | Path | None = None) -> Dataset:
     return Dataset(Split(images, labels), Split(test_images, test_labels), CLASSES, "cifar10")
 
 
-def _find(root: str | Path | None) -> Path:
+def find(root: str | Path | None = None) -> Path:
+    """Return the folder or archive that ``cifar10`` reads.
+
+    Args:
+        root: a folder or an archive; where it is looked for by default if not given.
+
+    Raises:
+        BadData: if nothing is there.
+    """
     if root is not None:
         places = [Path(root)]
         if not places[0].exists():

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeForm:
+    """How an update scheme is written, and what it lets learn."""
+
+    name: str
+    usage: str
+    what: str
+    defaults: Mapping[str, str]
+    """Parameter -> what it is if not given; empty where it must be."""
 
 
 def models() -> dict[str, Path]:
@@ -20,6 +33,21 @@ def schemes() -> list[str]:
     from mcusim.update.scheme import SCHEMES
 
     return SCHEMES.names()
+
+
+def scheme_forms() -> list[SchemeForm]:
+    """Return how each scheme is written and what it lets learn, by name."""
+    from inspect import getdoc
+
+    from mcusim.update.scheme import SCHEMES
+    from mcusim.update.spelling import defaults, usage
+
+    found = []
+    for name in SCHEMES.names():
+        kind = SCHEMES[name]
+        what = " ".join((getdoc(kind) or "").partition("\n\n")[0].split()).replace("``", "")
+        found.append(SchemeForm(name, usage(name, kind), what, defaults(kind)))
+    return found
 
 
 def planners() -> list[str]:

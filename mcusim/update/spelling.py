@@ -82,6 +82,17 @@ def split_list(text: str) -> list[str]:
     return found
 
 
+def usage(name: str, kind: type[Any]) -> str:
+    """Return how schemes of class ``kind`` are written, e.g. ``last-LAYERS``; the name alone may do."""
+    return _usage(name, {item.name: item for item in fields(kind)}, getattr(kind, "positional", None))
+
+
+def defaults(kind: type[Any]) -> dict[str, str]:
+    """Return the parameters of a class of schemes with what each is if not given; ``""``: it must be."""
+    found = {item.name: _default(item) for item in fields(kind)}
+    return {name: "" if value is MISSING else _write(value) for name, value in found.items()}
+
+
 def _default(item: Field[Any]) -> object:
     return item.default if item.default_factory is MISSING else item.default_factory()
 

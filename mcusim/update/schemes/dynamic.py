@@ -26,7 +26,7 @@ from mcusim.update.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class Dynamic:
-    """The paper's scheme.
+    """Dynamic Gradient Sparse Update (arXiv 2503.17959): other channels of some layers in each stage.
 
     The number of learning channels of each layer is fixed for a given model (see ``quota``), so one
     memory plan serves every stage; only which channels they are changes.

@@ -26,7 +26,7 @@ from mcusim.update.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class MeDyate:
-    """Importance-weighted draws under a budget; the parameters are those of ``trady``."""
+    """MeDyate (arXiv 2510.20979): draws weighted by importance; the parameters are those of ``trady``."""
 
     elements: int | None = 27_946
     ratio: float | None = None

@@ -63,7 +63,7 @@ CONFIGURATIONS: Mapping[str, Configuration] = {
 
 @dataclass(frozen=True, slots=True)
 class Static(Fixed):
-    """A published configuration, e.g. ``static:mbv2-99kb``, and the head."""
+    """A configuration of tiny-training (arXiv 2206.15472), e.g. ``static:mbv2-99kb``, and the head."""
 
     positional: ClassVar[str] = "configuration"
     configuration: str

@@ -27,7 +27,7 @@ from mcusim.update.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class TinyProp:
-    """An adaptive fraction of the channels of each layer.
+    """TinyProp (arXiv 2308.09201): an adaptive fraction of the channels of each layer.
 
     Attributes:
         s_min, s_max: fraction of a layer's channels at no error and at the largest error.

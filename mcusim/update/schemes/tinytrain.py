@@ -32,7 +32,7 @@ from mcusim.update.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class TinyTrain:
-    """Fisher criterion under a budget of weights and, if given, of stored elements.
+    """TinyTrain (arXiv 2307.09988): a Fisher criterion under a budget of weights and stored elements.
 
     Attributes:
         ratio, elements: the budget, as in ``trady``.

@@ -19,7 +19,7 @@ from mcusim.update.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class TraDy:
-    """Uniform draws under a budget of stored elements.
+    """TraDy (arXiv 2510.19675): uniform draws of channels under a budget of stored elements.
 
     Attributes:
         elements: most elements stored, weights and saved activations of the drawn channels; ``None``
