@@ -29,7 +29,7 @@ def demo(
 ) -> None:
     """Adapt a small network to a changed scene inside 256 KB; works offline, in less than a minute."""
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.cli.progress import training_bar
+    from mcusim.cli.progress import training_progress
     from mcusim.data.named import open_data
     from mcusim.sections.kinds import Facts, Notes
     from mcusim.session.experiment import Experiment
@@ -39,7 +39,7 @@ def demo(
     if not json:
         print_sections([Notes([INTRO.format(sram=found.board.sram_bytes, board=found.board)])])
         print_sections([Notes([""])])
-    with training_bar(wanted=not json) as report:
+    with training_progress(lines=False) as report:
         run = found.train(open_data(DATA), progress=report)
     if json:
         print_json({"schema": "mcusim.train/1", **run.as_dict(), "images_per_s": run.images_per_s})

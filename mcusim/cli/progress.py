@@ -1,47 +1,95 @@
-"""A progress bar of a training: images a second and the running metric, on a terminal only."""
+"""How a training goes, while it goes: a bar on a terminal, lines elsewhere; both on stderr."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 Report = Callable[[dict[str, Any]], None]
 
+PAUSE_S = 60.0
+"""Seconds between two lines within an epoch."""
+
 
 @contextmanager
-def training_bar(*, wanted: bool) -> Iterator[Report | None]:
-    """Yield what ``Session.train`` calls with its counts; ``None`` where nobody looks.
+def training_progress(*, lines: bool) -> Iterator[Report]:
+    """Yield what ``Session.train`` calls with its counts.
 
-    Until the first counts arrive the line says that kernels are being compiled: on a machine that
-    never ran them this takes most of a minute.
+    Where stderr is no terminal it says one line at the end of every epoch, and one when a minute has passed
+    without any; with ``lines=False``, as for a program that reads the answer, only the latter.
+
+    On a terminal it is a bar. Until the first counts arrive it says that kernels are being compiled: on a
+    machine that never ran them this takes most of a minute.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
-        yield None
+    pace = Pace()
+    if not console.is_terminal:
+        yield Lines(pace, epochs=lines)
         return
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[metric]}"), TimeRemainingColumn(), console=console, transient=True,
     ) as bar:  # fmt: skip
         task = bar.add_task("compiling kernels, evaluating", total=None, rate="", metric="")
-        first: list[tuple[int, float]] = []
 
         def report(counts: dict[str, Any]) -> None:
             metric = counts["metric"]
-            now, step = perf_counter(), counts["step"]
-            first[:] = first or [(step, now)]
-            rate = (step - first[0][0]) / (now - first[0][1]) if step > first[0][0] else 0.0
             bar.update(
                 task, description=f"epoch {min(counts['epoch'] + 1, counts['epochs'])}/{counts['epochs']}",
                 total=counts["epochs"] * counts["per_epoch"],
                 completed=counts["epoch"] * counts["per_epoch"] + counts["position"],
-                rate=f"{rate:,.0f} images/s" if rate else "",
+                rate=pace.text(counts["step"]),
                 metric=f"{metric.name} {metric.text(counts['train'])}",
             )  # fmt: skip
 
         yield report
+
+
+class Pace:
+    """Images a second since the first counts came: compiling and evaluating before are left out."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def text(self, step: int) -> str:
+        """Return the pace at a step; empty before there is one."""
+        now = monotonic()
+        if self._first is None:
+            self._first = step, now
+        begin, since = self._first
+        return f"{(step - begin) / (now - since):,.0f} images/s" if step > begin and now > since else ""
+
+
+class Lines:
+    """Writes a line now and then."""
+
+    def __init__(self, pace: Pace, *, epochs: bool) -> None:
+        self._pace, self._epochs, self._last = pace, epochs, monotonic()
+
+    def __call__(self, counts: dict[str, Any]) -> None:
+        """Say how far it is, if it is time to."""
+        pace = self._pace.text(counts["step"])
+        ended = counts["position"] == 0
+        if not (ended and self._epochs) and monotonic() - self._last < PAUSE_S:
+            return
+        self._last = monotonic()
+        metric, part, done = counts["metric"], counts["part"], counts["epoch"]
+        place = (
+            f"epoch {done}" if ended else f"epoch {done + 1}, {counts['position'] / counts['per_epoch']:.0%}"
+        )
+        parts = [
+            f"{place} of {counts['epochs']}" if ended else f"{place} of it",
+            f"step {counts['step']:,}",
+            f"loss {counts['loss']:.4g}",
+            f"{metric.name} {metric.text(counts['train'])} in training",
+            *([f"{metric.text(counts['test'])} on {part} examples"] if ended and part else []),
+            *([pace] if pace else []),
+        ]
+        sys.stderr.write(f"{', '.join(parts)}\n")
+        sys.stderr.flush()

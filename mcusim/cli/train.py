@@ -22,12 +22,12 @@ def train(
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.cli.progress import training_bar
+    from mcusim.cli.progress import training_progress
 
     network = wanted.network()
     images = wanted.dataset(network.model)
     session = wanted.session(network)
-    with training_bar(wanted=not json) as report:
+    with training_progress(lines=not json) as report:
         run = session.train(
             images, recipe=wanted.training, out=out, resume=resume, overwrite=overwrite, progress=report
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ class Progress:
     """Channels a layer in the plan with the highest peak so far."""
     coverage: dict[str, list[int]] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    """The rows of ``history.csv``: loss and metric on the way, and at the end of every epoch."""
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """The rows at the ends of epochs."""
+        return [row for row in self.history if isinstance(row["epoch"], int)]
 
 
 def save_checkpoint(
@@ -54,7 +60,7 @@ def save_checkpoint(
     meta = {
         "version": VERSION, "identity": identity, "iteration": state.iteration,
         "saturations": state.saturations, "peaks": state.peaks,
-        "progress": {k: getattr(progress, k) for k in Progress.__slots__},
+        "progress": {item.name: getattr(progress, item.name) for item in fields(progress)},
     }  # fmt: skip
     watched = {f"{STATISTICS}{name}": array for name, array in statistics.arrays().items()}
     entry = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)

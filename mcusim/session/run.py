@@ -16,6 +16,7 @@ from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
 from mcusim.sections.shown import Shown
+from mcusim.session.history import History
 from mcusim.session.protocol import Protocol
 from mcusim.tasks.metric import Metric
 from mcusim.traces.explanation import Explanation
@@ -70,6 +71,7 @@ class Run(Shown):
         model: the trained network.
         rows: one row an epoch: loss, the metric on training and test examples, learning rate, saturations,
             coverage.
+        curve: the same with rows within each epoch, which lack what is measured at its end.
         metric: what the task is measured by: name, unit, and whether higher is better.
         metric_before, metric_after: its value on the examples that ``protocol`` reports, the test examples
             unless they are never looked at; an accuracy is in 0..1.
@@ -96,6 +98,7 @@ class Run(Shown):
     saturations: int = 0
     images_per_s: float = field(default=0.0, repr=False)
     identity: dict[str, Any] = field(default_factory=dict, repr=False)
+    curve: list[dict[str, Any]] = field(default_factory=list, repr=False)
     out: Path | None = None
     streamed: bool = field(default=False, repr=False)
     """True if the trace of every step went to ``out`` while training."""
@@ -113,7 +116,9 @@ class Run(Shown):
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch."""
-        return _table(self.rows)
+        import pandas as pd
+
+        return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
 
     @property
     def operations(self) -> pd.DataFrame:
@@ -154,7 +159,7 @@ class Run(Shown):
         from mcusim.traces.store import Trace
 
         folder = Path(folder)
-        write_history(folder, self.rows)
+        History(folder, self.curve[0], self.curve).close()
         with replacing(folder / "operations.csv") as file:
             file.write(self.operations.to_csv(index=False).encode())
         save(self.model, folder / "model.npz")
@@ -216,18 +221,6 @@ class Run(Shown):
             Curve(name.replace("_", " "), [float(row[name]) for row in self.rows], units.get(name, ""))
             for name in names
         ]
-
-
-def write_history(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write ``history.csv``, also of a run that goes on."""
-    with replacing(folder / "history.csv") as file:
-        file.write(_table(rows).to_csv().encode())
-
-
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
 
 
 def is_whole(folder: Path) -> bool:

@@ -27,10 +27,11 @@ from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
 from mcusim.session.health import require_finite
+from mcusim.session.history import ROWS, History
 from mcusim.session.identity import device, program
 from mcusim.session.protocol import Protocol
 from mcusim.session.recording import Begin, Recording, Resumed
-from mcusim.session.run import Run, is_whole, write_history
+from mcusim.session.run import Run, is_whole
 from mcusim.session.stages import Stages
 from mcusim.update.schedule import Schedule
 from mcusim.update.scheme import Scheme
@@ -67,6 +68,7 @@ class Training:
         self.order = np.zeros(0, np.int64)
         self._until: int | None = None
         self._stop = Stop()
+        self._history: History | None = None
         self._report: Report = lambda counts: None
 
     @property
@@ -106,7 +108,7 @@ class Training:
         self._until = epochs
         with suppress(Paused):
             self.run(out=out, resume=(Path(out) / FILE).is_file(), progress=progress)
-        return self.progress.history
+        return self.progress.epochs
 
     def run(
         self, *, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
@@ -125,7 +127,11 @@ class Training:
                 path = folder / FILE
                 self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
             with self._recording(folder, resume) as recording:
-                return self._run(folder, resume, recording)
+                try:
+                    return self._run(folder, resume, recording)
+                finally:
+                    if self._history is not None:
+                        self._history.close()
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
@@ -133,6 +139,9 @@ class Training:
             first_look = self.protocol.parts[:1]
             self.progress.before = [self._measured(part, self.state) for part in first_look]
             self._save(folder, recording)
+        # Once there is a checkpoint: without one a folder that holds anything cannot be resumed.
+        if folder is not None and self.progress.epoch < self.recipe.epochs:
+            self._history = History(folder, self._columns, self.progress.history)
 
         def pause() -> None:
             """Stop here, where the run can be saved, if a signal asked for it."""
@@ -144,17 +153,15 @@ class Training:
             self._epoch(folder, recording, pause)
             self._finish_epoch(pause)
             self._save(folder, recording)
-            if folder is not None:
-                write_history(folder, self.progress.history)
             if self.progress.epoch == self._until and self._until < self.recipe.epochs:
                 raise Paused
         self.stages.store()
         seconds = perf_counter() - started
-        rows = self.progress.history
         before, after = self._outcome()
         run = Run(
-            plan=self.stages.largest, model=self.state.trained(self._whole), rows=rows,
-            metric=self.task.metric, metric_before=before, metric_after=after, protocol=self.protocol,
+            plan=self.stages.largest, model=self.state.trained(self._whole), rows=self.progress.epochs,
+            curve=self.progress.history, metric=self.task.metric, metric_before=before, metric_after=after,
+            protocol=self.protocol,
             steps=self.state.iteration,
             trace=recording.events(),
             saturations=self.state.saturations,
@@ -167,6 +174,8 @@ class Training:
             ),
         )  # fmt: skip
         if folder is not None:
+            if self._history is not None:
+                self._history.close()
             if not resumed or first < run.steps or not is_whole(folder):
                 run.save(folder)
             run.out = folder
@@ -226,6 +235,8 @@ class Training:
             if progress.position % BLOCK == 0:
                 self._require_finite({}, program)
                 self._tell()
+            if progress.position < self.per_epoch and self._is_due(progress.position):
+                self._note(self._row())
             if progress.position % CHECKPOINT_STEPS == 0 and progress.position < self.per_epoch:
                 self._save(folder, recording)
             pause()
@@ -251,7 +262,7 @@ class Training:
         """
         part = self.protocol.reported
         if part in self.protocol.parts:
-            return self.progress.before[0], self.progress.history[-1][f"{part}_{self.task.metric.key}"]
+            return self.progress.before[0], self.progress.epochs[-1][f"{part}_{self.task.metric.key}"]
         step = self.plan.step
         untrained = State.of(step.model, step.scope, self.settings.formats)
         return self._measured(part, untrained), self._measured(part, self.state)
@@ -259,33 +270,54 @@ class Training:
     def _finish_epoch(self, pause: Callable[[], None]) -> None:
         progress = self.progress
         self.stages.store()
-        metric = self.task.metric.key
-        rate = self.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1)
-        row = {
-            "epoch": progress.epoch + 1,
-            "steps": self.state.iteration,
-            "loss": progress.loss_sum / self.per_epoch,
-            f"train_{metric}": progress.score_sum / self.per_epoch,
-            **{f"{part}_{metric}": self._measured(part, self.state, pause) for part in self.protocol.parts},
-            "learning_rate": rate,
-            "saturations": self.state.saturations,
-            "coverage": self.stages.coverage.fraction,
-        }
+        row = self._row({part: self._measured(part, self.state, pause) for part in self.protocol.parts})
         self._require_finite(
             {name.replace("_", " "): value for name, value in row.items()}, self.stages.running
         )
-        progress.history.append(row)
+        self._note(row)
         progress.epoch, progress.position = progress.epoch + 1, 0
         progress.loss_sum, progress.score_sum = 0.0, 0.0
         self._tell()
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        measured = [f"{part}_{self.task.metric.key}" for part in ("train", *self.protocol.parts)]
+        return ("epoch", "steps", "loss", *measured, "learning_rate", "saturations", "coverage")
+
+    def _row(self, measured: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """Return how far the training has come; loss and training metric are means since the epoch began.
+
+        ``measured``: the metric by part, which is known only at the end of an epoch.
+        """
+        progress, done = self.progress, self.progress.position
+        values = (
+            progress.epoch + (done / self.per_epoch if measured is None else 1),
+            self.state.iteration,
+            progress.loss_sum / done,
+            progress.score_sum / done,
+            *((measured or {}).get(part) for part in self.protocol.parts),
+            self.settings.sgd.lr * self.schedule.factor(self.state.iteration - 1),
+            self.state.saturations,
+            self.stages.coverage.fraction,
+        )
+        return dict(zip(self._columns, values, strict=True))
+
+    def _is_due(self, position: int) -> bool:
+        """True if a row of the history ends at this place of an epoch."""
+        return position * ROWS // self.per_epoch > (position - 1) * ROWS // self.per_epoch
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self.progress.history.append(row)
+        if self._history is not None:
+            self._history.add(row)
+
     def _require_finite(self, numbers: Mapping[str, float], program: Program | None) -> None:
-        steps, history = self.state.iteration, self.progress.history
+        steps, history = self.state.iteration, self.progress.epochs
         require_finite(numbers, program, self.settings.sgd, steps, history)
 
     def _tell(self) -> None:
         done = self.progress.position
-        last = self.progress.history[-1] if self.progress.history else {}
+        last = (self.progress.epochs or [{}])[-1]
         metric = self.task.metric
         first = next(iter(self.protocol.parts), None)
         self._report(
@@ -293,6 +325,7 @@ class Training:
                 "epoch": self.progress.epoch, "epochs": self.recipe.epochs, "position": done,
                 "per_epoch": self.per_epoch, "step": self.state.iteration,
                 "metric": metric,
+                "loss": self.progress.loss_sum / done if done else last.get("loss"),
                 "train": self.progress.score_sum / done if done else last.get(f"train_{metric.key}", 0.0),
                 "part": first,
                 "test": last.get(f"{first}_{metric.key}", *self.progress.before) if first else None,
