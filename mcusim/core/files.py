@@ -17,7 +17,7 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path`` and put it in place when the block succeeds.
 
     The data is flushed to the disk before the rename, so a crash or a power cut leaves
-    either the old file or the new one, never half of one.
+    either the old file or the new one, never half of one. The file can be read too.
 
     Raises:
         SaveFailed: when the disk is full or the place cannot be written; ``path`` is untouched.
@@ -29,7 +29,7 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise SaveFailed(str(path), _why(error), "choose another place or free some space") from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

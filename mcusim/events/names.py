@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +35,14 @@ class NameTable:
     def _codes(self, words: tuple[str, ...]) -> NDArray[np.int32]:
         """Return for each code of the vocabulary ``words`` the code here; shape ``[len(words)]``."""
         return np.fromiter(map(self.code, words), np.int32, len(words))
+
+
+def by_appearance(codes: NDArray[Any], size: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Renumber codes below ``size`` by first appearance; return them and the old code of each new one."""
+    first = np.full(size, len(codes), np.int64)
+    # Of several values for one index the last is kept, so going backwards keeps the first.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    used = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
+    renumbered = np.zeros(size, np.int32)
+    renumbered[used] = np.arange(len(used), dtype=np.int32)
+    return renumbered[codes], used

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mcusim.core import BadModel, McusimError, Registry, UnknownName
-from mcusim.core.errors import shortened
+from mcusim.core import BadModel, Registry, UnknownName
+from mcusim.core.boundary import reading
 from mcusim.files.registry import registry, shipped_models
 from mcusim.graph import Arithmetic, Model
 from mcusim.graph.head import HeadFormat, replace_head
@@ -18,8 +18,6 @@ IMPORTERS: Registry[Importer] = Registry("importer", "mcusim.files")
 """File suffixes without the dot, and the functions that read such files."""
 
 MAX_FILE_BYTES = 512 * 1024**2
-LONGEST = 200
-"""Characters of a foreign error that are shown."""
 
 
 @IMPORTERS.register("npz")
@@ -124,17 +122,10 @@ def read(path: Path) -> Model:
     Raises:
         BadModel: whatever is wrong with it: what a reader did not foresee too, as one line.
     """
-    try:
+    with reading(
+        path, BadModel, "it is damaged, or a reader of mcusim is: export it again, or report the file"
+    ):
         return IMPORTERS[path.suffix.removeprefix(".")](path)
-    except McusimError:
-        raise
-    except Exception as error:
-        # A file can be wrong in more ways than a reader thinks of, and a person needs one line in any case.
-        raise BadModel(
-            str(path),
-            f"cannot be read: {type(error).__name__}: {shortened(str(error), LONGEST)}",
-            "it is damaged, or a reader of mcusim is: export it again, or report the file",
-        ) from error
 
 
 def find(name_or_path: str | Path) -> Path:

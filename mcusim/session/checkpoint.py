@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import BadRun
+from mcusim.core.boundary import reading
+from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.files import replacing
 from mcusim.engine.state import Array, State
 from mcusim.update.statistics import Statistics
@@ -18,6 +20,9 @@ from mcusim.update.statistics import Statistics
 VERSION = 4
 FILE = "checkpoint.npz"
 STATISTICS = "statistics/"
+MARK = b"sha256 "
+"""Begins the comment at the end of the archive."""
+WAY_OUT = "restore the file, or train again with overwrite"
 MAX_BYTES = 2**31
 """No state of a network that trains on a microcontroller is larger than this."""
 
@@ -66,6 +71,9 @@ def save_checkpoint(
     entry = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
     with replacing(path) as file:
         np.savez(file, **{"meta.json": entry}, **state.arrays, **watched)  # type: ignore[arg-type]
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.comment = MARK + BLANK.encode()
+        seal(file, MARK)
 
 
 def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: dict[str, Any]) -> Progress:
@@ -74,25 +82,35 @@ def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: 
     Raises:
         BadRun: if the file is damaged, of another version, or of another run.
     """
+    from pydantic import TypeAdapter
+
     arrays, meta = read_checkpoint(path)
-    if meta["identity"] != identity:
+    with reading(path, BadRun, WAY_OUT):
         differ = sorted(k for k in identity if identity[k] != meta["identity"].get(k))
-        raise BadRun(
-            str(path),
-            f"belongs to a run with other {', '.join(differ)}",
-            "resume with what it was started with, or train again with overwrite",
+        if differ:
+            raise BadRun(
+                str(path),
+                f"belongs to a run with other {', '.join(differ)}",
+                "resume with what it was started with, or train again with overwrite",
+            )
+        if {*meta["progress"]} != {item.name for item in fields(Progress)}:
+            raise ValueError("the progress has other entries")
+        progress = TypeAdapter(Progress).validate_json(
+            json.dumps(meta["progress"], allow_nan=False), strict=True
         )
-    watched = {n.removeprefix(STATISTICS): arrays.pop(n) for n in list(arrays) if n.startswith(STATISTICS)}
-    state.restore(arrays)
-    statistics.restore(watched)
-    state.iteration, state.saturations = meta["iteration"], meta["saturations"]
-    state.peaks = dict(meta["peaks"])
-    return Progress(**meta["progress"])
+        state.iteration, state.saturations = int(meta["iteration"]), int(meta["saturations"])
+        if min(state.iteration, state.saturations) < 0:
+            raise ValueError("a count is negative")
+        state.peaks = {str(name): float(peak) for name, peak in meta["peaks"].items()}
+        watched = {n.removeprefix(STATISTICS): arrays.pop(n) for n in [*arrays] if n.startswith(STATISTICS)}
+        state.restore(arrays)
+        statistics.restore(watched)
+    return progress
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays and the description of a checkpoint, checked for size and shape only."""
-    try:
+    with reading(path, BadRun, WAY_OUT):
         with zipfile.ZipFile(path) as archive:
             total = sum(i.file_size for i in archive.infolist())
         if total > MAX_BYTES:
@@ -101,14 +119,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
             arrays = {name: data[name] for name in data.files}
         meta = json.loads(arrays.pop("meta.json").tobytes())
         version = meta["version"]
-    except BadRun:
-        raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadRun(
-            str(path), f"is damaged ({error})", "train again with overwrite, or restore the file"
-        ) from error
+        with path.open("rb") as file:
+            sound = is_sound(file, MARK)
     if version != VERSION:
         raise BadRun(
             str(path), f"has version {version}, this program writes {VERSION}", "resume with that version"
         )
+    if not sound:
+        raise BadRun(str(path), "is damaged: its checksum is not that of its bytes", WAY_OUT)
     return arrays, meta

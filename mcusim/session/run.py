@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadRun, Role
+from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.files import replacing
 from mcusim.events import EventTable
 from mcusim.graph import Model
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from mcusim.mcu.timeline.timeline import Timeline
 
-VERSION = 1
+VERSION = 2
+MARK = b'"sha256": "'
+"""What stands before the checksum; inside a text of JSON there would be backslashes."""
 TRACE = "trace.parquet"
 RESULTS = ("history.csv", "operations.csv", "model.npz", "run.json", TRACE)
 """What a finished run leaves, in the order in which it is written."""
@@ -164,11 +167,13 @@ class Run(Shown):
             file.write(self.operations.to_csv(index=False).encode())
         save(self.model, folder / "model.npz")
         data = {
-            "version": VERSION, **self.as_dict(), "out": None,
+            "version": VERSION, "sha256": BLANK, **self.as_dict(), "out": None,
             "settings": self.plan.settings.as_dict(), "history": self.rows, "identity": self.identity,
         }  # fmt: skip
         with replacing(folder / "run.json") as file:
             file.write(json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
+            file.flush()
+            seal(file, MARK)
         if not self.streamed:
             Trace(self.plan.header, self.trace).save(folder / TRACE)
         self.out = folder
@@ -224,8 +229,14 @@ class Run(Shown):
 
 
 def is_whole(folder: Path) -> bool:
-    """Return True if everything that a finished run leaves is there."""
-    return all((folder / name).is_file() for name in RESULTS)
+    """Return True if everything that a finished run leaves is there, and ``run.json`` is sound."""
+    if not all((folder / name).is_file() for name in RESULTS):
+        return False
+    try:
+        read_run(folder)
+    except BadRun:
+        return False
+    return True
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:
@@ -238,15 +249,21 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         BadRun: if the folder is no run, is damaged, or was written by another version.
     """
     path = Path(folder) / "run.json"
+    way_out = "resume the run, which writes it anew"
     try:
-        data = json.loads(path.read_text())
+        with path.open("rb") as file:
+            text = file.read()
+            sound = is_sound(file, MARK)
+        data = json.loads(text)
         version = data["version"]
     except FileNotFoundError:
         raise BadRun(str(folder), "has no run.json", "give the folder that train --out wrote") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRun(str(path), f"is damaged ({error})", "train again") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadRun(str(path), f"is damaged ({error})", way_out) from error
     if version != VERSION:
         raise BadRun(
             str(path), f"was written by another version ({version})", f"this program reads version {VERSION}"
         )
+    if not sound:
+        raise BadRun(str(path), "is damaged: its checksum is not that of its bytes", way_out)
     return dict(data)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mcusim.core import BadArgument
+from mcusim.core import BadArgument, BadRun
 from mcusim.core.stopping import Stop
 from mcusim.data.dataset import Dataset
 from mcusim.engine.feature_cache import front_key
@@ -22,7 +22,7 @@ from mcusim.graph import Model
 from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
-from mcusim.session.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from mcusim.session.checkpoint import FILE, WAY_OUT, Progress, load_checkpoint, save_checkpoint
 from mcusim.session.evaluation import Evaluation
 from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
@@ -126,12 +126,29 @@ class Training:
             if resume:
                 path = folder / FILE
                 self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
+                if not self._is_consistent():
+                    raise BadRun(str(path), "is damaged: what it says does not go together", WAY_OUT)
             with self._recording(folder, resume) as recording:
                 try:
                     return self._run(folder, resume, recording)
                 finally:
                     if self._history is not None:
                         self._history.close()
+
+    def _is_consistent(self) -> bool:
+        """Return True if the progress that was read is one that this training can come to."""
+        progress = self.progress
+        pool = {op: visits.size for op, visits in self.stages.coverage.visits.items()}
+        return (
+            0 <= progress.epoch <= self.recipe.epochs
+            and 0 <= progress.position <= self.per_epoch
+            and self.state.iteration == progress.epoch * self.per_epoch + progress.position
+            and {op: len(visits) for op, visits in progress.coverage.items()} == pool
+            and all(0 <= count <= pool.get(op, -1) for op, count in progress.largest.items())
+            and all(tuple(row) == self._columns for row in progress.history)
+            and len(progress.epochs) == progress.epoch
+            and len(progress.trace_position or (0, 0)) == 2
+        )
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration

@@ -1,5 +1,8 @@
 """Traces as text: a comment line with the header, a line of column names, a line an event.
 
+A last comment line holds the digest of what it says and the checksum of all bytes. Without that line, as a
+person writes one, a file is believed.
+
 For small traces that people read and version control compares.
 """
 
@@ -12,13 +15,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.errors import BadArgument, BadTrace
 from mcusim.events import COLUMNS, Event, EventTable, Header, TableBuilder
+from mcusim.events.digest import ContentDigest
 from mcusim.events.schema import INTEGERS
 from mcusim.traces.limits import GROUP, MAX_HEADER, MAX_NAME, MAX_NAMES, MAX_ROWS
+from mcusim.traces.promise import Promise
 
 PREFIX = "# mcusim trace "
 MAX_LINE = 4 * MAX_NAME
+CONTENT, MARK = "# content ", " sha256 "
+LAST = len(CONTENT) + len(MARK) + 2 * len(BLANK) + 1
+"""Bytes of the last line."""
 
 
 def write(file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTable]) -> None:
@@ -29,19 +38,34 @@ def write(file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTabl
     )
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
+    digest = ContentDigest(header)
     for group in groups:
+        digest.add(group)
         writer.writerows(group)
+    text.write(f"{CONTENT}{digest.hexdigest()}{MARK}{BLANK}\n")
     text.detach()
+    seal(file, MARK.encode())
 
 
-def head(path: Path) -> tuple[Header, int]:
-    """Return the header and the number of events promised.
+def head(path: Path) -> Promise:
+    """Return what the file promises.
 
     Raises:
         BadTrace: not a trace, of another version, or with other columns.
     """
+    with open(path, "rb") as bytes_of:
+        bytes_of.seek(max(bytes_of.seek(0, 2) - LAST, 0))
+        last = bytes_of.read().decode("utf-8", "replace")
+        content = ""
+        if last.startswith(CONTENT):
+            if not is_sound(bytes_of, MARK.encode()):
+                raise _bad(
+                    path, "is damaged: its checksum is not that of its bytes",
+                    "restore it; or, if you have changed it, remove its last line",
+                )  # fmt: skip
+            content = last.removeprefix(CONTENT)[: len(BLANK)]
     with open(path, encoding="utf-8", newline="") as file:
-        return _head(path, file)
+        return Promise(*_head(path, file), content)
 
 
 def _head(path: Path, file: IO[str]) -> tuple[Header, int]:
@@ -75,6 +99,8 @@ def tables(path: Path) -> Iterator[EventTable]:
         reader = csv.reader(_lines(file), strict=True)
         try:
             for cells in reader:
+                if cells[:1] and cells[0].startswith(CONTENT):
+                    break
                 builder.append(_event(cells))
                 if len(builder) == GROUP:
                     yield builder.take()
@@ -110,5 +136,5 @@ def _integer(cell: str) -> int:
     return value
 
 
-def _bad(path: Path, reason: str) -> BadTrace:
-    return BadTrace(str(path), reason, "record the trace again")
+def _bad(path: Path, reason: str, way_out: str = "record the trace again") -> BadTrace:
+    return BadTrace(str(path), reason, way_out)

@@ -1,6 +1,8 @@
 """Traces as Parquet: dictionary-encoded names, delta-encoded counters, a checksum on every page.
 
-The header is in the file's metadata under ``mcusim.trace``, the number of events under ``mcusim.rows``.
+The file's metadata hold the header under ``mcusim.trace``, the number of events under ``mcusim.rows``, the
+digest of what it says (``ContentDigest``) under ``mcusim.content``, and the checksum of its bytes under
+``mcusim.sha256``.
 """
 
 from __future__ import annotations
@@ -13,18 +15,24 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.errors import BadTrace
 from mcusim.events import COLUMNS, EventTable, Header
-from mcusim.events.names import NameTable
+from mcusim.events.digest import ContentDigest
+from mcusim.events.names import NameTable, by_appearance
 from mcusim.events.schema import CODES, INTEGERS
 from mcusim.events.table import DTYPES
 from mcusim.traces.limits import GROUP, MAX_HEADER, MAX_NAME, MAX_NAMES, MAX_ROWS
+from mcusim.traces.promise import Promise
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
 HEADER_KEY, ROWS_KEY = b"mcusim.trace", b"mcusim.rows"
+CONTENT_KEY, CHECKSUM_KEY = b"mcusim.content", b"mcusim.sha256"
+MARK = CHECKSUM_KEY + b"\x18" + bytes([len(BLANK)])
+"""The key, and how a text of this length begins in Thrift's compact protocol: that of the footer."""
 
 
 def schema() -> pa.Schema:
@@ -53,9 +61,13 @@ def write(file: IO[bytes], header: Header, rows: int, groups: Iterable[EventTabl
         write_statistics=False,
         write_page_checksum=True,
     ) as writer:
+        digest = ContentDigest(header)
         for group in groups:
+            digest.add(group)
             arrays = [_array(group, column) for column in COLUMNS]
             writer.write_table(pa.Table.from_arrays(arrays, schema=shape), row_group_size=GROUP)
+        writer.add_key_value_metadata({CONTENT_KEY: digest.hexdigest(), CHECKSUM_KEY: BLANK})
+    seal(file, MARK)
 
 
 def _array(table: EventTable, column: str) -> Any:
@@ -64,32 +76,25 @@ def _array(table: EventTable, column: str) -> Any:
     values = getattr(table, column)
     if column in INTEGERS:
         return pa.array(values)
-    codes, used = _in_order(values, len(table.vocabulary(column)))
+    codes, used = by_appearance(values, len(table.vocabulary(column)))
     words = [table.vocabulary(column)[code] for code in used.tolist()]
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(words, pa.string()))
 
 
-def _in_order(codes: NDArray[Any], size: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Renumber codes by first appearance; return them and the old code of each new one."""
-    first = np.full(size, len(codes), np.int64)
-    # Of several values for one index the last is kept, so going backwards keeps the first.
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    used = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
-    renumbered = np.zeros(size, np.int32)
-    renumbered[used] = np.arange(len(used), dtype=np.int32)
-    return renumbered[codes], used
-
-
-def head(path: Path) -> tuple[Header, int]:
-    """Return the header and the number of events promised.
+def head(path: Path) -> Promise:
+    """Return what the file promises.
 
     Raises:
         BadTrace: not a trace, damaged, of another version, or with other columns.
     """
+    with open(path, "rb") as bytes_of:
+        sound = is_sound(bytes_of, MARK)
     with _opened(path) as file:
         metadata = file.schema_arrow.metadata or {}
         if HEADER_KEY not in metadata or len(metadata[HEADER_KEY]) > MAX_HEADER:
             raise _bad(path, "is a Parquet file but not a trace")
+        if not sound:
+            raise _bad(path, "is damaged: its checksum is not that of its bytes")
         header = Header.from_json(metadata[HEADER_KEY].decode("utf-8", "replace"))
         if not file.schema_arrow.equals(schema(), check_metadata=False):
             raise _bad(path, f"has other columns than {', '.join(COLUMNS)}")
@@ -102,7 +107,8 @@ def head(path: Path) -> tuple[Header, int]:
             size = file.metadata.row_group(group).num_rows
             if not 0 < size <= GROUP:
                 raise _bad(path, f"has {size:,} events in group {group}")
-    return header, int(rows)
+        content = (file.metadata.metadata or {}).get(CONTENT_KEY, b"")
+    return Promise(header, int(rows), content.decode("ascii", "replace"))
 
 
 def tables(path: Path) -> Iterator[EventTable]:

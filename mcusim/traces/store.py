@@ -16,9 +16,11 @@ import numpy as np
 from mcusim.core.errors import BadTrace
 from mcusim.core.files import replacing
 from mcusim.events import EventTable, Header
+from mcusim.events.digest import ContentDigest
 from mcusim.events.sink import Write, assemble
 from mcusim.traces import csv_format, parquet_format
 from mcusim.traces.limits import GROUP, MAX_LOADED
+from mcusim.traces.promise import Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class TraceFormat(Protocol):
         """Write a whole file."""
         ...
 
-    def head(self, path: Path) -> tuple[Header, int]:
-        """Return the header and the number of events promised."""
+    def head(self, path: Path) -> Promise:
+        """Return what the file promises, its bytes checked."""
         ...
 
     def tables(self, path: Path) -> Iterator[EventTable]:
@@ -63,6 +65,12 @@ class TraceFile:
     Iterating yields tables in the order of the file. Names keep their codes from table to table,
     each table's vocabulary extends that of the one before.
 
+    Attributes:
+        header: what the trace is of.
+        rows: the number of events.
+        content: SHA-256 of the header and the events, the same in every form and under every version of the
+            library that wrote it; empty for text that a person wrote.
+
     Raises:
         BadTrace: not a trace, of another version, damaged, or too large; also while iterating.
     """
@@ -72,24 +80,27 @@ class TraceFile:
         self._form = _form(self.path)
         if not self.path.is_file():
             raise BadTrace(str(path), "does not exist" if not self.path.exists() else "is not a file")
-        self.header, self.rows = self._form.head(self.path)
+        self.header, self.rows, self.content = self._form.head(self.path)
 
     def __len__(self) -> int:
         return self.rows
 
     def __iter__(self) -> Iterator[EventTable]:
-        seen = 0
+        seen, digest = 0, ContentDigest(self.header)
         for table in self._form.tables(self.path):
             _check_sequence(str(self.path), table, seen)
             seen += len(table)
             if seen > self.rows:
                 break
+            digest.add(table)
             yield table
         if seen != self.rows:
             more = "more" if seen > self.rows else f"only {seen:,}"
             raise BadTrace(
                 str(self.path), f"promises {self.rows:,} events and has {more}", "record the trace again"
             )
+        if self.content and digest.hexdigest() != self.content:
+            raise BadTrace(str(self.path), "holds other events than it promises", "record the trace again")
 
 
 def read_trace(path: str | Path) -> Trace:
