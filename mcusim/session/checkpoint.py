@@ -23,6 +23,10 @@ STATISTICS = "statistics/"
 MARK = b"sha256 "
 """Begins the comment at the end of the archive."""
 WAY_OUT = "restore the file, or train again with overwrite"
+LONGER = (
+    "a cosine spreads its rates over all epochs, so the steps that are done would have had others: resume "
+    "with as many epochs as before, or train again with overwrite and schedule constant, which can grow"
+)
 MAX_BYTES = 2**31
 """No state of a network that trains on a microcontroller is larger than this."""
 
@@ -91,7 +95,9 @@ def load_checkpoint(path: Path, state: State, statistics: Statistics, identity: 
             raise BadRun(
                 str(path),
                 f"belongs to a run with other {', '.join(differ)}",
-                "resume with what it was started with, or train again with overwrite",
+                LONGER
+                if differ == ["epochs", "schedule"]
+                else "resume with what it was started with, or train again with overwrite",
             )
         if {*meta["progress"]} != {item.name for item in fields(Progress)}:
             raise ValueError("the progress has other entries")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,4 +134,7 @@ def _continued(path: Path, resumed: Resumed) -> Recorder:
     try:
         return Recorder.resume(path, Position(*resumed.position))
     except BadTrace as error:
+        # A run that was finished and becomes longer has a trace, and a journal only if it was killed since.
+        with suppress(BadTrace):
+            return Recorder.reopen(path, resumed.position[1])
         raise BadRun(error.thing, error.reason, way_out) from error

@@ -110,7 +110,8 @@ class Session:
             data: training and test images.
             epochs: passes over the training images; 1 if neither this nor a recipe says.
             out: folder for checkpoints and results; nothing is written without it.
-            resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
+            resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted. A run that
+                is finished is reported, or with ``schedule="constant"`` made longer by more epochs.
             overwrite: train anew where ``out`` holds a run, which is removed.
             recipe: what to start from; the defaults if not given.
             progress: called with counts now and then.

@@ -73,8 +73,15 @@ class Training:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What must be the same when a run is resumed."""
+        """What must be the same when a run is resumed.
+
+        How long it is does not count where the rates of its steps do not depend on it.
+        """
         model = self.plan.step.model
+        schedule, length = asdict(self.schedule), {"epochs": self.recipe.epochs}
+        if self.schedule.kind == "constant":
+            length = {}
+            del schedule["steps"]
         return {
             **program(),
             **device(self.plan),
@@ -84,8 +91,8 @@ class Training:
             "images": len(self.data.train),
             "settings": self.settings.as_dict(),
             "augmentation": self.recipe.augmentation.as_dict(),
-            "schedule": asdict(self.schedule),
-            "epochs": self.recipe.epochs,
+            "schedule": schedule,
+            **length,
             "per_epoch": self.per_epoch,
             "protocol": {**self.protocol.as_dict(), "held_out": self.features.validation_key},
         }
@@ -128,6 +135,9 @@ class Training:
                 self.progress = load_checkpoint(path, self.state, self.stages.statistics, self.identity)
                 if not self._is_consistent():
                     raise BadRun(str(path), "is damaged: what it says does not go together", WAY_OUT)
+                if (self.progress.epoch, -self.progress.position) > (self.recipe.epochs, 0):
+                    reason = f"are fewer than were begun: {self.progress.epoch + 1}"
+                    raise BadArgument(f"epochs {self.recipe.epochs}", reason, "ask for as many, or more")
             with self._recording(folder, resume) as recording:
                 try:
                     return self._run(folder, resume, recording)
@@ -140,7 +150,7 @@ class Training:
         progress = self.progress
         pool = {op: visits.size for op, visits in self.stages.coverage.visits.items()}
         return (
-            0 <= progress.epoch <= self.recipe.epochs
+            progress.epoch >= 0
             and 0 <= progress.position <= self.per_epoch
             and self.state.iteration == progress.epoch * self.per_epoch + progress.position
             and {op: len(visits) for op, visits in progress.coverage.items()} == pool
@@ -184,7 +194,7 @@ class Training:
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
-            identity={**self.identity, "trace": self._recorded()},
+            identity={**self.identity, "epochs": self.recipe.epochs, "trace": self._recorded()},
             cost=session_cost(
                 self.plan, self.scheme, self.state.iteration,
                 cycles=self.progress.cycle if self.plan.estimate is not None else None,

@@ -70,7 +70,8 @@ def train(
         epochs: passes over the training examples; 1 if neither this nor a recipe says.
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
         out: folder for checkpoints and results; nothing is written without it.
-        resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted.
+        resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted. A run that
+            is finished is reported, or with ``schedule="constant"`` made longer by more epochs.
         overwrite: train anew where ``out`` holds a run, which is removed.
         progress: called with counts now and then.
         choices: further choices by name: fields of ``mcusim.Settings`` (``sram``, ``seed``, ``sgd`` …) and

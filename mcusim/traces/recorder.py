@@ -12,7 +12,7 @@ from mcusim.core.errors import BadTrace, SaveFailed
 from mcusim.events import EventTable, Header
 from mcusim.events.sink import Write
 from mcusim.traces.journal import JournalReader, JournalWriter
-from mcusim.traces.store import regroup, write_events
+from mcusim.traces.store import TraceFile, regroup, write_events
 
 PENDING = 512
 """Writes kept in memory before they go to the journal."""
@@ -90,6 +90,24 @@ class Recorder:
         recorder._file.seek(end)
         recorder._file.truncate()
         recorder._events = events
+        return recorder
+
+    @classmethod
+    def reopen(cls, path: str | Path, events: int) -> Recorder:
+        """Go on from a recording that was closed, forgetting all after its first ``events`` events.
+
+        The trace stays in place until the longer one is closed.
+
+        Raises:
+            BadTrace: the trace is not there, is damaged, or has fewer events.
+        """
+        trace = TraceFile(path)
+        if trace.rows < events:
+            raise BadTrace(str(path), f"has {trace.rows:,} events and should have {events:,}", "record again")
+        part_of(Path(path)).unlink(missing_ok=True)
+        recorder = cls(path, trace.header)
+        for table in trace:  # to its end, so that all of it is checked
+            recorder.write(table[: max(events - recorder._events, 0)], 0, 0)
         return recorder
 
     def write(self, block: EventTable, step: int, cycle: int) -> None:
