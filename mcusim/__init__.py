@@ -8,7 +8,7 @@ True
 
 Everything that the command line does is here under the same name, by what a person does:
 
-* networks: `load`, `save`, `show`, `models`, `fetch`; a `Model`, its `ModelSummary`
+* networks: `load`, `save`, `show`, `models`, `fetch`, `cache`; a `Model`, its `ModelSummary`; a `Cached`
 * make one smaller: `quantize`, `prune`
 * boards: `board`, `boards`, `profiles`, `calibrate` from measurements (`read_measurements`);
   a `Board`, a `Calibration`
@@ -44,8 +44,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "mcusim.explore.layers",
         "models": "mcusim.explore.names",
         "fetch": "mcusim.files.fetch",
+        "cache": "mcusim.explore.cache",
         "Model": "mcusim.graph",
         "ModelSummary": "mcusim.explore.layers",
+        "Cached": "mcusim.explore.cache",
     },
     "compression": {
         "quantize": "mcusim.compress.quantize.quantizer",
@@ -162,6 +164,7 @@ if TYPE_CHECKING:
     from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
     from mcusim.engine.inference import activations
+    from mcusim.explore.cache import Cached, cache
     from mcusim.explore.calibrate import calibrate
     from mcusim.explore.compare import Comparison, compare
     from mcusim.explore.installation import Installation, doctor
@@ -214,6 +217,7 @@ __all__ = [
     "BadRun",
     "BadTrace",
     "Board",
+    "Cached",
     "Calibration",
     "Comparison",
     "Difference",
@@ -250,6 +254,7 @@ __all__ = [
     "allocators",
     "board",
     "boards",
+    "cache",
     "calibrate",
     "check",
     "compare",

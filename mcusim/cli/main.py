@@ -21,7 +21,7 @@ from mcusim.core.wording import speaking_in_options
 from mcusim.sections.spelling import forgive
 
 VERBS = (
-    "plan", "train", "demo", "compare", "boards", "models", "fetch", "quantize", "prune",
+    "plan", "train", "demo", "compare", "boards", "models", "fetch", "cache", "quantize", "prune",
     "show", "explain", "diff", "pack", "replay", "export", "timeline", "calibrate", "search",
     "report", "check", "profiles", "schemes", "doctor",
 )  # fmt: skip

@@ -8,7 +8,8 @@ from mcusim.cli import options as o
 def models(json: o.Json = False) -> None:
     """List networks and data sets: those on this machine, and public ones that can be fetched."""
     from mcusim.cli.output import print_json, print_sections
-    from mcusim.files.load import available, cache_dir
+    from mcusim.core.cache import cache_dir
+    from mcusim.files.load import available
     from mcusim.files.registry import registry
     from mcusim.sections.kinds import Column, Table
 

@@ -1,47 +1,59 @@
-"""Where prepared data is kept between runs, whole or not at all."""
+"""Prepared data that is kept between runs, whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mcusim.core import SaveFailed
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import cache
+
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def cache_dir() -> Path:
-    """Return the user's cache folder of this project."""
-    import platformdirs
+def kept(name: str) -> Arrays | None:
+    """Return the arrays that are cached under a name, mapped into memory; ``None`` if they are not, whole."""
+    place = cache.cache_dir() / cache.DATA / name
+    try:
+        files = sorted(place.glob("*.npy"))
+        found = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in files}
+    except (OSError, ValueError, EOFError):
+        return None
+    cache.use(place)
+    return found or None
 
-    return Path(platformdirs.user_cache_dir("mcusim"))
 
+def keep(name: str, arrays: Arrays) -> None:
+    """Put arrays into the cache under a name, all of them or none.
 
-def folder(name: str, fill: Callable[[Path], None]) -> Path:
-    """Return the cache folder ``name``; if there is none, ``fill`` makes it, all of it or nothing.
-
-    Raises:
-        SaveFailed: when the disk is full or the cache cannot be written.
+    A cache that cannot be written is said, and done without.
     """
-    place = cache_dir() / name
-    if place.is_dir():
-        return place
+    root = cache.cache_dir()
+    place = root / cache.DATA / name
     part = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        cache.make_room(root, sum(array.nbytes for array in arrays.values()), place)
         part = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))
-        fill(part)
-        try:
-            os.rename(part, place)
-        except OSError:
-            # Another process was quicker: its folder has the same content.
-            if not place.is_dir():
-                raise
+        for file, array in arrays.items():
+            with open(part / f"{file}.npy", "wb") as target:
+                np.save(target, array)
+                target.flush()
+                os.fsync(target.fileno())
+        shutil.rmtree(place, ignore_errors=True)  # what is there was not whole
+        os.rename(part, place)
     except OSError as error:
-        way_out = "free some space, or set XDG_CACHE_HOME to another place"
-        raise SaveFailed(str(place), f"cannot be written: {error.strerror or error}", way_out) from error
+        # Another process may have been quicker: its folder has the same content.
+        if kept(name) is None:
+            reason = f"cache {root} cannot be used: {error.strerror or error}"
+            warnings.warn(f"{reason}; the data is unpacked anew every time", stacklevel=3)
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
-    return place

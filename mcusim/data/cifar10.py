@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData
+from mcusim.core.cache import cache_dir
 from mcusim.data import cache
 from mcusim.data.cifar10_pickle import read_batch
 from mcusim.data.dataset import Dataset, Split
@@ -43,26 +44,24 @@ def cifar10(root: str | Path | None = None) -> Dataset:
 
     Looks for an archive or an unpacked folder in ``root`` (or at it); without ``root`` in the folder
     the environment variable ``MCUSIM_DATA`` names, then in the user's cache. The first use unpacks
-    the images into the cache, every later one maps them into memory at once.
+    the images into the cache, every later one maps them into memory at once. A cache that cannot be written
+    is said, and done without.
 
     Args:
         root: a folder or archive to look in; see above.
 
     Raises:
         BadData: if nothing is found, or a file has the wrong length, a damaged archive or a wrong label.
-        SaveFailed: if the cache cannot be written.
     """
     source = find(root)
     marks = [source, *sorted(source.iterdir())] if source.is_dir() else [source]
     stamps = [(str(m.resolve()), m.stat().st_size, m.stat().st_mtime_ns) for m in marks]
     name = f"cifar-10-{hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]}"
-    place = cache.folder(f"data/{name}", lambda part: _unpack(source, part))
-    try:
-        images, labels, test_images, test_labels = (
-            np.load(place / f"{file}.npy", mmap_mode="r", allow_pickle=False) for file in _FILES
-        )
-    except (OSError, ValueError) as error:
-        raise BadData(str(place), f"is damaged: {error}", "delete this folder") from error
+    arrays = cache.kept(name)
+    if arrays is None or {*arrays} != {*_FILES}:
+        arrays = _unpacked(source)
+        cache.keep(name, arrays)
+    images, labels, test_images, test_labels = (arrays[file] for file in _FILES)
     return Dataset(Split(images, labels), Split(test_images, test_labels), CLASSES, "cifar10")
 
 
@@ -81,7 +80,7 @@ def find(root: str | Path | None = None) -> Path:
             raise BadData(str(root), "does not exist", _WAY_OUT)
     else:
         given = os.environ.get("MCUSIM_DATA")
-        places = [*([Path(given)] if given else []), cache.cache_dir(), cache.cache_dir() / "data"]
+        places = [*([Path(given)] if given else []), cache_dir(), cache_dir() / "data"]
     for place in places:
         if place.is_file() or _batch(place, _BATCHES[0]):
             return place
@@ -96,10 +95,10 @@ def _batch(folder: Path, name: str) -> Path | None:
     return next((f for f in (folder / f"{name}.bin", folder / name) if f.is_file()), None)
 
 
-def _unpack(source: Path, target: Path) -> None:
-    """Write the four arrays of the data set as ``.npy`` files into the folder ``target``."""
+def _unpacked(source: Path) -> cache.Arrays:
+    """Return the four arrays of the data set."""
     found: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
-    for name, content in _members(source) if source.is_file() else _unpacked(source):
+    for name, content in _members(source) if source.is_file() else _files(source):
         stem = Path(name).name
         read = _read_binary if stem.endswith(".bin") else read_batch
         images, labels = read(f"{source}: {stem}", content)
@@ -109,14 +108,16 @@ def _unpack(source: Path, target: Path) -> None:
     missing = [name for name in _BATCHES if name not in found]
     if missing:
         raise BadData(str(source), f"lacks {', '.join(missing)}", "get the data set again")
+    arrays: dict[str, NDArray[np.generic]] = {}
     for part, names in (("train", _BATCHES[:-1]), ("test", _BATCHES[-1:])):
         # Planes to pixels.
         images = np.concatenate([found[n][0] for n in names]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        np.save(target / f"{part}_images.npy", np.ascontiguousarray(images))
-        np.save(target / f"{part}_labels.npy", np.concatenate([found[n][1] for n in names]))
+        arrays[f"{part}_images"] = np.ascontiguousarray(images)
+        arrays[f"{part}_labels"] = np.concatenate([found[n][1] for n in names])
+    return arrays
 
 
-def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in _BATCHES:
         path = _batch(folder, name)
         if path is None:

@@ -16,12 +16,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import cache
 from mcusim.graph import Model, Op
 
 Array = NDArray[Any]
 
-MAX_BYTES = 4 * 1024**3
-"""All cached features together; the least recently used are removed to stay below."""
 SUFFIX = ".rows"
 CHECK = struct.Struct("<I")
 
@@ -38,7 +37,7 @@ class FeatureCache:
     once, and gives the same bits.
 
     Args:
-        root: folder of all caches, or ``None`` to keep nothing.
+        root: the user's cache, or ``None`` to keep nothing.
         key: digest from ``front_key``.
         variants, images: how many rows.
         shape, dtype: of one row.
@@ -52,10 +51,10 @@ class FeatureCache:
         size = variants * images * self._record
         self._root = root
         self._file: FileIO | None = None
-        if root is None or size > MAX_BYTES:
+        if root is None or size > cache.MAX_BYTES:
             return
         try:
-            self._file = _opened(root, root / f"{key}{SUFFIX}", size)
+            self._file = _opened(root, root / cache.FEATURES / f"{key}{SUFFIX}", size)
             self._close = weakref.finalize(self, self._file.close)
         except OSError as error:
             self._give_up(error)
@@ -124,23 +123,7 @@ def _check(data: bytes | memoryview) -> int:
 
 
 def _opened(root: Path, path: Path, size: int) -> FileIO:
-    root.mkdir(parents=True, exist_ok=True)
-    _make_room(root, path, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cache.make_room(root, size, path)
     path.touch()
     return FileIO(path, "r+")
-
-
-def _make_room(root: Path, mine: Path, size: int) -> None:
-    """Remove the least recently used caches until ``size`` more bytes stay within the bound."""
-    others = {path: path.stat() for path in root.glob(f"*{SUFFIX}") if path != mine}
-    total = sum(map(_used, others.values())) + size
-    for path, stat in sorted(others.items(), key=lambda item: item[1].st_mtime_ns):
-        if total <= MAX_BYTES:
-            break
-        path.unlink(missing_ok=True)
-        total -= _used(stat)
-
-
-def _used(stat: os.stat_result) -> int:
-    """Return the bytes on disk: rows that were never written are holes."""
-    return min(stat.st_size, getattr(stat, "st_blocks", stat.st_size) * 512)

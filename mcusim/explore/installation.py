@@ -91,7 +91,7 @@ def doctor() -> Installation:
     Nothing is compiled, fetched or written.
     """
     from mcusim import __version__
-    from mcusim.files.load import cache_dir
+    from mcusim.core.cache import cache_dir
     from mcusim.kernels.vector.vectors import features
 
     present = {item for item in features().split(",") if item.startswith("+")}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from mcusim.core import BadData
+from mcusim.core.cache import cache_dir
 from mcusim.core.files import replacing
-from mcusim.files.load import cache_dir
 from mcusim.files.registry import Download, entry
 
 CHUNK = 1 << 18

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mcusim.core import BadModel, Registry, UnknownName
 from mcusim.core.boundary import reading
+from mcusim.core.cache import cache_dir
 from mcusim.files.registry import registry, shipped_models
 from mcusim.graph import Arithmetic, Model
 from mcusim.graph.head import HeadFormat, replace_head
@@ -162,13 +163,6 @@ def available() -> dict[str, Path]:
     for file in _candidates():
         found.setdefault(_name(file), file)
     return dict(sorted(found.items()))
-
-
-def cache_dir() -> Path:
-    """Return the folder in which fetched files are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("mcusim"))
 
 
 def _name(file: Path) -> str:

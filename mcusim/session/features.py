@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core.cache import cache_dir
 from mcusim.data.augment import Augmentation
-from mcusim.data.cache import cache_dir
 from mcusim.data.dataset import Dataset
 from mcusim.data.preprocess import Preprocessor
 from mcusim.engine.feature_cache import FeatureCache, front_key
@@ -46,7 +46,7 @@ class Features:
         self._fronts: dict[str, Front] = {}
         self._prepare: dict[str, Preprocessor] = {}
         source = model.tensors[step.boundary or model.inputs[0]]
-        root = cache_dir() / "features" if front else None
+        root = cache_dir() if front else None
         digests = {}
         for part, split in data.parts.items():
             varied = augmentation if part == "train" else Augmentation()

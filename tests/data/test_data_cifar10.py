@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import sys
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcusim.core import BadData, SaveFailed
+from mcusim.core import BadData
 from mcusim.data import cifar10
 from mcusim.data.cifar10_pickle import read_batch
 
@@ -157,8 +158,36 @@ def test_archive_with_an_endless_member(tmp_path: Path) -> None:
 def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(SaveFailed):
-        cifar10(binary(tmp_path / "cifar-10-batches-bin"))
+    folder = binary(tmp_path / "cifar-10-batches-bin")
+    with pytest.warns(UserWarning, match="cannot be used: .*; the data is unpacked anew every time"):
+        data = cifar10(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    assert data.train.digest() == cifar10(folder).train.digest()
+
+
+def test_a_disk_that_gets_full_stops_nothing_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = binary(tmp_path / "cifar-10-batches-bin")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.warns(UserWarning, match="No space left"):
+            assert len(cifar10(folder).test) == COUNT
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    folder = binary(tmp_path / "cifar-10-batches-bin")
+    expected = cifar10(folder).train.digest()
+    (file,) = (tmp_path / "cache").rglob("train_images.npy")
+    for content in (b"", file.read_bytes()[:-5]):
+        file.unlink()
+        file.write_bytes(content)
+        assert cifar10(folder).train.digest() == expected
+        assert len(file.read_bytes()) > 5
+    file.unlink()
+    assert cifar10(folder).train.digest() == expected
 
 
 class Evil:

@@ -52,7 +52,7 @@ def test_damaged_rows_are_found_and_rebuilt(tmp_path, byte):
     front, images, _, key = build(tmp_path)
     first = np.stack(front.rows(images, index, variant))
     del front
-    path = tmp_path / f"{key}.rows"
+    path = tmp_path / "features" / f"{key}.rows"
     data = bytearray(path.read_bytes())
     data[byte] ^= 0xFF
     path.write_bytes(data)
@@ -136,14 +136,15 @@ def test_another_model_or_other_data_has_another_cache():
 
 
 def test_old_caches_make_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(feature_cache, "MAX_BYTES", 400_000)
+    monkeypatch.setattr("mcusim.core.cache.MAX_BYTES", 400_000)
+    folder = tmp_path / "features"
     for name in "abc":
         cache = FeatureCache(tmp_path, name, 1, 1000, (150,), "int8")
         for image in range(1000):
             cache.put(0, image, np.full(150, image % 100, np.int8))
-        os.utime(tmp_path / f"{name}.rows", ns=(ord(name), ord(name)))
-    assert {p.name for p in tmp_path.iterdir()} == {"b.rows", "c.rows"}
+        os.utime(folder / f"{name}.rows", ns=(ord(name), ord(name)))
+    assert {p.name for p in folder.iterdir()} == {"b.rows", "c.rows"}
     FeatureCache(tmp_path, "b", 1, 1000, (150,), "int8")  # used again: c is now the older one
     FeatureCache(tmp_path, "d", 1, 1000, (150,), "int8")
-    assert {p.name for p in tmp_path.iterdir()} == {"b.rows", "d.rows"}
+    assert {p.name for p in folder.iterdir()} == {"b.rows", "d.rows"}
     assert not FeatureCache(tmp_path, "huge", 1, 10**6, (150,), "int8").kept
