@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import signal
 import sys
+import traceback
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ VERBS = (
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 
+DEBUG = "--debug"
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXITS = (
@@ -40,6 +42,13 @@ EXITS = (
 class Verbs(TyperGroup):
     """Runs a verb; whatever a user can cause ends in one line on stderr, never in a traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``--debug`` wherever it stands: who adds it to a line that failed adds it at the end."""
+        words = args[: args.index("--")] if "--" in args else args
+        if DEBUG in words:
+            args = [DEBUG, *(word for word in words if word != DEBUG), *args[len(words) :]]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb that the arguments name."""
         try:
@@ -49,10 +58,10 @@ class Verbs(TyperGroup):
         except BrokenPipeError:
             raise  # typer ends quietly when the reader of a pipe has gone
         except OutOfSram as error:
-            typer.echo(f"error: {error}", err=True)
+            _explain(ctx, error)
             raise typer.Exit(DOES_NOT_FIT) from error
         except (McusimError, OSError) as error:
-            typer.echo(f"error: {error}", err=True)
+            _explain(ctx, error)
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             typer.echo("interrupted; a training with --out goes on with --resume", err=True)
@@ -68,6 +77,13 @@ class Verb(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Return the context of the verb itself, which then runs."""
         return verb(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+def _explain(ctx: Any, error: Exception) -> None:
+    """Say an error in one line; with ``--debug`` after where it came from, and what caused it."""
+    if ctx.params.get("debug"):
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    typer.echo(f"error: {error}", err=True)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -106,6 +122,7 @@ def _says(name: str) -> str:
 
 def _options(
     version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+    debug: bool = typer.Option(False, DEBUG, help="Show where in the program an error comes from."),
 ) -> None:
     if version:
         from mcusim import __version__

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from mcusim.core.errors import McusimError, shortened
 
+F = TypeVar("F", bound=Callable[..., Any])
 LONGEST = 200
 """Characters of a foreign error that are shown."""
 
@@ -37,3 +41,18 @@ def reading(thing: str | Path, kind: type[McusimError], way_out: str) -> Iterato
         else:
             reason = f"{type(error).__name__}: {shortened(str(error), LONGEST)}"
         raise kind(str(thing), f"cannot be read: {reason}", way_out) from error
+
+
+def reads(kind: type[McusimError], way_out: str) -> Callable[[F], F]:
+    """Return a decorator that puts a function behind ``reading``; its first argument names what it reads."""
+
+    def wrap(function: F) -> F:
+        @wraps(function)
+        def read(path: Any, *arguments: Any, **options: Any) -> Any:
+            with reading(path, kind, way_out):
+                return function(path, *arguments, **options)
+
+        read.__signature__ = signature(function)  # type: ignore[attr-defined]
+        return cast(F, read)
+
+    return wrap

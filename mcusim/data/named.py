@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from mcusim.core import Registry, UnknownName
+from mcusim.core import BadData, Registry, UnknownName
+from mcusim.core.boundary import reads
 from mcusim.data.arrays import load_arrays
 from mcusim.data.cifar10 import cifar10
 from mcusim.data.dataset import Dataset
@@ -42,6 +43,7 @@ def picture_size(shape: tuple[int, ...]) -> tuple[int, int] | None:
     return shape[2:4] if first else shape[1:3]
 
 
+@reads(BadData, "it is damaged, or a reader of mcusim is: get it again, or report the file")
 def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) -> Dataset:
     """Return the data set that a text means.
 

@@ -9,9 +9,9 @@ to sixty-fourths of a grey level, which a table then turns into the network's in
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mcusim.core.jit import njit
 from mcusim.data.placement import WHOLE, Placement
 
 WEIGHT_ONE = 2048

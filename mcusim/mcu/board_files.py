@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadBoard, Registry, UnknownName
+from mcusim.core.boundary import reads
 from mcusim.mcu import toml_files
 from mcusim.mcu.board import Board
 
@@ -51,6 +52,7 @@ def board_names() -> list[str]:
     return sorted({*_shipped(), *BOARDS.names()})
 
 
+@reads(BadBoard, "compare it with one that comes with the package")
 def load_board(path: Path) -> Board:
     """Read one board file.
 

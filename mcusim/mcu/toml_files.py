@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Hashable, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -12,10 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from mcusim.core import BadBoard
+from mcusim.core.toml_file import read_toml
 
 T = TypeVar("T")
-LARGEST_FILE = 1 << 20
-"""Bytes; a board or profile is a few kilobytes."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -24,16 +22,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         BadBoard: if the file is missing, absurdly large, not text, or not TOML.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadBoard(str(path), "is too large for a board or profile", "is this the right file?")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadBoard(str(path), f"cannot be read: {error.strerror or error}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise BadBoard(str(path), "is not a text file", "boards and profiles are TOML in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadBoard(str(path), f"is not valid TOML: {error}", "correct that line") from error
+    return read_toml(path, BadBoard)
 
 
 def build(kind: type[T], data: dict[str, Any], file: str) -> T:

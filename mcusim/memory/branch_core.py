@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from mcusim.core.jit import njit
 from mcusim.memory.branch_state import RECENT, clear, fresh, height
 
 IMPOSSIBLE, OPEN, FOUND = -1, 0, 1

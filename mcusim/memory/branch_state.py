@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from mcusim.core.jit import njit
 
 RECENT = 8
 """Sections remembered for being full."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mcusim.core import BadProblem, Interval, Role
+from mcusim.core.boundary import reads
 from mcusim.core.files import replacing
 from mcusim.memory.block import MAX_BYTES, Block
 from mcusim.memory.problem import Problem
@@ -35,6 +36,7 @@ def read_csv(path: str | Path, *, capacity: int | None = None, align: int = 1) -
     return read_placed(path, capacity=capacity, align=align)[0]
 
 
+@reads(BadProblem, "the form is that of minimalloc: id,lower,upper,size")
 def read_placed(
     path: str | Path, *, capacity: int | None = None, align: int = 1
 ) -> tuple[Problem, dict[str, int] | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from mcusim.core.jit import njit
 
 FIRST_FIT, BEST_FIT, TLSF = 0, 1, 2
 ALLOC, FREE, SHRINK = 0, 1, 2

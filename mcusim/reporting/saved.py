@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mcusim.core import BadRun
+from mcusim.core.boundary import reads
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series, duration
 from mcusim.session.protocol import Protocol
 from mcusim.session.run import read_run
 from mcusim.tasks.metric import Metric
 
 
+@reads(BadRun, "resume the run, which writes it anew")
 def saved_run(folder: str | Path) -> list[Section]:
     """Return the outcome, the sizes and the history of a saved run.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mcusim.core import BadArgument
 from mcusim.core.files import replacing
 from mcusim.core.setting import setting
+from mcusim.core.toml_file import read_toml
 from mcusim.core.toml_text import toml
 from mcusim.graph import Arithmetic, Model
 from mcusim.planning.recipe import Recipe
@@ -82,13 +82,7 @@ class Experiment(Settings):
         Raises:
             BadArgument: if it cannot be read, or is not TOML.
         """
-        try:
-            data = tomllib.loads(path.read_text("utf-8"))
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror or error}"
-            raise BadArgument(f"run file {path}", reason, "check the path") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadArgument(f"run file {path}", f"is not TOML: {error}", "correct that line") from error
+        data = read_toml(path, BadArgument, f"run file {path}")
         data.pop(OTHERS, None)
         formats = data.get("formats")
         if isinstance(formats, dict) and "head" in formats:

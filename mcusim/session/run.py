@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadRun, Role
+from mcusim.core.boundary import reads
 from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.files import replacing
 from mcusim.events import EventTable
@@ -239,6 +240,7 @@ def is_whole(folder: Path) -> bool:
     return True
 
 
+@reads(BadRun, "resume the run, which writes it anew")
 def read_run(folder: str | Path) -> dict[str, Any]:
     """Return what ``run.json`` of a saved run says.
 

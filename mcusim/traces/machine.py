@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core.errors import BadTrace, LiveBlock
+from mcusim.core.jit import njit
 from mcusim.events import EventTable
 from mcusim.events.schema import ENUMERATED
 from mcusim.traces.live import ALLOC, FREE, SHRINK, memory_rows
@@ -36,7 +36,7 @@ FAULTS: Final = (
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rank(starts: NDArray[np.int64], count: int, offset: int) -> int:
     low, high = 0, count
     while low < high:
@@ -48,7 +48,7 @@ def _rank(starts: NDArray[np.int64], count: int, offset: int) -> int:
     return low
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _follow(
     rows: NDArray[np.int64],
     event: NDArray[np.uint8],

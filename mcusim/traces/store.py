@@ -7,12 +7,14 @@ groups of :data:`GROUP` rows, however the run had them grouped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
 
+from mcusim.core.boundary import reading
 from mcusim.core.errors import BadTrace
 from mcusim.core.files import replacing
 from mcusim.events import EventTable, Header
@@ -80,14 +82,23 @@ class TraceFile:
         self._form = _form(self.path)
         if not self.path.is_file():
             raise BadTrace(str(path), "does not exist" if not self.path.exists() else "is not a file")
-        self.header, self.rows, self.content = self._form.head(self.path)
+        with self._reading():
+            self.header, self.rows, self.content = self._form.head(self.path)
 
     def __len__(self) -> int:
         return self.rows
 
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.path, BadTrace, "record the trace again")
+
     def __iter__(self) -> Iterator[EventTable]:
         seen, digest = 0, ContentDigest(self.header)
-        for table in self._form.tables(self.path):
+        tables = self._form.tables(self.path)
+        while True:
+            with self._reading():
+                table = next(tables, None)
+            if table is None:
+                break
             _check_sequence(str(self.path), table, seen)
             seen += len(table)
             if seen > self.rows:

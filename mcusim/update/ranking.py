@@ -124,5 +124,5 @@ class Ranking:
             if not importance or not all(0 <= value < np.inf for value in importance.values()):
                 raise ValueError("an importance is negative or not finite")
             return cls(str(data["model"]), str(data["metric"]), importance)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise BadArgument(f"ranking {path}", f"cannot be read: {error}", "make it anew") from error

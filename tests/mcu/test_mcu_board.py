@@ -100,7 +100,7 @@ def test_a_users_own_file(tmp_path):
         ("program_typ_us = 16", "program_typ_us = 160", r"program_typ_us = 160 is above"),
         ('name = "SRAM2"', 'name = "SRAM1"', r"same name"),
         ('title = "STM32F746 (32F746GDISCOVERY)"', "", r"title is missing"),
-        ("clock_hz", "clock_hz = = ", r"not valid TOML"),
+        ("clock_hz", "clock_hz = = ", r"is not TOML"),
         ('fpu = "single"', 'fpu = "half"', r"fpu = 'half'"),
         ('name = "stm32f746"', 'name = "x"\nfile = "y"', r"unknown key file"),
         ('\nclock_hz = "', '\nclok_hz = "', r"states no source of clock_hz \(write it under \[sources\]"),

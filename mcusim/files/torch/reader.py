@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadModel, MissingPackage
+from mcusim.core.boundary import reads
 from mcusim.files.torch.graph import Shape, TorchGraph
 from mcusim.files.torch.operators import RULES
 from mcusim.graph import Model, Preprocessing
@@ -65,6 +66,7 @@ def from_torch(
     )
 
 
+@reads(BadModel, "use torch.export.save")
 def load_exported(path: str | Path) -> Model:
     """Load a ``.pt2`` file that ``torch.export.save`` wrote. Such files can run code: trust their source.
 

@@ -15,11 +15,12 @@ from weakref import ref
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import carray, njit, types
+from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
+from mcusim.core.jit import njit
 from mcusim.kernels.arrays import Array, StoreResult
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 
 from mcusim.core import BadData, Work
+from mcusim.core.boundary import reads
 from mcusim.mcu.cycles.profile import COUNTS
 
 LARGEST_FILE = 16 << 20
@@ -33,6 +34,7 @@ class Measurement:
     """Cycles of the run spent waiting for SRAM: wait states of its regions, missed cache lines."""
 
 
+@reads(BadData, "save it as CSV in UTF-8")
 def read_measurements(
     path: Path, core: str, models: Mapping[str, tuple[Work, ...]] | None = None
 ) -> list[Measurement]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Le, MinLen
 
 from mcusim.core import BadBoard, Registry, UnknownName, Work
+from mcusim.core.boundary import reads
 from mcusim.mcu import toml_files
 from mcusim.mcu.toml_files import unknown_key
 
@@ -104,6 +105,7 @@ def profile_names() -> list[str]:
     return sorted({*_shipped(), *PROFILES.names()})
 
 
+@reads(BadBoard, "compare it with one that comes with the package")
 def load_profile(path: Path) -> Profile:
     """Read one profile file.
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mcusim.core.jit import njit
 
 STEP, PERIOD, DURATION, DMA, BUFFERS, WRITE, EVERY, STALLS = range(8)
 """The scenario; times in nanoseconds."""
