@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, BadData, MissingPackage
+from mcusim.core.boundary import reads
 from mcusim.data.dataset import Dataset, Split
 from mcusim.data.splits import held_out
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 MAX_PIXELS = 2**26
 """Of one picture: larger ones are refused before they are decoded."""
 MAX_BYTES = 2**33
+_WHITE = 2**16 - 1
 _TRAIN, _TEST = ("train", "training"), ("test", "val", "validation", "testing")
 
 File = tuple[Path, int]
@@ -30,6 +37,8 @@ def image_folder(
     seed: int = 0,
 ) -> Dataset:
     """Return the pictures of a folder as ``uint8 [N, H, W, 3]``.
+
+    Pictures are turned as their EXIF orientation says; 16 bits a colour are scaled to 8.
 
     Two layouts: ``root/class/name.png``, from which every class gives ``test_fraction`` of its pictures
     (at least one) to the test split, chosen by ``seed``; or ``root/train/class/…`` and
@@ -108,25 +117,40 @@ def _size(path: Path) -> tuple[int, int]:
     return height, width
 
 
+@reads(BadData, "remove it or get it again")  # a damaged file can make a decoder raise nearly anything
 def _read(path: Path, size: tuple[int, int] | None, fixed: bool) -> NDArray[np.uint8]:
+    """Return one picture upright, as its EXIF orientation says, in 8 bits and three colours."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise MissingPackage("Pillow", "reading pictures", "images") from None
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pillow warns of is refused below, or no matter
         with Image.open(path, formats=_FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise BadData(str(path), f"has {width}x{height} pixels", f"at most {MAX_PIXELS:,} are read")
+            upright = ImageOps.exif_transpose(picture)
+            width, height = upright.size
             if fixed and size is not None and (height, width) != size:
                 raise BadData(
                     str(path), f"is {height}x{width} and others are {size[0]}x{size[1]}", "pass size=(h, w)"
                 )
-            colours = picture.convert("RGB")
+            colours = _eight_bits(path, upright).convert("RGB")
             if size is not None and (height, width) != size:
                 colours = colours.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             return np.asarray(colours, np.uint8)
-    except BadData:
-        raise
-    except Exception as error:  # a damaged file can make a decoder raise nearly anything
-        raise BadData(str(path), f"is no readable picture: {error}", "remove it or get it again") from error
+
+
+def _eight_bits(path: Path, picture: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 bits with its values scaled, where ``convert`` would saturate them."""
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise BadData(str(path), "holds real numbers", "save it with 8 or 16 bits a colour")
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture).astype(np.uint32)
+    if values.max(initial=0) > _WHITE:
+        raise BadData(str(path), "has more than 16 bits a colour", "save it with 8 or 16 bits a colour")
+    return Image.fromarray(((values * 255 + _WHITE // 2) // _WHITE).astype(np.uint8))

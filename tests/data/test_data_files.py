@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -89,7 +91,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="one example"):
         image_folder(tmp_path)
     (tmp_path / "a" / "y.png").write_bytes(b"")
-    with pytest.raises(BadData, match="no readable picture"):
+    with pytest.raises(BadData, match="cannot be read"):
         image_folder(tmp_path)
     with pytest.raises(BadArgument):
         image_folder(tmp_path, test_fraction=1)
@@ -176,3 +178,53 @@ def test_names() -> None:
     assert open_data("synthetic-target").name == "synthetic-target"
     with pytest.raises(UnknownName, match="cifar10"):
         open_data("cifar-10")
+
+
+def one_picture(folder: Path, name: str) -> Path:
+    """Return the place of the only picture of a class in each part."""
+    for part in ("train", "test"):
+        (folder / part / "only").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(folder / "test" / "only" / "other.png")
+    return folder / "train" / "only" / name
+
+
+@pytest.mark.parametrize("suffix", ["png", "pgm"])
+def test_sixteen_bits_are_scaled_and_not_saturated(tmp_path: Path, suffix: str) -> None:
+    values = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(values).save(one_picture(tmp_path, f"grey.{suffix}"))
+    found = image_folder(tmp_path).train.images[0]
+    assert np.array_equal(found[..., 0], np.round(values / 257).astype(np.uint8))
+    assert np.array_equal(found[..., 0], found[..., 2])
+    assert len(np.unique(found)) == 64
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_a_camera_is_obeyed(tmp_path: Path, orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    about = Image.Exif()
+    about[0x0112] = orientation
+    path = one_picture(tmp_path, "turned.png")
+    Image.fromarray(pixels).save(path, exif=about)
+    turned = {
+        1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2), 6: pixels[::-1].transpose(1, 0, 2),
+        7: pixels[::-1, ::-1].transpose(1, 0, 2), 8: pixels[:, ::-1].transpose(1, 0, 2),
+    }[orientation]  # fmt: skip
+    height, width, _ = turned.shape
+    Image.new("RGB", (width, height)).save(tmp_path / "test" / "only" / "other.png")
+    assert np.array_equal(image_folder(tmp_path).train.images[0], turned)
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000, 2**31 - 1])
+def test_a_decompression_bomb_is_refused_by_its_size(tmp_path: Path, side: int) -> None:
+    path = one_picture(tmp_path, "bomb.png")
+    Image.new("RGB", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = side.to_bytes(4, "big") * 2
+    data[29:33] = crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(BadData, match=r"bomb\.png"):
+        image_folder(tmp_path, size=8)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
