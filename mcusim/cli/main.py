@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mcusim.cli.output import DOES_NOT_FIT
 from mcusim.core import McusimError, OutOfSram
+from mcusim.core.legible import legible
 from mcusim.core.stopping import EXIT_TERMINATED, Terminated, leave, obeying
 from mcusim.core.wording import speaking_in_options
 from mcusim.sections.spelling import forgive
@@ -88,7 +89,7 @@ def _explain(ctx: Any, error: Exception) -> None:
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
     """Say a warning in one line, without the place in the code that noticed it."""
-    typer.echo(f"note: {message}", err=True)
+    typer.echo(f"note: {legible(str(message))}", err=True)
 
 
 def build() -> typer.Typer:

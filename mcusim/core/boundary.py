@@ -9,7 +9,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from mcusim.core.errors import McusimError, shortened
+from mcusim.core.errors import McusimError
+from mcusim.core.legible import shortened
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST = 200

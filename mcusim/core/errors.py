@@ -12,29 +12,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-LONGEST_NAME = 100
-"""Characters of a quoted name that a message shows."""
+from mcusim.core.legible import escaped, legible, shortened
 
 
-def shortened(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return ``text`` with control characters escaped and, if it is too long, its middle left out.
-
-    Names come out of files: they may be as long as the file and hold anything.
-    """
-    text = _escaped(text)
-    if len(text) <= longest:
-        return text
-    head = (longest - 3) // 2
-    return f"{text[:head]}...{text[head + 3 - longest :]}"
-
-
-def _escaped(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _legible(text: str) -> str:
-    """Return a part of a message on one line, every quoted name in it short; an apostrophe is no quote."""
-    return re.sub(r"(?<!\w)'([^']*)'(?!\w)", lambda m: f"'{shortened(m[1])}'", _escaped(text))
+def _one_line(text: str) -> str:
+    """Return a part of a message on one line, every name in it short; an apostrophe is no quote."""
+    text = re.sub(r"(?<!\w)'([^']*)'(?!\w)", lambda m: f"'{shortened(m[1])}'", escaped(text))
+    return legible(text)
 
 
 class McusimError(Exception):
@@ -47,7 +31,7 @@ class McusimError(Exception):
     """
 
     def __init__(self, thing: str, reason: str, way_out: str = "") -> None:
-        self.thing, self.reason, self.way_out = map(_legible, (thing, reason, way_out))
+        self.thing, self.reason, self.way_out = map(_one_line, (thing, reason, way_out))
         super().__init__(f"{self.thing}: {self.reason}" + (f" ({self.way_out})" if self.way_out else ""))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from typing import Final, assert_never
 
+from mcusim.core.legible import legible
 from mcusim.sections.colors import color
 from mcusim.sections.kinds import Command, Curve, Facts, Headline, Notes, Section, Series, Shares, Table
 
@@ -28,6 +29,11 @@ border-radius:2px;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .mcusim pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0 1em}
 .mcusim svg.curve{width:14rem;height:2.2em;overflow:visible}
 """
+
+
+def escape(text: str) -> str:
+    """Return a text for HTML, without control characters and with long names short."""
+    return html.escape(legible(text))
 
 
 def fragment(sections: Iterable[Section]) -> str:
@@ -58,7 +64,7 @@ def element(section: Section) -> str:
             return _notes(section)
         case Command():
             title = f"<p>{escape(section.title)}</p>" if section.title else ""
-            return f"{title}<pre><code>{escape(section.line)}</code></pre>"
+            return f"{title}<pre><code>{html.escape(section.line)}</code></pre>"
         case _:
             assert_never(section)
 

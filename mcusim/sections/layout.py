@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, assert_never
 
+from mcusim.core.legible import legible
 from mcusim.sections.kinds import Column, Command, Facts, Headline, Notes, Section, Series, Shares, Table
 from mcusim.sections.spelling import spelled
 from mcusim.sections.wrapping import pieces, wrap
@@ -57,12 +58,12 @@ class _Layout:
                 yield from self._notes(section)
             case Command():
                 yield from self._title(section.title)
-                yield [(self.spell(section.line), "")]
+                yield [(spelled(section.line, self.encoding), "")]
             case _:
                 assert_never(section)
 
     def spell(self, text: str) -> str:
-        return spelled(text, self.encoding)
+        return spelled(legible(text), self.encoding)
 
     def _title(self, title: str) -> Iterator[Line]:
         yield from _styled((line for line in wrap(self.spell(title), self.width) if line), "title")
