@@ -11,7 +11,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
@@ -134,10 +134,20 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
             for count, member in enumerate(tar):
                 if count >= _MAX_MEMBERS or member.size > _MAX_BATCH_BYTES:
                     raise BadData(str(archive), "is no CIFAR-10 archive", _WAY_OUT)
+                _require_plain(archive, member)
                 if member.isfile() and Path(member.name).name.removesuffix(".bin") in _BATCHES:
                     yield member.name, _content(tar.extractfile(member), member.size)
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise BadData(str(archive), f"cannot be unpacked: {error}", "get the archive again") from error
+
+
+def _require_plain(archive: Path, member: tarfile.TarInfo) -> None:
+    """Refuse what an honest archive of data has no use for, though nothing of it would be written."""
+    place = PurePosixPath(member.name.replace("\\", "/"))
+    if not (member.isfile() or member.isdir()):
+        raise BadData(str(archive), f"holds {member.name!r}, which is a link or a device", _WAY_OUT)
+    if place.is_absolute() or ".." in place.parts or ":" in member.name:
+        raise BadData(str(archive), f"holds {member.name!r}, which leads out of it", _WAY_OUT)
 
 
 def _content(file: IO[bytes] | None, size: int) -> bytes:

@@ -19,7 +19,7 @@ class Download(BaseModel):
 
     what: str
     url: Annotated[str, Field(pattern=r"^https?://")]
-    file: Annotated[str, Field(pattern=r"^(models|data)/[A-Za-z0-9_.-]+$")]
+    file: Annotated[str, Field(pattern=r"^(models|data)/[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """Where it goes in the user's cache."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     licence: str

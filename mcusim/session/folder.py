@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from mcusim.core import BadRun, SaveFailed
+from mcusim.core.lock import BUSY, lock
 from mcusim.session.checkpoint import FILE
 from mcusim.session.run import RESULTS, TRACE
 from mcusim.traces.recorder import part_of
 
 LOCK = ".lock"
-BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextmanager
@@ -79,7 +77,7 @@ def _taken(path: Path) -> IO[bytes]:
     while True:
         file = open(path, "a+b")  # noqa: SIM115 (closing it ends the lock)
         try:
-            _lock(file)
+            lock(file)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     return file
@@ -100,22 +98,6 @@ def _holder(file: IO[bytes]) -> str:
         return f"process {int(said['process'])} since {said['since']!s:.40}"
     except (OSError, ValueError, TypeError, KeyError):  # it has not said yet
         return "another process"
-
-
-if sys.platform == "win32":
-
-    def _lock(file: IO[bytes]) -> None:
-        import msvcrt
-
-        file.seek(1 << 30)  # bytes that nobody reads: those in the lock cannot be read by others
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(file: IO[bytes]) -> None:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _failed(path: Path, error: OSError) -> SaveFailed:

@@ -25,7 +25,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, content: bytes, arriving: bytes) -> N
         sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
     )  # fmt: skip
     monkeypatch.setattr("mcusim.files.fetch.entry", lambda name: entry)
-    monkeypatch.setattr("mcusim.files.fetch._open", lambda url: io.BytesIO(arriving))
+    monkeypatch.setattr("mcusim.files.fetch._open", lambda url, start: io.BytesIO(arriving))
 
 
 def test_fetch(run, answer, monkeypatch):
@@ -35,12 +35,14 @@ def test_fetch(run, answer, monkeypatch):
     assert run("fetch", "file").stdout == f"{path}\n"
 
 
-def test_fetch_leaves_nothing_behind(refused, monkeypatch):
+def test_fetch_leaves_nothing_behind_but_what_another_try_goes_on_from(refused, run, monkeypatch):
     for arriving, says in ((b"cont", "ended after 4 of 7"), (b"CONTENT", "SHA-256")):
         offer(monkeypatch, b"content", arriving)
         assert says in refused("fetch", "file")
-    cache = Path(os.environ["XDG_CACHE_HOME"])
-    assert not [p for p in cache.rglob("*") if p.is_file()]
+        kept = [p for p in Path(os.environ["XDG_CACHE_HOME"]).rglob("*") if p.is_file()]
+        assert [p.suffix for p in kept] == ([".part"] if arriving == b"cont" else [])
+    offer(monkeypatch, b"content", b"content")
+    assert run("fetch", "file").exit_code == 0
 
 
 def test_interruption(run, model: Path, images: Path, monkeypatch):

@@ -1,28 +1,21 @@
-"""Finding models by name, and fetching public files."""
+"""Finding models by name, and the registry of public ones."""
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import threading
-from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
-from mcusim.core import BadData, BadModel, MissingPackage, UnknownName
+from mcusim.core import BadModel, MissingPackage, UnknownName
 from mcusim.files import npz
-from mcusim.files.fetch import fetch
 from mcusim.files.load import IMPORTERS, available, find, load
-from mcusim.files.registry import Download, entry, registry
+from mcusim.files.registry import entry, registry
 from mcusim.files.save import save
 from mcusim.graph import Arithmetic, Model
-
-CONTENT = bytes(range(256)) * 4000
 
 
 @pytest.fixture
@@ -94,75 +87,6 @@ def test_malformed_registries_are_errors(tmp_path: Path, text: str) -> None:
         registry(tmp_path / "r.toml")
     with pytest.raises(BadModel, match="cannot be read"):
         registry(tmp_path / "gone.toml")
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves the content, half of it, too much of it, something else, or nothing."""
-
-    def do_GET(self) -> None:
-        body = {
-            "/good": CONTENT,
-            "/half": CONTENT[: len(CONTENT) // 2],
-            "/more": CONTENT + b"x",
-            "/other": bytes(len(CONTENT)),
-            "/broken": CONTENT[: len(CONTENT) // 2],
-        }.get(self.path)
-        if body is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT) if self.path == "/broken" else len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_address[1]}"
-        httpd.shutdown()
-        thread.join()
-
-
-def described(url: str, *, size: bool = True) -> Download:
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    count = len(CONTENT) if size else None
-    return Download(what="", url=url, file="models/a.npz", sha256=digest, licence="", bytes=count)
-
-
-def test_a_good_download_is_kept_and_not_repeated(tmp_path: Path, server: str) -> None:
-    seen: list[tuple[int, int | None]] = []
-    path = fetch(described(f"{server}/good"), folder=tmp_path, progress=lambda n, of: seen.append((n, of)))
-    assert path == tmp_path / "models" / "a.npz"
-    assert path.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
-
-    def closed(_: str) -> None:
-        raise AssertionError("downloads again")
-
-    assert fetch(described(f"{server}/good"), folder=tmp_path, opener=closed) == path
-    path.write_bytes(b"damaged")
-    fetch(described(f"{server}/good", size=False), folder=tmp_path)
-    assert path.read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("size", [True, False])
-@pytest.mark.parametrize("page", ["half", "more", "other", "broken", "missing"])
-def test_a_bad_download_leaves_nothing_behind(tmp_path: Path, server: str, page: str, size: bool) -> None:
-    (tmp_path / "models").mkdir()
-    with pytest.raises(BadData, match=page):
-        fetch(described(f"{server}/{page}", size=size), folder=tmp_path)
-    assert list((tmp_path / "models").iterdir()) == []
-
-
-def test_a_closed_port_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match="cannot be downloaded"):
-        fetch(described("http://127.0.0.1:9/x"), folder=tmp_path)
 
 
 @pytest.mark.parametrize(("package", "suffix"), [("onnx", "onnx"), ("flatbuffers", "tflite")])
