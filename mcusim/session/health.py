@@ -1,17 +1,23 @@
-"""Divergence: a number that is not finite ends the training that came to it."""
+"""Divergence ends the training that came to it; saturation above a stated share is said at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import Diverged
+from mcusim.core import Diverged, Kind, is_kind
 from mcusim.engine.program import Program
+from mcusim.kernels.number_formats import ERRORS
+from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
+
+MUCH = 0.001
+"""Share of the values of error tensors that may saturate unsaid: their scales follow the largest of earlier
+steps, so now and then one is larger."""
 
 
 def require_finite(
@@ -40,3 +46,18 @@ def require_finite(
 
 def _finite(values: NDArray[Any] | Iterable[float]) -> bool:
     return bool(np.isfinite(np.asarray(values)).all())
+
+
+def saturated_share(step: Step, saturations: int, steps: int) -> float:
+    """Return which part of the integer values of error tensors was cut off; 0 where there are none."""
+    integers = [t for n, t in step.tensors.items() if is_kind(n, Kind.ERROR) and ERRORS[t.dtype].limit]
+    values = steps * sum(prod(tensor.shape) for tensor in integers)
+    return saturations / values if values else 0.0
+
+
+def saturation_facts(share: float) -> list[tuple[str, str]]:
+    """Return what there is to say of a share of saturated values: nothing, if it is small."""
+    if share <= MUCH:
+        return []
+    reason = f"{share:.2%} of the values of error tensors, more than {MUCH:.1%}: gradients are cut off"
+    return [("saturated", f"{reason}; try a smaller lr, or a wider format of errors")]

@@ -18,6 +18,7 @@ from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
 from mcusim.sections.shown import Shown
+from mcusim.session.health import saturated_share, saturation_facts
 from mcusim.session.history import History
 from mcusim.session.protocol import Protocol
 from mcusim.tasks.metric import Metric
@@ -118,6 +119,11 @@ class Run(Shown):
         return self.plan.peak_bytes
 
     @property
+    def saturated_share(self) -> float:
+        """Which part of the values of integer error tensors was cut off."""
+        return saturated_share(self.plan.step, self.saturations, self.steps)
+
+    @property
     def history(self) -> pd.DataFrame:
         """One row an epoch."""
         import pandas as pd
@@ -148,6 +154,7 @@ class Run(Shown):
             "steps": self.steps,
             "session": self.cost.as_dict(),
             "saturations": self.saturations,
+            "saturated_share": self.saturated_share,
             "out": None if self.out is None else str(self.out),
         }
 
@@ -211,7 +218,7 @@ class Run(Shown):
             ("SRAM", self.plan.verdict),
             ("time a step", step_time(estimate, self.plan.board)),
         ]
-        rows += self.cost.facts()
+        rows += [*saturation_facts(self.saturated_share), *self.cost.facts()]
         if self.images_per_s:
             times = "" if estimate is None else (
                 f", {self.images_per_s * estimate.seconds:,.0f} times faster than the device"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from test_session_training import session, tiny_data
 
 import mcusim
-from mcusim.core import Diverged
+from mcusim.core import Diverged, Kind, is_kind
+from mcusim.session import health
 from mcusim.session.checkpoint import read_checkpoint
 
 PACKAGE = Path(mcusim.__file__).parent
@@ -72,6 +74,22 @@ def test_what_is_not_finite_gets_into_no_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(Diverged, match="after 20 steps"):
         session("head").train(tiny_data(), out=tmp_path)
     assert read_checkpoint(tmp_path / "checkpoint.npz")[1]["iteration"] == 10
+
+
+@pytest.mark.parametrize(("error", "said"), [("int8", True), ("float32", False)])
+def test_saturation_above_a_stated_share_is_said_at_the_end(monkeypatch, error, said):
+    def run():
+        formats = mcusim.Formats(error=error)
+        return session("dense", formats=formats, sgd=mcusim.Sgd(lr=0.05)).train(tiny_data(), epochs=2)
+
+    found = run()
+    tensors = [t for name, t in found.plan.step.tensors.items() if is_kind(name, Kind.ERROR)]
+    share = found.saturations / (found.steps * sum(prod(t.shape) for t in tensors if t.dtype == "int8") or 1)
+    assert found.saturated_share == (share if said else 0.0)
+    assert (0 < share < health.MUCH) is said
+    assert "saturated" not in str(found)
+    monkeypatch.setattr(health, "MUCH", share / 2)
+    assert ("saturated" in str(found)) is said
 
 
 def test_every_json_is_strict():
