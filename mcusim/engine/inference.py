@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadData
 from mcusim.graph import Model, Op
 from mcusim.kernels import forward as kernels
+from mcusim.kernels.compiled.driver import CallTable
 from mcusim.kernels.compiled.prepared import Workspace
 
 Array = NDArray[Any]
@@ -38,7 +39,7 @@ class Inference:
             kernels.forward(op, model.tensors, model.arithmetic, workspace=workspace) for op in self.ops
         ]
         self._buffers = self._allocate()
-        self._bound: dict[int, tuple[Array, list[tuple[Any, tuple[Array, ...], Array]], Array]] = {}
+        self._bound: dict[int, tuple[Array, CallTable, Array]] = {}
 
     def __call__(self, x: Array) -> Array:
         """Return the last op's output for a batch ``x`` of the source's shape ``(n, ...)``.
@@ -50,14 +51,13 @@ class Inference:
             raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
         if n not in self._bound:
             self._bound[n] = self._bind(n)
-        source, calls, result = self._bound[n]
+        source, run, result = self._bound[n]
         np.copyto(source, x)
-        for kernel, inputs, output in calls:
-            kernel(inputs, output, None)
+        run()
         return result
 
-    def _bind(self, n: int) -> tuple[Array, list[tuple[Any, tuple[Array, ...], Array]], Array]:
-        """Make every view for ``n`` examples once: kernels remember the arrays they have met."""
+    def _bind(self, n: int) -> tuple[Array, CallTable, Array]:
+        """Make every view for ``n`` examples once, and one table of all kernels."""
         given = self.model.tensors[self.source]
         values: dict[str, Array] = {self.source: np.empty((n, *given.shape[1:]), given.dtype)}
         calls = []
@@ -65,8 +65,8 @@ class Inference:
             shape = (n, *self.model.tensors[op.output].shape[1:])
             size = int(np.prod(shape))
             values[op.output] = self._buffers[op.output][:size].reshape(shape)
-            calls.append((kernel, self._inputs(op, values), values[op.output]))
-        return values[self.source], calls, values[self.result]
+            calls.append(kernels.bound(kernel, self._inputs(op, values), values[op.output]))
+        return values[self.source], CallTable(calls), values[self.result]
 
     def run(self, x: Array) -> Array:
         """Return the outputs for any number of examples, as an array of its own."""

@@ -18,7 +18,7 @@ from mcusim.engine.state import State, constant
 from mcusim.graph import Op, Tensor
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
-from mcusim.kernels.compiled.prepared import ForwardKernel, GradInputKernel, Prepared, Workspace
+from mcusim.kernels.compiled.prepared import GradInputKernel, Prepared, Workspace
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
@@ -192,10 +192,10 @@ class Program:
             inputs = tuple(
                 constant(self.step.model, n) if tensors[n].constant else view(next(reads)) for n in given
             )
-            return _call(kernel, inputs, output, mask)
+            return forward_kernels.bound(kernel, inputs, output, mask)
         parameters = (learner.weight,) if learner.bias is None else (learner.weight, learner.bias)
         inputs = (view(next(reads)), *parameters)
-        forward = _call(kernel, inputs, output, mask)
+        forward = forward_kernels.bound(kernel, inputs, output, mask)
         if not learner.compact:
             return forward
 
@@ -358,13 +358,6 @@ class Program:
                 apply(self.rate)
 
         return run
-
-
-def _call(kernel: Any, inputs: tuple[Array, ...], output: Array, mask: Array | None) -> Callable[[], None]:
-    """Bind a forward kernel to its buffers once, where it can be."""
-    if isinstance(kernel, ForwardKernel):
-        return kernel.call(inputs, output, mask)
-    return lambda: kernel(inputs, output, mask)
 
 
 def _gradient(kernel: Any, g_y: Array, mask: Array | None, out: Array) -> Callable[[float], Any]:

@@ -10,6 +10,7 @@ from mcusim.graph import OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.prepared import aligned, array_at, check_shape, compiled, inner, record_at
 from mcusim.kernels.compiled.requant import add_to_row, place_bias, requantise
+from mcusim.kernels.compiled.staging import fill, flip
 from mcusim.kernels.compiled.weighted import RECORD, WeightedForward
 from mcusim.kernels.vector import simd, tiles
 
@@ -42,25 +43,6 @@ def pack(address):  # type: ignore[no-untyped-def]
             packed[(base + 16 * full) * QUAD + i % QUAD] = weight[c * k + i]
         offset[c] = -(128 + a.z_x) * total
     place_bias(a, k)
-
-
-@inner
-def flip(source, target, count):  # type: ignore[no-untyped-def]
-    """Copy int8 as uint8, each plus 128."""
-    done = 0
-    while count - done >= 64:
-        simd.flip_64(source + done, target + done)
-        done += 64
-    while done < count:
-        simd.flip_first(source + done, target + done, min(count - done, 16))
-        done += 16
-
-
-@inner
-def fill(target, value, count):  # type: ignore[no-untyped-def]
-    """Set bytes."""
-    for i in range(0, count, 16):
-        simd.fill_first(target + i, np.int32(value), min(count - i, 16))
 
 
 @inner

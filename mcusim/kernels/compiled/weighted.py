@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadModel
 from mcusim.graph import CONVOLUTIONS, Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors, constant
+from mcusim.kernels.compiled.fused_record import Fused
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     Workspace,
@@ -49,9 +50,9 @@ class WeightedForward(ForwardKernel):
         super().__init__()
         self.op, self.frozen = op, frozen
         self.workspace = Workspace() if workspace is None else workspace
-        self._constants = constants = np.zeros(1, RECORD)
+        self._constants = np.zeros(1, RECORD)
         self._keep: list[Array] = []
-        r = constants[0]
+        r = self._constants[0]
         weight, y = tensors[op.inputs[1]], tensors[op.output]
         self.weight_shape, self.output_dtype = weight.shape, y.dtype
         a = op.attributes
@@ -82,9 +83,14 @@ class WeightedForward(ForwardKernel):
         packed = np.zeros(self._packed_bytes(r) + 64, np.int8)
         self._keep.append(packed)
         r["packed"] = address_of(packed)
+        self._fused: Fused | None = None
+        self._packed = False
         if frozen:
-            self._set_parameters(r, constant(op, tensors, 1), self._bias(tensors))
-            self._pack(address_of(constants))
+            values, bias = constant(op, tensors, 1), self._bias(tensors)
+            self._set_parameters(r, values, bias)
+            if y.dtype == "int8":
+                z_x, z_w = int(r["z_x"]), int(r["z_w"])
+                self._fused = Fused.of(op, values, z_w, bias, z_x, scale, self.workspace)
         r["repack"] = not frozen
 
     @abstractmethod
@@ -132,9 +138,18 @@ class WeightedForward(ForwardKernel):
             assert parameters[0] is not None
             self._set_parameters(r, parameters[0], parameters[1] if len(parameters) > 1 else None)
         self._set_sizes(r, x, y)
-        r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
         if mask is not None:
             check_mask(name, mask, y)
+        if self._fused is not None:
+            sizes = tuple(int(r[size]) for size in ("n", "h", "w", "oh", "ow"))
+            found = self._fused.record(y, mask, x, sizes)
+            if found is not None:
+                return found
+        if self.frozen and not self._packed:
+            self._packed = True
+            self._pack(address_of(self._constants))
+        r["wide"] = self._constants[0]["wide"]
+        r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
         self.workspace.reserve(self._workspace_bytes(r))
         return self._entry(), record
 

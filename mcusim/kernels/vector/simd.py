@@ -296,6 +296,14 @@ def flip_64(b: Any, source: Any, target: Any) -> None:
     store(b, b.xor(load(b, source, kind), constant(kind, 128)), target)
 
 
+@emitted(types.none, types.int64, types.int64, types.int64)
+def copy(b: Any, source: Any, target: Any, count: Any) -> None:
+    """Copy ``count`` bytes; the places must not overlap."""
+    kind = ir.IntType(8)
+    args = (pointer(b, target, kind), pointer(b, source, kind), count, ir.Constant(ir.IntType(1), 0))
+    call(b, "llvm.memcpy.p0.p0.i64", ir.VoidType(), *args)
+
+
 @emitted(types.none, types.int64, types.int64)
 def flip_16(b: Any, source: Any, target: Any) -> None:
     """Copy 16 int8 as uint8: each plus 128."""

@@ -1,0 +1,147 @@
+"""Kernels whose sums become outputs in registers, in every shape against the slow twins, between guards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kernels_cases import ARITHMETICS, SEEDS, clamp, int8
+
+from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.kernels import reference
+from mcusim.kernels.compiled.fused import ENTRIES
+from mcusim.kernels.forward import forward
+
+GUARD = 80
+CONV, DEPTHWISE, FULLY = OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED
+
+
+def placed(array: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a copy at an odd place between guards, and the memory around it."""
+    memory = np.full(array.nbytes + 2 * GUARD, 0x5A, np.uint8)
+    view = memory[GUARD + shift : GUARD + shift + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view, memory
+
+
+def network(
+    seed: int, kind: OpKind, c_in: int, c_out: int, kernel: tuple[int, int] = (1, 1), *, size=(5, 6), n=1,
+    stride=(1, 1), dilation=(1, 1), padding=((0, 0), (0, 0)),
+) -> tuple[Op, dict[str, Tensor], np.ndarray]:  # fmt: skip
+    """Return an op, its tensors and an input; factors well below a half, some channels dead."""
+    rng = np.random.default_rng(seed)
+    a = Attributes(clamp=clamp(rng), stride=stride, dilation=dilation, padding=padding)
+    if kind is DEPTHWISE:
+        c_out = c_in
+    scales = rng.uniform(1e-4, 2e-3, c_out).astype(np.float32)
+    scales[rng.random(c_out) < 0.1] = 1e-11
+    if kind is FULLY:
+        x_shape, w_shape, y_shape = (n, c_in), (c_out, c_in), (n, c_out)
+        scales = scales[:1]
+    else:
+        spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        sizes = [max(s, span - sum(p)) for s, span, p in zip(size, spans, padding, strict=True)]
+        out = [(sizes[i] + sum(padding[i]) - spans[i]) // stride[i] + 1 for i in range(2)]
+        x_shape, y_shape = (n, *sizes, c_in), (n, *out, c_out)
+        w_shape = (1, *kernel, c_out) if kind is DEPTHWISE else (c_out, *kernel, c_in)
+    w = rng.integers(-127, 128, w_shape).astype(np.int8)
+    tensors = {
+        "x": Tensor("x", x_shape, "int8", Quant.of(0.05, int(rng.integers(-128, 128)))),
+        "w": Tensor("w", w.shape, "int8", Quant(scales, 0, 3 if kind is DEPTHWISE else 0), w),
+        "b": Tensor("b", (c_out,), "int32", None, rng.integers(-9000, 9000, c_out).astype(np.int32)),
+        "y": Tensor("y", y_shape, "int8", Quant.of(rng.uniform(0.01, 0.1), int(rng.integers(-128, 128)))),
+    }
+    return Op("op", kind, ("x", "w", "b"), "y", a), tensors, int8(rng, *x_shape)
+
+
+def agree(
+    op: Op, tensors: dict[str, Tensor], given_x: np.ndarray, arithmetic: Arithmetic, *, shift: int = 0,
+    masked: bool = False, wanted: bool = True,
+) -> None:  # fmt: skip
+    """Hold the kernel against its twin between guards; it must be one of these kernels if ``wanted``."""
+    shape = tensors["y"].shape
+    expected = np.zeros(shape, np.int8)
+    mask = np.zeros(-(-expected.size // 8), np.uint8)
+    reference.forward(op, tensors, arithmetic)((given_x,), expected, mask if masked else None)
+    x, _ = placed(given_x, shift)
+    y, around = placed(np.zeros(shape, np.int8), 7 * shift % 13)
+    got, beside = placed(np.zeros_like(mask), shift % 3)
+    kernel = forward(op, tensors, arithmetic)
+    run = kernel.bind(y, got if masked else None, x)
+    assert not wanted or run.func in ENTRIES[arithmetic]
+    run()
+    np.testing.assert_array_equal(y, expected)
+    for view, memory in ((y, around), (got, beside)):
+        inside = np.zeros(memory.size, bool)
+        start = view.ctypes.data - memory.ctypes.data
+        inside[start : start + view.nbytes] = True
+        assert (memory[~inside] == 0x5A).all()
+    if masked:
+        np.testing.assert_array_equal(got, mask)
+
+
+@pytest.mark.parametrize("arithmetic", Arithmetic)
+@pytest.mark.parametrize("kind", [CONV, DEPTHWISE, FULLY])
+def test_every_number_of_channels(kind: OpKind, arithmetic: Arithmetic) -> None:
+    for count in range(1, 70):
+        c_in, c_out = (count, 1 + count * 7 % 69) if count % 2 else (1 + count * 5 % 67, count)
+        kernel = (3, 3) if kind is DEPTHWISE else (1, 1)
+        op, tensors, x = network(count, kind, c_in, c_out, kernel, size=(3, 4), n=1 + count % 2)
+        agree(op, tensors, x, arithmetic, shift=count % 64)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Op, dict[str, Tensor], np.ndarray, bool]:
+    kind = draw(st.sampled_from([CONV, DEPTHWISE]))
+    kernel = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (7, 7), (2, 3), (1, 4), (4, 1)]))
+    stride = draw(st.sampled_from([(1, 1), (2, 2), (3, 1), (1, 2)]))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)]))
+    padding = tuple(tuple(draw(st.integers(0, k)) for _ in range(2)) for k in kernel)
+    size = draw(st.sampled_from([(1, 1), (2, 9), (8, 8), (5, 17), (9, 4)]))
+    channels = st.sampled_from([1, 3, 8, 16, 24, 35, 48, 64])
+    op, tensors, x = network(
+        draw(SEEDS), kind, draw(channels), draw(channels), kernel, size=size, stride=stride,
+        dilation=dilation, padding=padding, n=draw(st.integers(1, 2)),
+    )  # fmt: skip
+    return op, tensors, x, kind is DEPTHWISE or dilation[1] == 1
+
+
+@pytest.mark.smoke
+@given(windows(), ARITHMETICS, st.integers(0, 63), st.booleans())
+def test_every_window_stride_and_padding(case, arithmetic: Arithmetic, shift: int, masked: bool) -> None:
+    op, tensors, x, known = case
+    masked = masked and x.shape[0] == 1
+    whole = tensors["y"].shape[-1] % 8 == 0
+    agree(op, tensors, x, arithmetic, shift=shift, masked=masked, wanted=known and (whole or not masked))
+
+
+@given(SEEDS, ARITHMETICS, st.sampled_from([8, 16, 24, 48]), st.sampled_from([(3, 3), (5, 5)]), st.booleans())
+def test_a_depthwise_output_may_lie_on_its_input(seed, arithmetic, channels, kernel, down) -> None:
+    stride = (2, 2) if down else (1, 1)
+    pads = tuple((k // 2, k // 2) for k in kernel)
+    op, tensors, x = network(seed, DEPTHWISE, channels, 0, kernel, size=(7, 8), stride=stride, padding=pads)
+    expected = np.zeros(tensors["y"].shape, np.int8)
+    reference.forward(op, tensors, arithmetic)((x,), expected)
+    memory = x.reshape(-1).copy()
+    y = memory[: expected.size].reshape(expected.shape)
+    forward(op, tensors, arithmetic)((memory.reshape(x.shape),), y)
+    np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("arithmetic", Arithmetic)
+@pytest.mark.parametrize("what", ["bias", "factor", "zero point"])
+def test_what_the_tiles_might_get_wrong_goes_the_general_way(what: str, arithmetic: Arithmetic) -> None:
+    op, tensors, x = network(3, CONV, 8, 16)
+    w, b, y = (tensors[n] for n in ("w", "b", "y"))
+    if what == "bias":
+        tensors["b"] = replace(b, data=np.full(16, 2**31 - 5, np.int32))
+    elif what == "factor":
+        tensors["y"] = replace(y, quant=Quant.of(1e-9, 3))
+    else:
+        tensors["w"] = replace(w, quant=Quant(w.quant.scale, 7, 0))
+    run = forward(op, tensors, arithmetic).bind(np.zeros(y.shape, np.int8), None, x)
+    assert run.func not in ENTRIES[arithmetic]
+    agree(op, tensors, x, arithmetic, wanted=False)
