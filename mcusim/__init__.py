@@ -17,7 +17,7 @@ Everything that the command line does is here under the same name, by what a per
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
   a `Run`, `read_run`
 * explore: `compare`, `search` with `sensitivity`, `diff`; a `Comparison`, a `Found`, a `Ranking`,
-  a `Difference`
+  a `Difference`; many runs of one question: `sweep` a `Study`, a `StudyResult`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
@@ -93,6 +93,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "search": "mcusim.explore.search",
         "sensitivity": "mcusim.explore.sensitivity",
         "diff": "mcusim.reporting.diff",
+        "sweep": "mcusim.studies.sweep",
+        "Study": "mcusim.studies.study",
+        "StudyResult": "mcusim.studies.result",
         "Comparison": "mcusim.explore.compare",
         "Found": "mcusim.explore.search",
         "Ranking": "mcusim.update.ranking",
@@ -197,6 +200,9 @@ if TYPE_CHECKING:
     from mcusim.session.run import Run, read_run
     from mcusim.session.session import Session
     from mcusim.session.verbs import plan, predict, train
+    from mcusim.studies.result import StudyResult
+    from mcusim.studies.study import Study
+    from mcusim.studies.sweep import sweep
     from mcusim.traces.explanation import Explanation
     from mcusim.traces.export import export
     from mcusim.traces.outcome import Replay
@@ -244,6 +250,8 @@ __all__ = [
     "Settings",
     "Sgd",
     "Solution",
+    "Study",
+    "StudyResult",
     "Timeline",
     "Trace",
     "TraceFile",
@@ -285,6 +293,7 @@ __all__ = [
     "search",
     "sensitivity",
     "show",
+    "sweep",
     "timeline",
     "train",
 ]

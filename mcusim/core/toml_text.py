@@ -34,6 +34,9 @@ def _key(key: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(k)} = {_value(each)}" for k, each in value.items() if each is not None)
+        return f"{{{inner}}}"
     return _text(value) if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 

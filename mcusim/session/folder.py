@@ -32,15 +32,15 @@ def run_folder(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]
     """
     if resume and not (folder / FILE).is_file():
         raise BadRun(str(folder), "has no checkpoint to resume from", "start the run without resume")
-    with _locked(folder):
-        held = [folder / name for name in (FILE, *RESULTS) if (folder / name).exists()]
-        if held and not resume and not overwrite:
+    with held(folder):
+        found = [folder / name for name in (FILE, *RESULTS) if (folder / name).exists()]
+        if found and not resume and not overwrite:
             way_out = "resume it, overwrite it, or choose another folder"
             raise BadRun(str(folder), "holds a run", way_out)
         # Those of a run that was killed while it wrote them.
         leftovers = [*folder.glob(".*.part")]
         if not resume:
-            leftovers = [*held, *leftovers, part_of(folder / TRACE)]
+            leftovers = [*found, *leftovers, part_of(folder / TRACE)]
         try:
             for path in leftovers:
                 path.unlink(missing_ok=True)
@@ -50,7 +50,13 @@ def run_folder(folder: Path, *, resume: bool, overwrite: bool) -> Iterator[None]
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process while the block runs; it is made if it is not there.
+
+    Raises:
+        BadRun: if another process holds it.
+        SaveFailed: if it cannot be written.
+    """
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,8 @@ VERSION = 2
 MARK = b'"sha256": "'
 """What stands before the checksum; inside a text of JSON there would be backslashes."""
 TRACE = "trace.parquet"
-RESULTS = ("history.csv", "operations.csv", "model.npz", "run.json", TRACE)
+RESULT = "run.json"
+RESULTS = ("history.csv", "operations.csv", "model.npz", RESULT, TRACE)
 """What a finished run leaves, in the order in which it is written."""
 
 

@@ -24,6 +24,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "search": (*TIGHT[:4], "--sram", "7KiB", "--data", "IMAGES", "--steps", "4", "--patches", "off"),
     "replay": (TRACE, "--sram", "100"),
     "pack": ("PROBLEM", "--capacity", "5"),
+    "sweep": ("STUDY", "--out", "SWEPT"),
 }
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {
@@ -36,8 +37,12 @@ NOTHING_TO_FIT = {
 def places(model: Path, images: Path, tmp_path: Path) -> dict[str, str]:
     problem = tmp_path / "problem.csv"
     problem.write_text("id,lower,upper,size\na,0,2,4\nb,1,3,4\n")
+    study = tmp_path / "study.toml"
+    base = f'model = "{model}"\nboard = "nrf52840"\ndata = "{images}"\nsram = "7KiB"\n'
+    study.write_text(f"[base]\n{base}[axes]\nlr = [0.1, 0.2]\n")
     return {
         "MODEL": str(model), "IMAGES": str(images), "PROBLEM": str(problem),
+        "STUDY": str(study), "SWEPT": str(tmp_path / "swept"),
         "PLOT": str(tmp_path / "drawn.png"), "PAGE": str(tmp_path / "page.html"),
     }  # fmt: skip
 

@@ -23,6 +23,7 @@ from mcusim.cli.main import build
 from mcusim.events import COLUMNS
 from mcusim.events.schema import ENUMERATED
 from mcusim.mcu.board import Board
+from mcusim.studies.study import Study
 from mcusim.traces import read_trace
 
 FOLDER = Path(mcusim.__file__).parent / "schemas"
@@ -79,7 +80,24 @@ def test_runs(more, tmp_path):
     check("train", output("train", *MODEL, "--data", "synthetic", "--limit", "2", *words))
 
 
-@pytest.mark.parametrize("name", ["plan", "train"])
+def test_studies(tmp_path):
+    study = tmp_path / "mine.toml"
+    base = 'model = "synthetic-mbv2"\nboard = "stm32f746"\ndata = "synthetic"\ntraining = { limit = 2 }\n'
+    study.write_text(f"[base]\n{base}[axes]\nupdate = ['head', 'dense']\n")
+    for more in (["--plan"], []):
+        check("sweep", output("sweep", str(study), "--out", str(tmp_path / "out"), *more))
+
+
+def test_the_schema_of_studies_is_that_of_the_code():
+    made = {"$schema": SCHEMAS["plan"]["$schema"], "$id": "urn:mcusim:study:1", **Study.model_json_schema()}
+    made["title"] = "A study (TOML)"
+    if os.environ.get("MCUSIM_GOLDEN") == "write":
+        (FOLDER / "study.json").write_text(json.dumps(made, indent=2) + "\n", "utf-8")
+    else:
+        assert SCHEMAS["study"] == made
+
+
+@pytest.mark.parametrize("name", ["plan", "train", "sweep"])
 def test_the_version_in_the_output_is_that_of_the_schema(name):
     version = SCHEMAS[name]["properties"]["schema"]["const"]
     assert f"urn:{version.replace('.', ':').replace('/', ':')}" == SCHEMAS[name]["$id"]
