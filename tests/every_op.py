@@ -77,6 +77,7 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
     x = add("both", K.CONCATENATION, up, smooth, axes=(3,), scale=0.02, zero=-60)
     x = add("relu6", K.RELU6, x, scale=0.03, zero=-70, clamp=(-70, 127))
     x = add("turned", K.TRANSPOSE, x, scale=None, axes=(0, 2, 1, 3))
+    x = moved(add, x)
     x = weighted("project", K.CONV_2D, x, (6, 1, 1, 16), stride=(2, 2))
     x = add("attention", K.SOFTMAX, x, axes=(3,))
     x = add("joined", K.ADD, x, curves(add, constant, x), scale=0.04, zero=-128)
@@ -89,6 +90,18 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
         tensors[name] = Tensor(name, shape, "float32", None, values)
     logits = add("head", K.FULLY_CONNECTED, x, "head.w", "head.b", scale=1, dtype="float32", clamp=None)
     return validate(Model("every", tuple(ops), tensors, ("input",), (logits,), arithmetic, head="head"))
+
+
+def moved(add: Callable[..., str], x: str) -> str:
+    """Return what is (1, 8, 8, 16) with its elements moved about, in the same shape."""
+    x = add("blocks", K.SPACE_TO_DEPTH, x, scale=None, block=2)
+    x = add("shuffled", K.GATHER, x, scale=None, axes=(3,), indices=tuple(range(0, 64, 2)))
+    x = add("twice", K.TILE, x, scale=None, repeats=(1, 1, 1, 2))
+    x = add("spread_out", K.DEPTH_TO_SPACE, x, scale=None, block=2)
+    x = add("mirrored", K.MIRROR_PAD, x, scale=None, pads=((0, 0), (1, 2), (0, 1), (0, 0)))
+    x = add("flipped", K.REVERSE, x, scale=None, axes=(1, 2))
+    cut = {"axes": (1, 2), "begin": (1, 8), "step": (1, -1), "shape": (8, 8)}
+    return add("cut", K.STRIDED_SLICE, x, scale=None, **cut)
 
 
 def curves(add: Callable[..., str], constant: Callable[..., str], x: str) -> str:

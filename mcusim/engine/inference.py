@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.graph import Model, Op
+from mcusim.graph.batch import keeps_examples
 from mcusim.kernels import forward as kernels
 from mcusim.kernels.compiled.driver import CallTable
 from mcusim.kernels.compiled.prepared import Workspace
@@ -19,6 +20,8 @@ Array = NDArray[Any]
 
 class Inference:
     """Runs some ops of a model on batches of a fixed largest size.
+
+    Networks with an op that would mix the examples of a batch see one example at a time.
 
     Args:
         model: whose constants are used.
@@ -34,6 +37,7 @@ class Inference:
         self.ops = tuple(model.ops if ops is None else ops)
         self.source = source or model.inputs[0]
         self.result = self.ops[-1].output if self.ops else self.source
+        self._alone = not all(keeps_examples(op, model.tensors, 1) for op in self.ops)
         workspace = Workspace()
         self._kernels = [
             kernels.forward(op, model.tensors, model.arithmetic, workspace=workspace) for op in self.ops
@@ -49,6 +53,9 @@ class Inference:
         n = len(x)
         if n > self.batch:
             raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
+        if self._alone and n > 1:
+            # Some op would mix the examples of a batch.
+            return np.concatenate([self(example[None]).copy() for example in x])
         if n not in self._bound:
             self._bound[n] = self._bind(n)
         source, run, result = self._bound[n]
@@ -62,11 +69,15 @@ class Inference:
         values: dict[str, Array] = {self.source: np.empty((n, *given.shape[1:]), given.dtype)}
         calls = []
         for op, kernel in zip(self.ops, self._kernels, strict=True):
-            shape = (n, *self.model.tensors[op.output].shape[1:])
+            shape = self._shape(op.output, n)
             size = int(np.prod(shape))
             values[op.output] = self._buffers[op.output][:size].reshape(shape)
             calls.append(kernels.bound(kernel, self._inputs(op, values), values[op.output]))
         return values[self.source], CallTable(calls), values[self.result]
+
+    def _shape(self, name: str, n: int) -> tuple[int, ...]:
+        shape = self.model.tensors[name].shape
+        return shape if self._alone else (n, *shape[1:])
 
     def run(self, x: Array) -> Array:
         """Return the outputs for any number of examples, as an array of its own."""
@@ -123,10 +134,14 @@ def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> d
             f"give n x {shape} of {expected.dtype}",
         )  # fmt: skip
     wanted = None if names is None else set(names)
+    batch = expected.shape[0]
+    if len(x) > batch == 1 and not all(keeps_examples(op, model.tensors, 1) for op in model.ops):
+        each = [activations(model, example[None], names) for example in x]
+        return {name: np.concatenate([found[name] for found in each]) for name in each[0]}
     values: dict[str, Array] = {model.inputs[0]: np.ascontiguousarray(x)}
     for op in model.ops:
         tensor = model.tensors[op.output]
-        output = np.empty((len(x), *tensor.shape[1:]), tensor.dtype)
+        output = np.empty((len(x) * tensor.shape[0] // batch, *tensor.shape[1:]), tensor.dtype)
         inputs = (op.inputs[0],) if op.weight is not None else op.inputs
         arrays = tuple(values[n] if n in values else model.tensors[n].data for n in inputs)
         kernels.forward(op, model.tensors, model.arithmetic)(arrays, output, None)

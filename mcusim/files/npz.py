@@ -48,6 +48,13 @@ class _Attributes(_Strict):
     half_pixel_centers: bool
     unsigned: bool
     approximate: bool = False
+    fill: Number | None = None
+    symmetric: bool = False
+    begin: Shape = ()
+    step: Shape = ()
+    repeats: Shape = ()
+    indices: Annotated[tuple[int, ...], Field(max_length=65_536)] = ()
+    block: int = 1
 
 
 class _Op(_Strict):

@@ -12,16 +12,20 @@ from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
 from mcusim.graph.tensor import Tensor
-from mcusim.graph.traits import Family
+from mcusim.graph.traits import Family, kinds
 from mcusim.graph.validate import validate
 
 _ROWS = {
     Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.UNARY, Family.POOL, Family.RESIZE,
-    Family.CONVERSION,
+    Family.CONVERSION, Family.PAIR,
 }  # fmt: skip
 """Families that never mix examples."""
-_BY_AXES = {Family.REDUCTION, Family.NORMALISATION, Family.JOIN}
-"""Families that mix what lies along the axes they name."""
+_BY_AXES = {
+    *kinds(lambda t: t.family in (Family.REDUCTION, Family.NORMALISATION, Family.JOIN)),
+    OpKind.STRIDED_SLICE, OpKind.GATHER, OpKind.REVERSE,
+}  # fmt: skip
+"""Kinds that mix, or choose among, what lies along the axes they name."""
+_BY_PIXELS = {OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH}
 
 
 def batch_of(model: Model) -> int:
@@ -45,7 +49,7 @@ def at_batch_one(model: Model) -> Model:
         tensors[name] = _first(model.tensors[name])
     ops = []
     for op in model.ops:
-        if not _keeps_examples(op, model.tensors, batch):
+        if not keeps_examples(op, model.tensors, batch):
             raise BadModel(
                 f"{model.name}: op {op.name!r} ({op.kind})",
                 f"mixes the {batch} examples of a batch, and a device learns from one at a time",
@@ -63,26 +67,33 @@ def _first(tensor: Tensor) -> Tensor:
     return replace(tensor, shape=(1, *tensor.shape[1:]))
 
 
-def _keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
+def keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
     """True if each example of the output follows from the same example of the inputs alone."""
     output = tensors[op.output].shape
     given = [tensors[name] for name in op.inputs]
     if output[:1] != (batch,) or any(t.shape[:1] != (batch,) for t in given if not t.constant):
         return False
     family, a = op.traits.family, op.attributes
-    if family is Family.BINARY and any(
-        t.constant and len(t.shape) == len(output) and t.shape[0] != 1 for t in given
-    ):
-        return False  # a value for each example
+    if family in (Family.BINARY, Family.PAIR) and any(
+        # A value for each example; or examples that would be broadcast along another dimension.
+        t.shape[0] != 1 if t.constant and len(t.shape) == len(output)
+        else not t.constant and len(t.shape) != len(output)
+        for t in given
+    ):  # fmt: skip
+        return False
     if family in _ROWS or family is Family.VIEW:
         return True
-    if family in _BY_AXES:
+    if op.kind in _BY_AXES:
         return 0 not in {axis % len(given[0].shape) for axis in a.axes}
     if op.kind is OpKind.TRANSPOSE:
         return a.axes[0] == 0
-    return op.kind is OpKind.PAD and a.pads[0] == (0, 0)
+    if op.kind is OpKind.TILE:
+        return a.repeats[0] == 1
+    return op.kind in _BY_PIXELS or (op.kind in (OpKind.PAD, OpKind.MIRROR_PAD) and a.pads[0] == (0, 0))
 
 
 def _alone(op: Op) -> Op:
     shape = op.attributes.shape
-    return replace(op, attributes=replace(op.attributes, shape=(1, *shape[1:]))) if shape else op
+    if not shape or op.kind is OpKind.STRIDED_SLICE:
+        return op
+    return replace(op, attributes=replace(op.attributes, shape=(1, *shape[1:])))

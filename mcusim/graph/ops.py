@@ -26,11 +26,25 @@ class Attributes:
     """Window of a pooling op; a convolution's window is its weight's shape."""
     clamp: tuple[float, float] | None = (-128, 127)
     axes: tuple[int, ...] = ()
-    """MEAN: reduced axes. CONCATENATION, ARG_MAX, SOFTMAX: one axis. TRANSPOSE: the permutation."""
+    """MEAN: reduced axes. CONCATENATION, ARG_MAX, SOFTMAX, GATHER: one axis. TRANSPOSE: the permutation.
+    STRIDED_SLICE: those it cuts, not negative. REVERSE: those it turns round."""
     pads: tuple[tuple[int, int], ...] = ()
-    """PAD: (before, after) for every dimension."""
+    """PAD, MIRROR_PAD: (before, after) for every dimension."""
+    fill: float | None = None
+    """PAD: the stored number that it pads with; ``None`` is the one that stands for 0."""
+    symmetric: bool = False
+    """MIRROR_PAD: the edge itself is mirrored too."""
     shape: tuple[int, ...] = ()
-    """RESHAPE, RESIZE_*: the output shape."""
+    """RESHAPE, RESIZE_*: the output shape. STRIDED_SLICE: how many are kept along each of ``axes``."""
+    begin: tuple[int, ...] = ()
+    step: tuple[int, ...] = ()
+    """STRIDED_SLICE: the first that is kept along each of ``axes``, and how far the next one is."""
+    repeats: tuple[int, ...] = ()
+    """TILE: how often, along every dimension."""
+    indices: tuple[int, ...] = ()
+    """GATHER: which are taken along its axis."""
+    block: int = 1
+    """DEPTH_TO_SPACE, SPACE_TO_DEPTH: the side of the square of pixels that share a place."""
     beta: float = 1.0
     """SOFTMAX."""
     alpha: float = 0.0

@@ -139,6 +139,62 @@ def _transpose(op: Op, shapes: list[Shape], _: Shape) -> Shape:
     return tuple(shapes[0][i] for i in order)
 
 
+def _strided_slice(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    a, kept = op.attributes, list(shapes[0])
+    if not len(a.axes) == len(a.begin) == len(a.step) == len(a.shape) or len({*a.axes}) < len(a.axes):
+        raise _wrong(op, f"cuts dimensions {a.axes} from {a.begin} in steps of {a.step}")
+    for axis, first, step, count in zip(a.axes, a.begin, a.step, a.shape, strict=True):
+        last = first + step * (count - 1)
+        if not (0 <= axis < len(kept) and count > 0 and step and min(first, last) >= 0):
+            raise _wrong(op, f"cuts dimensions {a.axes} from {a.begin} in steps of {a.step}")
+        if max(first, last) >= kept[axis]:
+            raise _wrong(op, f"cuts {a.shape} from {a.begin} out of {shapes[0]}")
+        kept[axis] = count
+    return tuple(kept)
+
+
+def _tile(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    repeats = op.attributes.repeats
+    if len(repeats) != len(shapes[0]) or min(repeats, default=1) < 1:
+        raise _wrong(op, f"repeats an input of shape {shapes[0]} {repeats} times")
+    return tuple(size * count for size, count in zip(shapes[0], repeats, strict=True))
+
+
+def _gather(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    (axis,) = _axes(op, len(shapes[0])) if len(op.attributes.axes) == 1 else (0,)
+    indices = op.attributes.indices
+    if not indices or min(indices) < 0 or max(indices) >= shapes[0][axis]:
+        raise _wrong(op, f"takes elements that do not exist along dimension {axis} of {shapes[0]}")
+    return (*shapes[0][:axis], len(indices), *shapes[0][axis + 1 :])
+
+
+def _reverse(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    _axes(op, len(shapes[0]))
+    return shapes[0]
+
+
+def _mirror_pad(op: Op, shapes: list[Shape], declared: Shape) -> Shape:
+    found = _pad(op, shapes, declared)
+    edge = 0 if op.attributes.symmetric else 1
+    if any(max(pad) > size - edge for size, pad in zip(shapes[0], op.attributes.pads, strict=True)):
+        raise _wrong(op, f"mirrors more than there is: {op.attributes.pads} of {shapes[0]}")
+    return found
+
+
+def _depth_to_space(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    (n, height, width, depth), b = _rank4(op, shapes[0]), op.attributes.block
+    if b < 1 or depth % (b * b):
+        raise _wrong(op, f"cannot spread {depth} channels over squares of {b} pixels")
+    return (n, height * b, width * b, depth // (b * b))
+
+
+def _space_to_depth(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    (n, height, width, depth), b = _rank4(op, shapes[0]), op.attributes.block
+    if b < 1 or height % b or width % b:
+        raise _wrong(op, f"cannot cut {height} x {width} pixels into squares of {b}")
+    return (n, height // b, width // b, depth * b * b)
+
+
 def _same(op: Op, shapes: list[Shape], _: Shape) -> Shape:
     return shapes[0]
 
@@ -176,6 +232,13 @@ SHAPES: OpTable[Callable[[Op, list[Shape], Shape], Shape]] = OpTable(
         OpKind.RESHAPE: _reshape,
         OpKind.CONCATENATION: _concatenation,
         OpKind.TRANSPOSE: _transpose,
+        OpKind.STRIDED_SLICE: _strided_slice,
+        OpKind.TILE: _tile,
+        OpKind.GATHER: _gather,
+        OpKind.REVERSE: _reverse,
+        OpKind.MIRROR_PAD: _mirror_pad,
+        OpKind.DEPTH_TO_SPACE: _depth_to_space,
+        OpKind.SPACE_TO_DEPTH: _space_to_depth,
         OpKind.QUANTIZE: _same,
         OpKind.DEQUANTIZE: _same,
         OpKind.SOFTMAX: _softmax,

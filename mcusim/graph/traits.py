@@ -141,6 +141,13 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.RESHAPE:           Traits(_VIEW,    "reshape",         "always",  (),   _NO,   _NO,  "tied",  "any",   "no",     _YES),
     OpKind.CONCATENATION:     Traits(_JOIN,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "own",   "no",     _NO),
     OpKind.TRANSPOSE:         Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.STRIDED_SLICE:     Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.TILE:              Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.GATHER:            Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.REVERSE:           Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.MIRROR_PAD:        Traits(_MOVE,    "copy",            "never",   (),   _NO,   _YES, "tied",  "any",   "no",     _NO),
+    OpKind.DEPTH_TO_SPACE:    Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
+    OpKind.SPACE_TO_DEPTH:    Traits(_MOVE,    "copy",            "never",   (),   _NO,   _NO,  "tied",  "any",   "no",     _NO),
     OpKind.QUANTIZE:          Traits(_CONVERT, "elementwise",     "always",  (),   _NO,   _YES, "tied",  "own",   "no",     _YES),
     OpKind.DEQUANTIZE:        Traits(_CONVERT, "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "own",   "no",     _YES),
     OpKind.RELU:              Traits(_UNARY,   "elementwise",     "always",  (),   _YES,  _YES, "kept",  "own",   "pixel",  _YES, (0.0, inf)),
@@ -175,6 +182,7 @@ WEIGHTED = kinds(lambda t: t.weighted)
 BINARY = kinds(lambda t: t.family is Family.BINARY)
 PAIRS = kinds(lambda t: t.family is Family.PAIR)
 UNARY = kinds(lambda t: t.family is Family.UNARY)
+MOVES = kinds(lambda t: t.family is Family.MOVE)
 POOLS = kinds(lambda t: t.family is Family.POOL)
 RESIZES = kinds(lambda t: t.family is Family.RESIZE)
 CLAMPS = kinds(lambda t: t.activation)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
-from mcusim.graph.traits import CLAMPS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, MOVES, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import StoreResult, Tensors
 from mcusim.kernels.compiled.grad_input import GradInput
@@ -129,7 +129,7 @@ GRADIENTS: OpTable[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Ke
         OpKind.RESHAPE: _unscaled,
         OpKind.MEAN: _mean,
         **dict.fromkeys((*POOLS, *RESIZES), _slow),
-        **dict.fromkeys((OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE, OpKind.SOFTMAX), _slow),
+        **dict.fromkeys((*MOVES, OpKind.CONCATENATION, OpKind.SOFTMAX), _slow),
     },
     absent=reference.GRADIENTS.absent,
     way_out=reference.GRADIENTS.way_out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcusim.core import BadModel
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, CONVOLUTIONS, PAIRS, POOLS, UNARY
+from mcusim.graph.traits import BINARY, CONVOLUTIONS, MOVES, PAIRS, POOLS, UNARY
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.reference import FORWARD, GRADIENTS
 
@@ -23,7 +23,7 @@ TYPES: OpTable[Types] = OpTable(
         **dict.fromkeys((*BINARY, *PAIRS, *UNARY, *POOLS), _INT8),
         OpKind.MEAN: _INT8,
         OpKind.RESIZE_BILINEAR: _INT8,
-        **dict.fromkeys((OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.RESIZE_NEAREST_NEIGHBOR), _MOVED),
+        **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.RESIZE_NEAREST_NEIGHBOR), _MOVED),
         **dict.fromkeys((OpKind.PAD, OpKind.CONCATENATION, OpKind.SOFTMAX), _FILLED),
         OpKind.QUANTIZE: (*_INT8, ("float32", "int8")),
         OpKind.DEQUANTIZE: (("int8", "float32"),),

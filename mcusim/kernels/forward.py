@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, MOVES, POOLS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.convolution import Convolution
@@ -103,9 +103,7 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.QUANTIZE: _plain(Unary),
         OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
         OpKind.MEAN: _mean,
-        **dict.fromkeys(
-            (OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE, *RESIZES), _COPY
-        ),
+        **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.CONCATENATION, *RESIZES), _COPY),
         **dict.fromkeys((OpKind.SOFTMAX, OpKind.ARG_MAX), _COPY),
     },
 )

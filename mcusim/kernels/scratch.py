@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from mcusim.graph import Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, PAIRS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, MOVES, PAIRS, POOLS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
 What = Literal["forward", "grad_input"]
@@ -75,6 +75,6 @@ FORWARD: OpTable[Callable[[Op, Tensors, bool], int]] = OpTable(
         OpKind.SOFTMAX: _row,
         **dict.fromkeys((*BINARY, *PAIRS, *UNARY, *POOLS, *RESIZES), _nothing),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.MEAN, OpKind.ARG_MAX), _nothing),
-        **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _nothing),
+        **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.CONCATENATION), _nothing),
     },
 )

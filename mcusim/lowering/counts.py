@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from mcusim.graph import WEIGHTED, Op, OpKind, OpTable, Tensor
-from mcusim.graph.traits import CLAMPS, PAIRS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, MOVES, PAIRS, RESIZES, UNARY
 from mcusim.kernels.reference import GRADIENTS
 
 Tensors = Mapping[str, Tensor]
@@ -121,8 +121,7 @@ FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
         OpKind.SOFTMAX: _per_output(0, 2, 3, 0),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _NOTHING,
         OpKind.RESIZE_BILINEAR: _per_output(4, 1, 0, 0),
-        OpKind.PAD: _NOTHING,
-        OpKind.TRANSPOSE: _NOTHING,
+        **dict.fromkeys(MOVES, _NOTHING),
         OpKind.RESHAPE: _NOTHING,
         OpKind.ARG_MAX: lambda op, tensors: (0, 0, tensors[op.inputs[0]].elements, 0),
     },
@@ -158,7 +157,7 @@ GRADIENT: OpTable[Callable[[Tensor, Tensor], int]] = OpTable(
         **dict.fromkeys(CLAMPS, _scaled),
         OpKind.SOFTMAX: _sloped,
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE), _scaled),
-        **dict.fromkeys((OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE, *RESIZES), _scaled),
+        **dict.fromkeys((*MOVES, OpKind.CONCATENATION, *RESIZES), _scaled),
         OpKind.RESHAPE: lambda x, y: 0,
     },
     absent=GRADIENTS.absent,

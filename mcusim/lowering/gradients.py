@@ -95,5 +95,7 @@ def _front(model: Model, ops: tuple[Op, ...], learning: set[str]) -> tuple[int, 
     longest: tuple[int, str | None] = (0, None)
     for count, crossing in enumerate(islice(crossings(model, ops), first), start=1):
         if len(crossing) == 1:
-            longest = count, next(iter(crossing))
+            (boundary,) = crossing
+            if model.tensors[boundary].shape[:1] == (1,):  # features are kept example by example
+                longest = count, boundary
     return longest

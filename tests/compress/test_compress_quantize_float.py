@@ -112,6 +112,31 @@ def test_functions_of_elements_compute_what_pytorch_computes() -> None:
     np.testing.assert_allclose(run(model, x), want, rtol=1e-4, atol=1e-5)
 
 
+class Moved(nn.Module):
+    """Everything that cuts, repeats or shuffles elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor([3, 0, 2, 1]))
+
+    def forward(self, x: Any) -> Any:
+        f = nn.functional
+        a, b, c = x.split([1, 2, 1], 1)
+        a, b = a.expand(-1, 2, -1, -1), b.flip((2,))
+        x = torch.cat([a, b, c.repeat(1, 4, 1, 1)[:, 1:, :, :]], 1)[:, :, 1:, ::2]
+        first, second = x[:, :4].chunk(2, 3)
+        x = f.pixel_shuffle(f.pad(first, (1, 2, 1, 0), value=0.5).index_select(1, self.order), 2)
+        y = f.pixel_unshuffle(f.pad(second, (1, 1, 1, 0), "reflect"), 2)
+        return torch.cat([x.flatten(1), y.flatten(1), torch.stack([y[:, 0], y[:, 3]], 1).flatten(1)], 1)
+
+
+def test_what_moves_elements_computes_what_pytorch_computes() -> None:
+    module = Moved().eval()
+    model = imported(module, (1, 4, 6, 8))
+    x = np.random.default_rng(0).normal(size=(3, 6, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(model, x), outputs(module, x), rtol=1e-5, atol=1e-6)
+
+
 def test_what_is_compared_is_quantised_with_one_scale() -> None:
     class Compared(nn.Module):
         def __init__(self) -> None:

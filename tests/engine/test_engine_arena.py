@@ -101,7 +101,7 @@ def test_every_op_is_the_same_in_the_arena(arithmetic, update, error):
 
 def test_every_layer_of_the_network_with_every_op_learns():
     model = every_op_network()
-    _, state = train(model, "dense", Formats(), arena=True)
+    _, state = train(model, "dense", Formats(), arena=True, sgd=Sgd(lr=0.1))
     before = State.of(model, scheme("dense").scope(model), Formats())
     assert all(not np.array_equal(v, before.arrays[k]) for k, v in state.arrays.items())
 

@@ -36,6 +36,8 @@ class OperatorSpec:
     outputs: tuple[int, ...]
     options: dict[str, tuple[int, str, Any]] = field(default_factory=dict)
     custom: str = ""
+    union: int = 1
+    version: int = 1
 
 
 @dataclass
@@ -110,7 +112,7 @@ class FileSpec:
                 w.table(
                     **custom,
                     old=(0, "int8", min(op.code, 127)),
-                    version=(2, "int32", 1),
+                    version=(2, "int32", op.version),
                     code=(3, "int32", op.code),
                 )
             )
@@ -121,7 +123,7 @@ class FileSpec:
                     index=(0, "uint32", i),
                     inputs=(1, "offset", vectors[0]),
                     outputs=(2, "offset", vectors[1]),
-                    type=(3, "uint8", 1),
+                    type=(3, "uint8", op.union),
                     options=(4, "offset", options),
                 )
             )

@@ -17,7 +17,7 @@ from mcusim.files.tflite.writer import export_tflite, to_tflite
 from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.head import replace_head
-from mcusim.graph.traits import UNARY
+from mcusim.graph.traits import MOVES, UNARY
 from mcusim.kernels.forward import forward
 from mcusim.kernels.reference.pairs import LOOKED_UP
 
@@ -150,6 +150,46 @@ def test_litert_and_tflite_micro_compute_the_same_of_every_pair(kind: OpKind) ->
         model, ours = parse_tflite(data, "one"), np.empty_like(x)
         forward(model.ops[0], model.tensors, model.arithmetic)((x, z), ours)
         np.testing.assert_array_equal(ours, run(data, x))
+        np.testing.assert_array_equal(ours, run_micro(data, x))
+
+
+MOVED: list[tuple[OpKind, tuple[int, ...], dict[str, Any]]] = [
+    (OpKind.STRIDED_SLICE, (1, 3, 2, 8), {"axes": (1, 2), "begin": (1, 6), "step": (2, -3), "shape": (3, 2)}),
+    (OpKind.STRIDED_SLICE, (1, 6, 7, 8), {"axes": (3,), "begin": (7,), "step": (-1,), "shape": (8,)}),
+    (OpKind.TILE, (1, 12, 7, 24), {"repeats": (1, 2, 1, 3)}),
+    (OpKind.GATHER, (1, 6, 7, 3), {"axes": (3,), "indices": (3, 3, 0)}),
+    (OpKind.REVERSE, (1, 6, 7, 8), {"axes": (1, 2)}),
+    (OpKind.MIRROR_PAD, (1, 9, 9, 8), {"pads": ((0, 0), (2, 1), (1, 1), (0, 0))}),
+    (OpKind.MIRROR_PAD, (1, 9, 9, 8), {"pads": ((0, 0), (2, 1), (1, 1), (0, 0)), "symmetric": True}),
+    (OpKind.DEPTH_TO_SPACE, (1, 12, 14, 2), {"block": 2}),
+    (OpKind.SPACE_TO_DEPTH, (1, 3, 7, 16), {"block": 2}),
+    (OpKind.TRANSPOSE, (1, 8, 7, 6), {"axes": (0, 3, 2, 1)}),
+    (OpKind.PAD, (1, 9, 9, 8), {"pads": ((0, 0), (2, 1), (1, 1), (0, 0)), "fill": -77}),
+    (OpKind.PAD, (1, 9, 9, 8), {"pads": ((0, 0), (2, 1), (1, 1), (0, 0))}),
+]
+
+
+def test_every_move_is_compared_with_others() -> None:
+    assert {kind for kind, _, _ in MOVED} == {*MOVES}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", MOVED, ids=lambda case: str(case[0]))
+def test_litert_and_tflite_micro_move_the_same(case: Any) -> None:
+    kind, shape, attributes = case
+    x, quant = np.random.default_rng(0).integers(-128, 128, (1, 6, 7, 8), dtype=np.int8), Quant.of(0.1, 3)
+    if kind is OpKind.SPACE_TO_DEPTH:
+        x = x.reshape(1, 6, 14, 4)
+    build = GraphBuilder()
+    build.activation("x", x.shape, quant)
+    build.activation("y", shape, quant)
+    build.op("op", kind, ("x",), "y", Attributes(**attributes))
+    data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
+    model, ours = parse_tflite(data, "one"), np.empty(shape, np.int8)
+    assert [op.kind for op in model.ops] == [kind]
+    forward(model.ops[0], model.tensors, model.arithmetic)((x,), ours)
+    np.testing.assert_array_equal(ours, run(data, x))
+    if kind is not OpKind.TILE:  # TFLite Micro has no such operator
         np.testing.assert_array_equal(ours, run_micro(data, x))
 
 

@@ -22,6 +22,7 @@ from mcusim.files.onnx.folding import FOLDS  # noqa: E402
 from mcusim.files.onnx.reader import load_onnx  # noqa: E402
 
 RNG = np.random.default_rng(3)
+INT = np.int64
 
 
 def node(kind: str, inputs: tuple[str, ...], **attributes: Any) -> Any:
@@ -98,10 +99,14 @@ def test_pad_of_some_dimensions(tmp_path: Path) -> None:
         agree(written(tmp_path, [node("Pad", ("x", "p", "", "a"))], constants, (1, 2, 3, 4), 18))
 
 
-def test_a_pad_that_is_not_zero_is_refused(tmp_path: Path) -> None:
-    old = node("Pad", ("x",), pads=[0, 1, 0, 1], value=1.0)
-    with pytest.raises(BadModel, match="zeros"):
-        load_onnx(written(tmp_path, [old], {}, (1, 3), 10))
+def test_a_pad_of_an_old_file(tmp_path: Path) -> None:
+    agree(written(tmp_path, [node("Pad", ("x",), pads=[0, 1, 0, 1], value=1.0)], {}, (1, 3), 10))
+
+
+def test_a_pad_by_the_edge_is_refused(tmp_path: Path) -> None:
+    edge = node("Pad", ("x", "p"), mode="edge")
+    with pytest.raises(BadModel, match="constant and reflect"):
+        load_onnx(written(tmp_path, [edge], {"p": INT([0, 1, 0, 1])}, (1, 3), 13))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 3, 4, -1])
@@ -161,6 +166,56 @@ def test_clips_that_have_a_kind(tmp_path: Path, bounds: tuple[float, float]) -> 
     agree(written(tmp_path, [node("Clip", ("x", "l", "h"))], constants, (1, 6), 13))
 
 
+def test_splits_of_every_kind(tmp_path: Path) -> None:
+    for shape, axis in (((1, 6, 4, 5), 1), ((1, 6, 4, 5), 3), ((1, 7), 1), ((1, 3, 7), -1)):
+        size = shape[axis]
+        sizes = np.array([1, size - 3, 2])
+        nodes = [
+            helper.make_node("Split", ["x", "s"], ["a", "b", "c"], axis=axis),
+            helper.make_node("Relu", ["b"], ["r"]),
+            node("Concat", ("c", "r", "a"), axis=axis),
+        ]
+        agree(written(tmp_path, nodes, {"s": sizes.astype(np.int64)}, shape, 13))
+        nodes[0] = helper.make_node("Split", ["x"], ["a", "b", "c"], axis=axis, num_outputs=3)
+        agree(written(tmp_path, nodes, {}, shape, 18))
+
+
+MOVED = {
+    "Slice": [([1, 8], [9, -9], [1, 3], [1, -2]), ([-3], [9], [-1], [1]), ([0], [1], [0], [1])],
+    "Tile": [([1, 2, 1, 3],), ([1, 1, 1, 1],)],
+    "Expand": [([1, 6, 4, 5],), ([2, 1, 6, 4, 5],)],
+    "Gather": [([2, 0, -1],), ([[0, 1], [3, 3]],), (2,)],
+}
+
+
+@pytest.mark.parametrize("kind", MOVED)
+def test_moves_by_constant_lists(tmp_path: Path, kind: str) -> None:
+    for lists in MOVED[kind]:
+        constants = {f"c{i}": INT(v) for i, v in enumerate(lists)}
+        for axis in (0, 1, 3) if kind == "Gather" else (None,):
+            named = {} if axis is None else {"axis": axis}
+            if axis == 0:
+                constants = {"c0": INT([0, 0])}
+            nodes = [helper.make_node(kind, ["x", *constants], ["m"], **named), node("Relu", ("m",))]
+            agree(written(tmp_path, nodes, constants, (1, 6, 4, 5), 13))
+
+
+def test_a_dimension_of_one_is_expanded(tmp_path: Path) -> None:
+    agree(written(tmp_path, [node("Expand", ("x", "c"))], {"c": INT([1, 3, 2, 5])}, (1, 3, 1, 1), 13))
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_depth_to_space_and_back(tmp_path: Path, mode: str) -> None:
+    agree(written(tmp_path, [node("DepthToSpace", ("x",), blocksize=2, mode=mode)], {}, (1, 12, 3, 5), 13))
+    agree(written(tmp_path, [node("SpaceToDepth", ("x",), blocksize=2)], {}, (1, 3, 4, 6), 13))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_pads_by_a_number_and_by_reflection(tmp_path: Path, mode: str) -> None:
+    constants = {"p": INT([0, 0, 1, 2, 0, 0, 2, 0]), "v": np.float32(-1.5)}
+    agree(written(tmp_path, [node("Pad", ("x", "p", "v"), mode=mode)], constants, (1, 2, 4, 5), 13))
+
+
 WAYS = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
 ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 
@@ -187,7 +242,6 @@ def test_every_resize_is_right_or_refused(tmp_path: Path) -> None:
     assert len(right) == 2 * len(WAYS)
 
 
-INT = np.int64
 FOLDED: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "Add": ([INT([5, -7]), INT([3])], {}),
     "Sub": ([INT([5, -7]), INT([3])], {}),

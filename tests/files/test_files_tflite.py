@@ -94,7 +94,10 @@ def option(name: str, value: tuple[int, str, Any]) -> Callable[[FileSpec], None]
 
 
 WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
-    "unsupported operator": (operator(1, code=83), r"op 1 \(PACK\).*'y', 'shape'.*'flat'.*supported: ABS"),
+    "unsupported operator": (
+        operator(1, code=7),
+        r"op 1 \(EMBEDDING_LOOKUP\).*'y', 'shape'.*'flat'.*supported: ABS",
+    ),
     "custom operator": (operator(1, code=32, custom="Magic"), r"op 1 \(Magic\).*not supported"),
     "unknown operator": (operator(1, code=9999), "op 1 .*9999.*not supported"),
     "two subgraphs": (change(subgraphs=2), "2 subgraphs"),

@@ -120,7 +120,7 @@ def test_traits_that_planning_lives_from_are_what_they_are():
     }
     assert named(lambda t: t.in_place == "forward") == {"depthwise_conv_2d", "mul", "div", *pairs, *curves}
     assert named(lambda t: t.shaping) == {
-        *clamps, "pad", "leaky_relu", "hard_swish", "tanh", "elu", "gelu", "prelu", "quantize",
+        *clamps, "pad", "mirror_pad", "leaky_relu", "hard_swish", "tanh", "elu", "gelu", "prelu", "quantize",
     }  # fmt: skip
     assert named(lambda t: t.patch == "window") == {"conv_2d", "depthwise_conv_2d", "max_pool_2d"}
     assert named(lambda t: t.fuses) == {*fused, "max_pool_2d"}

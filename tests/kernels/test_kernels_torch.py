@@ -202,6 +202,25 @@ def test_ops_that_move_elements(seed):
     cases = (
         (OpKind.PAD, Attributes(pads=((0, 0), *pads)), F.pad(leaf, flat), ("x",)),
         (OpKind.TRANSPOSE, Attributes(axes=order), leaf.permute(order), ("x",)),
+        (OpKind.PAD, Attributes(pads=((0, 0), *pads), fill=7), F.pad(leaf, flat), ("x",)),
+        (
+            OpKind.STRIDED_SLICE, Attributes(axes=(1, 3), begin=(2, 0), step=(-2, 2), shape=(2, 2)),
+            leaf.flip(1)[:, ::2, :, 0:4:2], ("x",),
+        ),
+        (OpKind.TILE, Attributes(repeats=(1, 2, 1, 3)), leaf.repeat(1, 2, 1, 3), ("x",)),
+        (
+            OpKind.GATHER, Attributes(axes=(3,), indices=(4, 4, 0)),
+            leaf.index_select(3, torch.tensor([4, 4, 0])), ("x",),
+        ),
+        (OpKind.REVERSE, Attributes(axes=(1, 2)), leaf.flip(1, 2), ("x",)),
+        (
+            OpKind.MIRROR_PAD, Attributes(pads=((0, 0), (2, 1), (1, 1), (0, 0))),
+            F.pad(leaf.permute(0, 3, 1, 2), (1, 1, 2, 1), "reflect").permute(0, 2, 3, 1), ("x",),
+        ),
+        (
+            OpKind.SPACE_TO_DEPTH, Attributes(block=1), leaf * 1.0, ("x",),
+        ),
+        (OpKind.DEPTH_TO_SPACE, Attributes(block=1), leaf * 1.0, ("x",)),
         (OpKind.CONCATENATION, Attributes(axes=(3,)), torch.cat((other, leaf), 3), ("z", "x")),
         (OpKind.RESHAPE, Attributes(shape=(1, 60)), leaf.reshape(1, 60), ("x",)),
         (

@@ -225,6 +225,10 @@ COUNTS = {
     "both": (0, 512, 0, 0, 1024),  # one of two inputs has another scale
     "relu6": (0, 1024, 2048, 0, 1024),
     "turned": (0, 0, 0, 0, 1024),
+    **dict.fromkeys(("blocks", "twice", "spread_out", "cut"), (0, 0, 0, 0, 1024)),
+    "mirrored": (0, 0, 0, 0, 11 * 9 * 16),
+    "flipped": (0, 0, 0, 0, 11 * 9 * 16),
+    "shuffled": (0, 0, 0, 0, 512),
     "attention": (0, 192, 288, 0, 288),
     **dict.fromkeys(("log", "elu", "gelu", "exp"), (0, 0, 96, 0, 288)),  # looked up
     "prelu": (0, 96, 384, 0, 288),

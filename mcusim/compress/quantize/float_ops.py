@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY
+from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import LOOKED_UP, PAIRS
 from mcusim.kernels.reference.unary import FUNCTIONS
 
@@ -131,6 +132,10 @@ def _unary(op: Op, operands: list[Array]) -> Array:
     return FUNCTIONS.of(op).real(op, operands[0])
 
 
+def _move(op: Op, operands: list[Array]) -> Array:
+    return np.ascontiguousarray(MOVES[op.kind](op, operands[0]))
+
+
 def _pair(op: Op, operands: list[Array]) -> Array:
     return np.asarray(PAIRS.of(op).real(*operands), np.float32)
 
@@ -145,7 +150,8 @@ FORWARD: OpTable[Callable[[Op, list[Array]], Array]] = OpTable(
         OpKind.SUB: lambda op, x: x[0] - x[1],
         OpKind.MUL: lambda op, x: x[0] * x[1],
         **dict.fromkeys(LOOKED_UP, _pair),
-        OpKind.PAD: lambda op, x: np.pad(x[0], op.attributes.pads),
+        OpKind.PAD: lambda op, x: np.pad(x[0], op.attributes.pads, constant_values=op.attributes.fill or 0),
+        **dict.fromkeys(MOVES, _move),
         OpKind.MEAN: lambda op, x: x[0].mean(_batched(op.attributes.axes, x[0].ndim)),
         OpKind.AVERAGE_POOL_2D: _average_pool,
         OpKind.MAX_POOL_2D: _max_pool,

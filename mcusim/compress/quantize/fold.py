@@ -99,7 +99,7 @@ def _fold_activation(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: 
 
 
 def _fold_pad(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
-    if before.kind is not OpKind.PAD or op.kind not in CONVOLUTIONS:
+    if before.kind is not OpKind.PAD or before.attributes.fill or op.kind not in CONVOLUTIONS:
         return False
     pads = before.attributes.pads
     if any(pads[0]) or any(pads[3]):

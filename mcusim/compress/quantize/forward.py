@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mcusim.compress.quantize import float_ops
 from mcusim.core import BadModel
 from mcusim.graph import Model, Op
+from mcusim.graph.batch import keeps_examples
 
 Array = NDArray[np.float32]
 Visit = Callable[[str, Array], None]
@@ -41,6 +42,9 @@ def run(model: Model, inputs: Array, visit: Visit | None = None) -> Array:
         BadModel: if the network is not float32.
     """
     check_float(model)
+    if len(inputs) > 1 and not all(keeps_examples(op, model.tensors, 1) for op in model.ops):
+        # Some op would mix the examples of a batch.
+        return np.concatenate([run(model, example[None], visit) for example in inputs])
     last = {name: i for i, op in enumerate(model.ops) for name in op.inputs}
     last.update({name: len(model.ops) for name in model.outputs})
     values: dict[str, Array] = {model.inputs[0]: np.ascontiguousarray(inputs, np.float32)}

@@ -183,7 +183,10 @@ def _clamped(op: Op, quant: Quant) -> Attributes:
     scale, zero = float(quant.scale[0]), quant.zero_point
     bottom = max(-128, round(low / scale) + zero) if isfinite(low) else -128
     top = min(127, round(high / scale) + zero) if isfinite(high) else 127
-    return replace(op.attributes, clamp=(min(bottom, 127), max(top, bottom, -128)))
+    fill = op.attributes.fill
+    if fill is not None:
+        fill = int(np.clip(round(fill / scale) + zero, -128, 127))
+    return replace(op.attributes, clamp=(min(bottom, 127), max(top, bottom, -128)), fill=fill)
 
 
 def _constant(model: Model, name: str) -> NDArray[np.float32]:

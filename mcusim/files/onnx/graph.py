@@ -267,8 +267,11 @@ class OnnxGraph:
             bounds = np.rint(np.array(op.attributes.clamp, np.float32) / quant.scale[0]) + quant.zero_point
             low, high = np.clip(bounds, -128, 127)
             clamp = (int(low), int(high))
+        fill = op.attributes.fill
+        if fill is not None and quant is not None:
+            fill = int(np.clip(np.rint(np.float32(fill) / quant.scale[0]) + quant.zero_point, -128, 127))
         self.build.activation(name, op.shape, quant)
-        self.build.op(name, op.kind, tuple(inputs), name, replace(op.attributes, clamp=clamp))
+        self.build.op(name, op.kind, tuple(inputs), name, replace(op.attributes, clamp=clamp, fill=fill))
         return name
 
     def _int8_constant(self, op: Pending, index: int, value: Const) -> str:

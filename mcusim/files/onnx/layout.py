@@ -122,16 +122,19 @@ def softmax(g: OnnxGraph, node: Node) -> Value:
 
 
 def pad(g: OnnxGraph, node: Node) -> Value:
-    """Pad with zeros; since opset 18 perhaps only some dimensions, in any order."""
+    """Pad with a number or by reflection; since opset 18 perhaps only some dimensions, in any order."""
     x, given, fill = g.value(node, 0), g.constant(node, 1), g.constant(node, 2)
     flat = node.integers("pads", ()) if given is None else tuple(int(v) for v in given.data.reshape(-1)[:16])
     rank, listed = len(g.shape(x)), g.constant(node, 3)
     every = tuple(range(rank))
     axes = node.axes(every if listed is None else tuple(int(a) for a in listed.data.reshape(-1)[:8]), rank)
     mode = node.attributes.get("mode", "constant")
-    filled = node.attributes.get("value", 0.0) != 0 or (fill is not None and fill.real.any())
-    if mode != "constant" or len(flat) != 2 * len(axes) or filled:
-        raise node.fail(f"pads by {flat}, {mode}", "supported: zeros, two numbers a dimension")
+    if mode not in ("constant", "reflect") or len(flat) != 2 * len(axes) or min(flat, default=0) < 0:
+        raise node.fail(f"pads by {flat}, {mode}", "supported: constant and reflect, two numbers a dimension")
     found = dict(zip(axes, zip(flat[: len(axes)], flat[len(axes) :], strict=True), strict=True))
     pads = [found.get(i, (0, 0)) for i in every]
-    return g.move(node, OpKind.PAD, x, pads=tuple(pads[i] for i in NHWC) if rank == 4 else tuple(pads))
+    places = tuple(pads[i] for i in NHWC) if rank == 4 else tuple(pads)
+    if mode == "reflect":
+        return g.move(node, OpKind.MIRROR_PAD, x, pads=places)
+    value = float(node.attributes.get("value", 0.0)) if fill is None else float(fill.real.reshape(-1)[0])
+    return g.move(node, OpKind.PAD, x, pads=places, fill=value or None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mcusim.files.names import NAMES
+from mcusim.files.onnx import moves
 from mcusim.files.onnx.graph import (
     NHWC,
     Const,
@@ -306,11 +307,14 @@ RULES: dict[str, Rule] = {
     "Concat": concat,
     "Constant": _constant,
     "Conv": _conv,
+    "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": dequantize,
     "Div": _binary(OpKind.DIV),
     "Dropout": _same,
     "Elu": _elu,
+    "Expand": moves.expand,
     "Flatten": reshape,
+    "Gather": moves.gather,
     "Gemm": _gemm,
     "Gelu": _gelu,
     "GlobalAveragePool": _global_pool,
@@ -328,10 +332,16 @@ RULES: dict[str, Rule] = {
     "Relu": _activation(0.0, inf),
     "Reshape": reshape,
     "Resize": resize,
+    "Slice": moves.cut,
     "Softmax": softmax,
+    "SpaceToDepth": moves.space_to_depth,
     "Squeeze": reshape,
     "Sub": _binary(OpKind.SUB),
+    "Tile": moves.tile,
     "Transpose": transpose,
     "Unsqueeze": reshape,
 }
 """By ONNX operator."""
+
+SEVERAL: dict[str, Callable[[OnnxGraph, Node], list[Value]]] = {"Split": moves.split}
+"""By ONNX operator: those with any number of outputs."""

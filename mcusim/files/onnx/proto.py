@@ -137,8 +137,13 @@ class Node:
     index: int
     kind: str
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     attributes: dict[str, Any]
+
+    @property
+    def output(self) -> str:
+        """The first output, which is the only one of nearly all nodes."""
+        return self.outputs[0] if self.outputs else ""
 
     def fail(self, reason: str, way_out: str = "") -> BadModel:
         """Return the error for this node."""
@@ -188,8 +193,9 @@ def node_of(index: int, proto: Any) -> Node:
                 attributes[text(a.name)] = None
     inputs = tuple(text(name) for name in proto.input)
     outputs = [text(name) for name in proto.output if name]
-    node = Node(index, text(proto.op_type), inputs, outputs[0] if outputs else "", attributes)
-    if not outputs or (len(outputs) > 1 and proto.op_type not in ("Dropout", "BatchNormalization")):
+    node = Node(index, text(proto.op_type), inputs, tuple(outputs), attributes)
+    several = ("Dropout", "BatchNormalization", "Split")
+    if not outputs or (len(outputs) > 1 and proto.op_type not in several):
         raise node.fail(f"has {len(outputs)} outputs", "only ops with one output are supported")
     if proto.domain not in ("", "ai.onnx", "com.microsoft"):
         raise node.fail(f"is of the domain {proto.domain!r}")

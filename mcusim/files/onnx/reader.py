@@ -14,7 +14,7 @@ from typing import Any
 
 from mcusim.files.onnx.folding import fold
 from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
-from mcusim.files.onnx.operators import RULES
+from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.files.onnx.proto import array_of, node_of, opset_of, read_onnx, shape_of, text
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.graph import Arithmetic, Model, Preprocessing
@@ -60,9 +60,12 @@ def _model(proto: Any, name: str) -> Model:
         if constant is not None:
             graph.values[node.output] = constant
             continue
+        if node.kind in SEVERAL:
+            graph.values.update(zip(node.outputs, SEVERAL[node.kind](graph, node), strict=True))
+            continue
         rule = RULES.get(node.kind)
         if rule is None:
-            raise node.fail("is not supported", f"supported: {', '.join(sorted(RULES))}")
+            raise node.fail("is not supported", f"supported: {', '.join(sorted({*RULES, *SEVERAL}))}")
         graph.values[node.output] = rule(graph, node)
     return _finished(graph, proto, name, tuple(inputs))
 

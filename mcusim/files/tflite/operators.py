@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -180,6 +180,19 @@ def _along(what: str) -> Callable[[Operator], tuple[int, Attributes]]:
     return read
 
 
+def _mirror_pad(operator: Operator) -> tuple[int, Attributes]:
+    used, attributes = _pad(operator)
+    return used, replace(attributes, symmetric=bool(operator.byte(0)))
+
+
+def _block(operator: Operator) -> tuple[int, Attributes]:
+    return 1, Attributes(block=operator.integer(0), clamp=clamp_range(operator.output, NONE))
+
+
+def _other_names(operator: Operator) -> tuple[int, Attributes]:
+    raise BadModel("", "is read as the ops it amounts to")
+
+
 def _arg_max(operator: Operator) -> tuple[int, Attributes]:
     return 1, Attributes(axes=tuple(operator.constant(1, "axis")), clamp=None)
 
@@ -254,6 +267,10 @@ READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
         OpKind.PAD: _pad,
         OpKind.MEAN: _along("list of axes"),
         OpKind.TRANSPOSE: _along("permutation"),
+        **dict.fromkeys((OpKind.STRIDED_SLICE, OpKind.TILE, OpKind.GATHER), _other_names),
+        OpKind.REVERSE: _along("list of axes"),
+        OpKind.MIRROR_PAD: _mirror_pad,
+        **dict.fromkeys((OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH), _block),
         OpKind.ARG_MAX: _arg_max,
         OpKind.CONCATENATION: _concatenation,
         OpKind.RESHAPE: _reshape,

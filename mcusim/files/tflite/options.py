@@ -44,10 +44,11 @@ def options_of(
     return union, OPTIONS[kind](attributes, inputs, output, write) if union else 0
 
 
-def constant_of(kind: OpKind, attributes: Attributes, output: Tensor) -> NDArray[np.int32] | None:
-    """Return what TFLite takes as a constant input and a graph here has as an attribute, if anything."""
-    value = CONSTANTS[kind](attributes, output)
-    return None if value is None else np.array(value, np.int32)
+def constants_of(
+    kind: OpKind, attributes: Attributes, inputs: list[Tensor], output: Tensor
+) -> list[NDArray[np.int32]]:
+    """Return what TFLite takes as constant inputs and a graph here has as attributes."""
+    return [np.array(value, np.int32) for value in CONSTANTS[kind](attributes, inputs, output)]
 
 
 def _none(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
@@ -99,6 +100,24 @@ def _mean(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) ->
 
 def _reshape(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
     return write.table(new_shape=(0, "offset", write.array(output.shape, "i4")))
+
+
+def _strided_slice(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    turned = (first + step * count < 0 for first, step, count in zip(a.begin, a.step, a.shape, strict=True))
+    ends = sum(1 << axis for axis, through in zip(a.axes, turned, strict=True) if through)
+    return write.table(end_mask=(1, "int32", ends))
+
+
+def _gather(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(axis=(0, "int32", a.axes[0]))
+
+
+def _mirror_pad(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(mode=(0, "int8", int(a.symmetric)))
+
+
+def _block(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(block_size=(0, "int32", a.block))
 
 
 def _arg_max(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
@@ -165,6 +184,11 @@ OPTIONS: OpTable[Options] = OpTable(
         OpKind.RESHAPE: _reshape,
         OpKind.CONCATENATION: _concatenation,
         OpKind.TRANSPOSE: _none,
+        OpKind.STRIDED_SLICE: _strided_slice,
+        **dict.fromkeys((OpKind.TILE, OpKind.REVERSE), _none),
+        OpKind.GATHER: _gather,
+        OpKind.MIRROR_PAD: _mirror_pad,
+        **dict.fromkeys((OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH), _block),
         OpKind.QUANTIZE: _none,
         OpKind.DEQUANTIZE: _none,
         OpKind.SOFTMAX: _softmax,
@@ -175,21 +199,35 @@ OPTIONS: OpTable[Options] = OpTable(
 )
 
 
-def _inputs_only(a: Attributes, output: Tensor) -> None:
-    return None
+def _inputs_only(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, ...]:
+    return ()
 
 
-CONSTANTS: OpTable[Callable[[Attributes, Tensor], Any]] = OpTable(
+def _bounds(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, ...]:
+    """Return begin, end and strides of every dimension; the end mask takes care of ends before the first."""
+    shape, cuts = inputs[0].shape, dict(zip(a.axes, zip(a.begin, a.step, a.shape, strict=True), strict=True))
+    spans = [cuts.get(i, (0, 1, size)) for i, size in enumerate(shape)]
+    ends = [first + step * count for first, step, count in spans]
+    return [s[0] for s in spans], [max(end, 0) for end in ends], [s[1] for s in spans]
+
+
+CONSTANTS: OpTable[Callable[[Attributes, list[Tensor], Tensor], tuple[Any, ...]]] = OpTable(
     "TFLite constant inputs",
     {
         **dict.fromkeys((*WEIGHTED, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.SOFTMAX), _inputs_only),
         OpKind.CONCATENATION: _inputs_only,
-        OpKind.PAD: lambda a, output: a.pads,
-        OpKind.MEAN: lambda a, output: a.axes,
-        OpKind.TRANSPOSE: lambda a, output: a.axes,
-        OpKind.ARG_MAX: lambda a, output: a.axes[0],
-        OpKind.RESHAPE: lambda a, output: output.shape,
-        **dict.fromkeys(RESIZES, lambda a, output: output.shape[1:3]),
+        OpKind.PAD: lambda a, x, y: (a.pads,),
+        OpKind.MEAN: lambda a, x, y: (a.axes,),
+        OpKind.TRANSPOSE: lambda a, x, y: (a.axes,),
+        OpKind.STRIDED_SLICE: _bounds,
+        OpKind.TILE: lambda a, x, y: (a.repeats,),
+        OpKind.GATHER: lambda a, x, y: (a.indices,),
+        OpKind.REVERSE: lambda a, x, y: (a.axes,),
+        OpKind.MIRROR_PAD: lambda a, x, y: (a.pads,),
+        **dict.fromkeys((OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH), _inputs_only),
+        OpKind.ARG_MAX: lambda a, x, y: (a.axes[0],),
+        OpKind.RESHAPE: lambda a, x, y: (y.shape,),
+        **dict.fromkeys(RESIZES, lambda a, x, y: (y.shape[1:3],)),
     },
 )

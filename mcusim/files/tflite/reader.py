@@ -19,10 +19,13 @@ from mcusim.files.tflite.schema import (
     operator_name,
     supported_operators,
 )
+from mcusim.files.tflite.spelled import SpelledOp, Spelling, spelled
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
 from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, Preprocessing, Quant, Tensor
 from mcusim.graph.head import head_name
+from mcusim.graph.shapes import infer
 from mcusim.graph.validate import check_tensor, validate
+from mcusim.kernels.reference import forward
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_OPERATORS = 20_000
@@ -107,6 +110,14 @@ class _Reader:
         listed = f"inputs {', '.join(map(repr, inputs))}; outputs {', '.join(map(repr, outputs))}"
         if self.fold(thing, code, inputs, outputs, table, listed):
             return
+        try:
+            steps = spelled(operator_name(code), self.spelling(inputs, outputs, table))
+        except BadModel as error:
+            raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
+        if steps is not None:
+            for step in steps:
+                self.take(step)
+            return
         if code not in OPERATORS:
             raise BadModel(f"{self.name}: {thing}", f"is not supported; {listed}", supported_operators())
         if not inputs or len(outputs) != 1:
@@ -126,6 +137,29 @@ class _Reader:
         except BadModel as error:
             raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
         self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
+
+    def spelling(self, inputs: list[str], outputs: list[str], table: FlatTable) -> Spelling:
+        """Return an operator as the file has it."""
+        given, made = ([self.tensors[name] for name in names] for names in (inputs, outputs))
+        return Spelling(given, made, table.table(4))
+
+    def take(self, step: SpelledOp) -> None:
+        """Add an op that an operator amounts to; one of constants alone is computed at once."""
+        inputs = tuple(self.tensors[tensor.name] for tensor in step.inputs)
+        name = step.output.name
+        op = Op(name, step.kind, tuple(tensor.name for tensor in inputs), name, step.attributes)
+        self.tensors[name] = step.output
+        arrays = [np.asarray(tensor.data) for tensor in inputs if tensor.data is not None]
+        if len(arrays) < len(inputs):
+            self.ops.append(op)
+            return
+        check_tensor(step.output)
+        if infer(op, self.tensors) != step.output.shape:
+            raise BadModel(f"{self.name}: op {name!r} ({step.kind})", "its constants do not fit each other")
+        data = np.empty(step.output.shape, step.output.dtype)
+        forward(op, self.tensors, Arithmetic.TFLITE)(tuple(arrays), data)
+        data.flags.writeable = False
+        self.tensors[name] = replace(step.output, data=data)
 
     def fold(
         self, thing: str, code: int, inputs: list[str], outputs: list[str], table: FlatTable, listed: str

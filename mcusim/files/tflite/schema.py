@@ -15,17 +15,22 @@ OPERATORS: dict[int, OpKind] = {names.tflite.code: kind for kind, names in NAMES
 """Builtin operator codes."""
 
 FOLDED: dict[int, str] = {
-    8: "FLOOR", 36: "GATHER", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 58: "LESS", 59: "NEG",
-    61: "GREATER", 62: "GREATER_EQUAL", 63: "LESS_EQUAL", 64: "SELECT", 65: "SLICE", 69: "TILE",
-    70: "EXPAND_DIMS", 71: "EQUAL", 72: "NOT_EQUAL", 74: "SUM", 77: "SHAPE", 81: "REDUCE_PROD",
-    82: "REDUCE_MAX", 83: "PACK", 84: "LOGICAL_OR", 86: "LOGICAL_AND", 87: "LOGICAL_NOT", 89: "REDUCE_MIN",
+    8: "FLOOR", 53: "CAST", 58: "LESS", 59: "NEG", 61: "GREATER", 62: "GREATER_EQUAL", 63: "LESS_EQUAL",
+    64: "SELECT", 71: "EQUAL", 72: "NOT_EQUAL", 74: "SUM", 77: "SHAPE", 81: "REDUCE_PROD",
+    82: "REDUCE_MAX", 84: "LOGICAL_OR", 86: "LOGICAL_AND", 87: "LOGICAL_NOT", 89: "REDUCE_MIN",
     90: "FLOOR_DIV", 92: "SQUARE", 93: "ZEROS_LIKE", 94: "FILL", 95: "FLOOR_MOD", 96: "RANGE", 104: "CEIL",
-    110: "RANK", 123: "SELECT_V2", 130: "BROADCAST_TO", 145: "BROADCAST_ARGS",
+    110: "RANK", 123: "SELECT_V2", 145: "BROADCAST_ARGS",
 }  # fmt: skip
 """Builtin operators that are supported where their outputs follow from constants or shapes."""
 
-CAST = Tflite(53, 1, 37)
-"""An operator that only the exporter uses."""
+SPELLED: dict[int, str] = {
+    43: "SQUEEZE", 49: "SPLIT", 60: "PADV2", 65: "SLICE", 70: "EXPAND_DIMS", 83: "PACK", 88: "UNPACK",
+    102: "SPLIT_V", 130: "BROADCAST_TO",
+}  # fmt: skip
+"""Builtin operators that are read as other ones, see `mcusim.files.tflite.spelled`."""
+
+CAST, PADV2 = Tflite(53, 1, 37), Tflite(60, 2, 43)
+"""Operators that only the exporter uses."""
 
 TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 """Element types that a graph here can hold."""
@@ -49,8 +54,8 @@ def operator_name(code: int) -> str:
     """Return a builtin operator's name; a number where the ``tflite`` package is not installed."""
     if code in OPERATORS:
         return OPERATORS[code].name
-    if code in FOLDED:
-        return FOLDED[code]
+    if code in FOLDED or code in SPELLED:
+        return FOLDED.get(code) or SPELLED[code]
     try:
         from tflite import BuiltinOperator
     except ImportError:
@@ -61,4 +66,4 @@ def operator_name(code: int) -> str:
 
 def supported_operators() -> str:
     """Return the names of all supported operators, for messages."""
-    return "supported: " + ", ".join(sorted(kind.name for kind in OPERATORS.values()))
+    return "supported: " + ", ".join(sorted({*(kind.name for kind in OPERATORS.values()), *SPELLED.values()}))

@@ -24,8 +24,8 @@ from mcusim.core.files import replacing
 from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import same_padding
-from mcusim.files.tflite.options import constant_of, options_of
-from mcusim.files.tflite.schema import CAST, IDENTIFIER, TYPES, VERSION
+from mcusim.files.tflite.options import constants_of, options_of
+from mcusim.files.tflite.schema import CAST, IDENTIFIER, PADV2, TYPES, VERSION
 from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.validate import validate
 
@@ -67,7 +67,7 @@ class _File:
         self.numbers: dict[str, int] = {}
         self.tensors: list[int] = []
         self.buffers: list[int] = [self.writer.table()]
-        self.codes: dict[OpKind | Literal["cast"], int] = {}
+        self.codes: dict[OpKind | Literal["cast", "padv2"], int] = {}
         self.operators: list[int] = []
         for name in model.inputs:
             self.number(model.tensors[name])
@@ -90,14 +90,19 @@ class _File:
                 attributes = replace(attributes, padding=((0, 0), (0, 0)))
         elif op.kind is OpKind.FULLY_CONNECTED:
             inputs = [*inputs[:1], *self.parameters(op, inputs)]
-        if (extra := constant_of(op.kind, attributes, output)) is not None:
-            inputs.append(_constant(f"{op.output}/{op.kind}", extra))
+        for i, extra in enumerate(constants_of(op.kind, attributes, inputs, output)):
+            inputs.append(_constant(f"{op.output}/{op.kind}" + f"/{i}" * bool(i), extra))
+        if attributes.fill is not None:
+            fill = np.full((), attributes.fill, output.dtype)
+            filled = Tensor(f"{op.output}/fill", (), output.dtype, output.quant, fill)
+            self.operator("padv2", [*inputs, filled], output, PADV2.options, self.writer.table())
+            return
         kind, options = options_of(op.kind, attributes, inputs, output, self.writer)
         self.operator(op.kind, inputs, output, kind, options)
 
     def operator(
         self,
-        kind: OpKind | Literal["cast"],
+        kind: OpKind | Literal["cast", "padv2"],
         inputs: list[Tensor],
         output: Tensor,
         options_kind: int,
@@ -228,7 +233,9 @@ class _File:
         )
         codes = []
         for kind in self.codes:
-            code, version, _ = NAMES[kind].tflite if isinstance(kind, OpKind) else CAST
+            code, version, _ = (
+                NAMES[kind].tflite if isinstance(kind, OpKind) else {"cast": CAST, "padv2": PADV2}[kind]
+            )
             codes.append(
                 write.table(
                     deprecated=(0, "int8", min(code, 127)),

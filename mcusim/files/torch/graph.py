@@ -114,3 +114,13 @@ class TorchGraph:
         attributes.setdefault("clamp", None)
         self.build.op(name, kind, tuple(inputs), name, Attributes(**attributes))
         return name
+
+    def reshaped(self, node: Any, name: str, old: Shape, new: Shape, *, suffix: str = "") -> str:
+        """Add what gives a tensor another shape, both in PyTorch's layout and order of elements."""
+        if len(old) == 4 and old[2:] != (1, 1):
+            # PyTorch flattens planes first.
+            name = self.op(node, OpKind.TRANSPOSE, (name,), old, suffix=f"{suffix}.planes", axes=NCHW)
+        name = self.op(node, OpKind.RESHAPE, (name,), new, suffix=suffix, shape=new)
+        if len(new) == 4:
+            name = self.op(node, OpKind.TRANSPOSE, (name,), stored(new), suffix=suffix, axes=NHWC)
+        return name

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.torch.graph import NCHW, NHWC, TorchGraph, stored
+from mcusim.files.torch import moves
+from mcusim.files.torch.graph import NHWC, TorchGraph, stored
 from mcusim.graph import TRAITS, OpKind
 from mcusim.graph.traits import CLAMPS, UNARY
 
@@ -187,14 +188,7 @@ def _max_pool(
 
 
 def _reshape(g: TorchGraph, node: Any, x: Any, *_: Any) -> str:
-    old, new, name = g.shape(x), g.shape(node), g.tensor(x)
-    if len(old) == 4 and old[2:] != (1, 1):
-        # PyTorch flattens planes first.
-        name = g.op(node, OpKind.TRANSPOSE, (name,), old, suffix=".planes", axes=NCHW)
-    name = g.op(node, OpKind.RESHAPE, (name,), new, shape=new)
-    if len(new) == 4:
-        name = g.op(node, OpKind.TRANSPOSE, (name,), stored(new), axes=NHWC)
-    return name
+    return g.reshaped(node, g.tensor(x), g.shape(x), g.shape(node))
 
 
 def _permute(g: TorchGraph, node: Any, x: Any, order: Any) -> str:
@@ -225,9 +219,14 @@ def _pad(g: TorchGraph, node: Any, x: Any, pads: Any, mode: Any = "constant", va
     sides = [(0, 0)] * len(g.shape(x))
     for i in range(len(pads) // 2):
         sides[-1 - i] = (int(pads[2 * i]), int(pads[2 * i + 1]))
-    if mode != "constant" or value not in (None, 0) or min(min(s) for s in sides) < 0:
-        raise g.fail(node, f"pads by {list(pads)} with {mode} {value}: only with zeros")
+    if mode not in ("constant", "reflect") or min(min(s) for s in sides) < 0:
+        raise g.fail(node, f"pads by {list(pads)} with {mode}: only with a number, or by reflection")
     places = tuple(sides[i] for i in NHWC) if len(sides) == 4 else tuple(sides)
+    if mode == "reflect":
+        return g.op(node, OpKind.MIRROR_PAD, (g.tensor(x),), stored(g.shape(node)), pads=places)
+    if value:
+        shape = stored(g.shape(node))
+        return g.op(node, OpKind.PAD, (g.tensor(x),), shape, pads=places, fill=float(value))
     return g.op(node, OpKind.PAD, (g.tensor(x),), stored(g.shape(node)), pads=places)
 
 
@@ -261,7 +260,12 @@ RULES: dict[str, Callable[..., str]] = {
     "mean.dim": _mean, "adaptive_avg_pool2d": _global_pool, "avg_pool2d": _average_pool,
     "max_pool2d": _max_pool, "flatten": _reshape, "view": _reshape, "reshape": _reshape,
     "squeeze": _reshape, "unsqueeze": _reshape, "permute": _permute, "cat": _concatenate,
-    "softmax": _softmax, "pad": _pad, "constant_pad_nd": _pad,
+    "slice": moves.cut, "select": moves.select, "split": moves.split, "split_with_sizes": moves.split,
+    "chunk": moves.split,
+    "<built-in function getitem>": moves.part, "repeat": moves.repeat, "expand": moves.expand,
+    "flip": moves.flip, "index_select": moves.index_select, "pixel_shuffle": moves.pixel_shuffle,
+    "pixel_unshuffle": moves.pixel_unshuffle, "stack": moves.stack, "softmax": _softmax,
+    "pad": _pad, "constant_pad_nd": _pad,
     "upsample_nearest2d": _nearest, "upsample_bilinear2d": _bilinear,
     "dropout": _same, "dropout_": _same, "contiguous": _same, "clone": _same, "alias": _same,
     "detach": _same, "to": _same, "_to_copy": _same,

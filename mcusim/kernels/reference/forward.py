@@ -11,6 +11,7 @@ from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.reference import elementwise, pool, shape
+from mcusim.kernels.reference.moves import MOVES, move
 from mcusim.kernels.reference.pairs import LOOKED_UP, pair
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.softmax import softmax
@@ -132,6 +133,7 @@ FORWARD: OpTable[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = OpTable(
         OpKind.PAD: _plain(shape.pad),
         OpKind.CONCATENATION: _plain(shape.concatenation),
         OpKind.TRANSPOSE: _plain(shape.transpose),
+        **dict.fromkeys(MOVES, _plain(move)),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _plain(shape.resize_nearest),
         OpKind.RESIZE_BILINEAR: _plain(shape.resize_bilinear),
         OpKind.ARG_MAX: _plain(shape.arg_max),

@@ -14,6 +14,7 @@ import numpy as np
 from mcusim.graph import Op, OpKind
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference.moves import MOVES, gradient
 from mcusim.kernels.reference.pairs import LOOKED_UP, slope
 from mcusim.kernels.reference.shape import interior, nearest, weights
 from mcusim.kernels.reference.unary import FUNCTIONS
@@ -207,6 +208,7 @@ PLAIN: Mapping[OpKind, Callable[[Op, Tensors, int], Compute]] = {
     OpKind.MAX_POOL_2D: _max,
     OpKind.PAD: _pad,
     OpKind.CONCATENATION: _concatenation,
+    **dict.fromkeys(MOVES, gradient),
     OpKind.TRANSPOSE: _transpose,
     OpKind.SOFTMAX: _softmax,
     OpKind.RESIZE_NEAREST_NEIGHBOR: _nearest,

@@ -27,9 +27,10 @@ def reshape(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 
 def pad(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
-    """Return the kernel of PAD with the output's zero point."""
-    y = tensors[op.output]
-    nothing = quant_of(y).zero_point if y.dtype == "int8" else 0
+    """Return the kernel of PAD; it pads with the output's zero point unless the op says more."""
+    y, nothing = tensors[op.output], op.attributes.fill
+    if nothing is None:
+        nothing = quant_of(y).zero_point if y.dtype == "int8" else 0
     inside = interior(op, tensors[op.inputs[0]].shape)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
