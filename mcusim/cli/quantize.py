@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def quantize(
     model: Annotated[
         str,
-        typer.Argument(
-            help="Float network: a name, .onnx, .json, or .pt2 (torch.export: only from people you trust)."
-        ),
+        typer.Argument(help="Float network: a name, .onnx, .json, or .pt2 (torch.export.save)."),
     ],
     data: Annotated[
         str, typer.Option(help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.")
@@ -45,6 +43,7 @@ def quantize(
     from mcusim.compress.quantize import QuantizeSettings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
     from mcusim.data.named import open_for
+    from mcusim.files.load import load
     from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
     from mcusim.sections.kinds import Command
@@ -54,7 +53,7 @@ def quantize(
 
         raise UnknownName("arithmetic", arithmetic, Arithmetic)
     settings = QuantizeSettings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
-    floating = _normalised(_load(model), mean, std)
+    floating = _normalised(load(model), mean, std)
     examples = open_for(floating, data)
     if (mean or std) and examples.train.images.dtype != "uint8":
         from mcusim.core import BadArgument
@@ -82,16 +81,6 @@ def _busy(*, wanted: bool) -> AbstractContextManager[object]:
     if not wanted or not console.is_terminal:
         return nullcontext()
     return console.status("calibrating, quantising, comparing")
-
-
-def _load(model: str) -> Model:
-    if Path(model).suffix != ".pt2":
-        from mcusim.files.load import load
-
-        return load(model)
-    from mcusim.files.torch.reader import load_exported
-
-    return load_exported(model)
 
 
 def _normalised(model: Model, mean: str | None, std: str | None) -> Model:

@@ -53,6 +53,13 @@ def _tflite(path: Path) -> Model:
     return load_tflite(path)
 
 
+@IMPORTERS.register("pt2")
+def _pt2(path: Path) -> Model:
+    from mcusim.files.torch.reader import load_exported
+
+    return load_exported(path)
+
+
 @IMPORTERS.register("onnx")
 def _onnx(path: Path) -> Model:
     from mcusim.files.onnx.reader import load_onnx

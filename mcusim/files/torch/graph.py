@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
+from mcusim.files.torch.archive import ExportedProgram
 from mcusim.graph import Attributes, OpKind
 from mcusim.graph.build import GraphBuilder
 
@@ -27,7 +28,7 @@ def stored(shape: Sequence[int]) -> Shape:
 class TorchGraph:
     """Turns the nodes of an exported program into ops, in order, each by the rule of its operation."""
 
-    def __init__(self, program: Any, name: str, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, program: ExportedProgram, name: str, rules: Mapping[str, Rule]) -> None:
         self.program, self.name, self.rules = program, name, rules
         self.build = GraphBuilder()
         self.inputs: tuple[str, ...] = ()
@@ -38,14 +39,9 @@ class TorchGraph:
 
     def walk(self) -> str:
         """Add all ops and return the output's name."""
-        signature = self.program.graph_signature
-        held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-        lifted = signature.inputs_to_lifted_tensor_constants
-        for node in self.program.graph.nodes:
-            if node.op == "placeholder" and (node.name in held or node.name in lifted):
-                key = held.get(node.name) or lifted[node.name]
-                value = self.program.state_dict.get(key, self.program.constants.get(key))
-                self.arrays[node] = value.detach().cpu().numpy()
+        for node in self.program.nodes:
+            if node.op == "placeholder" and node.name in self.program.arrays:
+                self.arrays[node] = self.program.arrays[node.name]
             elif node.op == "placeholder":
                 shape = stored(node.meta["val"].shape)
                 self.names[node] = self.build.activation(node.name, shape, None, "float32")

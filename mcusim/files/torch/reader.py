@@ -8,9 +8,11 @@ from typing import Any
 
 from mcusim.core import BadModel, MissingPackage
 from mcusim.core.boundary import reads
+from mcusim.files.torch.archive import WAY_OUT, ExportedProgram, read_program
 from mcusim.files.torch.graph import Shape, TorchGraph
 from mcusim.files.torch.operators import RULES
 from mcusim.graph import Model, Preprocessing
+from mcusim.graph.build import naming
 from mcusim.graph.validate import validate
 
 
@@ -49,7 +51,17 @@ def from_torch(
         except Exception as error:  # whatever the module's own code raises
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadModel(name, f"cannot be exported: {first}", "torch.export must accept it") from error
-    graph = TorchGraph(module, name, RULES)
+    signature = module.graph_signature
+    held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    held |= signature.inputs_to_lifted_tensor_constants
+    values = {name: module.state_dict.get(key, module.constants.get(key)) for name, key in held.items()}
+    arrays = {name: value.detach().cpu().numpy() for name, value in values.items()}
+    program = ExportedProgram(tuple(module.graph.nodes), arrays)
+    return _model(program, name, preprocessing or Preprocessing(), labels)
+
+
+def _model(program: ExportedProgram, name: str, preprocessing: Preprocessing, labels: Sequence[str]) -> Model:
+    graph = TorchGraph(program, name, RULES)
     output = graph.walk()
     return validate(
         Model(
@@ -59,30 +71,21 @@ def from_torch(
             inputs=graph.inputs,
             outputs=(output,),
             head=next((o.name for o in graph.build.ops if o.output == output and o.weight), None),
-            preprocessing=preprocessing or Preprocessing(),
+            preprocessing=preprocessing,
             labels=tuple(labels),
             source="PyTorch",
         )
     )
 
 
-@reads(BadModel, "use torch.export.save")
+@reads(BadModel, WAY_OUT)
 def load_exported(path: str | Path) -> Model:
-    """Load a ``.pt2`` file that ``torch.export.save`` wrote. Such files can run code: trust their source.
+    """Load a ``.pt2`` file that ``torch.export.save`` wrote; PyTorch is not needed, and nothing in it runs.
 
     Raises:
-        MissingPackage: without PyTorch.
-        BadModel: if the file is missing or damaged, or has an operation that is not supported.
+        BadModel: if the file is missing or damaged, holds a weight as a pickle, or has an operation that is
+            not supported.
     """
     path = Path(path)
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackage("torch", "reading a .pt2 file", "torch") from None
-    if not path.is_file():
-        raise BadModel(str(path), "there is no such file")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # torch raises whatever its reader meets
-        raise BadModel(str(path), f"is no exported program: {error}", "use torch.export.save") from error
-    return from_torch(program, name=path.stem)
+    with naming(path):
+        return _model(read_program(path), path.stem, Preprocessing(), ())
