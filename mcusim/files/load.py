@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from mcusim.core.cache import cache_dir
 from mcusim.files.registry import registry, shipped_models
 from mcusim.graph import Arithmetic, Model
 from mcusim.graph.head import HeadFormat, replace_head
+from mcusim.kernels.overflow import overflow_message, overflows
 
 Importer = Callable[[Path], Model]
 IMPORTERS: Registry[Importer] = Registry("importer", "mcusim.files")
 """File suffixes without the dot, and the functions that read such files."""
 
+WAY_OUT = "it is damaged, or a reader of mcusim is: export it again, or report the file"
 MAX_FILE_BYTES = 512 * 1024**2
 
 
@@ -75,6 +78,7 @@ def load(
     seed: int = 0,
     arithmetic: Arithmetic | str | None = None,
     resolution: int | None = None,
+    strict: bool = False,
 ) -> Model:
     """Load a network.
 
@@ -92,6 +96,8 @@ def load(
             predictions on TFLite Micro and LiteRT's reference kernels.
         resolution: side in pixels of the images it takes, if not those it was made for; see
             `at_resolution`.
+        strict: refuse a network whose 32-bit accumulators can overflow for some input; else that is a
+            warning.
 
     Raises:
         UnknownName: if no file and no known model or arithmetic is called so; suggests the nearest.
@@ -111,6 +117,7 @@ def load(
         from mcusim.graph.resolution import at_resolution
 
         model = at_resolution(model, resolution)
+    _check_accumulators(path, model, strict)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
 
 
@@ -122,6 +129,17 @@ def _single(model: Model) -> Model:
         return at_batch_one(model)
     except BadModel:
         return model
+
+
+def _check_accumulators(path: Path, model: Model, strict: bool) -> None:
+    with reading(path, BadModel, WAY_OUT):
+        found = overflows(model)
+    if found and strict:
+        raise BadModel(
+            str(path), overflow_message(model, found), "quantise it with smaller biases, or be less strict"
+        )
+    if found:
+        warnings.warn(f"{path.name} {overflow_message(model, found)}", stacklevel=3)
 
 
 def read(path: Path) -> Model:

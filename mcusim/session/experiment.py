@@ -67,6 +67,7 @@ class Experiment(Settings):
         "how accumulators are rescaled, if not as the file's origin does",
         values=lambda: tuple(Arithmetic),
     )
+    strict: bool = setting(False, "refuse a network whose 32-bit accumulators can overflow for some input")
     board: str | None = setting(
         None, "board, by name (see mcusim boards) or TOML file", flags=("--board", "-b"), example="stm32f746"
     )
@@ -116,7 +117,9 @@ class Experiment(Settings):
         from mcusim.files.load import load
         from mcusim.graph.head import replace_head
 
-        model = load(self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution)
+        model = load(
+            self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution, strict=self.strict
+        )
         learns = self.part(model)
         keeps = self.classes is None or (self.classes == learns.classes and learns.head is not None)
         if keeps and self.head is None:

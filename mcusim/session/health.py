@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from mcusim.core import Diverged, Kind, is_kind
 from mcusim.engine.program import Program
+from mcusim.graph import Model
 from mcusim.kernels.number_formats import ERRORS
+from mcusim.kernels.overflow import overflow_message, overflows
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
 
@@ -61,3 +63,9 @@ def saturation_facts(share: float) -> list[tuple[str, str]]:
         return []
     reason = f"{share:.2%} of the values of error tensors, more than {MUCH:.1%}: gradients are cut off"
     return [("saturated", f"{reason}; try a smaller lr, or a wider format of errors")]
+
+
+def overflow_facts(model: Model) -> list[tuple[str, str]]:
+    """Return what there is to say of accumulators that the trained network can overflow: nothing, if none."""
+    found = overflows(model)
+    return [("accumulators", overflow_message(model, found))] if found else []

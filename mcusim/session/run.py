@@ -18,7 +18,7 @@ from mcusim.planning.facts import step_time
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Curve, Facts, Headline, Section, Series
 from mcusim.sections.shown import Shown
-from mcusim.session.health import saturated_share, saturation_facts
+from mcusim.session.health import overflow_facts, saturated_share, saturation_facts
 from mcusim.session.history import History
 from mcusim.session.protocol import Protocol
 from mcusim.tasks.metric import Metric
@@ -219,7 +219,7 @@ class Run(Shown):
             ("SRAM", self.plan.verdict),
             ("time a step", step_time(estimate, self.plan.board)),
         ]
-        rows += [*saturation_facts(self.saturated_share), *self.cost.facts()]
+        rows += [*saturation_facts(self.saturated_share), *overflow_facts(self.model), *self.cost.facts()]
         if self.images_per_s:
             times = "" if estimate is None else (
                 f", {self.images_per_s * estimate.seconds:,.0f} times faster than the device"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_saturation_above_a_stated_share_is_said_at_the_end(monkeypatch, error, 
     assert "saturated" not in str(found)
     monkeypatch.setattr(health, "MUCH", share / 2)
     assert ("saturated" in str(found)) is said
+
+
+def test_what_training_made_of_a_network_is_looked_at_for_overflow(monkeypatch):
+    run = session("bias").train(tiny_data(12))
+    assert "overflow" not in str(run)
+    op = next(op for op in run.model.ops if op.bias)
+    bias = run.model.tensors[op.bias]
+    run.model = run.model.with_tensors({op.bias: replace(bias, data=np.full_like(bias.data, -(2**31)))})
+    assert "can overflow 32-bit accumulators" in str(run)
 
 
 def test_every_json_is_strict():
