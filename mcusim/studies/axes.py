@@ -156,7 +156,7 @@ class Space:
                 axis.name: axis.draw(self.study.sampler_seed, number, place)
                 for place, axis in enumerate(self.axes)
             }
-            key = json.dumps(chosen, sort_keys=True)
+            key = json.dumps(chosen, sort_keys=True, allow_nan=False)
             if key not in seen:
                 seen.add(key)
                 yield self.candidate(number, chosen)

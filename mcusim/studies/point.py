@@ -206,4 +206,5 @@ def _figures(plan: Plan) -> dict[str, Any]:
 
 
 def _digest(*things: Any) -> str:
-    return sha256(json.dumps(things, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    text = json.dumps(things, sort_keys=True, default=str, allow_nan=False)
+    return sha256(text.encode()).hexdigest()[:16]

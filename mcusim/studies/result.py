@@ -76,7 +76,9 @@ class StudyResult(Shown):
         """Candidates of which every seed is done, the best by what they are compared by first."""
         found: dict[str, list[Point]] = {}
         for point in self.points:
-            found.setdefault(json.dumps(dict(point.values), sort_keys=True), []).append(point)
+            found.setdefault(json.dumps(dict(point.values), sort_keys=True, allow_nan=False), []).append(
+                point
+            )
         whole = [points for points in found.values() if all(point.status == DONE for point in points)]
         rows = []
         for points in whole:
