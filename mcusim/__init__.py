@@ -13,11 +13,12 @@ Everything that the command line does is here under the same name, by what a per
 * boards: `board`, `boards`, `profiles`, `calibrate` from measurements (`read_measurements`);
   a `Board`, a `Calibration`
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
-  (`Formats`, `Sgd`, `Patches`), a `Timeline`
+  (`Formats`, `Sgd`, `Patches`), a `Timeline` and its `Duty`
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
   a `Run`, `read_run`
-* explore: `compare`, `search` with `sensitivity`, `diff`; a `Comparison`, a `Found`, a `Ranking`,
-  a `Difference`; many runs of one question: `sweep` a `Study`, a `StudyResult`
+* explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
+  a `Ranking`, a `Difference`; many runs of one question:
+  `sweep` a `Study`, a `StudyResult`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
@@ -74,6 +75,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Formats": "mcusim.update.formats",
         "Sgd": "mcusim.update.optimizer",
         "Patches": "mcusim.lowering.patches",
+        "Duty": "mcusim.planning.duty",
         "Timeline": "mcusim.mcu.timeline.timeline",
     },
     "training": {
@@ -97,6 +99,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Study": "mcusim.studies.study",
         "StudyResult": "mcusim.studies.result",
         "Comparison": "mcusim.explore.compare",
+        "SearchSpace": "mcusim.planning.search_space",
         "Found": "mcusim.explore.search",
         "Ranking": "mcusim.update.ranking",
         "Difference": "mcusim.reporting.diff",
@@ -188,8 +191,10 @@ if TYPE_CHECKING:
     from mcusim.mcu.timeline.timeline import Timeline
     from mcusim.memory.pack import pack
     from mcusim.memory.problem import Solution
+    from mcusim.planning.duty import Duty
     from mcusim.planning.plan import Plan
     from mcusim.planning.recipe import Recipe
+    from mcusim.planning.search_space import SearchSpace
     from mcusim.planning.settings import Settings
     from mcusim.planning.timeline import timeline
     from mcusim.reporting.diff import Difference, diff
@@ -228,6 +233,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Diverged",
+    "Duty",
     "Explanation",
     "Figure",
     "Formats",
@@ -246,6 +252,7 @@ __all__ = [
     "Replay",
     "Run",
     "SaveFailed",
+    "SearchSpace",
     "Session",
     "Settings",
     "Sgd",

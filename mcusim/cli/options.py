@@ -28,10 +28,12 @@ RunFile = Annotated[
     typer.Argument(help="TOML file with model, board and settings; options override it.", metavar="RUN"),
 ]
 TOML = ".toml"
+OF_VERBS = {"training": "train", "timeline": "timeline", "search": "search"}
+"""Groups of settings that only one verb has a use for."""
 
 
 def takes_settings(
-    *, training: bool = False, but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
+    *, group: str = "", but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
     file: str | None = "run", reading: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
     """Return a decorator that gives a verb an option for every setting.
@@ -39,7 +41,7 @@ def takes_settings(
     The verb's first parameter takes the ``Experiment`` that a run file and the options describe.
 
     Args:
-        training: also those that only matter when a network trains.
+        group: also the settings of this group, which no other verb has a use for.
         but: names of settings that the verb has no use for, or has its own options for.
         defaults: setting -> what it is for this verb where neither file nor options say.
         file: name of the argument that may be a run file; if the verb has one of that name itself, it is
@@ -52,7 +54,7 @@ def takes_settings(
 
     def wrap(verb: Callable[..., None]) -> Callable[..., None]:
         _, *own = signature(verb, eval_str=True).parameters.values()
-        taken = [item for item in ordered() if item.name not in but and (training or not trains(item))]
+        taken = [item for item in ordered() if item.name not in but and of_verb(item) in ("", group)]
         name = file or "run"
         adds = file is not None and file not in {p.name for p in own}
 
@@ -109,15 +111,15 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, *, keep: bool 
         data[name] = value
 
 
-def trains(item: Setting) -> bool:
-    """Return True for what only matters when a network trains."""
-    return item.path[0] == "training"
+def of_verb(item: Setting) -> str:
+    """Return the name of the group that a setting is in if only one verb has a use for it, else nothing."""
+    return item.path[0] if item.path[0] in OF_VERBS else ""
 
 
 def ordered() -> list[Setting]:
-    """Return all settings: network, board and data first, then those of a session, then of training."""
+    """Return all settings: network, board and data first, then those of a session, then of single verbs."""
     last = {item.path: 1 for item in leaves(Settings)}
-    return sorted(leaves(Experiment), key=lambda item: 2 if trains(item) else last.get(item.path, 0))
+    return sorted(leaves(Experiment), key=lambda item: 2 if of_verb(item) else last.get(item.path, 0))
 
 
 @cache

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mcusim.update.ranking import Ranking
 
 
-@o.takes_settings(but=("update", "error", "weight"), defaults={"bias": "int32+res8"})
+@o.takes_settings(but=("update", "error", "weight"), defaults={"bias": "int32+res8"}, group="search")
 def search(
     wanted: Experiment,
     analysis: Annotated[
@@ -24,18 +24,6 @@ def search(
         typer.Option(help="Gradient norms: read if the file is there, else made from --data and kept."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps of the analysis.", min=1)] = 1000,
-    blocks: Annotated[
-        int | None, typer.Option(help="Most last blocks that may learn; all if not given.", min=1)
-    ] = None,
-    ratio: Annotated[
-        float | None, typer.Option(help="Most of the weights that may learn in a step, e.g. 0.02.")
-    ] = None,
-    channels: Annotated[
-        float, typer.Option(help="Most of one layer's channels that may learn at a time, e.g. 0.25.")
-    ] = 1.0,
-    stage: Annotated[int, typer.Option(help="Steps between redraws of the channels.", min=1)] = 200,
-    error: Annotated[str, typer.Option(help="Allowed formats of errors, preferred first.")] = "float32,int16",
-    weight: Annotated[str, typer.Option(help="Allowed formats of learning weights.")] = "int8+res8",
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 10,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
     json: o.Json = False,
@@ -44,19 +32,15 @@ def search(
 
     The gain of a selection is its share of the network's gradient norm, times the part of the time that
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
-    them with --weight where nothing else fits. The winner's options go to plan and train.
+    them with --weights where nothing else fits. The winner's options go to plan and train.
     """
     from mcusim.cli.output import print_json, print_sections
     from mcusim.core.files import replacing
     from mcusim.explore.search import search as searched
 
-    errors, weights = ([word.strip() for word in text.split(",")] for text in (error, weight))
     network, target = wanted.network(), wanted.target()
     ranking = _ranking(wanted, network.settings.part(network.model), target, analysis, steps)
-    found = searched(
-        network.model, target, ranking, network.settings, blocks=blocks, stage=stage, ratio=ratio,
-        channels=channels, errors=errors, weights=weights,
-    )  # fmt: skip
+    found = searched(network.model, target, ranking, network.settings, space=wanted.search)
     result = {**network.as_dict(), **found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     if out is not None:
         from json import dumps

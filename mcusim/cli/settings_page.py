@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.cli.options import help_of, ordered, trains
+from mcusim.cli.options import OF_VERBS, help_of, of_verb, ordered
 from mcusim.core.chosen import leaves
 from mcusim.core.setting import Setting
 from mcusim.planning.settings import Settings
@@ -11,7 +11,7 @@ INTRO = """# Settings
 
 Made by `python -m mcusim.cli.settings_page > docs/settings.md`, from the fields that are all there is of a
 setting. Each is an option of every verb that plans or trains, and a key of a run file; those of a session are
-arguments of `mcusim.Session` too, those of training of `Session.train`. A run file is TOML:
+arguments of `mcusim.Session` too, those of one verb of its function. A run file is TOML:
 
 ```toml
 model = "mbv2-w0.35"
@@ -38,18 +38,21 @@ shift = 2
 `mcusim plan run.toml` and `mcusim train run.toml --epochs 1` read it; options override it. Tables under
 `[tool]` are left to other programs. `train --out DIR` leaves such a file in DIR; it gives the same run again.
 """
-GROUPS = ("Network, board, data", "A session", "Training (`train` only)")
+GROUPS = {
+    "": "Network, board, data", "session": "A session",
+    **{group: f"{group.capitalize()} (`{verb}` only)" for group, verb in OF_VERBS.items()},
+}  # fmt: skip
 
 
 def page() -> str:
     """Return the page: a table for each group."""
     groups: dict[str, list[Setting]] = {group: [] for group in GROUPS}
-    inside = {item.path for item in leaves(Settings)}
+    inside = {item.path: "session" for item in leaves(Settings)}
     for item in ordered():
-        groups[GROUPS[2 if trains(item) else 1 if item.path in inside else 0]].append(item)
+        groups[of_verb(item) or inside.get(item.path, "")].append(item)
     text = INTRO
     for group, items in groups.items():
-        text += f"\n## {group}\n\n| option | run file | default | what |\n|---|---|---|---|\n"
+        text += f"\n## {GROUPS[group]}\n\n| option | run file | default | what |\n|---|---|---|---|\n"
         text += "".join(map(_row, items))
     return text
 

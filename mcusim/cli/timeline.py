@@ -11,19 +11,9 @@ from mcusim.cli import options as o
 from mcusim.session.experiment import Experiment
 
 
-@o.takes_settings(but=("data",))
+@o.takes_settings(but=("data",), group="timeline")
 def timeline(
     wanted: Experiment,
-    fps: Annotated[float, typer.Option(help="Frames a second that the sensor makes.")] = 1.0,
-    hours: Annotated[float, typer.Option(help="Simulated time.")] = 1.0,
-    dma: Annotated[
-        float | None, typer.Option(help="Bytes a second from sensor to SRAM; at once if not given.")
-    ] = None,
-    buffers: Annotated[int, typer.Option(help="Input buffers.", min=1, max=64)] = 1,
-    write_back_every: Annotated[
-        int, typer.Option(help="Steps between write-backs of the learned parameters; 0: never.", min=0)
-    ] = 1000,
-    slots: Annotated[int, typer.Option(help="Copies in flash, written in turn.", min=2, max=64)] = 2,
     trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the first seconds (.png, .svg, .pdf).")] = None,
     json: o.Json = False,
@@ -43,10 +33,7 @@ def timeline(
         needed = {"budget_bytes": plan.settings.sram_bytes, "peak_bytes": plan.peak_bytes}
         print_json({**answer, "sram": needed, "flash": plan.as_dict()["flash"]})
         end(plan.fits)
-    found = simulated(
-        plan, frames_per_s=fps, duration_s=hours * 3600, dma_bytes_per_s=dma, buffers=buffers,
-        write_back_every=write_back_every, slots=slots,
-    )  # fmt: skip
+    found = simulated(plan, duty=wanted.timeline)
     if trace is not None:
         write_timeline_trace(found, trace)
     if plot is not None:

@@ -10,7 +10,7 @@ from mcusim.cli import options as o
 from mcusim.session.experiment import FILE, Experiment
 
 
-@o.takes_settings(training=True)
+@o.takes_settings(group="training")
 def train(
     wanted: Experiment,
     out: o.Out = None,

@@ -172,6 +172,8 @@ def leaves(kind: type[Any], prefix: tuple[str, ...] = ()) -> Iterator[Setting]:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) is tuple:
+        return (tuple,)
     kinds = get_args(hint) if get_origin(hint) is not Mapping and get_args(hint) else (hint,)
     return tuple(dict if _is_mapping(kind) else kind for kind in kinds)
 

@@ -39,7 +39,7 @@ class About:
         label: what a message calls the thing, if not by its name.
         unit: of a number.
         flags: of the command line, if not ``--name``.
-        least, below, most: bounds of a number, or of each number of a table.
+        above, least, below, most: bounds of a number, or of each number of a table.
         example: a value that can be tried, for the way out of a message.
         cheaper: of a value, the values to try where the step needs too much SRAM, the least change first.
         read: turns what a person may write into the value; raises what a person should read.
@@ -54,6 +54,7 @@ class About:
     label: str = ""
     unit: str = ""
     flags: tuple[str, ...] = ()
+    above: float | None = None
     least: float | None = None
     below: float | None = None
     most: float | None = None
@@ -203,11 +204,11 @@ class Setting:
     @property
     def bounds(self) -> str:
         """Bounds in words, e.g. ``at least 1`` or ``in [0, 1)``; empty if there are none."""
-        low, below, most = self.about.least, self.about.below, self.about.most
+        above, low, below, most = self.about.above, self.about.least, self.about.below, self.about.most
         if below is None and most is None:
-            return "" if low is None else f"at least {low}"
+            return f"at least {low}" if low is not None else "" if above is None else f"above {above}"
         high = f"{most:,}]" if most is not None else f"{below:,})"
-        return f"in {'(-inf' if low is None else f'[{low}'}, {high}"
+        return f"in {f'[{low}' if low is not None else '(-inf' if above is None else f'({above}'}, {high}"
 
     @property
     def _way_out(self) -> str:
@@ -222,6 +223,7 @@ class Setting:
         number = int(value) if isinstance(value, Integral) and whole else float(value)
         inside = (
             -inf < number < inf
+            and (about.above is None or number > about.above)
             and (about.least is None or number >= about.least)
             and (about.below is None or number < about.below)
             and (about.most is None or number <= about.most)

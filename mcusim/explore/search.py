@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mcusim.core import BadArgument, OutOfSram
-from mcusim.core.chosen import arguments
+from mcusim.core import OutOfSram
+from mcusim.core.chosen import arguments, chosen, takes
 from mcusim.explore.gain import Gains
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
@@ -15,6 +15,7 @@ from mcusim.planning.network import network_of
 from mcusim.planning.placement import cheapest as planned
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
+from mcusim.planning.search_space import SearchSpace
 from mcusim.planning.settings import Settings, head_format
 from mcusim.sections.kinds import Column, Command, Headline, Section, Table
 from mcusim.sections.shown import Shown
@@ -117,18 +118,15 @@ class Found(Shown):
         return [Headline(title), Table(COLUMNS, rows), Command(self.best.arguments, again)]
 
 
+@takes(SearchSpace)
 def search(
     model: Model,
     board: Board,
     ranking: Ranking,
     settings: Settings,
     *,
-    blocks: int | None = None,
-    stage: int = 200,
-    ratio: float | None = None,
-    channels: float = 1.0,
-    errors: Sequence[str] = ("float32", "int16"),
-    weights: Sequence[str] = ("int8-sr",),
+    space: SearchSpace | None = None,
+    **choices: Any,
 ) -> Found:
     """Return the selections that fit, by expected gain.
 
@@ -144,35 +142,24 @@ def search(
         board: the board.
         ranking: from ``sensitivity``, or saved earlier.
         settings: budget in bytes, residency, patches, optimiser, planner; scheme and formats are replaced.
-        blocks: most last blocks that may learn; all of them by default.
-        stage: iterations between redraws of the channels.
-        ratio: most of the weights that may learn in one iteration, as a fraction; no limit by default.
-        channels: most of the channels of one layer that may learn at a time, as a fraction, in the
-            ``ranked`` shape. The objective has no diminishing returns: with a tight ``ratio`` and no limit
-            here it lets one or two layers learn as a whole.
-        errors: formats of error tensors that are allowed.
-        weights: formats of learning weights that are allowed.
+        space: what to start from; the defaults if not given.
+        choices: of ``SearchSpace`` by name, e.g. ``ratio=0.02``, ``errors=("int16",)``.
 
     Raises:
         OutOfSram: if nothing fits; tells the smallest possible peak.
         OutOfFlash: if constants and program are larger than the flash.
         BadArgument: if the ranking does not suit the network, or a number makes no sense.
-        UnknownName: if a format is not known.
+        UnknownName: if a choice or a format is not known; suggests the nearest.
     """
     settings = settings.named(model)
     model = network_of(settings.part(model), settings).model
-    count = len(blocks_of(model)) if blocks is None else min(blocks, len(blocks_of(model)))
-    if count < 1:
-        raise BadArgument(f"blocks {blocks}", "is less than 1", "use at least 1")
-    if ratio is not None and not 0 < ratio <= 1:
-        raise BadArgument(f"ratio {ratio}", "is not in (0, 1]", "try 0.02, which is 2 %")
-    if not 0 < channels <= 1:
-        raise BadArgument(f"channels {channels}", "is not in (0, 1]", "try 0.25")
-    look = _Look(model, board, Gains.of(model, ranking), settings, stage, ratio, channels)
+    wanted = chosen(space or SearchSpace(), choices)
+    count = min(wanted.blocks or len(blocks_of(model)), len(blocks_of(model)))
+    look = _Look(model, board, Gains.of(model, ranking), settings, wanted)
     found: list[Option] = []
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
-    given = list(_formats(own, errors, weights))
+    given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
     for formats in given:
         for shape in SHAPES:
             for last in range(1, count + 1):
@@ -198,9 +185,7 @@ class _Look:
     board: Board
     gains: Gains
     settings: Settings
-    stage: int
-    ratio: float | None
-    channels: float
+    space: SearchSpace
 
     def largest(self, shape: str, blocks: int, formats: Formats) -> Option | None:
         """Return the largest selection in the last blocks that fits; ``None`` if there is nothing to select.
@@ -209,7 +194,8 @@ class _Look:
             OutOfSram: if not even the smallest fits.
         """
         eligible = self._eligible(blocks)
-        most = None if self.ratio is None else int(self.ratio * trunk_weights(self.model) + 1e-6)
+        ratio = self.space.ratio
+        most = None if ratio is None else int(ratio * trunk_weights(self.model) + 1e-6)
         eligible = [item for item in eligible if most is None or item.channel_weights <= most]
         if not eligible:
             return None
@@ -223,7 +209,7 @@ class _Look:
         def counted(step: int) -> dict[str, int]:
             budget = Budget(most, cheapest + step * GRAIN)
             if shape == "ranked":
-                return self.gains.best(eligible, budget, self.channels)
+                return self.gains.best(eligible, budget, self.space.channels)
             return {op: count for op, count in quota(eligible, budget).items() if count}
 
         def option(step: int) -> Option:
@@ -272,7 +258,7 @@ class _Look:
         scheme = Dynamic(
             ratio=sum(count * known[op].channel_weights for op, count in counts.items())
             / trunk_weights(self.model),
-            stage=self.stage,
+            stage=self.space.stage,
             layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
             bias_blocks=blocks,
         )
@@ -282,14 +268,6 @@ class _Look:
 
 def _cycles(option: Option) -> int:
     return 0 if option.plan.estimate is None else option.plan.estimate.total_cycles
-
-
-def _formats(base: Formats, errors: Sequence[str], weights: Sequence[str]) -> Iterator[Formats]:
-    if not errors or not weights:
-        raise BadArgument("a search", "has no format to choose from", "allow at least one of each kind")
-    for weight in weights:
-        for error in errors:
-            yield replace(base, error=error, weight=weight)
 
 
 def _distinct(options: Sequence[Option]) -> Iterator[Option]:

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mcusim.core import BadBoard
+from mcusim.core.chosen import chosen, takes
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.mcu.timeline.scenario import scenario
 from mcusim.mcu.timeline.timeline import Timeline, simulate
+from mcusim.planning.duty import Duty
 from mcusim.planning.plan import Plan
 
 
-def timeline(
-    plan: Plan,
-    *,
-    frames_per_s: float = 1.0,
-    duration_s: float = 3600.0,
-    dma_bytes_per_s: float | None = None,
-    buffers: int = 1,
-    write_back_every: int = 1000,
-    slots: int = 2,
-    window_s: float = 10.0,
-) -> Timeline:
+@takes(Duty)
+def timeline(plan: Plan, *, duty: Duty | None = None, window_s: float = 10.0, **choices: Any) -> Timeline:
     """Simulate frames, training steps and write-backs of a plan on its board.
 
     Args:
         plan: a planned session; its estimate gives the time of a step, its input the size of a frame.
-        frames_per_s: rate of the sensor.
-        duration_s: simulated time.
-        dma_bytes_per_s: rate of the transfer of a frame into SRAM; at once if ``None``.
-        buffers: input buffers.
-        write_back_every: steps between write-backs of the learned parameters; 0: never.
-        slots: copies in flash, written in turn.
+        duty: what to start from; the defaults if not given.
         window_s: slices are kept for this many seconds.
+        choices: of ``Duty`` by name, e.g. ``frames_per_s=2``, ``hours=24``.
 
     Returns:
         What happened: frames, steps, write-backs, energy, flash life, and the first seconds as slices.
 
     Raises:
         BadBoard: if the board has no cycle profile, or a figure the write-back needs is absent.
+        UnknownName: for a choice that there is not; suggests the nearest.
         BadArgument: if a value makes no sense.
         OutOfSram, OutOfFlash: if the step or the copies do not fit: such a device does nothing.
     """
+    wanted = chosen(duty or Duty(), choices)
     plan.require()
     board = plan.board
     if plan.estimate is None:
@@ -50,12 +43,13 @@ def timeline(
             "give --profile",
         )
     learned = checkpoint_bytes(plan.step)
-    writes = write_back(board, learned, slots) if write_back_every and learned else None
+    writes = write_back(board, learned, wanted.slots) if wanted.write_back_every and learned else None
     return simulate(
         scenario(
-            board, plan.estimate, frames_per_s=frames_per_s, duration_s=duration_s,
-            frame_bytes=plan.step.model.input.bytes, dma_bytes_per_s=dma_bytes_per_s, buffers=buffers,
-            write_back=writes, write_back_every=write_back_every if writes else 0,
+            board, plan.estimate, frames_per_s=wanted.frames_per_s, duration_s=wanted.hours * 3600,
+            frame_bytes=plan.step.model.input.bytes, dma_bytes_per_s=wanted.dma_bytes_per_s,
+            buffers=wanted.buffers, write_back=writes,
+            write_back_every=wanted.write_back_every if writes else 0,
         ),
         window_s=window_s,
     )  # fmt: skip

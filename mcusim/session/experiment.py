@@ -12,7 +12,9 @@ from mcusim.core.setting import setting
 from mcusim.core.toml_file import read_toml
 from mcusim.core.toml_text import toml
 from mcusim.graph import Arithmetic, Model
+from mcusim.planning.duty import Duty
 from mcusim.planning.recipe import Recipe
+from mcusim.planning.search_space import SearchSpace
 from mcusim.planning.settings import AUTO, Settings
 from mcusim.sections.kinds import Notes, Section
 from mcusim.update.formats import HEADS
@@ -47,7 +49,7 @@ class Network(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Experiment(Settings):
-    """The settings of a session, what it is a session of, and how it trains."""
+    """The settings of a session, what it is a session of, and what the verbs do with it."""
 
     note: str = setting("", "a line for people", derived=True)
     model: str | None = setting(
@@ -75,6 +77,8 @@ class Experiment(Settings):
         "cifar10", "images: cifar10, synthetic, a folder (CIFAR-10, pictures, .npy) or a .npz file"
     )
     training: Recipe = setting(Recipe, "how long and on what it trains")
+    timeline: Duty = setting(Duty, "what the device does all day", terse=True)
+    search: SearchSpace = setting(SearchSpace, "what a search may choose from", terse=True)
 
     @classmethod
     def read(cls, path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mcusim.session.experiment import Experiment
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 OWN_WAY = {
     "compare": {"--board", "-b", "--update", "-u"},
-    "search": {"--update", "-u"},
+    "search": {"--update", "-u", "--error", "--weight"},
     "diff": {"--update", "-u"},
 }
 """Options that a verb replaces by its own: lists of boards and schemes, sides, or what it looks for."""
@@ -37,7 +37,8 @@ def test_every_verb_that_plans_takes_every_setting_with_its_help(verb):
     assert verb in VERBS
     found = options_of(verb)
     for item in leaves(Experiment):
-        if (item.path[0] == "training" and verb != "train") or (item.name == "data" and verb not in DATA):
+        others = options.OF_VERBS.get(options.of_verb(item), verb) != verb
+        if others or (item.name == "data" and verb not in DATA):
             continue
         missing = set(item.flags) - OWN_WAY.get(verb, set())
         assert missing <= set(found), f"{verb} has no {missing}"
@@ -154,3 +155,21 @@ def test_settings_reach_the_plan(answer):
     assert answer(*plain, "--no-in-place")["sram"]["peak_bytes"] >= usual
     assert answer(*plain, "--momentum", "0.9")["sram"]["by_role"]["optimizer"] > 0
     assert answer(*plain, "--accumulate", "2")["sram"]["by_role"]["gradient"] > 0
+
+
+def test_what_a_verb_alone_can_choose_is_a_table_of_a_run_file_and_checked_alike(run_file, answer, refused):
+    run_file.write_text(
+        run_file.read_text() + "[timeline]\nframes_per_s = 2\nhours = 0.5\n[search]\nratio = 0.1\n"
+    )
+    assert Experiment.from_dict(Experiment.read(run_file)).search.ratio == 0.1
+    assert answer("timeline", run_file)["frames"] == 3600
+    assert answer("timeline", run_file, "--fps", "1")["frames"] == 1800
+    assert "hours 0.0: is not above 0" in refused("timeline", run_file, "--hours", "0")
+    assert "ratio 2.0: is not in (0, 1]" in refused("search", run_file, "--ratio", "2")
+    assert "did you mean float32" in refused("search", run_file, "--errors", "int8,flaot32")
+    assert "did you mean hours" in refused_by(run_file, "hour = 1", refused)
+
+
+def refused_by(run_file: Path, line: str, refused) -> str:
+    run_file.write_text(run_file.read_text().replace("hours = 0.5", line))
+    return str(refused("timeline", run_file))

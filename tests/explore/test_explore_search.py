@@ -190,13 +190,13 @@ def test_the_verb(tmp_path):
     )  # fmt: skip
     call = [
         "search", "--model", str(path), "--board", "stm32f746", "--data", str(tmp_path / "d.npz"),
-        "--steps", "5", "--analysis", str(analysis), "--error", "float32",
+        "--steps", "5", "--analysis", str(analysis), "--errors", "float32",
     ]  # fmt: skip
     first = CliRunner().invoke(build(), [*call, "--sram", "24KiB", "--out", str(out)])
     assert first.exit_code == 0, first.output
     assert "--update dynamic:" in first.stdout.splitlines()[-1]
     assert " --weight int8+res8 --bias int32+res8 --sram 24576 --res" in first.stdout.splitlines()[-1]
-    more = ("--sram", "24KiB", "--weight", "int8-sr", "--bias", "int32", "--feature", "checker")
+    more = ("--sram", "24KiB", "--weights", "int8-sr", "--bias", "int32", "--feature", "checker")
     other = CliRunner().invoke(build(), [*call, *more]).stdout.splitlines()[-1]
     assert " --feature checker --sram 24576 --res" in other
     kept = analysis.read_bytes()

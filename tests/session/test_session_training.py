@@ -250,8 +250,8 @@ def test_the_trace_of_a_step_has_the_roles_of_the_plan():
 
 def test_a_run_has_a_timeline():
     run = session().train(tiny_data(), epochs=1)
-    found = run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
-    assert found == run.timeline(frames_per_s=2.0, duration_s=60.0).as_dict()
+    found = run.timeline(frames_per_s=2.0, hours=1 / 60).as_dict()
+    assert found == run.timeline(frames_per_s=2.0, hours=1 / 60).as_dict()
 
 
 def test_stages_show_in_the_trace(tmp_path):

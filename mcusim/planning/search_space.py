@@ -1,0 +1,54 @@
+"""What a search may choose from: its choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mcusim.core import BadArgument
+from mcusim.core.chosen import Chosen
+from mcusim.core.setting import setting
+from mcusim.kernels.number_formats import ERRORS, WEIGHTS
+from mcusim.kernels.number_formats.base import FormatList
+
+
+def _of(formats: FormatList[Any], given: Any) -> tuple[str, ...]:
+    """Read names with commas, or several names."""
+    names = given.split(",") if isinstance(given, str) else given
+    names = tuple(names) if isinstance(names, Iterable) else ()
+    if not all(isinstance(name, str) for name in names):
+        raise BadArgument(f"{formats.kind}s {given!r}", "are no names", f"e.g. {','.join(formats)}")
+    found = tuple(formats[name.strip()].name for name in names if name.strip())
+    if not found:
+        raise BadArgument(f"{formats.kind}s", "are none to choose from", f"e.g. {','.join(formats)}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace(Chosen):
+    """Which layers, how many channels and which formats a search may take.
+
+    Raises:
+        BadArgument: if a number is out of bounds, or no format is left.
+        UnknownName: if a format is not known; suggests the nearest.
+    """
+
+    blocks: int | None = setting(None, "most last blocks that may learn; all if not given", least=1)
+    ratio: float | None = setting(
+        None, "most of the weights that may learn in a step, e.g. 0.02", above=0, most=1, example="0.02"
+    )
+    channels: float = setting(
+        1.0, "most of one layer's channels that may learn at a time, e.g. 0.25", above=0, most=1
+    )
+    """The objective has no diminishing returns: with a tight ``ratio`` and no limit here it lets one or two
+    layers learn as a whole."""
+    stage: int = setting(200, "steps between redraws of the channels", unit="steps", least=1)
+    errors: tuple[str, ...] = setting(
+        ("float32", "int16"), "allowed formats of errors, preferred first",
+        read=lambda given: _of(ERRORS, given), write=",".join,
+    )  # fmt: skip
+    weights: tuple[str, ...] = setting(
+        ("int8+res8",), "allowed formats of learning weights, preferred first",
+        read=lambda given: _of(WEIGHTS, given), write=",".join,
+    )  # fmt: skip
