@@ -18,7 +18,7 @@ from time import perf_counter
 import mcusim
 from mcusim.memory.csv import read_csv
 from mcusim.memory.planners import branch_and_bound
-from mcusim.memory.problem import Problem, Solution
+from mcusim.memory.problem import Problem
 from mcusim.memory.tilings import tiling
 
 CAPACITY = 1_048_576
@@ -31,7 +31,7 @@ SECONDS = 100.0
 TABLE = Path(__file__).with_suffix(".csv")
 
 
-def solved(problem: Problem, seed: int) -> tuple[Solution, float]:
+def solved(problem: Problem, seed: int) -> tuple[mcusim.Solution, float]:
     """Return the placement of the default planner, and the seconds it took."""
     began = perf_counter()
     solution = mcusim.pack(problem, seed=seed, time_limit_s=SECONDS)

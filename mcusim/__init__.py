@@ -8,7 +8,8 @@ True
 
 Everything that the command line does is here under the same name, by what a person does:
 
-* networks: `load`, `save`, `show`, `models`, `fetch`, `cache`; a `Model`, its `ModelSummary`; a `Cached`
+* networks: `load`, `save`, `show`, `models`, `fetch`, `cache`, `from_torch`; a `Model`, its
+  `ModelSummary`, its `Preprocessing`; a `Cached`
 * make one smaller: `quantize`, `prune`
 * boards: `board`, `boards`, `profiles`, `calibrate` from measurements (`read_measurements`);
   a `Board`, a `Calibration`
@@ -17,17 +18,17 @@ Everything that the command line does is here under the same name, by what a per
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
   a `Run`, `read_run`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
-  a `Ranking`, a `Difference`; many runs of one question:
-  `sweep` a `Study`, a `StudyResult`
+  a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
-* memory: `explain`, `report`, `open_trace`, `replay`, `export`, `pack`; an `Explanation`, a `Trace`,
-  a `TraceFile`, a `Replay`, a `Solution`
+* memory: `explain`, `report`, `open_trace`, `read_trace`, `replay`, `export`, `pack`, `plot_live`,
+  `plot_arena`, `shipped_traces`; an `Explanation`, a `Trace`, a `TraceFile`, a `Replay`, a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
   `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `Diverged`, `MissingPackage`,
   `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
 
-Public is what stands in ``mcusim.__all__`` and in ``mcusim.data.__all__``, with the parameters and attributes
+Public is what stands in ``mcusim.__all__`` and ``mcusim.data.__all__`` and, for schemes and planners of
+one's own, in ``mcusim.update.__all__`` and ``mcusim.memory.__all__``, with the parameters and attributes
 that its docstring names. Everything else, every module below ``mcusim`` included, may change in any version.
 """
 
@@ -46,7 +47,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "models": "mcusim.explore.names",
         "fetch": "mcusim.files.fetch",
         "cache": "mcusim.explore.cache",
+        "from_torch": "mcusim.files.torch.reader",
         "Model": "mcusim.graph",
+        "Preprocessing": "mcusim.graph",
         "ModelSummary": "mcusim.explore.layers",
         "Cached": "mcusim.explore.cache",
     },
@@ -103,6 +106,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Found": "mcusim.explore.search",
         "Ranking": "mcusim.update.ranking",
         "Difference": "mcusim.reporting.diff",
+        "Coverage": "mcusim.update.coverage",
     },
     "gate": {
         "check": "mcusim.gate.verdict",
@@ -116,9 +120,13 @@ GROUPS: dict[str, dict[str, str]] = {
         "explain": "mcusim.reporting.explain",
         "report": "mcusim.reporting.page",
         "open_trace": "mcusim.reporting.subject",
+        "read_trace": "mcusim.traces.store",
         "replay": "mcusim.traces.replay",
         "export": "mcusim.traces.export",
         "pack": "mcusim.memory.pack",
+        "plot_live": "mcusim.reporting.plots",
+        "plot_arena": "mcusim.reporting.plots",
+        "shipped_traces": "mcusim.traces.shipped",
         "Explanation": "mcusim.traces.explanation",
         "Trace": "mcusim.traces.store",
         "TraceFile": "mcusim.traces.store",
@@ -181,8 +189,9 @@ if TYPE_CHECKING:
     from mcusim.files.fetch import fetch
     from mcusim.files.load import load
     from mcusim.files.save import save
+    from mcusim.files.torch.reader import from_torch
     from mcusim.gate.verdict import Verdict, check
-    from mcusim.graph import Model
+    from mcusim.graph import Model, Preprocessing
     from mcusim.lowering.patches import Patches
     from mcusim.mcu.board import Board
     from mcusim.mcu.board_files import board, boards
@@ -200,6 +209,7 @@ if TYPE_CHECKING:
     from mcusim.reporting.diff import Difference, diff
     from mcusim.reporting.explain import explain
     from mcusim.reporting.page import report
+    from mcusim.reporting.plots import plot_arena, plot_live
     from mcusim.reporting.subject import open_trace
     from mcusim.session.evaluation import evaluate
     from mcusim.session.run import Run, read_run
@@ -212,7 +222,9 @@ if TYPE_CHECKING:
     from mcusim.traces.export import export
     from mcusim.traces.outcome import Replay
     from mcusim.traces.replay import replay
-    from mcusim.traces.store import Trace, TraceFile
+    from mcusim.traces.shipped import shipped_traces
+    from mcusim.traces.store import Trace, TraceFile, read_trace
+    from mcusim.update.coverage import Coverage
     from mcusim.update.formats import Formats
     from mcusim.update.optimizer import Sgd
     from mcusim.update.ranking import Ranking
@@ -231,6 +243,7 @@ __all__ = [
     "Cached",
     "Calibration",
     "Comparison",
+    "Coverage",
     "Difference",
     "Diverged",
     "Duty",
@@ -247,6 +260,7 @@ __all__ = [
     "OutOfSram",
     "Patches",
     "Plan",
+    "Preprocessing",
     "Ranking",
     "Recipe",
     "Replay",
@@ -280,18 +294,22 @@ __all__ = [
     "explain",
     "export",
     "fetch",
+    "from_torch",
     "load",
     "models",
     "open_trace",
     "pack",
     "plan",
     "planners",
+    "plot_arena",
+    "plot_live",
     "predict",
     "profiles",
     "prune",
     "quantize",
     "read_measurements",
     "read_run",
+    "read_trace",
     "replay",
     "report",
     "save",
@@ -299,6 +317,7 @@ __all__ = [
     "schemes",
     "search",
     "sensitivity",
+    "shipped_traces",
     "show",
     "sweep",
     "timeline",

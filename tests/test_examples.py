@@ -20,9 +20,9 @@ from mcusim.update import SCHEMES
 pytest_plugins = ["pytester"]
 ROOT = Path(mcusim.__file__).parent
 TOP = Path(__file__).parents[1]
-DOCS = {path for path in (TOP / "docs").rglob("*.md") if path.parent.name != "tutorials"}
+DOCS = {path for path in (TOP / "docs").rglob("*.md") if path.parent.name not in ("tutorials", "how-to")}
 PAGES = sorted({*TOP.glob("*.md"), *DOCS, *(TOP / "mcusim").rglob("*.md")})
-"""Tutorials are run as wholes, each example on what the ones before it left: tests/test_tutorials.py."""
+"""Tutorials and recipes are run as wholes: tests/test_tutorials.py."""
 PUBLIC = ("mbv2-w0.35", "cifar10(")
 """What an example names that is fetched, and so is run only where it is."""
 

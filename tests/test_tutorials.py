@@ -10,28 +10,37 @@ import io
 import os
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
+from mcusim.memory import PLANNERS
+from mcusim.update import SCHEMES
 
-PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(page for folder in ("tutorials", "how-to") for page in (DOCS / folder).glob("*.md"))
+GROUPS = {SCHEMES.group, PLANNERS.group}
 WRITE = os.environ.get("MCUSIM_GOLDEN") == "write"
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_tutorials(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From top to bottom in one empty folder, as a reader would."""
     text = page.read_text("utf-8")
     if "import torch" in text:
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
+    for registry in (SCHEMES, PLANNERS):
+        monkeypatch.setattr(registry, "_own", dict(registry._own))
     names: dict[str, object] = {}
     for language, title, body in FENCE.findall(text):
-        if title:
+        if language == "toml" and "entry-points" in body:
+            assert set(tomllib.loads(body)["project"]["entry-points"]) <= GROUPS
+        elif title:
             (tmp_path / title).write_text(body, "utf-8")
         elif language == "python":
             python(body, names, page)

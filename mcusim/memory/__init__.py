@@ -7,6 +7,7 @@ from mcusim.memory.bound import Bound, LiveBytes, live_by_role, live_over_time, 
 from mcusim.memory.checker import check, check_offsets
 from mcusim.memory.ledger import Ledger
 from mcusim.memory.planners import PLANNERS, best
+from mcusim.memory.planners.placing import Placing
 from mcusim.memory.problem import Problem, Solution, Status
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Heap",
     "Ledger",
     "LiveBytes",
+    "Placing",
     "Problem",
     "Solution",
     "Status",

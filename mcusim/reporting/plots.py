@@ -33,6 +33,9 @@ def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = No
         step: the step to draw; all there are if not given.
         ax: where to draw; a new figure if not given.
 
+    Returns:
+        The figure, to be shown or saved.
+
     Raises:
         MissingPackage: matplotlib is not installed.
         BadArgument: there is no such step.
@@ -63,7 +66,19 @@ def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = No
 def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = None) -> Figure:
     """Draw the arena: every block as a rectangle of its addresses and its life, colored by role.
 
-    White is memory that nothing uses. Arguments and errors are those of :func:`plot_live`.
+    White is memory that nothing uses.
+
+    Args:
+        subject: a plan, run or trace.
+        step: the step to draw; all there are if not given.
+        ax: where to draw; a new figure if not given.
+
+    Returns:
+        The figure, to be shown or saved.
+
+    Raises:
+        MissingPackage: matplotlib is not installed.
+        BadArgument: there is no such step.
     """
     events, header = _step(subject, step)
     figure, ax = _axes(ax)

@@ -117,6 +117,9 @@ class TraceFile:
 def read_trace(path: str | Path) -> Trace:
     """Load a whole trace file.
 
+    Args:
+        path: the file; ``open_trace`` reads group by group what this holds in memory.
+
     Raises:
         BadTrace: not a trace, of another version, damaged, or of more than :data:`MAX_LOADED` events.
     """

@@ -35,6 +35,9 @@ def from_torch(
         preprocessing: what the network expects; see `Preprocessing`.
         labels: names of the classes.
 
+    Returns:
+        The network, to be quantised, pruned or shown.
+
     Raises:
         MissingPackage: without PyTorch.
         BadModel: if the network cannot be exported, or has an operation that is not supported.
