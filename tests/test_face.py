@@ -66,7 +66,7 @@ def test_every_public_name_is_documented(name):
 def test_every_function_says_what_it_takes_and_gives(name):
     function = FUNCTIONS[name]
     text = inspect.getdoc(function)
-    code = function.__code__  # the signature also names what ``choices`` can be
+    code = inspect.unwrap(function).__code__  # the signature also names what ``choices`` can be
     named_too = bool(code.co_flags & inspect.CO_VARKEYWORDS)
     parameters = [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + named_too]]
     said = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
