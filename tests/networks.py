@@ -13,6 +13,7 @@ def small_network(
     seed: int = 0,
     *,
     side: int = 16,
+    channels: int = 3,
     classes: int | None = 4,
     head: str = "float32",
     arithmetic: Arithmetic = Arithmetic.FLOAT,
@@ -50,7 +51,7 @@ def small_network(
         ops.append(Op(name, kind, (x, f"{name}.w", f"{name}.b"), y, attributes))
         return y
 
-    x = activation("input", (1, side, side, 3), 1 / 64, 0)
+    x = activation("input", (1, side, side, channels), 1 / 64, 0)
     x = conv("stem", x, 8, 3, 2, False, True)
     y = conv("a.expand", x, 24, 1, 1, False, True)
     y = conv("a.depthwise", y, 24, 3, 2, True, True)

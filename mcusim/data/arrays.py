@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.data.dataset import Dataset, Split
+from mcusim.data.sounds import spoken
 from mcusim.data.splits import held_out
+from mcusim.data.validation import held_out_groups
 
 MAX_BYTES = 2**33
 _NAMES = (
@@ -33,6 +36,7 @@ def from_arrays(
     test_images: NDArray[Any] | None = None,
     test_labels: NDArray[Any] | None = None,
     *,
+    groups: NDArray[Any] | None = None,
     names: Sequence[str] = (),
     name: str = "arrays",
     test_fraction: float = 0.2,
@@ -53,6 +57,8 @@ def from_arrays(
             target, as for an autoencoder.
         test_images: without them, ``test_fraction`` of the examples (of each class), chosen by ``seed``.
         test_labels: of the test examples.
+        groups: ``[N]`` whole numbers of what belongs together (a speaker, a day); a part of the examples that
+            is held out holds whole groups.
         names: of the classes; their numbers if left out.
         name: of the data set.
         test_fraction: between 0 and 1.
@@ -61,12 +67,15 @@ def from_arrays(
     Raises:
         BadData: if shapes, types or labels do not fit together, or values are not finite.
     """
-    train = _split(images, labels)
+    train = replace(_split(images, labels), groups=None if groups is None else np.asarray(groups))
     if test_images is not None:
         test = _split(test_images, test_labels)
     else:
-        groups = train.class_numbers if _classes(train) else np.zeros(len(train), np.int64)
-        held = held_out(groups, test_fraction, seed)
+        kinds = train.class_numbers if _classes(train) else np.zeros(len(train), np.int64)
+        if train.groups is not None:
+            held = held_out_groups(train.groups, test_fraction, seed)
+        else:
+            held = held_out(kinds, test_fraction, seed)
         train, test = train.subset(np.flatnonzero(~held)), train.subset(np.flatnonzero(held))
     if not _classes(train):
         if names:
@@ -82,8 +91,10 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
     """Return the data set in an ``.npz`` file, or in a folder of ``.npy`` files; see `from_arrays`.
 
     The arrays are called ``train_images``, ``train_labels``, ``test_images``, ``test_labels``, or
-    ``x_train``, ``y_train``, ``x_test``, ``y_test``, or only ``images``, ``labels`` or ``x``, ``y``. In a
-    folder they are mapped into memory. Pickled objects are never read.
+    ``x_train``, ``y_train``, ``x_test``, ``y_test``, or only ``images``, ``labels`` or ``x``, ``y``; the last
+    two may come with ``groups``. Recordings lie end to end in ``samples`` with ``lengths`` and ``y``, and
+    perhaps ``speaker`` (see `mcusim.data.sounds.spoken`). In a folder they are mapped into memory. Pickled
+    objects are never read.
 
     Args:
         path: the file or folder.
@@ -96,11 +107,16 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
     if path.is_dir():
         found = {p.stem: _mapped(p) for p in sorted(path.glob("*.npy"))}
     elif path.is_file():
-        found = _unzipped(path)
+        found = unzipped(path)
     else:
         raise BadData(str(path), "does not exist", "give an .npz file or a folder of .npy files")
+    if {"samples", "lengths", "y"} <= {*found}:
+        parts = [found["samples"], found["lengths"], found["y"], found.get("speaker")]
+        return spoken(*parts, name=path.stem, **more)  # type: ignore[arg-type]
     for names in _NAMES:
         if all(name in found for name in names):
+            if len(names) == 2:
+                more = {"groups": found.get("groups"), **more}
             return from_arrays(*(found[name] for name in names), name=path.stem, **more)
     if len(found) == 1:
         return from_arrays(*found.values(), name=path.stem, **more)
@@ -138,8 +154,14 @@ def _mapped(path: Path) -> NDArray[Any]:
         raise BadData(str(path), f"is no array file: {error}", "save it with numpy.save") from error
 
 
-def _unzipped(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an ``.npz``; a header is believed only if it fits the entry's size."""
+def unzipped(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an ``.npz``; a header is believed only if it fits the entry's size.
+
+    Arrays of texts are left out.
+
+    Raises:
+        BadData: if it is damaged, too large, or holds what is no array of numbers.
+    """
     found = {}
     room = MAX_BYTES
     try:
@@ -155,6 +177,8 @@ def _unzipped(path: Path) -> dict[str, NDArray[Any]]:
                         read = np.lib.format.read_array_header_2_0
                     shape, fortran, dtype = read(file)
                     size = prod(shape) * dtype.itemsize
+                    if dtype.kind == "U":  # names
+                        continue
                     if dtype.kind not in "iuf" or not 0 < size <= info.file_size:
                         raise ValueError(f"{info.filename} holds {dtype} {shape} in {info.file_size:,} B")
                     values = np.frombuffer(file.read(size), dtype)

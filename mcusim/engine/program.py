@@ -145,7 +145,7 @@ class Program:
 
     def _bind(self, op: StepOp) -> Callable[[], None]:
         match op.action:
-            case Action.LOAD | Action.OBSERVE:
+            case Action.LOAD | Action.FRONT_END | Action.OBSERVE:
                 # The input is there already, and statistics are taken where the gradients are: these
                 # ops carry the cost alone.
                 return lambda: None

@@ -10,6 +10,8 @@ class Action(StrEnum):
 
     LOAD = "load"
     """The input arrives in SRAM (from a sensor or DMA)."""
+    FRONT_END = "front_end"
+    """The samples of a sound become the input."""
     FORWARD = "forward"
     CROP = "crop"
     """Copy a spatial patch out of a tensor."""

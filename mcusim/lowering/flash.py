@@ -79,6 +79,8 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
             size = model.tensors[op.bias].bytes
             place(Slot(op.name, Kind.VALUE, SlotPart.BIAS), Role.HEAD if head else Role.BIAS, size)
         place(Slot(op.name, Kind.QUANT), Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
+    if step.front_end is not None:
+        place("front_end", Role.WEIGHT, step.front_end.table_bytes)
     learned = checkpoint_bytes(step)
     if learned:
         unit = max(s.bytes for s in board.flash.sectors[-1:])

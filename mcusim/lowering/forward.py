@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mcusim.core import Kind, Phase, Role, Slot, SlotPart, Work
+from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, Work
+from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
 from mcusim.kernels.scratch import scratch_bytes
@@ -28,14 +29,48 @@ def saved_name(op: Op) -> Slot:
     return Slot(op.name, Kind.SAVED)
 
 
-def emit_load(builder: Builder, model: Model, target: Tensor | None = None) -> None:
-    """Emit the arrival of the input, and of the target where that is more than a class number."""
+SAMPLES = "samples"
+"""The samples of one frame of a sound, from which a front end makes a row of the input."""
+
+
+def emit_load(
+    builder: Builder, model: Model, target: Tensor | None = None, front_end: FrontEnd | None = None
+) -> None:
+    """Emit the arrival of the input, and of the target where that is more than a class number.
+
+    With a front end the samples of a frame arrive, one frame after the other, and it makes the input of them.
+
+    Raises:
+        BadArgument: if its frames do not make up the input.
+    """
     x = model.input
+    if front_end is not None:
+        _emit_front_end(builder, x, target, front_end)
+        return
     given = {t.name: t for t in (x, target) if t is not None}
     for tensor in given.values():
         builder.tensor(tensor.name, tensor.shape, tensor.dtype, Role.INPUT)
     count = sum(tensor.elements for tensor in given.values())
     builder.op("load", Action.LOAD, Phase.FORWARD, writes=tuple(given), work=Work("load", outputs=count))
+
+
+def _emit_front_end(builder: Builder, x: Tensor, target: Tensor | None, front_end: FrontEnd) -> None:
+    frames, rest = divmod(x.elements, front_end.columns)
+    if rest:
+        reason = f"gives rows of {front_end.columns}, and input {x.name!r} has shape {x.shape}"
+        raise BadArgument(f"front end {front_end.text}", reason, "choose bands or coefficients that fit")
+    builder.tensor(SAMPLES, (front_end.frame,), "int16", Role.INPUT)
+    given = {SAMPLES: front_end.samples(frames)}
+    if target is not None:
+        builder.tensor(target.name, target.shape, target.dtype, Role.INPUT)
+        given[target.name] = target.elements
+    work = Work("load", outputs=sum(given.values()))
+    builder.op("load", Action.LOAD, Phase.FORWARD, writes=tuple(given), work=work)
+    builder.tensor(x.name, x.shape, x.dtype, Role.INPUT)
+    builder.op(
+        "front_end", Action.FRONT_END, Phase.FORWARD, reads=(SAMPLES,), writes=(x.name,),
+        work=front_end.work(frames), scratch_bytes=front_end.scratch_bytes,
+    )  # fmt: skip
 
 
 def emit_op(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, Work
+from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model
 from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
@@ -35,6 +36,7 @@ def lower(
     runtime_bytes: int = 0,
     cost: Cost | None = None,
     task: Task | None = None,
+    front_end: FrontEnd | None = None,
 ) -> Step:
     """Return one training step of ``model``, or one inference if nothing learns.
 
@@ -50,6 +52,7 @@ def lower(
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
         cost: memory and work of choosing what learns.
         task: what the outputs are for; classification by default.
+        front_end: makes the input of the samples of a sound.
 
     Raises:
         BadArgument: if ``accumulate`` is below 1.
@@ -62,13 +65,13 @@ def lower(
     flow = Flow.of(model, scope, task)
     _check(flow, model)
     if not scope.learns:
-        return _lower_inference(model, scope, formats, patches, runtime_bytes, in_place=in_place)
+        return _lower_inference(model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place)
     target = task.target(model)
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
-    emit_load(builder, model, target)
+    emit_load(builder, model, target, front_end)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -87,7 +90,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        task=task, target=target,
+        task=task, target=target, front_end=front_end,
     )  # fmt: skip
 
 
@@ -126,6 +129,7 @@ def _lower_inference(
     formats: Formats,
     patches: Patches | None,
     runtime_bytes: int,
+    front_end: FrontEnd | None,
     *,
     in_place: bool,
 ) -> Step:
@@ -133,7 +137,7 @@ def _lower_inference(
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)
-    emit_load(builder, model)
+    emit_load(builder, model, None, front_end)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -142,7 +146,7 @@ def _lower_inference(
     return Step(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place, results=model.outputs),
         residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,
-        logits=flow.logits, resident=builder.resident,
+        logits=flow.logits, resident=builder.resident, front_end=front_end,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from itertools import accumulate
 from math import prod
 
 from mcusim.core import Interval, Phase, Role, SlotPart, Work
+from mcusim.data.front_end import FrontEnd
 from mcusim.graph import DTYPES, Model, Op, Tensor
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
@@ -113,6 +114,8 @@ class Step:
     """What the outputs are for; ``None`` if this is an inference."""
     target: Tensor | None = None
     """What the loss compares the output with; ``None`` if that is a class number."""
+    front_end: FrontEnd | None = None
+    """What makes the input of the samples of a sound."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""

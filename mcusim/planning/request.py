@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
@@ -61,5 +62,6 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
         model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
         in_place=settings.in_place, momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,
+        front_end=None if settings.front_end is None else FrontEnd.read(settings.front_end),
         task=None if settings.task is None else TASKS[settings.task](),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, Self
 from mcusim.core import BadArgument, UnknownName, parse_bytes
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import NameChoice, setting
+from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model
 from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.lowering.patches import Patches
@@ -102,6 +103,15 @@ def _size(size: Any) -> Any:
     return size
 
 
+def _front_end(text: Any) -> Any:
+    """Check a front end, and leave it as it was written."""
+    if text is None or text == "none":
+        return None
+    if isinstance(text, str):
+        FrontEnd.read(text)
+    return text
+
+
 def _residency(name: Any) -> Any:
     return Residency(name) if name in list(Residency) else name
 
@@ -117,6 +127,10 @@ class Choices(Chosen):
     seed: int = setting(0, "seed of everything that is drawn", least=0, most=2**32 - 1)
     formats: Formats = setting(Formats, "number formats")
     sgd: Sgd = setting(Sgd, "stochastic gradient descent")
+    front_end: str | None = setting(
+        None, "what makes the input of a sound on the device, e.g. mfcc, log-mel:rate=8000,bands=20",
+        read=_front_end, example="mfcc:rate=8000",
+    )  # fmt: skip
     simplify: str = setting(
         ALL, "rewrites of the network before planning, none of which changes a bit: all, off, or their names",
         read=parse_rewrites, example="pad+identity",

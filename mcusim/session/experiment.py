@@ -74,7 +74,8 @@ class Experiment(Settings):
         None, "board, by name (see mcusim boards) or TOML file", flags=("--board", "-b"), example="stm32f746"
     )
     data: str = setting(
-        "cifar10", "images: cifar10, synthetic, a folder (CIFAR-10, pictures, .npy) or a .npz file"
+        "cifar10",
+        "data set: a name (cifar10, synthetic, kws-1000), a folder (pictures, sounds) or a file (npz, csv)",
     )
     training: Recipe = setting(Recipe, "how long and on what it trains")
     timeline: Duty = setting(Duty, "what the device does all day", terse=True)
@@ -155,7 +156,12 @@ class Experiment(Settings):
         """Return the data, folders of pictures scaled to what a network takes."""
         from mcusim.data.named import open_for
 
-        return open_for(model, self.data)
+        data = open_for(model, self.data)
+        if self.front_end is None:
+            return data
+        from mcusim.data.front_end import FrontEnd
+
+        return FrontEnd.read(self.front_end).apply(data)
 
     def _given(self, name: str) -> str:
         value: str | None = getattr(self, name)

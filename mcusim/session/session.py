@@ -128,11 +128,14 @@ class Session:
             Diverged: if the loss, a gradient, a parameter or a scale is no longer finite.
             SaveFailed: if the folder cannot be written.
         """
+        from mcusim.data.front_end import FrontEnd
         from mcusim.session.protocol import divided
         from mcusim.session.training import Training
 
         given = choices if epochs is None else {**choices, "epochs": epochs}
         wanted = chosen(recipe or Recipe(), given)
+        if self.settings.front_end is not None:
+            data = FrontEnd.read(self.settings.front_end).apply(data)
         data = divided(data, wanted)
         plan = self.plan_for(data)
         if not plan.step.scope.learns:
