@@ -97,3 +97,9 @@ def test_shares_of_mobilenet(data_dir):
     weights = load("mbv2-w0.35", classes=10).conv_weights
     assert f"2 % of MobileNetV2-w0.35 is {int(0.02 * weights):,} weights." in note("method")
     assert f"{4 * weights / 1000:.0f} KB for MobileNetV2-w0.35" in note("arithmetic")
+
+
+def test_tables_over_kinds_of_ops_are_counted():
+    sources = (path.read_text("utf-8") for path in Path(mcusim.__file__).parent.rglob("*.py"))
+    count = sum(len(re.findall(r"(?m)^[A-Z]+: OpTable\[.*\] = OpTable\(", source)) for source in sources)
+    assert f"could be forgotten; {count} now" in note("architecture")

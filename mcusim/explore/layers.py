@@ -126,10 +126,15 @@ class ModelSummary(Shown):
     @property
     def task(self) -> str | None:
         """What it is trained for if neither a person nor data say another; ``None`` if that is not clear."""
+        return self._task[0]
+
+    @cached_property
+    def _task(self) -> tuple[str | None, str]:
+        """Its name, and how it was found."""
         try:
-            return choose(self.model).name
-        except McusimError:
-            return None
+            return choose(self.model).name, "guessed"
+        except McusimError as error:
+            return None, f"{error.reason} ({error.way_out})"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -153,12 +158,9 @@ class ModelSummary(Shown):
     def sections(self) -> list[Section]:
         """Return what goes in and out, the layers, and why some cannot learn."""
         model = self.model
-        unknown = "unknown: some of its arithmetic is not"
+        unknown, how = "unknown: some of its arithmetic is not", self._task[1]
         facts = [
-            (
-                "task",
-                f"{self.task} (guessed)" if self.task else "not clear from the network: name one with --task",
-            ),
+            ("task", f"{self.task} ({how})" if self.task else f"not clear: {how}"),
             *(("input", _text(model.tensors[name])) for name in model.inputs),
             *(("output", _text(model.tensors[name])) for name in model.outputs),
             ("arithmetic", str(model.arithmetic)),

@@ -17,9 +17,9 @@ class Duty(Chosen):
     """
 
     frames_per_s: float = setting(
-        1.0, "frames that the sensor makes", unit="frames a second", flags=("--fps",), above=0
+        1.0, "frames that the sensor makes", unit="frames a second", flags=("--fps",), above=0, most=10_000
     )
-    hours: float = setting(1.0, "simulated time", unit="hours", above=0)
+    hours: float = setting(1.0, "simulated time", unit="hours", above=0, most=366 * 24)
     dma_bytes_per_s: float | None = setting(
         None, "rate of the transfer of a frame into SRAM; at once if not given", unit="bytes a second",
         flags=("--dma",), above=0, example="1e6",

@@ -49,7 +49,7 @@ def timeline(plan: Plan, *, duty: Duty | None = None, window_s: float = 10.0, **
             board, plan.estimate, frames_per_s=wanted.frames_per_s, duration_s=wanted.hours * 3600,
             frame_bytes=plan.step.model.input.bytes, dma_bytes_per_s=wanted.dma_bytes_per_s,
             buffers=wanted.buffers, write_back=writes,
-            write_back_every=wanted.write_back_every if writes else 0,
+            write_back_every=wanted.write_back_every if writes else 0, learns=plan.step.scope.learns,
         ),
         window_s=window_s,
     )  # fmt: skip

@@ -96,4 +96,13 @@ def test_the_table_and_the_data_have_a_row_a_layer():
 def test_every_shipped_network_can_be_shown():
     found = show(mcusim.load("synthetic-mbv2"))
     assert found.task == "classification"
+    assert "classification (guessed)" in str(found)
     assert "6.project" in str(found)
+
+
+def test_a_task_that_is_not_clear_says_why():
+    model = mcusim.load("synthetic-mbv2")
+    outputs = (*model.outputs, model.ops[0].output)
+    found = show(replace(model, outputs=outputs))
+    assert found.task is None
+    assert "not clear: has 2 outputs" in " ".join(str(found).split())

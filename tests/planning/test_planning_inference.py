@@ -99,6 +99,8 @@ def test_inference_is_compared_explained_and_run_over_hours_like_training():
     assert (alone.write_backs, alone.missing) == (None, tuple(m for m in learning.missing))
     hour = timeline(plan(), frames_per_s=10)
     assert hour.as_dict()["write_backs"] == 0
+    assert "inferences" in str(hour)
+    assert "training steps" in str(timeline(plan(update="head"), frames_per_s=10))
     assert "inference alone" in str(plan())
     assert plan().explain().peak_bytes == plan().peak_bytes
     assert diff(plan(), plan(update="head")).as_dict()

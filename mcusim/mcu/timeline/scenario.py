@@ -31,6 +31,8 @@ class Scenario:
     write_back_every: int = 0
     """Steps between write-backs; 0: never."""
     write_back: WriteBack | None = None
+    learns: bool = True
+    """False if a step is an inference alone."""
 
     @property
     def stalls(self) -> bool:
@@ -49,6 +51,7 @@ def scenario(
     buffers: int = 1,
     write_back: WriteBack | None = None,
     write_back_every: int = 0,
+    learns: bool = True,
 ) -> Scenario:
     """Return a scenario in whole nanoseconds.
 
@@ -62,6 +65,7 @@ def scenario(
         buffers: input buffers in SRAM.
         write_back: cost of writing the learned parameters back.
         write_back_every: steps between write-backs; 0: never.
+        learns: False if a step is an inference alone.
 
     Raises:
         BadArgument: if a value makes no sense.
@@ -95,4 +99,5 @@ def scenario(
         round(writes.typical_ms * NS / 1000) if writes else 0,
         write_back_every,
         writes,
+        learns,
     )

@@ -131,7 +131,10 @@ class Timeline(Shown):
         rows = [
             ("simulated", f"{self.seconds:,.0f} s on {scenario.board.name}, {step_ms:,.1f} ms a step"),
             ("frames", f"{self.frames:,}, {self.missed_frames:,} of them missed"),
-            ("training steps", f"{totals.steps:,}, {self.steps_per_s:.3g} a second"),
+            (
+                "training steps" if scenario.learns else "inferences",
+                f"{totals.steps:,}, {self.steps_per_s:.3g} a second",
+            ),
             ("write-backs", f"{totals.write_backs:,} of {scenario.write_back_ns / 1e6:,.0f} ms"),
             ("awake", f"{self.duty_cycle:.1%}, {stalled:.1%} waiting for the flash"),
         ]
