@@ -32,6 +32,8 @@ def open_trace(path: str | Path) -> TraceFile | Trace:
         BadProblem: if an allocation problem breaks a rule.
     """
     place = Path(path)
+    if place.suffix == ".toml":
+        raise BadTrace(str(path), "is a run file, and no trace", "plan, explain, report and diff read it")
     if place.is_dir():
         place = place / TRACE
     elif not place.exists():

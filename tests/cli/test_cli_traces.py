@@ -69,6 +69,7 @@ def test_a_replay_that_does_not_fit_exits_with_3(run, trace):
         (["explain"], "nothing to explain"),
         (["explain", "nowhere.csv"], "does not exist"),
         (["diff", "TRACE", "nowhere"], "does not exist"),
+        (["replay", "run.toml"], "is a run file, and no trace"),
         (["export", "TRACE", "out.json", "--to", "perfeto"], "did you mean perfetto"),
     ],
 )
