@@ -14,9 +14,11 @@ from mcusim.kernels.compiled.convolution import Convolution
 from mcusim.kernels.compiled.depthwise import Depthwise
 from mcusim.kernels.compiled.elementwise import BinaryRecord
 from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
+from mcusim.kernels.compiled.move import Move
 from mcusim.kernels.compiled.pairs import Pairs
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import ForwardKernel, Workspace
+from mcusim.kernels.compiled.softmax import FixedSoftmax
 from mcusim.kernels.compiled.unary import Unary
 from mcusim.kernels.executable import check_forward
 from mcusim.kernels.reference.pairs import LOOKED_UP
@@ -87,8 +89,17 @@ def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Make:
     return lambda op, tensors, arithmetic, frozen, workspace: make(op, tensors, arithmetic)
 
 
-_COPY = _plain(reference.forward)
-"""What only moves elements is as fast in numpy, and SOFTMAX and ARG_MAX see one row in a step."""
+def _moved(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    return Move(op, tensors) if Move.can(op, tensors) else reference.forward(op, tensors, arithmetic)
+
+
+def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    fixed = arithmetic is Arithmetic.TFLITE and tensors[op.inputs[0]].dtype == "int8"
+    return FixedSoftmax(op, tensors) if fixed else reference.forward(op, tensors, arithmetic)
+
+
+_NUMPY = _plain(reference.forward)
+"""Rarer ops are fast enough as their slow twins."""
 
 FORWARD: OpTable[Make] = OpTable(
     "forward kernels",
@@ -103,7 +114,8 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.QUANTIZE: _plain(Unary),
         OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
         OpKind.MEAN: _mean,
-        **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.CONCATENATION, *RESIZES), _COPY),
-        **dict.fromkeys((OpKind.SOFTMAX, OpKind.ARG_MAX), _COPY),
+        **dict.fromkeys((*MOVES, *RESIZES, OpKind.ARG_MAX), _NUMPY),
+        **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _plain(_moved)),
+        OpKind.SOFTMAX: _plain(_softmax),
     },
 )

@@ -70,23 +70,22 @@ def pool(address):  # type: ignore[no-untyped-def]
     r = record_at(address, RECORD)
     sums_at = simd.int64_at(r.workspace)
     sums = array_at(sums_at, r.c, np.int32)
-    x = array_at(r.x, r.n * r.h * r.w * r.c, np.int8)
     y = array_at(r.y, r.n * r.oh * r.ow * r.c, np.int8)
     for pixel in range(r.n * r.oh * r.ow):
         line = pixel // r.ow
         top, left = (line % r.oh) * r.stride_h - r.top, (pixel % r.ow) * r.stride_w - r.left
         first, last = max(top, 0), min(top + r.kh, r.h)
         start, stop = max(left, 0), min(left + r.kw, r.w)
-        sums[:] = -128 if r.what == MAXIMUM else 0
-        for i in range(first, last):
-            for j in range(start, stop):
-                at = (((line // r.oh) * r.h + i) * r.w + j) * r.c
-                if r.what == MAXIMUM:
-                    for c in range(r.c):
-                        sums[c] = max(sums[c], np.int32(x[at + c]))
-                else:
-                    for c in range(r.c):
-                        sums[c] += x[at + c]
+        image = r.x + (line // r.oh) * r.h * r.w * r.c
+        for c in range(0, r.c, 16):
+            few = min(r.c - c, 16)
+            total = simd.splat_i32(np.int32(-128 if r.what == MAXIMUM else 0))
+            for i in range(first, last):
+                for j in range(start, stop):
+                    at = image + (i * r.w + j) * r.c + c
+                    value = simd.load_s8(at) if few == 16 else simd.load_s8_first(at, few)
+                    total = simd.larger_i32(total, value) if r.what == MAXIMUM else total + value
+            simd.store_i32(sums_at + 4 * c, total)
         count = (last - first) * (stop - start)
         for c in range(r.c):
             value = _finish(r, np.int64(sums[c]), count)

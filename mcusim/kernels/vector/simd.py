@@ -263,6 +263,12 @@ def larger(b: Any, p: Any, q: Any) -> Any:
     return b.select(b.fcmp_ordered(">", p, q), p, q)
 
 
+@emitted(i32, i32, i32)
+def larger_i32(b: Any, p: Any, q: Any) -> Any:
+    """Return the larger of each two lanes."""
+    return b.select(b.icmp_signed(">", p, q), p, q)
+
+
 @emitted(f32, types.int64, f32)
 def where(b: Any, bits: Any, value: Any) -> Any:
     """Keep the lanes whose bit is set; the others become 0."""
