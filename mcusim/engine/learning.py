@@ -25,7 +25,8 @@ Array = NDArray[Any]
 class Learner:
     """Binds the parameters of one learning op to the buffers of a step.
 
-    ``weight`` and ``bias`` are the arrays the kernels read. With the selected channels alone in SRAM
+    ``weight`` and ``bias`` are the arrays the kernels read; with ``fixed_weight`` the weight is the model's
+    and only the bias learns. With the selected channels alone in SRAM
     (``compact``), ``weight`` is what the forward kernel sees: the weights in flash, overlaid with the
     columns in SRAM by ``merge`` before every use, as a device kernel does it channel by channel.
     """
@@ -37,6 +38,7 @@ class Learner:
         self._own = {(s.kind, s.part): s for s in (*parameter_slots(op.name), Slot(op.name, Kind.CHANNELS))}
         self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}
         learns = self._view(Kind.VALUE, SlotPart.WEIGHT) is not None
+        self.fixed_weight = not learns
         self.compact = learns and not self.head and step.residency is Residency.FLASH
         own = self._view(Kind.VALUE, SlotPart.WEIGHT)
         self.weight: Array = constant(step.model, op.inputs[1]) if own is None else own

@@ -183,7 +183,7 @@ class Program:
         output = view(op.writes[0])
         mask = view(op.mask) if op.mask else None
         learner = self._learners.get(source.name)
-        kernel = self._kernel(source, frozen=learner is None)
+        kernel = self._kernel(source, learner)
         reads = iter(op.reads)
         if learner is None:
             given = source.inputs[:1] if source.traits.weighted else source.inputs
@@ -205,13 +205,18 @@ class Program:
 
         return run
 
-    def _kernel(self, source: Op, frozen: bool) -> Any:
+    def _kernel(self, source: Op, learner: Learner | None) -> Any:
         """Return a prepared kernel; patches with the same padding share one."""
         key = (source.name, source.attributes)
         if key not in self._kernels:
             model = self.step.model
             self._kernels[key] = forward_kernels.forward(
-                source, model.tensors, model.arithmetic, frozen=frozen, workspace=self._workspace
+                source,
+                model.tensors,
+                model.arithmetic,
+                frozen=learner is None,
+                fixed_weight=learner is not None and learner.fixed_weight,
+                workspace=self._workspace,
             )
         return self._kernels[key]
 
@@ -278,13 +283,14 @@ class Program:
     def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
         source, view, scales = _source(op), self.buffers.view, self.scales
         model = self.step.model
+        learner = self._learners.get(source.name)
+        fixed = learner is None or learner.fixed_weight
         kernel = backward_kernels.grad_input(
-            source, model.tensors, model.arithmetic, op.index, workspace=self._workspace
+            source, model.tensors, model.arithmetic, op.index, fixed_weight=fixed, workspace=self._workspace
         )
         g_y, mask, y = self._error(op)
         g_x, x = view(op.writes[0]), scales.index(op.writes[0])
         accumulate = op.accumulate
-        learner = self._learners.get(source.name)
         inputs: tuple[Array, ...]
         if learner is not None and source.traits.weighted:
             inputs = (learner.weight,)

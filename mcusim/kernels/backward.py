@@ -29,11 +29,13 @@ __all__ = ["GRADIENTS", "StoreResult", "grad_bias", "grad_input", "grad_weight"]
 
 
 def grad_input(
-    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0, *, workspace: Workspace | None = None
-) -> Callable[..., StoreResult]:
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int = 0, *, fixed_weight: bool = False,
+    workspace: Workspace | None = None,
+) -> Callable[..., StoreResult]:  # fmt: skip
     """Return ``kernel(g_y, g_y_scale, mask, inputs, g_x, g_x_scale, accumulate) -> Stored``.
 
-    The gradient with respect to activation input ``index``. The kernel's arguments:
+    The gradient with respect to activation input ``index``; with ``fixed_weight`` the weight given to the
+    kernel is always that of ``tensors``. The kernel's arguments:
         g_y: gradient of the output; g_y_scale: a power of two, 1.0 for float32.
         mask: the forward's mask bits, or ``None`` where the clamp never acts.
         inputs: ``(weight,)`` for weighted ops; for others what their traits say they read: both inputs of
@@ -44,6 +46,8 @@ def grad_input(
         BadModel: if the op has no gradient; says why.
         BadArgument: by the kernel, if an array does not fit.
     """
+    if fixed_weight and op.traits.weighted:
+        return GradInput(op, tensors, workspace, fixed_weight=True)
     return GRADIENTS.of(op)(op, tensors, arithmetic, index, workspace)
 
 

@@ -13,6 +13,7 @@ from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.convolution import Convolution
 from mcusim.kernels.compiled.depthwise import Depthwise
 from mcusim.kernels.compiled.elementwise import BinaryRecord
+from mcusim.kernels.compiled.fused_record import Learns
 from mcusim.kernels.compiled.head import Dequantize, FloatFullyConnected
 from mcusim.kernels.compiled.move import Move
 from mcusim.kernels.compiled.pairs import Pairs
@@ -24,7 +25,7 @@ from mcusim.kernels.executable import check_forward
 from mcusim.kernels.reference.pairs import LOOKED_UP
 
 Kernel = Callable[..., None]
-Make = Callable[[Op, Tensors, Arithmetic, bool, Workspace | None], Kernel]
+Make = Callable[[Op, Tensors, Arithmetic, Learns, Workspace | None], Kernel]
 
 
 def forward(
@@ -33,6 +34,7 @@ def forward(
     arithmetic: Arithmetic,
     *,
     frozen: bool = True,
+    fixed_weight: bool = False,
     workspace: Workspace | None = None,
 ) -> Kernel:
     """Return ``kernel(inputs, output, mask=None) -> None``.
@@ -44,6 +46,7 @@ def forward(
         arithmetic: how accumulators are rescaled.
         frozen: weights and bias never change and are packed once; ``inputs`` are only the activations.
             Otherwise ``inputs`` are (x, weight, bias), read again at every call.
+        fixed_weight: if not frozen, only the bias ever changes: the weights are those of ``tensors``.
         workspace: host memory to share with other kernels of the same thread; own memory by default.
 
     The kernel's arguments are C-contiguous arrays: activations NHWC; ``mask`` is uint8 with one bit for
@@ -57,7 +60,8 @@ def forward(
         BadArgument: by the kernel, if an array does not fit.
     """
     check_forward(op, tensors)
-    return FORWARD.of(op)(op, tensors, arithmetic, frozen, workspace)
+    learns = Learns.NOTHING if frozen else Learns.BIAS if fixed_weight else Learns.WEIGHT
+    return FORWARD.of(op)(op, tensors, arithmetic, learns, workspace)
 
 
 def bound(
@@ -70,15 +74,15 @@ def bound(
 
 
 def _fully_connected(
-    op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool, workspace: Workspace | None
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, learns: Learns, workspace: Workspace | None
 ) -> Kernel:
     if tensors[op.inputs[1]].dtype == "float32":
-        return FloatFullyConnected(op, tensors, frozen)
-    return Convolution(op, tensors, arithmetic, frozen, workspace)
+        return FloatFullyConnected(op, tensors, learns is Learns.NOTHING)
+    return Convolution(op, tensors, arithmetic, learns, workspace)
 
 
 def _mean(
-    op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool, workspace: Workspace | None
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, learns: Learns, workspace: Workspace | None
 ) -> Kernel:
     make = Pool if Pool.can(op, tensors) else reference.forward
     return make(op, tensors, arithmetic)
@@ -86,7 +90,7 @@ def _mean(
 
 def _plain(make: Callable[[Op, Tensors, Arithmetic], Kernel]) -> Make:
     """Return the maker of an op without weights as one that is told of weights and workspace."""
-    return lambda op, tensors, arithmetic, frozen, workspace: make(op, tensors, arithmetic)
+    return lambda op, tensors, arithmetic, learns, workspace: make(op, tensors, arithmetic)
 
 
 def _moved(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:

@@ -6,19 +6,35 @@ the methods of ``numpy.random.Generator``; and only additions, products and comp
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import count as numbers
+
 import numpy as np
 from numpy.typing import NDArray
+
+WORD = 0xFFFFFFFF
+MANY = 100
+"""Subsets drawn from which on it pays to compile: training draws some in every step, a plan a few."""
+_drawn = numbers()
 
 
 class Draws:
     """A stream of draws that belongs to one seed and one path of numbers, e.g. (stage, layer)."""
 
     def __init__(self, seed: int, *path: int) -> None:
-        self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=path))
+        self._seed, self._path, self._used = seed, path, 0
+
+    @cached_property
+    def _bits(self) -> np.random.PCG64:
+        bits = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=self._path))
+        bits.advance(self._used)
+        return bits
 
     def words(self, count: int) -> NDArray[np.uint64]:
         """Return ``count`` words of 64 random bits."""
-        return np.asarray(self._bits.random_raw(count), np.uint64)
+        words = np.asarray(self._bits.random_raw(count), np.uint64)
+        self._used += count
+        return words
 
     def permutation(self, count: int) -> NDArray[np.int32]:
         """Return 0 .. count-1 in random order."""
@@ -26,6 +42,11 @@ class Draws:
 
     def subset(self, count: int, size: int) -> NDArray[np.int32]:
         """Return ``size`` of 0 .. count-1, ascending, every subset equally likely."""
+        if next(_drawn) >= MANY and not self._used and max(self._seed, *self._path, 0) <= WORD:
+            from mcusim.update import draw_core
+
+            self._used = count
+            return draw_core.subset(self._seed, self._path, count, size)
         return np.sort(self.permutation(count)[:size])
 
     def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:

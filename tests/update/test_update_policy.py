@@ -8,6 +8,7 @@ from update_networks import mobilenet
 
 from mcusim.core import BadArgument, UnknownName
 from mcusim.update import Statistics
+from mcusim.update import draw as draw_module
 from mcusim.update.channels import channel_norms, layers
 from mcusim.update.draw import Draws
 from mcusim.update.policy import POLICIES, Choice
@@ -124,3 +125,27 @@ def test_statistics_keep_means_and_peaks_and_come_back():
         statistics.restore({})
     with pytest.raises(UnknownName, match="gradient-norm"):
         Statistics.empty({"gradient_norm"}, {})
+
+
+@given(
+    st.sampled_from([0, 1, 2**32 - 1]) | st.integers(0, 2**32 - 1),
+    st.lists(st.integers(0, 2**32 - 1), max_size=3),
+    st.integers(1, 300),
+    st.integers(0, 310),
+)
+def test_compiled_draws_are_those_of_numpy(seed: int, path: list[int], count: int, size: int) -> None:
+    found = []
+    for many in (10**9, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(draw_module, "MANY", many)
+            draws = Draws(seed, *path)
+            found.append((draws.subset(count, size), draws.words(3)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert found[0][0].dtype == found[1][0].dtype
+
+
+def test_seeds_of_several_words_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = np.sort(Draws(2**70, 1).permutation(20)[:4])
+    monkeypatch.setattr(draw_module, "MANY", 0)
+    np.testing.assert_array_equal(Draws(2**70, 1).subset(20, 4), expected)

@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
+from mcusim.kernels.compiled.fused_prepare import Guarded, prepare
 from mcusim.kernels.compiled.prepared import address_of, compiled
 from mcusim.kernels.vector.simd import int64_at
 from mcusim.kernels.vector.vectors import LONG, emitted
@@ -18,18 +19,25 @@ from mcusim.kernels.vector.vectors import LONG, emitted
 Call = Callable[[], Any]
 
 
-@emitted(types.none, types.int64, types.int64)
-def _call(b: Any, kernel: Any, record: Any) -> None:
-    """Call the kernel at an address with a record's address."""
-    kind = ir.FunctionType(ir.VoidType(), [LONG])
-    b.call(b.inttoptr(kernel, kind.as_pointer()), [record])
+@emitted(types.int64, types.int64, types.int64)
+def _call(b: Any, kernel: Any, record: Any) -> Any:
+    """Call the kernel at an address on a record; what it returns means nothing unless it is an int."""
+    kind = ir.FunctionType(LONG, [LONG])
+    return b.call(b.inttoptr(kernel, kind.as_pointer()), [record])
 
 
 @compiled
-def walk(table, count):  # type: ignore[no-untyped-def]
-    """Run ``count`` rows of (kernel, record), int64 each."""
-    for i in range(count):
-        _call(int64_at(table + 16 * i), int64_at(table + 16 * i + 8))
+def walk(table, first, count):  # type: ignore[no-untyped-def]
+    """Run rows of (kernel, record, guard), int64 each, up to number ``count``; return where to go on.
+
+    That is ``count``, or the row after one with a guard whose kernel returned anything but 0.
+    """
+    for i in range(first, count):
+        row = table + 24 * i
+        answer = _call(int64_at(row), int64_at(row + 8))
+        if answer != 0 and int64_at(row + 16) != 0:
+            return i + 1
+    return count
 
 
 @cache
@@ -48,13 +56,7 @@ class CallTable:
         self._calls: list[Call] = []
         for together, group in groupby(calls, _is_kernel):
             run = list(group)
-            if not together:
-                self._calls += run
-                continue
-            rows = np.array([(pointer_of(k.func), k.args[0]) for k in run], np.int64)  # type: ignore[attr-defined]
-            walked = partial(walk, address_of(rows), len(rows))
-            walked.keep = rows, run  # type: ignore[attr-defined]
-            self._calls.append(walked)
+            self._calls += [_Run(run)] if together else run
 
     def __call__(self) -> None:
         """Run all."""
@@ -62,6 +64,34 @@ class CallTable:
             call()
 
 
+class _Run:
+    """Prepared kernels one after the other, without Python between them."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self.calls = calls  # they keep what the rows point to
+        self._general: dict[int, Call] = {}
+        rows: list[tuple[int, int, int]] = []
+        for call in calls:
+            assert isinstance(call, partial)
+            kernel, record = call.func, call.args[0]
+            if isinstance(kernel, Guarded):
+                rows.append((pointer_of(prepare), record, 1))
+                self._general[len(rows)] = kernel.otherwise
+                kernel = kernel.run
+            rows.append((pointer_of(kernel), record, 0))
+        self._rows, self._count = np.array(rows, np.int64), len(rows)
+        self._walk = partial(walk, address_of(self._rows))
+
+    def __call__(self) -> None:
+        at = self._walk(0, self._count)
+        while at < self._count:
+            # The kernel in this row would not be exact: what it is for is done in general instead.
+            self._general[at]()
+            at = self._walk(at + 1, self._count)
+
+
 def _is_kernel(call: Call) -> bool:
     """Return True for a prepared kernel bound to a record and to nothing else."""
-    return isinstance(call, partial) and hasattr(call.func, "overloads") and len(call.args) == 1
+    if not isinstance(call, partial) or len(call.args) != 1 or call.keywords:
+        return False
+    return isinstance(call.func, Guarded) or hasattr(call.func, "overloads")

@@ -18,6 +18,8 @@ def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
     """Return at least 16 mask bits from bit ``first`` on; ``mask`` has ``count`` bytes."""
     byte = first >> 3
     last = count - 1
+    if byte + 4 <= count:
+        return simd.int32_at(mask + byte) >> (first & 7)
     bits = simd.byte_at(mask + byte)
     bits |= simd.byte_at(mask + min(byte + 1, last)) << 8
     bits |= simd.byte_at(mask + min(byte + 2, last)) << 16
@@ -28,6 +30,8 @@ def mask_bits(mask, count, first):  # type: ignore[no-untyped-def]
 def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
     """Return ``count`` (at most 16) stored numbers as float32, the rest zero."""
     at = g + index * format
+    if format == FLOAT32 and count >= 16:
+        return simd.load_f32(at)
     if format == FLOAT32:
         return simd.load_f32_first(at, count)
     if format == INT16:
@@ -42,12 +46,14 @@ def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
     ``a`` has g, g_format, mask, mask_bytes, factor and c_out; ``row`` is padded to 16 channels with zeros.
     """
     unit = simd.splat_f32(np.float32(scale))
-    for c in range(0, a.c_out, 16):
-        index = pixel * a.c_out + c
-        value = load_values(a.g, a.g_format, index, min(a.c_out - c, 16)) * unit
-        if a.mask != 0:
-            value = simd.where(mask_bits(a.mask, a.mask_bytes, index), value)
-        simd.store_f32(row + 4 * c, value * simd.load_f32(a.factor + 4 * c))
+    # Fields are passed as numbers: the compiler must assume that every store may change a record.
+    g, format, mask, last, factor, channels = a.g, a.g_format, a.mask, a.mask_bytes, a.factor, a.c_out
+    for c in range(0, channels, 16):
+        index = pixel * channels + c
+        value = load_values(g, format, index, min(channels - c, 16)) * unit
+        if mask != 0:
+            value = simd.where(mask_bits(mask, last, index), value)
+        simd.store_f32(row + 4 * c, value * simd.load_f32(factor + 4 * c))
 
 
 @inner
@@ -64,6 +70,9 @@ def store_row(g, format, scale, accumulate, index, count, row, statistics):  # t
         value = simd.load_f32(row + 4 * c)
         if accumulate:
             value = load_values(g, format, index + c, few) * unit + value
+        if format == FLOAT32 and few == 16:
+            simd.store_f32(g + 4 * (index + c), value)
+            continue
         if format == FLOAT32:
             simd.store_f32_first(g + 4 * (index + c), value, few)
             continue

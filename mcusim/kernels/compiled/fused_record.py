@@ -8,6 +8,7 @@ gives the same integers.
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array
 from mcusim.kernels.compiled.fused import ENTRIES
+from mcusim.kernels.compiled.fused_prepare import LINES, ROWS, TWO_LINES
 from mcusim.kernels.compiled.prepared import Workspace, address_of
 from mcusim.kernels.scales import Rescaling
 from mcusim.kernels.vector.fused import FIELDS
@@ -28,33 +30,49 @@ MOST_SUM, MOST_REAL, MOST_SHIFT = 1 << 30, 1 << 29, 22
 """Bounds on sums, on sums times factor, and on TFLite's right shift: within them the tiles are exact."""
 
 
+class Learns(Enum):
+    """What of an op's parameters changes from call to call."""
+
+    NOTHING = 0
+    BIAS = 1
+    WEIGHT = 2
+    """Weights, and the bias if there is one."""
+
+
 class Fused:
-    """Makes the records of one op with constant weights and bias.
+    """Makes the records of one op.
 
     Args:
         weight: [C_out, kh, kw, inputs of one output], less its zero point.
         bias: of each output.
+        learns: what changes from call to call.
+        most_bias: magnitude that a learning bias must stay below.
         z_x: zero point of the input.
         scale: how sums become outputs.
         workspace: host memory for planes and lines.
     """
 
     def __init__(
-        self, op: Op, weight: Array, bias: Array, z_x: int, scale: Rescaling, workspace: Workspace
-    ) -> None:
+        self, op: Op, weight: Array, bias: Array, learns: Learns, most_bias: int, z_x: int, scale: Rescaling,
+        workspace: Workspace,
+    ) -> None:  # fmt: skip
         self.op, self.weight, self.scale, self.workspace = op, weight, scale, workspace
-        self.z_x = z_x
-        self.offset = bias - (128 + z_x) * weight.astype(np.int64).sum((1, 2, 3))
+        self.learns, self.most_bias, self.z_x = learns, most_bias, z_x
+        self.base = -(128 + z_x) * weight.astype(np.int64).sum((1, 2, 3))
+        self.offset = self.base + bias
         self._made: dict[tuple[Any, int], dict[str, Array]] = {}
 
     @classmethod
     def of(
-        cls, op: Op, weight: Array, z_w: int, bias: Array | None, z_x: int, scale: Rescaling,
+        cls, op: Op, weight: Array, z_w: int, bias: Array | None, learns: Learns, z_x: int, scale: Rescaling,
         workspace: Workspace,
     ) -> Fused | None:  # fmt: skip
-        """Return the maker of an op's records, or ``None`` if the tiles might not be exact for it."""
+        """Return the maker of an op's records, or ``None`` if the tiles might not be exact for it.
+
+        Of a learning op ``weight`` and ``bias`` are what it starts with.
+        """
         depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-        if z_w and not depthwise:
+        if z_w and (not depthwise or learns is Learns.WEIGHT):
             return None
         wide = weight.astype(np.int16) - z_w
         if wide.size == 0 or wide.min() < -128 or wide.max() > 127:
@@ -63,8 +81,14 @@ class Fused:
         if op.kind is OpKind.FULLY_CONNECTED:
             wide = wide[:, None, None, :]
         biases = np.zeros(len(wide), np.int64) if bias is None else bias.reshape(-1).astype(np.int64)
-        largest = 255 * np.abs(wide.astype(np.int64)).sum((1, 2, 3)) + np.abs(biases)
-        if largest.max() >= MOST_SUM:
+        sums = 255 * np.abs(wide.astype(np.int64)).sum((1, 2, 3))
+        if learns is Learns.WEIGHT:
+            sums = np.full(len(wide), 255 * 128 * wide[0].size)
+        most_bias = MOST_SUM - int(sums.max())
+        largest = sums + np.abs(biases)
+        if learns is not Learns.NOTHING:
+            largest = np.full(len(wide), MOST_SUM - 1)
+        if largest.max() >= MOST_SUM or most_bias <= 0:
             return None
         if scale.arithmetic is Arithmetic.TFLITE:
             # A channel whose outputs all round to the zero point needs no multiplier.
@@ -76,14 +100,16 @@ class Fused:
             exact = bool(shift.min() >= -MOST_SHIFT and shift.max() < 0)
         else:
             exact = bool((largest * scale.factor.astype(np.float64)).max() < MOST_REAL)
-        return cls(op, wide.astype(np.int8), biases, z_x, scale, workspace) if exact else None
+        made = cls(op, wide.astype(np.int8), biases, learns, most_bias, z_x, scale, workspace)
+        return made if exact else None
 
     def record(
-        self, y: Array, mask: Array | None, x: Array, sizes: tuple[int, ...]
+        self, y: Array, mask: Array | None, x: Array, sizes: tuple[int, ...], weight: int, bias: int
     ) -> tuple[Any, NDArray[Any]] | None:
         """Return the kernel and the record for these buffers, or ``None`` if no kernel here takes them.
 
-        ``sizes`` are n, h, w, oh, ow; a fully connected op is n pixels of 1 x 1.
+        ``sizes`` are n, h, w, oh, ow; a fully connected op is n pixels of 1 x 1. ``weight`` and ``bias`` are
+        the addresses of what learns.
         """
         n, h, w, oh, ow = sizes
         a, (c_out, kh, kw, c_in) = self.op.attributes, self.weight.shape
@@ -108,7 +134,8 @@ class Fused:
             c_in = c_out
         elif (kh, kw, *a.stride) == (1, 1, 1, 1) and c_in % QUAD == 0 and (h, w) == (oh, ow):
             entry = pointwise
-            while 2 * copies * c_out <= LANES and n * h * w % (2 * copies) == 0:
+            frozen = self.learns is Learns.NOTHING
+            while frozen and 2 * copies * c_out <= LANES and n * h * w % (2 * copies) == 0:
                 copies *= 2
             r["quads"], r["pixels"] = copies * c_in // QUAD, n * h * w // copies
         elif a.dilation[1] == 1:
@@ -128,6 +155,11 @@ class Fused:
         r["low"], r["high"], r["zero"] = self.scale.low, self.scale.high, self.scale.zero_point
         for name, array in self._constants(entry, copies, int(r["quads"])).items():
             r[name] = address_of(array)
+        r["weight"], r["raw_bias"], r["most_bias"] = weight, bias, self.most_bias
+        r["row"] = kw if self.op.kind is OpKind.DEPTHWISE_CONV_2D else kw * c_in
+        if self.learns is Learns.WEIGHT:
+            lines = {three: TWO_LINES, any_: LINES}
+            r["layout"] = lines.get(entry, ROWS)
         return entry, record
 
     def _constants(self, entry: Any, copies: int, quads: int) -> dict[str, Array]:
@@ -136,6 +168,7 @@ class Fused:
         if key not in self._made:
             scale = self.scale
             made = {"packed": self._packed(entry, copies, quads), "offset": _blocks(self.offset, copies)}
+            made["base"] = _blocks(self.base, copies)
             if scale.arithmetic is Arithmetic.TFLITE:
                 right = -scale.shift
                 made["factor"], made["right"] = _blocks(scale.multiplier, copies), _blocks(right, copies)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
-from mcusim.kernels.arrays import Tensors
+from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.compiled.errors import (
+    FLOAT32,
     STATISTICS_BYTES,
     clear_statistics,
     load_row,
@@ -38,21 +39,21 @@ PIXELS = tiles.PIXELS
 @inner
 def convert(a, wide, floats):  # type: ignore[no-untyped-def]
     """Write weights [C_out][tap][C_in] as float32 [tap][C_out][wide], zero beyond C_in."""
-    taps = a.kh * a.kw
+    taps, c_out, c_in, weight, real = a.kh * a.kw, a.c_out, a.c_in, a.weight, a.weight_float
     z = simd.splat_f32(np.float32(a.z_w))
-    for c in range(a.c_out):
+    for c in range(c_out):
         for t in range(taps):
-            source, target = (c * taps + t) * a.c_in, floats + (t * a.c_out + c) * wide * 4
+            source, target = (c * taps + t) * c_in, floats + (t * c_out + c) * wide * 4
             for k in range(0, wide, 16):
-                count = min(a.c_in - k, 16)
-                if a.weight_float:
-                    value = simd.load_f32_first(a.weight + 4 * (source + k), count)
+                if not real and c_in - k >= 16:
+                    simd.store_f32(target + 4 * k, simd.to_f32(simd.load_s8(weight + source + k)) - z)
+                    continue
+                count = min(c_in - k, 16)
+                if real:
+                    value = simd.load_f32_first(weight + 4 * (source + k), count)
                 else:
-                    value = simd.to_f32(simd.load_s8_first(a.weight + source + k, count)) - z
-                simd.store_f32_first(target + 4 * k, value, count)
-                if count < 16:
-                    for i in range(count, 16):
-                        array_at(target + 4 * k, 16, np.float32)[i] = 0
+                    value = simd.to_f32(simd.load_s8_first(weight + source + k, count)) - z
+                simd.store_f32(target + 4 * k, simd.where((1 << count) - 1, value))
 
 
 @inner
@@ -107,7 +108,10 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
     weights = out + PIXELS * wide * 4
     plane = weights + a.kh * a.kw * a.c_out * wide * 4
     clear_statistics(statistics)
-    convert(a, wide, weights)
+    if a.floats != 0:
+        weights = a.floats
+    else:
+        convert(a, wide, weights)
     for image in range(a.n):
         load_plane(a, g_scale, image, 1, deep, plane, plane)
         for y in range(a.h):
@@ -138,6 +142,41 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
     return read_statistics(statistics)
 
 
+@inner
+def _split(a, wide, weights):  # type: ignore[no-untyped-def]
+    """Write depthwise weights [tap][C_out] as float32 [tap][remainder][wide], zero beyond C_in."""
+    taps, several, c_out = a.kh * a.kw, a.multiplier, a.c_out
+    source = array_at(a.weight, taps * c_out, np.int8)
+    floats = array_at(weights, taps * several * wide, np.float32)
+    floats[:] = 0
+    for t in range(taps):
+        for c in range(c_out):
+            floats[(t * several + c % several) * wide + c // several] = np.float32(
+                source[t * c_out + c] - a.z_w
+            )
+
+
+@inner
+def _slide(a, image, plane, weights, wide, x_scale, accumulate, statistics):  # type: ignore[no-untyped-def]
+    """3x3 windows at stride 1: rows of input pixels, their sums in the workspace behind the plane."""
+    line, rows = a.plane_w * wide * 4, plane + (a.plane_h * a.plane_w + tiles.PIXELS) * wide * 4
+    for y in range(a.h):
+        g = plane + (y + a.top + a.before_h) * line + (a.left + a.before_w) * wide * 4
+        direct = a.g_x_format == FLOAT32 and not accumulate and wide == a.c_in
+        index = (image * a.h + y) * a.w * a.c_in
+        out = a.g_x + 4 * index if direct else rows
+        for c in range(0, 4 * wide, 64):
+            tiles.slide_three(g + c, line, 4 * wide, weights + c, out + c, a.w)
+        if direct:
+            continue
+        if wide == a.c_in:
+            store_row(a.g_x, a.g_x_format, x_scale, accumulate, index, a.w * wide, rows, statistics)
+            continue
+        for x in range(a.w):
+            at = rows + x * wide * 4
+            store_row(a.g_x, a.g_x_format, x_scale, accumulate, index + x * a.c_in, a.c_in, at, statistics)
+
+
 @compiled
 def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore[no-untyped-def]
     """Depthwise convolutions: 16 channels at a time, the taps of one input pixel innermost."""
@@ -152,17 +191,19 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     weights = sums + wide * 4
     plane = weights + taps * a.multiplier * wide * 4
     clear_statistics(statistics)
-    source = array_at(a.weight, taps * a.c_out, np.int8)
-    floats = array_at(weights, taps * a.multiplier * wide, np.float32)
-    floats[:] = 0
-    for t in range(taps):
-        for c in range(a.c_out):
-            place = (t * a.multiplier + c % a.multiplier) * wide + c // a.multiplier
-            floats[place] = np.float32(source[t * a.c_out + c] - a.z_w)
+    if a.floats != 0:
+        weights = a.floats
+    else:
+        _split(a, wide, weights)
     offsets = array_at(met, 2 * taps, np.int64)
     size = a.plane_h * a.plane_w * wide * 4
+    slides = a.kh == 3 and a.kw == 3 and a.multiplier == 1 and a.stride_h * a.stride_w == 1
+    slides = slides and a.dilation_h * a.dilation_w == 1
     for image in range(a.n):
         load_plane(a, g_scale, image, a.multiplier, wide, plane, row)
+        if slides:
+            _slide(a, image, plane, weights, wide, x_scale, accumulate, statistics)
+            continue
         for y in range(a.h):
             for x in range(a.w):
                 count = 0
@@ -195,9 +236,28 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
 class GradInput(Gradient, GradInputKernel):
     """Kernel of a weighted op; see ``backward.grad_input``."""
 
-    def __init__(self, op: Op, tensors: Tensors, workspace: Workspace | None) -> None:
+    def __init__(
+        self, op: Op, tensors: Tensors, workspace: Workspace | None, *, fixed_weight: bool = False
+    ) -> None:
         super().__init__(op, tensors, workspace)
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
+        if fixed_weight:
+            self._floats = self._converted(constant(op, tensors, 1))
+            self._constants[0]["floats"] = address_of(self._floats)
+
+    def _converted(self, weight: Array) -> Array:
+        """Return constant weights as the kernels convert them in every call otherwise."""
+        r = self._constants[0]
+        c_in, c_out, several = int(r["c_in"]), int(r["c_out"]), int(r["multiplier"])
+        taps, wide = int(r["kh"] * r["kw"]), c_in + -c_in % 16
+        real = weight.astype(np.float32) - np.float32(r["z_w"])
+        if self._depthwise:
+            rows = real.reshape(taps, c_in, several).transpose(0, 2, 1)
+        else:
+            rows = real.reshape(c_out, taps, c_in).transpose(1, 0, 2)
+        floats = np.zeros((*rows.shape[:2], wide), np.float32)
+        floats[..., :c_in] = rows
+        return floats
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         g_y, mask, g_x, weight = buffers
@@ -221,4 +281,5 @@ class GradInput(Gradient, GradInputKernel):
         if not self._depthwise:
             return STATISTICS_BYTES + PIXELS * c_in + taps * int(r["c_out"]) * c_in + pixels * c_out + 256
         several = int(r["multiplier"]) * c_in
-        return STATISTICS_BYTES + 16 * taps + c_out + c_in + (taps + pixels) * several + 512
+        rows = int(r["w"]) * c_in
+        return STATISTICS_BYTES + 16 * taps + c_out + c_in + (taps + pixels) * several + rows + 512

@@ -26,6 +26,8 @@ from mcusim.kernels.vector.tiles import PIXELS
 FIELDS = (
     "g", "g_format", "mask", "mask_bytes", "factor", "workspace",
     "weight", "weight_float", "g_x", "g_x_format",
+    # Constant weights as the kernels of input gradients convert them, if they are constant.
+    "floats",
     # Saved features of the selected input channels, which those are, and where the gradient goes.
     "x", "x_float", "channels", "selected", "out",
     "z_x", "z_w", "n", "h", "w", "c_in", "oh", "ow", "c_out", "kh", "kw", "multiplier",

@@ -56,7 +56,7 @@ def move(address):  # type: ignore[no-untyped-def]
 
 def part(source: Array, target: Array) -> list[int]:
     """Return the numbers of one part: two views of one shape and type, merged where they are contiguous."""
-    run, dims = source.itemsize, []
+    run, dims = source.itemsize, list[tuple[int, int, int]]()
     for size, f, t in zip(source.shape[::-1], source.strides[::-1], target.strides[::-1], strict=True):
         if size == 1:
             continue

@@ -78,7 +78,7 @@ def softmax(address):  # type: ignore[no-untyped-def]
                 p += (high >> right) + ((high & rest) > (rest >> 1) + (high < 0))
             if r.mask != 0:
                 store_bits(r.mask, row * count + i, np.int64(p <= 127), 1)
-            y[i] = np.int8(min(p, 127))
+            y[i] = np.int8(p if p < 127 else 127)
 
 
 class FixedSoftmax(ForwardKernel):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mcusim.core import BadModel
 from mcusim.graph import CONVOLUTIONS, Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.compiled.fused_record import Fused
+from mcusim.kernels.compiled.fused_prepare import Guarded
+from mcusim.kernels.compiled.fused_record import Fused, Learns
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     Workspace,
@@ -45,10 +46,10 @@ class WeightedForward(ForwardKernel):
     """Forward of an int8 convolution or fully connected op; see ``forward.forward``."""
 
     def __init__(
-        self, op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool, workspace: Workspace | None
+        self, op: Op, tensors: Tensors, arithmetic: Arithmetic, learns: Learns, workspace: Workspace | None
     ) -> None:
         super().__init__()
-        self.op, self.frozen = op, frozen
+        self.op, self.frozen = op, learns is Learns.NOTHING
         self.workspace = Workspace() if workspace is None else workspace
         self._constants = np.zeros(1, RECORD)
         self._keep: list[Array] = []
@@ -85,13 +86,14 @@ class WeightedForward(ForwardKernel):
         r["packed"] = address_of(packed)
         self._fused: Fused | None = None
         self._packed = False
-        if frozen:
+        values, bias = tensors[op.inputs[1]].data, None if op.bias is None else tensors[op.bias].data
+        if self.frozen:
             values, bias = constant(op, tensors, 1), self._bias(tensors)
             self._set_parameters(r, values, bias)
-            if y.dtype == "int8":
-                z_x, z_w = int(r["z_x"]), int(r["z_w"])
-                self._fused = Fused.of(op, values, z_w, bias, z_x, scale, self.workspace)
-        r["repack"] = not frozen
+        if y.dtype == "int8" and values is not None:
+            z_x, z_w = int(r["z_x"]), int(r["z_w"])
+            self._fused = Fused.of(op, values, z_w, bias, learns, z_x, scale, self.workspace)
+        r["repack"] = not self.frozen
 
     @abstractmethod
     def _set_shape(self, r: Any, tensors: Tensors) -> None: ...
@@ -140,17 +142,20 @@ class WeightedForward(ForwardKernel):
         self._set_sizes(r, x, y)
         if mask is not None:
             check_mask(name, mask, y)
+        fused = None
         if self._fused is not None:
             sizes = tuple(int(r[size]) for size in ("n", "h", "w", "oh", "ow"))
-            found = self._fused.record(y, mask, x, sizes)
-            if found is not None:
-                return found
+            fused = self._fused.record(y, mask, x, sizes, int(r["weight"]), int(r["raw_bias"]))
+            if fused is not None and self.frozen:
+                return fused
         if self.frozen and not self._packed:
             self._packed = True
             self._pack(address_of(self._constants))
         r["wide"] = self._constants[0]["wide"]
         r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
         self.workspace.reserve(self._workspace_bytes(r))
+        if fused is not None:
+            return Guarded(fused[0], self._entry(), record), fused[1]
         return self._entry(), record
 
     def _set_sizes(self, r: Any, x: Array, y: Array) -> None:

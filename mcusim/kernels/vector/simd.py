@@ -351,6 +351,12 @@ def int64_at(b: Any, address: Any) -> Any:
 
 
 @emitted(types.int64, types.int64)
+def int32_at(b: Any, address: Any) -> Any:
+    """Load one uint32."""
+    return b.zext(load(b, address, WORD), LONG)
+
+
+@emitted(types.int64, types.int64)
 def byte_at(b: Any, address: Any) -> Any:
     """Load one uint8."""
     return b.zext(load(b, address, BYTE), LONG)

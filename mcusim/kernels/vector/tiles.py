@@ -126,3 +126,29 @@ def _sum_tile(blocks: int) -> Any:
 
 dot_tile_1, dot_tile_2, dot_tile_3 = (_dot_tile(blocks) for blocks in (1, 2, 3))
 sum_tile_1, sum_tile_2, sum_tile_3 = (_sum_tile(blocks) for blocks in (1, 2, 3))
+
+
+@emitted(types.none, *(types.int64,) * 6)
+def slide_three(b: Any, g: Any, line: Any, step: Any, w: Any, out: Any, count: Any) -> None:
+    """Sums of 3x3 taps for ``count`` pixels of 16 channels, taps ascending, every operation rounded.
+
+    Tap (i, j) of the first pixel lies at ``g - i * line - j * step``, its weights at
+    ``w + (3 i + j) * step``; columns are loaded once and slide along.
+    """
+    weights = [load(b, b.add(w, b.mul(step, LONG(tap))), F32) for tap in range(9)]
+    rows = [b.sub(g, b.mul(line, LONG(i))) for i in range(3)]
+    before = [load(b, b.sub(row, b.mul(step, LONG(j))), F32) for row in rows for j in (2, 1)]
+
+    def pixel(k: Any, columns: list[Any]) -> list[Any]:
+        at = b.mul(k, step)
+        total, following = constant(F32, 0.0), []
+        for i, row in enumerate(rows):
+            two, one = columns[2 * i : 2 * i + 2]
+            here = load(b, b.add(row, at), F32)
+            for j, column in enumerate((here, one, two)):
+                total = b.fadd(total, b.fmul(column, weights[3 * i + j]))
+            following += [one, here]
+        store(b, total, b.add(out, at))
+        return following
+
+    loop(b, count, before, pixel)
