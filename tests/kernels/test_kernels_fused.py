@@ -12,7 +12,9 @@ from kernels_cases import ARITHMETICS, SEEDS, clamp, int8
 
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import reference
+from mcusim.kernels.compiled.driver import CallTable
 from mcusim.kernels.compiled.fused import ENTRIES
+from mcusim.kernels.compiled.fused_prepare import Guarded
 from mcusim.kernels.forward import forward
 
 GUARD = 80
@@ -145,3 +147,23 @@ def test_what_the_tiles_might_get_wrong_goes_the_general_way(what: str, arithmet
     run = forward(op, tensors, arithmetic).bind(np.zeros(y.shape, np.int8), None, x)
     assert run.func not in ENTRIES[arithmetic]
     agree(op, tensors, x, arithmetic, wanted=False)
+
+
+@pytest.mark.parametrize("kind", [CONV, DEPTHWISE])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_table_goes_the_general_way_where_a_bias_grew_too_large(kind: OpKind, fixed: bool) -> None:
+    op, tensors, x = network(5, kind, 16, 16, (3, 3) if kind is DEPTHWISE else (1, 1))
+    weight, bias = tensors["w"].data.copy(), tensors["b"].data.copy()
+    kernel = forward(op, tensors, Arithmetic.FLOAT, frozen=False, fixed_weight=fixed)
+    first, second = (np.zeros(tensors["y"].shape, np.int8) for _ in range(2))
+    calls = [kernel.call((x, weight, bias), y) for y in (first, second)]
+    assert all(isinstance(call.func, Guarded) for call in calls)
+    table, expected = CallTable(calls), np.zeros_like(first)
+    for value in (7, 2**31 - 1, -5, -(2**31)):
+        bias[3] = value
+        if not fixed:
+            weight[...] = weight[..., ::-1].copy()
+        table()
+        reference.forward(op, tensors, Arithmetic.FLOAT, frozen=False)((x, weight, bias), expected)
+        np.testing.assert_array_equal(first, expected)
+        np.testing.assert_array_equal(second, expected)

@@ -11,8 +11,9 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.fused_prepare import Guarded, prepare
-from mcusim.kernels.compiled.prepared import address_of, compiled
+from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.vector.simd import int64_at
 from mcusim.kernels.vector.vectors import LONG, emitted
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     address_of,
     check,
     check_mask,
     check_shape,
-    compiled,
     inner,
     record_at,
 )

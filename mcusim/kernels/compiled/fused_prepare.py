@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.fused import C_OUT, KH, QUADS, get
-from mcusim.kernels.compiled.prepared import address_of, array_at, compiled, inner
+from mcusim.kernels.compiled.prepared import address_of, array_at, inner
 from mcusim.kernels.vector.fused import AT
+from mcusim.kernels.vector.packs import pack_rows
 
 WEIGHT, RAW_BIAS, MOST_BIAS, BASE, OFFSET, PACKED, BLOCKS, Z_X, LAYOUT, ROW = (
     AT[name]
@@ -25,6 +27,12 @@ KEPT, ROWS, LINES, TWO_LINES = range(4)
 def _rows(a):  # type: ignore[no-untyped-def]
     """Pack [C_out][kh][row] as [block][kh][quad][16 outputs][4]; ``base`` corrects for x + 128 - z_x."""
     kh, row, quads, c_out = get(a, KH), get(a, ROW), get(a, QUADS), get(a, C_OUT)
+    if row % 4 == 0 and kh == 1:
+        for c in range(0, c_out, 16):
+            sizes = (min(c_out - c, 16) << 32) + 128 + get(a, Z_X)
+            start = get(a, WEIGHT) + c * row
+            pack_rows(start, get(a, PACKED) + c * row, get(a, BASE) + 4 * c, row, sizes)
+        return
     base = array_at(get(a, BASE), c_out, np.int32)
     weight = array_at(get(a, WEIGHT), c_out * kh * row, np.int8)
     words = array_at(get(a, PACKED), get(a, BLOCKS) * kh * quads * 16, np.int32)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.kernels.arrays import Array
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.prepared import (
     Prepared,
     address_of,
     array_at,
     check,
     check_shape,
-    compiled,
     exist,
     record_at,
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors, constant
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.errors import (
     FLOAT32,
     STATISTICS_BYTES,
@@ -26,7 +27,6 @@ from mcusim.kernels.compiled.prepared import (
     aligned,
     array_at,
     check,
-    compiled,
     inner,
     record_at,
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.errors import load_row
 from mcusim.kernels.compiled.grad_input import sum_tiles
 from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
@@ -20,7 +21,6 @@ from mcusim.kernels.compiled.prepared import (
     array_at,
     check,
     check_shape,
-    compiled,
     exist,
     inner,
     record_at,

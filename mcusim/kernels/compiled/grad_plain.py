@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.graph import Op
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.errors import (
     STATISTICS_BYTES,
     clear_statistics,
@@ -24,7 +25,6 @@ from mcusim.kernels.compiled.prepared import (
     aligned,
     check,
     check_mask,
-    compiled,
     record_at,
 )
 from mcusim.kernels.number_formats import ERRORS

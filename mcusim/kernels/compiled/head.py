@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Op
 from mcusim.kernels.arrays import Array, Tensors, constant
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     address_of,
     array_at,
     check,
     check_shape,
-    compiled,
     record_at,
 )
 from mcusim.kernels.scales import quant_of, scale_of

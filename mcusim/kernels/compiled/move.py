@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.compiled.prepared import (
-    ForwardKernel,
-    address_of,
-    array_at,
-    check,
-    compiled,
-)
+from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.prepared import ForwardKernel, address_of, array_at, check
 from mcusim.kernels.compiled.staging import fill
 from mcusim.kernels.reference.shape import interior, parts
 from mcusim.kernels.scales import quant_of

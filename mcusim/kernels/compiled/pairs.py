@@ -9,16 +9,9 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Tensors
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.elementwise import Broadcasting
-from mcusim.kernels.compiled.prepared import (
-    address_of,
-    array_at,
-    check,
-    check_mask,
-    check_shape,
-    compiled,
-    record_at,
-)
+from mcusim.kernels.compiled.prepared import address_of, array_at, check, check_mask, check_shape, record_at
 from mcusim.kernels.reference.pairs import values
 from mcusim.kernels.scales import clamp_of
 from mcusim.kernels.vector import simd

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Tensors
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     Workspace,
@@ -18,7 +19,6 @@ from mcusim.kernels.compiled.prepared import (
     check,
     check_mask,
     check_shape,
-    compiled,
     inner,
     record_at,
 )

@@ -23,8 +23,6 @@ from mcusim.core import BadArgument
 from mcusim.core.jit import njit
 from mcusim.kernels.arrays import Array, StoreResult
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
-"""How every kernel called from Python is compiled: cached on disk, no float reordering."""
 inner = njit(nogil=True, error_model="numpy")
 """How what kernels call is compiled: as part of them. numba numbers the cache files of a function that
 has several signatures without a lock, so two processes that compile at once could mix them up."""

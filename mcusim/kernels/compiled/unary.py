@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Tensors
+from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     address_of,
@@ -16,7 +17,6 @@ from mcusim.kernels.compiled.prepared import (
     check,
     check_mask,
     check_shape,
-    compiled,
     record_at,
 )
 from mcusim.kernels.compiled.requant import FLOAT, store_bits
