@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData
+from mcusim.core.legible import shortened
 
 _MAX_MEMO = 1_000_000
 _PIXELS = 3 * 32 * 32
@@ -85,7 +86,8 @@ def read_batch(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np
         images = _pixels(batch[b"data"])
         labels = np.array(batch[b"labels"], np.int64)
     except Exception as error:  # whatever a hostile pickle provokes is its own fault
-        raise BadData(name, f"is no CIFAR-10 batch: {error!r}", "get the data set again") from error
+        reason = f"is no CIFAR-10 batch: {shortened(repr(error))}"
+        raise BadData(name, reason, "get the data set again") from error
     if labels.shape != (len(images),) or not len(labels) or labels.min() < 0 or labels.max() > 9:
         raise BadData(name, "has labels that are not one of 0 to 9 for each image", "get the data set again")
     return images, labels

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
+from mcusim.core.legible import shortened
 
 
 class Refused(pickle.UnpicklingError):
@@ -37,7 +38,9 @@ def load_pickle(data: bytes, where: str) -> Any:
         raise BadModel(where, str(error), "only numpy arrays are allowed in a model's pickle") from None
     except Exception as error:
         # A damaged pickle can make the unpickler raise nearly anything.
-        raise BadModel(where, f"is a damaged pickle: {error}", "get the file again") from error
+        raise BadModel(
+            where, f"is a damaged pickle: {shortened(str(error))}", "get the file again"
+        ) from error
 
 
 def _screen(data: bytes) -> None:

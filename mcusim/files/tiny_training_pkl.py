@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
+from mcusim.core.legible import shortened
 from mcusim.files.arrays import read_archive
 from mcusim.files.graph_json import graph_from_description
 from mcusim.files.safe_pickle import PickledArray, load_pickle
@@ -48,7 +49,8 @@ def load_tiny_training_pkl(path: str | Path, *, resolution: int = RESOLUTION) ->
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if isinstance(error, BadModel):
             raise
-        raise BadModel(str(path), f"does not describe a tiny-training network: {error!r}") from error
+        reason = f"does not describe a tiny-training network: {shortened(repr(error))}"
+        raise BadModel(str(path), reason) from error
 
 
 class _Reader:

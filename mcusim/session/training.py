@@ -158,6 +158,8 @@ class Training:
             and all(tuple(row) == self._columns for row in progress.history)
             and len(progress.epochs) == progress.epoch
             and len(progress.trace_position or (0, 0)) == 2
+            and all(0 <= count < 2**62 for count in (progress.cycle, *(progress.trace_position or ())))
+            and all(0 <= count < 2**62 for visits in progress.coverage.values() for count in visits)
         )
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:

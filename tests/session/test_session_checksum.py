@@ -87,6 +87,8 @@ def wrong(*path, value):
         wrong("progress", "trace_position", value=[1]),
         wrong("progress", "history", value=[{}]),
         wrong("progress", "unheard_of", value=1),
+        wrong("progress", "cycle", value=10**30),
+        wrong("progress", "trace_position", value=[0, 2**70]),
         wrong("iteration", value=None),
         wrong("iteration", value=-5),
         wrong("peaks", value=[1]),

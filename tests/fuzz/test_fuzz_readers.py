@@ -1,0 +1,133 @@
+"""Mutated files through every reader: read, or refused in one line; no crash, hang, traceback or gigabyte.
+
+Each reader runs in a process of its own, so that its memory can be told and a crash of it is seen. Short
+here; by command ``python tests/fuzz/test_fuzz_readers.py [READER …] [--count 100000] [--seed N]``. A file
+that shows a fault is kept in the folder that the message names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / name) for name in ("fuzz", ".", "files", "session")]
+
+import pytest  # noqa: E402
+from readers import READERS, Files  # noqa: E402
+
+from mcusim.core import McusimError  # noqa: E402
+
+MOST_MIB = 1024
+MOST_SECONDS = 20
+LONGEST = 2000
+"""Characters of a message."""
+NEEDS = {"tflite": "flatbuffers", "onnx": "onnx", "pt2": "torch", "pictures": "PIL"}
+
+
+class Hangs(BaseException):
+    """One file takes too long; no reader catches this."""
+
+
+def _hangs(*_: object) -> None:
+    raise Hangs
+
+
+def fuzz(name: str, count: int, seed: int) -> dict[str, Any]:
+    """Return how many of ``count`` mutations were read, the longest time and the memory of the process."""
+    reader, rng = READERS[name], random.Random(f"{name} {seed}")
+    read, slowest = 0, 0.0
+    signal.signal(signal.SIGALRM, _hangs)
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "seeds").mkdir()
+        seeds = reader.seeds(Path(place) / "seeds")
+        for files in seeds:
+            reader.use(_written(Path(place) / "work", files, next(iter(files.values()))))
+        for number in range(count):
+            files = rng.choice(seeds)
+            path = _written(Path(place) / "work", files, reader.mutate(rng, next(iter(files.values()))))
+            began = perf_counter()
+            signal.alarm(MOST_SECONDS)
+            try:
+                reader.use(path)
+                read += 1
+            except McusimError as error:
+                if len(str(error)) > LONGEST or not str(error).isprintable():
+                    raise AssertionError(
+                        f"{_kept(path, name, number)}: says {str(error)[:LONGEST]!r}"
+                    ) from error
+            except BaseException as error:
+                raise AssertionError(f"{_kept(path, name, number)}: {error!r:.500}") from error
+            finally:
+                signal.alarm(0)
+            slowest = max(slowest, perf_counter() - began)
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"reader": name, "read": read, "refused": count - read, "slowest_s": slowest, "mib": mib}
+
+
+def _written(folder: Path, files: Files, first: bytes) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    path = folder / next(iter(files))
+    path.write_bytes(first)
+    return path
+
+
+def _kept(path: Path, name: str, number: int) -> Path:
+    place = Path(tempfile.gettempdir()) / f"fuzz-{name.replace(' ', '-')}-{number}"
+    shutil.rmtree(place, ignore_errors=True)
+    return shutil.copytree(path.parent, place) / path.name
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_mutated_files_are_read_or_refused(name: str) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    words = [sys.executable, __file__, name, "--count", str(READERS[name].ci), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["mib"] < MOST_MIB
+    assert found["read"] > 0
+    assert found["refused"] > READERS[name].ci // 20
+
+
+def test_every_type_of_model_file_is_among_them() -> None:
+    from mcusim.files.load import IMPORTERS
+
+    assert {"npz", "tflite", "onnx", "pkl", "pt2"} == {*IMPORTERS.names()} - {"json"} <= {*READERS}
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("readers", nargs="*", default=[*READERS])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    for name in given.readers:
+        found = fuzz(name, given.count, given.seed)
+        if given.json:
+            print(json.dumps(found))
+            continue
+        print(
+            f"{name}: {found['read']:,} of {given.count:,} read, the others refused; "
+            f"slowest {found['slowest_s'] * 1e3:.0f} ms; {found['mib']:,.0f} MiB"
+        )
+        assert found["mib"] < MOST_MIB, name
