@@ -2,8 +2,9 @@
 
 A run is a run file, as ``mcusim plan`` and ``mcusim train`` read it too; its result is a CSV of the same name
 with one row an epoch and seed. Runs are resumable: checkpoints lie under ``runs/accuracy/NAME-SEED``, which
-is not committed. ``--plan`` trains nothing and says what the run would need. The table ``[tool.accuracy]``
-holds what only this program reads: seeds, and what is done to the network first. ``unconstrained = true``
+is not committed. ``--plan`` trains nothing and says what the run would need; ``--recount`` renews what a plan
+alone says of finished runs, after a change of planning. The table ``[tool.accuracy]`` holds what only this
+program reads: seeds, and what is done to the network first. ``unconstrained = true``
 there gives the board unlimited memory, so that ``sram`` may be more than it has: an upper bound, no device.
 ``analysis`` holds the gradient norms by which ``mcusim search`` chose the layers of some runs
 (``--data cifar10 --steps 1000``).
@@ -120,17 +121,33 @@ def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
     result = current.train(
         wanted.dataset(current.model), recipe=wanted.training, out=out, resume=resume, progress=tell
     )
-    plan = result.plan.as_dict()
-    fixed = {
-        "peak_bytes": plan["sram"]["peak_bytes"],
-        **{f"{role}_bytes": count for role, count in plan["sram"]["by_role"].items()},
-        "residency": plan["sram"]["residency"], "patches": plan["sram"]["patches"],
-        "step_ms": "" if plan["time"] is None else round(plan["time"]["step_ms"]["value"], 3),
-        "ratio": round(plan["weights"]["ratio"], 6),
-        "feature_reduction": round(plan["features"]["reduction"], 6),
-        "wall_s": round(time.perf_counter() - started),
+    wall = {"wall_s": round(time.perf_counter() - started)}
+    return [{"seed": seed, **row, **costs(result.plan), **wall} for row in result.rows]
+
+
+def costs(plan: mcusim.Plan) -> dict[str, Any]:
+    """Return what a plan alone says of a run: memory, and the time of a step on the device."""
+    found = plan.as_dict()
+    return {
+        "peak_bytes": found["sram"]["peak_bytes"],
+        **{f"{role}_bytes": count for role, count in found["sram"]["by_role"].items()},
+        "residency": found["sram"]["residency"], "patches": found["sram"]["patches"],
+        "step_ms": "" if found["time"] is None else round(found["time"]["step_ms"]["value"], 3),
+        "ratio": round(found["weights"]["ratio"], 6),
+        "feature_reduction": round(found["features"]["reduction"], 6),
     }  # fmt: skip
-    return [{"seed": seed, **row, **fixed} for row in result.rows]
+
+
+def recount(path: Path) -> None:
+    """Plan every seed of a result file anew; what was learned and how long it took here stays as it is."""
+    wanted, own = read(path)
+    own = own.model_copy(update={"after": ""})  # what was learned before changes no plan
+    with path.with_suffix(".csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for seed in {int(row["seed"]) for row in rows}:
+        counted = costs(session(wanted, own, seed).plan())
+        mine = [row for row in rows if row["seed"] == str(seed)]
+        merge(path.with_suffix(".csv"), [{**row, **counted, "wall_s": row["wall_s"]} for row in mine])
 
 
 def main() -> None:
@@ -140,12 +157,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", help="only this seed; may be repeated")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--plan", action="store_true", help="only say what a step needs, and whether it fits")
+    parser.add_argument("--recount", action="store_true", help="renew what a plan says of finished runs")
     arguments = parser.parse_args()
     path = arguments.config if arguments.config.exists() else HERE / arguments.config
     wanted, own = read(path)
     seeds = arguments.seed or own.seeds
     if arguments.plan:
         print(f"{path.stem}: {session(wanted, own, seeds[0]).plan()!r}")
+        return
+    if arguments.recount:
+        recount(path)
         return
     for seed in seeds:
         merge(path.with_suffix(".csv"), run(path, seed, arguments.quiet))

@@ -120,6 +120,12 @@ def test_a_real_run_has_every_column(tmp_path, monkeypatch):
         sum(result.numbers(f"{role}_bytes")[0] for role in report.roles([result])), rel=0.05
     )
 
+    whole = path.with_suffix(".csv").read_text("utf-8")
+    peak = str(round(result.mean("peak_bytes")))
+    path.with_suffix(".csv").write_text(whole.replace(f",{peak},", ",1,"), "utf-8")
+    run.recount(path)
+    assert path.with_suffix(".csv").read_text("utf-8") == whole
+
 
 def test_a_folder_without_results(tmp_path):
     assert report.read(tmp_path) == []
