@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def njit(function: Any = None, **options: Any) -> Any:
-    """Compile a function as ``numba.njit`` does.
+    """Compile a function as ``numba.njit`` does; ``cache`` may also be the class of a cache of numba's.
 
     Where compiled code cannot be kept (a read-only installation and home, a full disk), it is compiled anew
     in every process, which is said once. What was kept and is damaged is compiled anew and kept again.
@@ -29,10 +29,13 @@ def njit(function: Any = None, **options: Any) -> Any:
         raise BadArgument("the environment variable NUMBA_DISABLE_JIT", reason, "unset it")
     if function is None:
         return partial(njit, **options)
-    if not options.pop("cache", False):
+    kept = options.pop("cache", False)
+    if not kept:
         return numba.njit(**options)(function)
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        compiled = numba.njit(cache=kept is True, **options)(function)
+        if kept is not True:
+            compiled._cache = kept(function)
     except RuntimeError as error:  # numba found no folder that it may write to
         _say(error)
         return numba.njit(**options)(function)

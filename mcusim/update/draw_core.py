@@ -7,8 +7,9 @@ generator XSL-RR 128/64 (M. E. O'Neill, 2014). Both are documented by numpy, and
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mcusim.core.jit import njit
 
 U32, U64 = np.uint32, np.uint64
 POOL = 4

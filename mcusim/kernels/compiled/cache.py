@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import llvmlite  # type: ignore[import-untyped]
 import numba
-from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+from mcusim.core.jit import njit
 
 SOURCES = Path(__file__).parents[1]
 
@@ -50,6 +51,4 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls: kept on disk, without the GIL, no float reordered."""
-    kernel = njit(nogil=True, error_model="numpy")(function)
-    kernel._cache = _Cache(function)
-    return kernel
+    return njit(function, nogil=True, error_model="numpy", cache=_Cache)

@@ -25,7 +25,8 @@ def pack(address):  # type: ignore[no-untyped-def]
     weight = array_at(a.weight, taps * a.c_out, np.int8)
     packed = array_at(a.packed, (taps + 1) // 2 * channels * 2, np.int16)
     offset = array_at(a.offset, a.c_out, np.int32)
-    offset[:] = 0
+    for c in range(a.c_out):
+        offset[c] = 0
     for t in range(taps):
         for c in range(a.c_out):
             w = weight[t * a.c_out + c] - a.z_w

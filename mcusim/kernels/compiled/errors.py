@@ -97,5 +97,9 @@ def clear_statistics(statistics):  # type: ignore[no-untyped-def]
 @inner
 def read_statistics(statistics):  # type: ignore[no-untyped-def]
     """Return (saturated elements, largest magnitude)."""
-    peak = np.max(array_at(statistics, 16, np.float32))
+    peaks = array_at(statistics, 16, np.float32)
+    peak = peaks[0]
+    for i in range(1, 16):
+        # A NaN stays, as it is the largest of numpy.
+        peak = peaks[i] if peaks[i] > peak or peaks[i] != peaks[i] else peak
     return array_at(statistics + 64, 1, np.int64)[0], np.float64(peak)

@@ -61,7 +61,8 @@ def _columns(a, two):  # type: ignore[no-untyped-def]
     weight = array_at(get(a, WEIGHT), kh * kw * c_out, np.int8)
     each = lines * (2 if two else 1)
     packed = array_at(get(a, PACKED), get(a, BLOCKS) * each * kw * 64, np.int8)
-    base[:] = 0
+    for c in range(c_out):
+        base[c] = 0
     for i in range(kh):
         for j in range(kw):
             for c in range(c_out):
@@ -85,7 +86,8 @@ def prepare(a):  # type: ignore[no-untyped-def]
     base = array_at(get(a, BASE), c_out, np.int32)
     offset = array_at(get(a, OFFSET), c_out, np.int32)
     if get(a, RAW_BIAS) == 0:
-        offset[:] = base
+        for c in range(c_out):
+            offset[c] = base[c]
         return 0
     bias = array_at(get(a, RAW_BIAS), c_out, np.int32)
     large = 0

@@ -148,7 +148,8 @@ def _split(a, wide, weights):  # type: ignore[no-untyped-def]
     taps, several, c_out = a.kh * a.kw, a.multiplier, a.c_out
     source = array_at(a.weight, taps * c_out, np.int8)
     floats = array_at(weights, taps * several * wide, np.float32)
-    floats[:] = 0
+    for i in range(taps * several * wide):
+        floats[i] = 0
     for t in range(taps):
         for c in range(c_out):
             floats[(t * several + c % several) * wide + c // several] = np.float32(

@@ -14,9 +14,10 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import carray, types
+from numba import types
+from numba.core.typing.npydecl import parse_dtype
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
@@ -32,30 +33,41 @@ ALIGNMENT = 64
 
 
 @intrinsic
-def _pointer(context: Any, address: Any) -> Any:
-    def generate(target: Any, builder: Any, sig: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], ir.IntType(8).as_pointer())
-
-    return types.voidptr(types.int64), generate
-
-
-@inner
-def array_at(address, count, dtype):  # type: ignore[no-untyped-def]
+def array_at(context, address, count, dtype):  # type: ignore[no-untyped-def]
     """Return ``count`` elements at an address as an array."""
-    return carray(_pointer(address), count, dtype)
+    kind = types.Array(parse_dtype(dtype), 1, "C")
+
+    def generate(target: Any, builder: Any, sig: Any, values: Any) -> Any:
+        element = target.get_data_type(kind.dtype)
+        size = target.get_constant(types.intp, target.get_abi_sizeof(element))
+        made = target.make_array(kind)(target, builder)
+        populate_array(
+            made, data=builder.inttoptr(values[0], element.as_pointer()), shape=[values[1]], strides=[size],
+            itemsize=size, meminfo=None,
+        )  # fmt: skip
+        return made._getvalue()
+
+    return kind(types.int64, types.int64, dtype), generate
 
 
-@inner
-def record_at(address, dtype):  # type: ignore[no-untyped-def]
+@intrinsic
+def record_at(context, address, dtype):  # type: ignore[no-untyped-def]
     """Return the record at an address."""
-    return carray(_pointer(address), 1, dtype)[0]
+    kind = parse_dtype(dtype)
+
+    def generate(target: Any, builder: Any, sig: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], target.get_value_type(kind))
+
+    return kind(types.int64, dtype), generate
 
 
 @inner
 def exist(channels, count, limit):  # type: ignore[no-untyped-def]
     """Return True if ``count`` int32 channels at an address are all in [0, limit)."""
-    found = array_at(channels, count, np.int32)
-    return np.all(found >= 0) and np.all(found < limit)
+    found, missing = array_at(channels, count, np.int32), 0
+    for i in range(count):
+        missing |= found[i] < 0 or found[i] >= limit
+    return missing == 0
 
 
 def address_of(array: Array | None) -> int:

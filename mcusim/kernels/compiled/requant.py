@@ -100,7 +100,8 @@ def place_bias(a, terms):  # type: ignore[no-untyped-def]
         return
     raw = array_at(a.raw_bias, a.c_out, np.int32)
     bias, offset = array_at(a.bias, a.c_out, np.int32), array_at(a.offset, a.c_out, np.int32)
-    bias[:] = raw
+    for c in range(a.c_out):
+        bias[c] = raw[c]
     if not a.may_wrap:
         for c in range(a.c_out):
             if abs(np.int64(raw[c])) + 255 * 255 * terms >= 1 << 31:

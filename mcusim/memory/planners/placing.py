@@ -145,7 +145,7 @@ class _Loops:
 
 @cache
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    from numba import njit
+    from mcusim.core.jit import njit
 
     compiled: Callable[..., Any] = njit(cache=True)(loop)
     return compiled
