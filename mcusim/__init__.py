@@ -19,6 +19,7 @@ Everything that the command line does is here under the same name, by what a per
   a `Run`, `read_run`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
   a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`
+* take a step to a device: `firmware` in C, and its `twin` on an emulated core; a `Firmware`, a `TwinRun`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `open_trace`, `read_trace`, `replay`, `export`, `pack`, `plot_live`,
@@ -108,6 +109,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "Difference": "mcusim.reporting.diff",
         "Coverage": "mcusim.update.coverage",
     },
+    "firmware": {
+        "firmware": "mcusim.session.verbs",
+        "twin": "mcusim.emulation.verb",
+        "Firmware": "mcusim.deployment.project",
+        "TwinRun": "mcusim.emulation.twin",
+    },
     "gate": {
         "check": "mcusim.gate.verdict",
         "Verdict": "mcusim.gate.verdict",
@@ -177,6 +184,9 @@ if TYPE_CHECKING:
     )
     from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
+    from mcusim.deployment.project import Firmware
+    from mcusim.emulation.twin import TwinRun
+    from mcusim.emulation.verb import twin
     from mcusim.engine.inference import activations
     from mcusim.explore.cache import Cached, cache
     from mcusim.explore.calibrate import calibrate
@@ -214,7 +224,7 @@ if TYPE_CHECKING:
     from mcusim.session.evaluation import evaluate
     from mcusim.session.run import Run, read_run
     from mcusim.session.session import Session
-    from mcusim.session.verbs import plan, predict, train
+    from mcusim.session.verbs import firmware, plan, predict, train
     from mcusim.studies.result import StudyResult
     from mcusim.studies.study import Study
     from mcusim.studies.sweep import sweep
@@ -249,6 +259,7 @@ __all__ = [
     "Duty",
     "Explanation",
     "Figure",
+    "Firmware",
     "Formats",
     "Found",
     "Installation",
@@ -276,6 +287,7 @@ __all__ = [
     "Timeline",
     "Trace",
     "TraceFile",
+    "TwinRun",
     "UnknownName",
     "Verdict",
     "__version__",
@@ -294,6 +306,7 @@ __all__ = [
     "explain",
     "export",
     "fetch",
+    "firmware",
     "from_torch",
     "load",
     "models",
@@ -322,6 +335,7 @@ __all__ = [
     "sweep",
     "timeline",
     "train",
+    "twin",
 ]
 
 

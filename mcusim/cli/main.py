@@ -25,7 +25,7 @@ from mcusim.sections.spelling import forgive
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "cache", "quantize", "prune",
     "show", "explain", "diff", "pack", "replay", "export", "timeline", "calibrate", "search",
-    "report", "check", "profiles", "schemes", "doctor", "sweep",
+    "report", "check", "profiles", "schemes", "doctor", "sweep", "firmware", "twin",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 
@@ -34,8 +34,8 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXITS = (
     f"Exit codes: 0 done, and what was asked about fits; {EXIT_ERROR} something given is wrong; "
-    f"{DOES_NOT_FIT} it does not fit (compare: nothing does); {EXIT_INTERRUPTED} interrupted; "
-    f"{EXIT_TERMINATED} terminated."
+    f"{DOES_NOT_FIT} it does not fit (compare: nothing does; twin: it differs); "
+    f"{EXIT_INTERRUPTED} interrupted; {EXIT_TERMINATED} terminated."
 )
 """Ends the help of every verb."""
 

@@ -58,10 +58,7 @@ class Learner:
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
         self.weight_gradient = np.zeros(block.shape, np.float32)
         self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
-        rate = sgd.lr / sgd.accumulate
-        layer = sgd.head_rate if self.head else sgd.layer_rate(op.name)
-        self._weight_rate = rate * layer * (1.0 if self.head else sgd.weight_rate)
-        self._bias_rate = rate * layer * (1.0 if self.head else sgd.bias_rate)
+        self._weight_rate, self._bias_rate = (sgd.rate(op.name, p, head=self.head) for p in SlotPart)
         self._weight_total = self._view(Kind.GRADIENT, SlotPart.WEIGHT)
         self._bias_total = self._view(Kind.GRADIENT, SlotPart.BIAS)
         self._weight_buffers = (
@@ -71,13 +68,15 @@ class Learner:
         )  # fmt: skip
         index = step.model.place(op.name)
         self._weight_rule = kernels.weight_rule(
-            op, step.model.tensors, step.formats.weight, compact=self.compact, seed=seed * 65_536 + 2 * index
-        )
+            op, step.model.tensors, step.formats.weight, compact=self.compact,
+            seed=kernels.draw_seed(seed, index, SlotPart.WEIGHT),
+        )  # fmt: skip
         bias = self._view(Kind.VALUE, SlotPart.BIAS)
         if bias is not None:
             rule = kernels.bias_rule(
-                op, step.model.tensors, step.formats.bias, seed=seed * 65_536 + 2 * index + 1
-            )
+                op, step.model.tensors, step.formats.bias,
+                seed=kernels.draw_seed(seed, index, SlotPart.BIAS),
+            )  # fmt: skip
             self._step_bias = rule.call(
                 bias,
                 self._extra(SlotPart.BIAS),

@@ -110,6 +110,18 @@ class Program:
         np.copyto(self.buffers.view(self.step.boundary), boundary)
         return self._run(self._calls[self.step.tail :], label)
 
+    def run_each(self, x: Array, label: int | Array) -> Iterator[int]:
+        """Run one whole step as ``run`` does; yield the number of each op once it is done.
+
+        Whoever asks for an op must ask for all that follow.
+        """
+        np.copyto(self.buffers.view(self.step.model.inputs[0]), x)
+        self._aim(label)
+        for number, call in enumerate(self._calls):
+            call()
+            yield number
+        self._count()
+
     def calibrate(self, x: Array, label: int | Array, *, tail: bool) -> None:
         """Find the scales of integer error tensors by repeating a step without updating.
 
@@ -127,16 +139,22 @@ class Program:
         self.scales.forget_saturations()
 
     def _run(self, calls: list[Callable[[], None]], label: int | Array) -> float:
+        self._aim(label)
+        for call in calls:
+            call()
+        self._count()
+        return self.loss
+
+    def _aim(self, label: int | Array) -> None:
         if self._target is None:
             self.label = int(label)
         else:
             np.copyto(self._target, label)
-        for call in calls:
-            call()
+
+    def _count(self) -> None:
         if self.updating:
             self.state.iteration += 1
             self.scales.advance()
-        return self.loss
 
     @property
     def _applies(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import frexp
 from typing import Any
 
@@ -40,6 +41,12 @@ class ErrorScales:
     def index(self, name: str) -> int:
         """Return the position of an error tensor in ``scale``."""
         return self._index[name]
+
+    def integers(self) -> Iterator[tuple[str, float, float]]:
+        """Yield name, scale and largest magnitude so far of each integer error tensor."""
+        for name, scale, top in zip(self._names, self.scale, self._top, strict=True):
+            if top:
+                yield name, scale, self._state.peaks.get(name, 0.0)
 
     def record(self, index: int, stored: Any) -> None:
         """Take note of what a kernel stored: saturated elements and the largest magnitude."""

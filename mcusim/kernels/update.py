@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument
+from mcusim.core import BadArgument, SlotPart
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.prepared import Prepared, address_of, check, check_shape
@@ -24,6 +24,11 @@ from mcusim.kernels.qas import qas_bias, qas_weight
 def signed(seed: int) -> int:
     """Return a seed as the int64 with the same bits."""
     return (seed + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def draw_seed(seed: int, index: int, part: SlotPart) -> int:
+    """Return the seed with which the parameter of op number ``index`` draws; ``seed`` is the session's."""
+    return seed * 65_536 + 2 * index + (part is SlotPart.BIAS)
 
 
 def _dtype(extra: Extra | None) -> str:

@@ -111,10 +111,12 @@ def _emit_cost(builder: Builder, cost: Cost) -> None:
 
 
 def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> None:
-    """Integer error tensors keep the largest magnitude of earlier steps: four bytes each."""
+    """Each error tensor of an integer format has its largest magnitude so far (float64), that of this step
+    and its scale (float32 each): 16 bytes.
+    """
     count = sum(gradient_name(n) in builder.drafts for n in flow.needs)
     if formats.errors.limit is not None and count:
-        builder.tensor("error_scales", (count,), "float32", Role.OPTIMIZER, persistent=True)
+        builder.tensor("error_scales", (count, 4), "float32", Role.OPTIMIZER, persistent=True)
 
 
 def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | None = None) -> Step:

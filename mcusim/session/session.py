@@ -21,6 +21,7 @@ from mcusim.update.scheme import Scheme, scheme
 
 if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset, Split
+    from mcusim.deployment.project import Firmware
     from mcusim.planning.cost import SessionCost
     from mcusim.session.run import Run
 
@@ -146,6 +147,23 @@ class Session:
         plan.require()
         training = Training(plan, self.scheme, data, wanted, whole=self.model)
         return training.run(out=out, resume=resume, overwrite=overwrite, progress=progress)
+
+    def firmware(self, out: str | Path) -> Firmware:
+        """Write the step as a folder of C: kernels, tables of the plan, builds, and how to use them.
+
+        Args:
+            out: a folder that is not there yet, or is empty.
+
+        Raises:
+            BadModel: if something of the step has no C kernel; names it. Nothing is written.
+            BadArgument: if nothing learns.
+            BadRun: if the folder holds something.
+            OutOfSram, OutOfFlash: if the step does not fit; says what would help.
+            SaveFailed: if the folder cannot be written.
+        """
+        from mcusim.deployment.project import write_firmware
+
+        return write_firmware(self.plan(), self.scheme, out)
 
     def cost(self, steps: int) -> SessionCost:
         """Return what a session of so many steps would cost the device: time, energy, write-backs, wear.

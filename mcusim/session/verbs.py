@@ -20,6 +20,7 @@ from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset
+    from mcusim.deployment.project import Firmware
     from mcusim.planning.plan import Plan
     from mcusim.session.run import Run
 
@@ -97,6 +98,32 @@ def train(
     return session.train(
         data, epochs, out=out, resume=resume, overwrite=overwrite, progress=progress, **recipe
     )
+
+
+def firmware(
+    model: Model, board: Board, out: str | Path, update: str | Scheme | None = None, **choices: Any
+) -> Firmware:
+    """Write a training step as a folder of C that an engineer builds: the same step, bit for bit.
+
+    Args:
+        model: the network, from ``mcusim.load``.
+        board: from ``mcusim.board``.
+        out: a folder that is not there yet, or is empty.
+        update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
+        choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``; see ``mcusim.Settings``.
+
+    Returns:
+        The folder, and what it takes of the device.
+
+    Raises:
+        BadModel: if something of the step has no C kernel; names it. Nothing is written.
+        OutOfSram, OutOfFlash: if the step does not fit; says what would help.
+        UnknownName: for an unknown scheme or setting; suggests the nearest.
+        BadArgument: if nothing learns, or a setting makes no sense.
+        BadRun: if the folder holds something.
+        SaveFailed: if the folder cannot be written.
+    """
+    return Session(model, board, update, **choices).firmware(out)
 
 
 def predict(model: Model, images: NDArray[Any], *, output: str | None = None) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mcusim.core import SlotPart
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import setting
 
@@ -45,6 +46,16 @@ class Sgd(Chosen):
     def layer_rate(self, op: str) -> float:
         """Return the further factor of one op."""
         return self.layer_rates.get(op, 1.0)
+
+    def rate(self, op: str, part: SlotPart, *, head: bool) -> float:
+        """Return the learning rate of a parameter of one op at schedule factor 1, in double precision.
+
+        A step takes it times the factor, as one product rounded to float32.
+        """
+        rate = self.lr / self.accumulate
+        if head:
+            return rate * self.head_rate * 1.0
+        return rate * self.layer_rate(op) * (self.weight_rate if part is SlotPart.WEIGHT else self.bias_rate)
 
     @property
     def optimizer_bytes(self) -> int:

@@ -25,6 +25,8 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "replay": (TRACE, "--sram", "100"),
     "pack": ("PROBLEM", "--capacity", "5"),
     "sweep": ("STUDY", "--out", "SWEPT"),
+    "firmware": (*DENSE, "--out", "SWEPT"),
+    "twin": (*DENSE, "--data", "IMAGES"),
 }
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {

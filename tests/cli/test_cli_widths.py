@@ -89,6 +89,8 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
                       "--name", "mine", "--out", folder / "mine.toml"),
         "report": ("report", folder / "run", "--out", folder / "page.html"),
         "sweep": ("sweep", folder / "study.toml", "--out", folder / "swept"),
+        "firmware": ("firmware", *mine, *BOARD, "--out", folder / "firmware"),
+        "twin": ("twin", *mine, *BOARD, "--data", images),
         "search": ("search", *mine, "--board", "stm32f746", "--data", images, "--steps", 5),
     }  # fmt: skip
 

@@ -1,0 +1,40 @@
+"""``mcusim twin``: is the firmware the same as the simulator, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcusim.cli import options as o
+from mcusim.session.experiment import Experiment
+
+
+@o.takes_settings()
+def twin(
+    wanted: Experiment,
+    steps: Annotated[int, typer.Option(help="Steps to compare.", min=1, metavar="N")] = 1,
+    core: Annotated[
+        str | None, typer.Option(help="Core to emulate; the board's if not given.", metavar="CORE")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Compile what mcusim firmware wrote there.", metavar="DIR")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Compile the firmware of a training step, emulate it, and compare every op with the engine.
+
+    Exit code 0: equal in every byte; 3: not.
+    """
+    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.emulation.verb import twin_of
+
+    network = wanted.network()
+    data = wanted.dataset(network.model)
+    found = twin_of(wanted.session(network), data, steps, core=core, folder=folder)
+    if json:
+        print_json({**network.as_dict(), **found.as_dict()})
+    else:
+        print_sections([*network.sections(), *found.sections()])
+    end(found.equal)

@@ -1,0 +1,317 @@
+"""The C kernel of every op of a forward pass, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mcusim.core import SlotPart
+from mcusim.deployment.context import (
+    ALL,
+    LACKING,
+    WAY_OUT,
+    StepContext,
+    four,
+    refusal,
+    source_of,
+    strides,
+    window,
+)
+from mcusim.deployment.moving import concatenation, pad, reshape, transpose
+from mcusim.deployment.records import Call
+from mcusim.deployment.text import CText
+from mcusim.graph import DTYPES, Arithmetic, Op, OpKind, OpTable
+from mcusim.graph.traits import POOLS, UNARY
+from mcusim.kernels.reference.pool import mean_multiplier
+from mcusim.kernels.reference.shape import nearest, weights
+from mcusim.kernels.reference.softmax import exponentials
+from mcusim.kernels.reference.unary import bounds, values
+from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
+from mcusim.lowering.step import StepOp
+
+Maker = Callable[[StepContext, StepOp], Call]
+TYPES = {"int8": CText("MCUSIM_INT8"), "int32": CText("MCUSIM_INT32"), "float32": CText("MCUSIM_FLOAT32")}
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
+
+
+def forward(context: StepContext, op: StepOp) -> Call:
+    """Return the call of a forward op.
+
+    Raises:
+        BadModel: if there is no C kernel for it; names the op.
+    """
+    return FORWARD.of(source_of(op))(context, op)
+
+
+def _require(op: Op, context: StepContext, *dtypes: tuple[str, str]) -> None:
+    found = (context.tensors[op.inputs[0]].dtype, context.tensors[op.output].dtype)
+    if found not in dtypes:
+        raise refusal(
+            f"op {op.name!r} ({op.kind})", f"gives {found[1]} from {found[0]}, and no C kernel does"
+        )
+
+
+def _convolution(context: StepContext, op: StepOp) -> Call:
+    source, x, y = source_of(op), op.reads[0], op.writes[0]
+    _require(source, context, ("int8", "int8"))
+    weight = context.tensors[source.inputs[1]]
+    depthwise = source.kind is OpKind.DEPTHWISE_CONV_2D
+    channels = (context.shape(x)[3], context.shape(y)[3])
+    found = window(source, context.shape(x), context.shape(y), weight.shape[1:3], channels)
+    padding = source.attributes.padding
+    if depthwise:
+        plane = op.scratch is not None and channels[0] == channels[1]
+        kernel = "mcusim_depthwise_plane" if plane else "mcusim_depthwise"
+        if not plane and context.offset(x) == context.offset(y):
+            raise refusal(
+                f"op {source.name!r} ({source.kind})", "overwrites its input without a plane of scratch"
+            )
+    else:
+        kernel = "mcusim_pointwise" if weight.shape[1:3] == (1, 1) else "mcusim_conv"
+    return Call(kernel, "mcusim_convolution", {
+        "x": context.at(x), "weight": context.parameter(source, SlotPart.WEIGHT),
+        "bias": context.parameter(source, SlotPart.BIAS), "y": context.at(y), "mask": context.at(op.mask),
+        "scratch": context.at(op.scratch), "window": found, "x_zero": context.zero_of(source.inputs[0]),
+        "weight_zero": context.zero_of(source.inputs[1]), "bottom": padding[0][1], "right": padding[1][1],
+        "output": context.output(source), **context.overlay(source),
+    })  # fmt: skip
+
+
+def _dense(context: StepContext, op: StepOp) -> Call:
+    source, x, y = source_of(op), op.reads[0], op.writes[0]
+    weight, output = context.tensors[source.inputs[1]], context.tensors[source.output]
+    _require(source, context, ("int8", "int8"), ("int8", "int32"), ("float32", "float32"))
+    if prod(context.shape(x)) != weight.shape[1]:
+        raise refusal(
+            f"op {source.name!r} ({source.kind})", "runs over several rows, and the C kernel takes one"
+        )
+    if context.compact(source):
+        raise refusal(f"op {source.name!r} ({source.kind})", "learns with its weights in flash")
+    fields: dict[str, Any] = {
+        "x": context.at(x), "weight": context.parameter(source, SlotPart.WEIGHT),
+        "bias": context.parameter(source, SlotPart.BIAS), "y": context.at(y), "mask": context.at(op.mask),
+        "inputs": weight.shape[1], "outputs": weight.shape[0],
+    }  # fmt: skip
+    if weight.dtype == "float32":
+        low, high = source.attributes.clamp or (-LARGEST_FLOAT, LARGEST_FLOAT)
+        return Call("mcusim_dense_float", "mcusim_dense", fields | {"low": float(low), "high": float(high)})
+    fields |= {
+        "x_zero": context.zero_of(source.inputs[0]),
+        "weight_zero": context.zero_of(source.inputs[1]),
+    }
+    if output.dtype == "int32":
+        return Call("mcusim_dense_int32", "mcusim_dense", fields)
+    return Call("mcusim_dense_int8", "mcusim_dense", fields | {"output": context.output(source)})
+
+
+def _binary(context: StepContext, op: StepOp) -> Call:
+    source, y = source_of(op), op.writes[0]
+    _require(source, context, ("int8", "int8"))
+    names, shape = context.operands(op), context.shape(y)
+    quants = [quant_of(context.tensors[n]) for n in (*source.inputs, source.output)]
+    scales = [scale_of(context.tensors[n]) for n in (*source.inputs, source.output)]
+    fields: dict[str, Any] = dict(zip("ab", map(context.operand, names), strict=True))
+    fields |= {"y": context.at(y), "mask": context.at(op.mask)}
+    if all(context.shape(n) == shape for n in names):
+        fields |= {"dims": [1, 1, 1, prod(shape)], "a_stride": [0, 0, 0, 1], "b_stride": [0, 0, 0, 1]}
+    else:
+        what = f"op {source.name!r} ({source.kind})"
+        fields["dims"] = four(shape, 1, what)
+        for key, name in zip(("a_stride", "b_stride"), names, strict=True):
+            fields[key] = broadcast(context.shape(name), len(shape), what)
+    if max(fields["dims"]) > 65_535:
+        raise refusal(f"op {source.name!r} ({source.kind})", "has more than 65,535 elements in a row")
+    fields |= {"a_zero": quants[0].zero_point, "b_zero": quants[1].zero_point}
+    if source.kind is OpKind.MUL:
+        factor = scales[0] * scales[1] / scales[2]
+        multiplier, shift = multiplier_and_shift(factor)
+        kernel = "mcusim_mul"
+        fields |= {"multiplier": [0, 0, multiplier], "shift": [0, 0, shift], "y_scale": factor}
+    else:
+        twice = 2 * max(scales[:2])
+        real = (scales[0] / twice, scales[1] / twice, twice / ((1 << 20) * scales[2]))
+        fixed = [multiplier_and_shift(f) for f in real]
+        kernel = "mcusim_add"
+        fields |= {
+            "multiplier": [m for m, _ in fixed], "shift": [s for _, s in fixed],
+            "sign": -1 if source.kind is OpKind.SUB else 1,
+            "a_scale": scales[0], "b_scale": scales[1], "y_scale": scales[2],
+        }  # fmt: skip
+    return Call(kernel, "mcusim_binary", fields | {"output": context.plain_output(source)})
+
+
+def broadcast(shape: tuple[int, ...], rank: int, what: str) -> list[int]:
+    """Return the strides of an input over an output of so many dimensions: 0 where it is broadcast."""
+    padded = (1,) * (rank - len(shape)) + shape
+    return four([0 if n == 1 else s for n, s in zip(padded, strides(padded), strict=True)], 0, what)
+
+
+def _lookup(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    _require(source, context, ("int8", "int8"))
+    pre = values(source, context.tensors, context.model.arithmetic)(ALL)
+    low, high = bounds(source, context.tensors)
+    fields: dict[str, Any] = {
+        "x": context.at(op.reads[0]),
+        "table": context.table(source, "table", np.clip(pre, low, high).astype(np.int8)),
+        "y": context.at(op.writes[0]),
+        "count": prod(context.shape(op.writes[0])),
+    }
+    if op.mask:
+        inside = np.packbits((pre >= low) & (pre <= high), bitorder="little")
+        fields |= {"mask": context.at(op.mask), "inside": context.table(source, "inside", inside)}
+    return Call("mcusim_look_up", "mcusim_lookup", fields)
+
+
+def _quantize(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    if context.tensors[source.inputs[0]].dtype == "int8":
+        return _lookup(context, op)
+    _require(source, context, ("float32", "int8"))
+    return Call("mcusim_quantize", "mcusim_conversion", {
+        "x": context.at(op.reads[0]), "y": context.at(op.writes[0]),
+        "count": prod(context.shape(op.writes[0])), "scale": scale_of(context.tensors[source.output]),
+        "output": context.plain_output(source),
+    })  # fmt: skip
+
+
+def _dequantize(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    _require(source, context, ("int8", "float32"))
+    x = context.tensors[source.inputs[0]]
+    return Call("mcusim_dequantize", "mcusim_conversion", {
+        "x": context.at(op.reads[0]), "y": context.at(op.writes[0]),
+        "count": prod(context.shape(op.writes[0])), "scale": scale_of(x), "zero": quant_of(x).zero_point,
+    })  # fmt: skip
+
+
+def _pool(context: StepContext, op: StepOp) -> Call:
+    source, x, y = source_of(op), op.reads[0], op.writes[0]
+    _require(source, context, ("int8", "int8"))
+    low, high = clamp_of(source)
+    average = source.kind is OpKind.AVERAGE_POOL_2D
+    channels = context.shape(x)[3]
+    shapes = context.shape(x), context.shape(y)
+    return Call("mcusim_average_pool" if average else "mcusim_max_pool", "mcusim_pool", {
+        "x": context.at(x), "y": context.at(y), "mask": context.at(op.mask),
+        "window": window(source, *shapes, source.attributes.kernel, (channels, channels)),
+        "low": low, "high": high, "rounding": context.rounding, "is_unsigned": source.attributes.unsigned,
+    })  # fmt: skip
+
+
+def spans(source: Op, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (outer, reduced, inner) of a reduction over neighbouring dimensions.
+
+    Raises:
+        BadModel: if the dimensions are not neighbours.
+    """
+    axes = sorted({a % len(shape) for a in source.attributes.axes})
+    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        reason = f"reduces the dimensions {axes}, and C kernels reduce neighbouring ones"
+        raise refusal(f"op {source.name!r} ({source.kind})", reason)
+    return prod(shape[: axes[0]]), prod(shape[axes[0] : axes[-1] + 1]), prod(shape[axes[-1] + 1 :])
+
+
+def _mean(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    _require(source, context, ("int8", "int8"))
+    x, y = context.tensors[source.inputs[0]], context.tensors[source.output]
+    outer, reduced, inner = spans(source, context.shape(op.reads[0]))
+    ratio = scale_of(x) / scale_of(y)
+    multiplier, shift = mean_multiplier(ratio, reduced)
+    low, high = clamp_of(source)
+    return Call("mcusim_average", "mcusim_mean", {
+        "x": context.at(op.reads[0]), "y": context.at(op.writes[0]),
+        "outer": outer, "reduced": reduced, "inner": inner,
+        "x_zero": quant_of(x).zero_point, "y_zero": quant_of(y).zero_point, "low": low, "high": high,
+        "multiplier": multiplier, "shift": shift, "rounding": context.rounding,
+        "same": quant_of(x).same_as(quant_of(y)), "ratio": ratio,
+    })  # fmt: skip
+
+
+def _resize(context: StepContext, op: StepOp) -> Call:
+    source, x, y = source_of(op), op.reads[0], op.writes[0]
+    (_, h, w, channels), (_, oh, ow, _) = context.shape(x), context.shape(y)
+    fields: dict[str, Any] = {
+        "x": context.at(x), "y": context.at(y), "h": h, "w": w, "oh": oh, "ow": ow, "channels": channels,
+        "bytes": DTYPES[context.held(y).dtype],
+    }  # fmt: skip
+    if source.kind is OpKind.RESIZE_NEAREST_NEIGHBOR:
+        for key, size, new in (("rows", h, oh), ("columns", w, ow)):
+            fields[key] = context.table(source, key, nearest(source, size, new).astype(np.int16))
+        return Call("mcusim_resize_nearest", "mcusim_resize", fields)
+    _require(source, context, ("int8", "int8"))
+    if source.attributes.unsigned:
+        raise refusal(f"op {source.name!r} ({source.kind})", "is of a uint8 network, whose grid is float32")
+    for keys, size, new in ((("rows", "down"), h, oh), (("columns", "across"), w, ow)):
+        both = weights(source, size, new)
+        index = np.stack([i for i, _ in both]).astype(np.int16)
+        share = np.stack([s for _, s in both]).astype(np.int32)
+        fields[keys[0]] = context.table(source, keys[0], index)
+        fields[keys[1]] = context.table(source, keys[1], share)
+    low, high = clamp_of(source)
+    return Call("mcusim_resize_bilinear", "mcusim_resize", fields | {"low": low, "high": high})
+
+
+def _softmax(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    x, y = context.tensors[source.inputs[0]], context.tensors[source.output]
+    shape = context.shape(op.reads[0])
+    fields: dict[str, Any] = {
+        "x": context.at(op.reads[0]), "y": context.at(op.writes[0]), "rows": prod(shape[:-1]),
+        "columns": shape[-1], "scratch": CText(f"(float *){context.at(op.scratch)}"),
+        "x_float": x.dtype == "float32", "y_float": y.dtype == "float32",
+    }  # fmt: skip
+    if x.dtype == "int8" and context.model.arithmetic is Arithmetic.TFLITE:
+        table = exponentials(source, context.tensors).astype(np.int32)
+        fields["table"] = context.table(source, "exponentials", table)
+    else:
+        scale = scale_of(x) if x.dtype == "int8" else 1.0
+        fields["step"] = np.float32(scale * source.attributes.beta)
+        if y.dtype == "int8":
+            fields |= {"y_scale": scale_of(y), "y_zero": quant_of(y).zero_point}
+    return Call("mcusim_softmax_rows", "mcusim_softmax", fields)
+
+
+def _arg_max(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    x, y = op.reads[0], op.writes[0]
+    dtype = context.held(x).dtype
+    if dtype not in TYPES:
+        raise refusal(f"op {source.name!r} ({source.kind})", f"reads {dtype}")
+    outer, reduced, inner = spans(source, context.shape(x))
+    return Call("mcusim_arg_max", "mcusim_argmax", {
+        "x": context.at(x), "y": context.at(y), "outer": outer, "reduced": reduced, "inner": inner,
+        "type": TYPES[dtype], "bytes": DTYPES[context.held(y).dtype],
+    })  # fmt: skip
+
+
+FORWARD: OpTable[Maker] = OpTable(
+    "C kernels",
+    {
+        OpKind.CONV_2D: _convolution,
+        OpKind.DEPTHWISE_CONV_2D: _convolution,
+        OpKind.FULLY_CONNECTED: _dense,
+        OpKind.ADD: _binary,
+        OpKind.SUB: _binary,
+        OpKind.MUL: _binary,
+        **dict.fromkeys(UNARY, _lookup),
+        **dict.fromkeys(POOLS, _pool),
+        OpKind.QUANTIZE: _quantize,
+        OpKind.DEQUANTIZE: _dequantize,
+        OpKind.MEAN: _mean,
+        OpKind.RESHAPE: reshape,
+        OpKind.PAD: pad,
+        OpKind.CONCATENATION: concatenation,
+        OpKind.TRANSPOSE: transpose,
+        OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
+        OpKind.RESIZE_BILINEAR: _resize,
+        OpKind.SOFTMAX: _softmax,
+        OpKind.ARG_MAX: _arg_max,
+    },
+    absent=dict.fromkeys(LACKING, "has no C kernel"),
+    way_out=WAY_OUT,
+)

@@ -1,0 +1,108 @@
+/* What the kernels count with: integers that wrap as registers do, float32 that rounds after every operation.
+ *
+ * Compile with -ffp-contract=off: a fused multiply-add rounds once where two roundings are stated. */
+#ifndef MCUSIM_ARITHMETIC_H
+#define MCUSIM_ARITHMETIC_H
+
+#include "records.h"
+
+typedef union {
+    float f;
+    uint32_t u;
+} mcusim_bits;
+
+static inline float mcusim_float(uint32_t bits) {
+    mcusim_bits v;
+    v.u = bits;
+    return v.f;
+}
+
+static inline uint32_t mcusim_word(float x) {
+    mcusim_bits v;
+    v.f = x;
+    return v.u;
+}
+
+/* Round half to even, |x| <= 2^22: the sum has no bits behind the point. */
+static inline float mcusim_rint(float x) {
+    const float big = 12582912.0f;
+    volatile float sum = x + big; /* volatile: no compiler may take the two apart together */
+    return sum - big;
+}
+
+/* Clamp to a range in which every float32 is an exact int32; NaN becomes the lower end. */
+static inline float mcusim_near(float x, float limit) {
+    return x >= -limit ? (x < limit ? x : limit) : -limit;
+}
+
+/* Round to the nearest integer, half to even; beyond 2^22 any value will do, it is clamped later. */
+static inline int32_t mcusim_nearest(float x) { return (int32_t)mcusim_rint(mcusim_near(x, 4194304.0f)); }
+
+static inline int32_t mcusim_trunc(float x) { return (int32_t)mcusim_near(x, 1073741824.0f); }
+
+/* Round half away from zero, as C's roundf. */
+static inline int32_t mcusim_half_away(float x) {
+    float near = mcusim_near(x, 8388608.0f);
+    int32_t whole = (int32_t)near;
+    float rest = near - (float)whole;
+    return whole + (rest >= 0.5f) - (rest <= -0.5f);
+}
+
+/* Rounding division by a power of two, half away from zero (gemmlowp's RoundingDivideByPOT). */
+static inline int32_t mcusim_divide(int32_t x, int bits) {
+    int32_t low = (int32_t)(((uint32_t)1 << bits) - 1u);
+    return (x >> bits) + ((x & low) > (low >> 1) + (x < 0));
+}
+
+/* round(a * b / 2^31), ties towards plus infinity (gemmlowp's SaturatingRoundingDoublingHighMul). */
+static inline int32_t mcusim_high(int32_t a, int32_t b) {
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* TFLite's MultiplyByQuantizedMultiplier with double rounding. */
+static inline int32_t mcusim_multiply(int32_t x, int32_t multiplier, int shift) {
+    int left = shift > 0 ? shift : 0;
+    return mcusim_divide(mcusim_high((int32_t)((uint32_t)x << left), multiplier), left - shift);
+}
+
+/* An accumulator of channel o as an integer of the output, before the clamp. */
+static inline int32_t mcusim_rescaled(const mcusim_output *out, int32_t acc, int o) {
+    if (out->rounding == MCUSIM_FIXED) return mcusim_multiply(acc, out->multiplier[o], out->shift[o]) + out->zero;
+    float scaled = (float)acc * out->factor[o];
+    return (out->rounding == MCUSIM_NEAREST ? mcusim_nearest(scaled) : mcusim_trunc(scaled)) + out->zero;
+}
+
+static inline int8_t mcusim_clamped(const mcusim_output *out, int32_t v) {
+    int32_t low = out->low, high = out->high;
+    v = v < low ? low : v;
+    return (int8_t)(v > high ? high : v);
+}
+
+static inline uint32_t mcusim_inside(const mcusim_output *out, int32_t v) {
+    return (uint32_t)(v >= out->low) & (uint32_t)(v <= out->high);
+}
+
+/* Bits written in ascending order: eight make a byte. Nothing is written where there is no mask. */
+typedef struct {
+    uint8_t *at;
+    uint32_t bits, count;
+} mcusim_writer;
+
+static inline void mcusim_bit(mcusim_writer *w, uint32_t bit) {
+    w->bits |= bit << w->count;
+    if (++w->count == 8) {
+        if (w->at) *w->at++ = (uint8_t)w->bits;
+        w->bits = w->count = 0;
+    }
+}
+
+static inline void mcusim_bits_end(mcusim_writer *w) {
+    if (w->count && w->at) *w->at = (uint8_t)w->bits;
+}
+
+/* All ones where bit i of a mask is set or there is no mask, else zero. */
+static inline uint32_t mcusim_passes(const uint8_t *mask, uint32_t i) {
+    return mask ? (uint32_t)0 - ((uint32_t)(mask[i >> 3] >> (i & 7u)) & 1u) : 0xffffffffu;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* Fully connected layers. */
+#include "arithmetic.h"
+
+static int32_t sum_of(const mcusim_dense *r, int o) {
+    const int8_t *x = (const int8_t *)r->x, *q = (const int8_t *)r->weight + o * r->inputs;
+    int32_t acc = r->bias ? ((const int32_t *)r->bias)[o] : 0;
+    for (int k = 0; k < r->inputs; k++) acc += (x[k] - r->x_zero) * (q[k] - r->weight_zero);
+    return acc;
+}
+
+void mcusim_dense_int8(const void *record, mcusim_state *state) {
+    const mcusim_dense *r = (const mcusim_dense *)record;
+    mcusim_writer bits = {r->mask, 0, 0};
+    int8_t *y = (int8_t *)r->y;
+    (void)state;
+    for (int o = 0; o < r->outputs; o++) {
+        int32_t v = mcusim_rescaled(&r->output, sum_of(r, o), o);
+        y[o] = mcusim_clamped(&r->output, v);
+        mcusim_bit(&bits, mcusim_inside(&r->output, v));
+    }
+    mcusim_bits_end(&bits);
+}
+
+/* The accumulators themselves, e.g. the logits of an int8 classifier. */
+void mcusim_dense_int32(const void *record, mcusim_state *state) {
+    const mcusim_dense *r = (const mcusim_dense *)record;
+    int32_t *y = (int32_t *)r->y;
+    (void)state;
+    for (int o = 0; o < r->outputs; o++) y[o] = sum_of(r, o);
+}
+
+/* 16 interleaved partial sums, added pairwise, then the bias. */
+void mcusim_dense_float(const void *record, mcusim_state *state) {
+    const mcusim_dense *r = (const mcusim_dense *)record;
+    const float *x = (const float *)r->x, *q = (const float *)r->weight, *bias = (const float *)r->bias;
+    float *y = (float *)r->y;
+    (void)state;
+    for (int o = 0; o < r->outputs; o++, q += r->inputs) {
+        float part[16];
+        for (int l = 0; l < 16; l++) part[l] = 0.0f;
+        for (int k = 0; k < r->inputs; k++) part[k & 15] += x[k] * q[k];
+        for (int half = 8; half; half >>= 1)
+            for (int l = 0; l < half; l++) part[l] += part[l + half];
+        float v = bias ? part[0] + bias[o] : part[0];
+        v = v < r->low ? r->low : v;
+        y[o] = v > r->high ? r->high : v;
+    }
+}

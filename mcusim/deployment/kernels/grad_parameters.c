@@ -1,0 +1,107 @@
+/* Gradients of biases and weights: sums over output pixels ascending, each applied or added as it is there. */
+#include "arithmetic.h"
+
+typedef float gradient_at(const void *g, const float *scale, uint32_t i);
+
+static inline float f32(const void *g, const float *scale, uint32_t i) {
+    (void)scale;
+    return ((const float *)g)[i];
+}
+
+static inline float i16(const void *g, const float *scale, uint32_t i) {
+    return (float)((const int16_t *)g)[i] * *scale;
+}
+
+static inline float i8(const void *g, const float *scale, uint32_t i) {
+    return (float)((const int8_t *)g)[i] * *scale;
+}
+
+static inline float masked(float g, const uint8_t *mask, uint32_t i) {
+    return mcusim_float(mcusim_word(g) & mcusim_passes(mask, i));
+}
+
+static inline void bias(const mcusim_grad_bias *r, mcusim_state *state, gradient_at *at) {
+    uint64_t key = mcusim_key(r->learner->seed, state->iteration);
+    if (!state->updating) return;
+    for (uint32_t o = 0; o < r->outputs; o++) {
+        float s = 0.0f, factor = r->factor ? r->factor[o] : 1.0f;
+        uint32_t i = o;
+        for (uint32_t p = 0; p < r->pixels; p++, i += r->outputs)
+            s += masked(at(r->g, r->from.scale, i), r->mask, i) * factor;
+        mcusim_learn(r->learner, state, key, o, o, o, o, s);
+    }
+}
+
+void mcusim_grad_bias_f32(const void *record, mcusim_state *state) {
+    bias((const mcusim_grad_bias *)record, state, f32);
+}
+
+void mcusim_grad_bias_i16(const void *record, mcusim_state *state) {
+    bias((const mcusim_grad_bias *)record, state, i16);
+}
+
+void mcusim_grad_bias_i8(const void *record, mcusim_state *state) {
+    bias((const mcusim_grad_bias *)record, state, i8);
+}
+
+/* x - z of one saved pixel. */
+static inline float feature(const mcusim_grad_weight *r, uint32_t pixel, uint32_t s) {
+    uint32_t at = pixel * r->saved + s;
+    if (r->x_float) return ((const float *)r->x)[at];
+    return (float)(((const int8_t *)r->x)[at] - r->x_zero);
+}
+
+/* The sum of one tap of one channel and output over all pixels that meet. */
+static inline float summed(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, int u, int v, uint32_t o) {
+    const mcusim_window *m = &r->window;
+    float sum = 0.0f, factor = r->factor ? r->factor[o] : 1.0f;
+    uint32_t pixel = 0;
+    for (int a = 0; a < m->oh; a++) {
+        int row = a * m->sh + u * m->dh - m->top;
+        if (row < 0 || row >= m->h) continue;
+        for (int b = 0; b < m->ow; b++) {
+            int col = b * m->sw + v * m->dw - m->left;
+            if (col < 0 || col >= m->w) continue;
+            uint32_t from = (uint32_t)(row * m->w + col), i = (uint32_t)(a * m->ow + b) * m->co + o;
+            if (r->positions) { /* ascending in both: the next saved pixel is never behind */
+                while (pixel < r->kept && r->positions[pixel] < (int32_t)from) pixel++;
+                if (pixel == r->kept || r->positions[pixel] != (int32_t)from) continue;
+                from = pixel;
+            }
+            sum += feature(r, from, s) * (masked(at(r->g, r->from.scale, i), r->mask, i) * factor);
+        }
+    }
+    return sum;
+}
+
+static inline void weight(const mcusim_grad_weight *r, mcusim_state *state, gradient_at *at) {
+    const mcusim_window *m = &r->window;
+    uint64_t key = mcusim_key(r->learner->seed, state->iteration);
+    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
+    if (!state->updating) return;
+    for (uint32_t s = 0; s < r->count; s++) {
+        uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, tap = 0;
+        for (int u = 0; u < m->kh; u++)
+            for (int v = 0; v < m->kw; v++, tap++)
+                for (uint32_t n = 0; n < multiplier; n++) {
+                    uint32_t o = r->depthwise ? channel * multiplier + n : n;
+                    uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
+                    uint32_t block = (s * taps + tap) * multiplier + n;
+                    float g = summed(r, at, s, u, v, o);
+                    if (r->positions) g *= r->share;
+                    mcusim_learn(r->learner, state, key, r->compact ? block : element, element, o, block, g);
+                }
+    }
+}
+
+void mcusim_grad_weight_f32(const void *record, mcusim_state *state) {
+    weight((const mcusim_grad_weight *)record, state, f32);
+}
+
+void mcusim_grad_weight_i16(const void *record, mcusim_state *state) {
+    weight((const mcusim_grad_weight *)record, state, i16);
+}
+
+void mcusim_grad_weight_i8(const void *record, mcusim_state *state) {
+    weight((const mcusim_grad_weight *)record, state, i8);
+}

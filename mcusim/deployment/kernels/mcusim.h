@@ -1,0 +1,141 @@
+/* Training and inference of int8 networks in a fixed piece of memory. C99, C++-safe.
+ *
+ * A network is data: one table of {kernel, record} for a training step, constants for flash, and one
+ * arena of SRAM in which every tensor has its place. Nothing here allocates, nothing calls a library. */
+#ifndef MCUSIM_H
+#define MCUSIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What changes from step to step beside the arena. */
+typedef struct {
+    uint64_t iteration;     /* steps done */
+    uint32_t label;         /* class of the example; unused where the target is a tensor */
+    uint32_t stage;         /* which selection is in force */
+    float loss;             /* of the last step */
+    uint32_t saturated;     /* elements of integer error tensors that did not fit, all steps */
+    uint8_t updating;       /* 0: gradients are computed and nothing is changed */
+    uint8_t rescaled;       /* scales of error tensors changed in the last step */
+    const float *rates;     /* learning rates of this step, one a group of parameters */
+} mcusim_state;
+
+typedef void mcusim_kernel(const void *record, mcusim_state *state);
+
+typedef struct {
+    mcusim_kernel *run;
+    const void *record;
+} mcusim_op;
+
+/* A piece of the arena that begins with something: constants (from), or zeros (from is NULL). */
+typedef struct {
+    void *to;
+    const void *from;
+    uint32_t bytes;
+    uint8_t widen;          /* from holds int8, to float32 */
+} mcusim_start;
+
+/* A learned tensor: what a checkpoint holds. */
+typedef struct {
+    void *data;
+    uint32_t bytes;
+} mcusim_part;
+
+/* Selected input channels of one layer, and how they are drawn anew. */
+typedef struct {
+    int16_t *channels;
+    uint16_t count, of;     /* how many of how many */
+    uint16_t position;      /* of the layer among those that are drawn for */
+} mcusim_drawn;
+
+/* Flash that keeps two copies of what was learned: the port supplies these three (see port/). Each returns
+ * 0 if it worked. Addresses are offsets from the beginning of the checkpoint area. */
+typedef struct {
+    int (*read)(uint32_t offset, void *to, uint32_t bytes);
+    int (*erase)(uint32_t offset, uint32_t bytes);
+    int (*program)(uint32_t offset, const void *from, uint32_t bytes);
+} mcusim_flash;
+
+typedef struct {
+    const char *name;
+    const char *version;                    /* of the program that wrote the model, and hash of the model */
+    uint32_t hash;
+    uint8_t *arena;
+    uint32_t arena_bytes;
+    const mcusim_op *ops;
+    const char *const *names;               /* of the ops; NULL if they were left out */
+    uint16_t ops_count, loss_op;            /* ops before loss_op are the forward pass */
+    void *input;
+    uint32_t input_bytes;
+    void *target;                           /* NULL where a class number is the target */
+    uint32_t target_bytes;
+    const void *logits;
+    uint32_t logits_count;
+    uint8_t logits_type;                    /* MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 */
+    float logits_scale;
+    int32_t logits_zero;
+    const float *rates;                     /* learning rates at factor 1 */
+    uint16_t rates_count;
+    const mcusim_start *starts;
+    uint16_t starts_count;
+    const mcusim_part *learned;
+    uint16_t learned_count;
+    uint32_t learned_bytes;
+    const mcusim_drawn *drawn;
+    uint16_t drawn_count;
+    uint32_t stage_steps;                   /* steps of a stage; 0: one stage for ever */
+    uint64_t seed;
+    uint16_t error_scales;                  /* integer error tensors */
+    uint32_t area_bytes, copy_bytes;        /* of the checkpoint area, and of one of its two copies */
+    uint32_t erase_bytes, program_bytes;    /* units of the flash */
+    mcusim_state *state;
+} mcusim_network;
+
+enum { MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 };
+
+typedef struct {
+    uint32_t category;      /* number of the largest output */
+    float score;            /* its softmax probability */
+} mcusim_answer;
+
+/* Put every learned tensor, and what belongs to it, at its beginning: the network as it was given. */
+void mcusim_init(const mcusim_network *network);
+
+/* Run the forward pass on an input of input_bytes bytes. */
+mcusim_answer mcusim_infer(const mcusim_network *network, const void *input);
+
+/* Learn from one example with a class number; return the loss. */
+float mcusim_train(const mcusim_network *network, const void *input, uint32_t label);
+
+/* Learn from one example with a target of target_bytes bytes; return the loss. */
+float mcusim_train_target(const mcusim_network *network, const void *input, const void *target);
+
+/* Repeat a step without learning until the scales of integer error tensors are known. */
+void mcusim_calibrate(const mcusim_network *network, const void *input, uint32_t label);
+
+/* Learn with these rates (rates_count of them) from the next step on; they are not copied. */
+void mcusim_set_rates(const mcusim_network *network, const float *rates);
+
+/* Draw what learns in a stage, as the simulator does; train() calls it when a stage begins. */
+void mcusim_stage(const mcusim_network *network, uint32_t stage);
+
+/* Write what was learned to flash: the copy before it stays whole until the new one is. 0 if it worked. */
+int mcusim_save(const mcusim_network *network, const mcusim_flash *flash);
+
+/* Read the newest whole copy; 0 if there was one, else nothing has changed. */
+int mcusim_load(const mcusim_network *network, const mcusim_flash *flash);
+
+/* CRC-32 (IEEE 802.3, as zlib's); begin with crc 0. */
+uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes);
+
+/* Called after every op where the program is compiled with MCUSIM_AFTER_OP, to measure or to compare. */
+void mcusim_after_op(const mcusim_network *network, uint32_t op);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,69 @@
+/* Means and maxima over windows, and means over whole dimensions. */
+#include "arithmetic.h"
+
+static int32_t divided(int32_t total, int32_t count) {
+    int32_t size = ((total < 0 ? -total : total) + count / 2) / count;
+    return total < 0 ? -size : size;
+}
+
+static int32_t average_of(const mcusim_pool *r, int32_t total, int32_t count) {
+    if (r->rounding == MCUSIM_NEAREST) return mcusim_nearest((float)total / (float)count);
+    if (r->is_unsigned) return (total + 128 * count + count / 2) / count - 128;
+    return divided(total, count);
+}
+
+static void pool(const mcusim_pool *r, int average) {
+    const mcusim_window *m = &r->window;
+    mcusim_writer bits = {r->mask, 0, 0};
+    mcusim_output out = {NULL, NULL, NULL, 0, r->low, r->high, 0};
+    int8_t *y = r->y;
+    for (int i = 0; i < m->oh; i++)
+        for (int j = 0; j < m->ow; j++)
+            for (int c = 0; c < m->ci; c++) {
+                int32_t total = 0, count = 0, top = -128;
+                for (int u = 0; u < m->kh; u++)
+                    for (int v = 0; v < m->kw; v++) {
+                        int row = i * m->sh + u * m->dh - m->top, col = j * m->sw + v * m->dw - m->left;
+                        if (row < 0 || row >= m->h || col < 0 || col >= m->w) continue;
+                        int32_t x = r->x[(row * m->w + col) * m->ci + c];
+                        total += x;
+                        count++;
+                        top = x > top ? x : top;
+                    }
+                int32_t value = average ? average_of(r, total, count) : top;
+                *y++ = mcusim_clamped(&out, value);
+                mcusim_bit(&bits, mcusim_inside(&out, value));
+            }
+    mcusim_bits_end(&bits);
+}
+
+void mcusim_average_pool(const void *record, mcusim_state *state) {
+    (void)state;
+    pool((const mcusim_pool *)record, 1);
+}
+
+void mcusim_max_pool(const void *record, mcusim_state *state) {
+    (void)state;
+    pool((const mcusim_pool *)record, 0);
+}
+
+void mcusim_average(const void *record, mcusim_state *state) {
+    const mcusim_mean *r = (const mcusim_mean *)record;
+    mcusim_output out = {NULL, NULL, NULL, 0, r->low, r->high, 0};
+    int32_t count = (int32_t)r->reduced;
+    (void)state;
+    for (uint32_t i = 0; i < r->outer; i++)
+        for (uint32_t k = 0; k < r->inner; k++) {
+            const int8_t *x = r->x + i * r->reduced * r->inner + k;
+            int32_t total = 0, value;
+            for (uint32_t j = 0; j < r->reduced; j++) total += x[j * r->inner];
+            if (r->rounding == MCUSIM_FIXED)
+                value = mcusim_multiply(total - r->x_zero * count, r->multiplier, r->shift) + r->y_zero;
+            else if (r->same)
+                value = r->rounding == MCUSIM_TRUNCATED ? divided(total, count)
+                                                        : mcusim_nearest((float)total / (float)count);
+            else
+                value = mcusim_nearest((float)(total - r->x_zero * count) / (float)count * r->ratio) + r->y_zero;
+            r->y[i * r->inner + k] = mcusim_clamped(&out, value);
+        }
+}

@@ -1,0 +1,357 @@
+/* What each kernel is told: where its tensors lie and what they mean. One record an op, in flash.
+ *
+ * Layouts are those of TFLite: activations NHWC, convolution weights OHWI, depthwise weights 1HWC, weights of
+ * fully connected layers (out, in). x is what an op reads, y what it writes, g a gradient, mask one bit an
+ * element: was the output inside its clamp. Sizes are elements unless they say bytes. */
+#ifndef MCUSIM_RECORDS_H
+#define MCUSIM_RECORDS_H
+
+#include "mcusim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { MCUSIM_FIXED, MCUSIM_NEAREST, MCUSIM_TRUNCATED };
+
+/* How an accumulator becomes an int8: fixed-point multipliers, or a float32 factor, one a channel. */
+typedef struct {
+    const int32_t *multiplier;
+    const int8_t *shift;
+    const float *factor;
+    int16_t zero, low, high;
+    uint8_t rounding;
+} mcusim_output;
+
+/* Which inputs meet which outputs through a window. */
+typedef struct {
+    uint16_t h, w, ci, oh, ow, co;
+    uint8_t kh, kw, sh, sw, dh, dw;
+    int8_t top, left;
+} mcusim_window;
+
+typedef struct {
+    const int8_t *x, *weight;
+    const int32_t *bias;            /* NULL: none */
+    int8_t *y;
+    uint8_t *mask;                  /* NULL: nobody reads it */
+    void *scratch;
+    mcusim_window window;
+    int16_t x_zero, weight_zero;
+    uint8_t bottom, right;          /* padding, where a padded plane is made */
+    mcusim_output output;
+    const int8_t *columns;          /* learning input channels [n][kh][kw][co] that overlay weight; NULL: none */
+    const int16_t *channels;        /* which they are */
+    uint16_t count;
+} mcusim_convolution;
+
+typedef struct {
+    const void *x, *weight, *bias;
+    void *y;
+    uint8_t *mask;
+    uint16_t inputs, outputs;
+    int16_t x_zero, weight_zero;
+    mcusim_output output;
+    float low, high;                /* of a float32 layer */
+} mcusim_dense;
+
+/* y = a op b over four dimensions; a stride of 0 broadcasts. */
+typedef struct {
+    const int8_t *a, *b;
+    int8_t *y;
+    uint8_t *mask;
+    uint16_t dims[4];
+    uint32_t a_stride[4], b_stride[4];
+    int16_t a_zero, b_zero;
+    int32_t multiplier[3];          /* fixed point: of a, of b, of the sum or the product */
+    int8_t shift[3];
+    int8_t sign;                    /* -1: a - b */
+    float a_scale, b_scale, y_scale;        /* y_scale: for a product a_scale * b_scale / y_scale */
+    mcusim_output output;
+} mcusim_binary;
+
+/* y = table[x]: a function of one int8. */
+typedef struct {
+    const int8_t *x, *table;        /* 256 entries, from -128 up */
+    int8_t *y;
+    uint8_t *mask;
+    const uint8_t *inside;          /* 256 bits: is the output inside the clamp */
+    uint32_t count;
+} mcusim_lookup;
+
+typedef struct {
+    const void *x;
+    void *y;
+    uint32_t count;
+    float scale;
+    mcusim_output output;           /* quantize: zero, low, high, rounding */
+    int16_t zero;                   /* dequantize */
+} mcusim_conversion;
+
+typedef struct {
+    const int8_t *x;
+    int8_t *y;
+    uint8_t *mask;
+    mcusim_window window;           /* co is ci */
+    int16_t low, high;
+    uint8_t rounding, is_unsigned;
+} mcusim_pool;
+
+/* The mean over the middle of [outer, reduced, inner]. */
+typedef struct {
+    const int8_t *x;
+    int8_t *y;
+    uint32_t outer, reduced, inner;
+    int16_t x_zero, y_zero, low, high;
+    int32_t multiplier;
+    int8_t shift;
+    uint8_t rounding, same;         /* same: input and output have one scale and zero point */
+    float ratio;
+} mcusim_mean;
+
+/* Copy a block of four dimensions; strides in elements of bytes bytes. */
+typedef struct {
+    const uint8_t *x;
+    uint8_t *y;
+    uint16_t dims[4];
+    uint32_t x_stride[4], y_stride[4];
+    uint8_t bytes;
+    const int8_t *table;            /* int8: 256 values to pass each through; NULL: as they are */
+} mcusim_copy;
+
+typedef struct {
+    const mcusim_copy *copies;
+    uint16_t count;
+    uint8_t *fill;                  /* bytes that get a value first; NULL: none */
+    uint32_t fill_bytes;
+    uint8_t fill_value;
+} mcusim_copies;
+
+/* Another grid: where each output row and column comes from, and how much of the lower one. */
+typedef struct {
+    const void *x;
+    void *y;
+    uint16_t h, w, oh, ow, channels;
+    uint8_t bytes;
+    const int16_t *rows, *columns;          /* nearest: [oh], [ow]; bilinear: [2][oh], [2][ow], lower then upper */
+    const int32_t *down, *across;           /* bilinear: weights in 1/1024 beside them */
+    int16_t low, high;
+} mcusim_resize;
+
+typedef struct {
+    const void *x;
+    void *y;
+    uint32_t rows, columns;
+    float *scratch;
+    float step, y_scale;
+    int16_t y_zero;
+    uint8_t x_float, y_float;
+    const int32_t *table;           /* fixed point: 256 exponentials, or -1 where TFLite takes 0; NULL: float32 */
+} mcusim_softmax;
+
+typedef struct {
+    const void *x;
+    void *y;
+    uint32_t outer, reduced, inner;
+    uint8_t type, bytes;            /* bytes of an output: 4 or 8 */
+} mcusim_argmax;
+
+/* Copy selected channels (and pixels) of x: a saved feature. */
+typedef struct {
+    const uint8_t *x;
+    uint8_t *y;
+    const int16_t *channels;
+    uint32_t pixels;
+    uint16_t of, count;
+    uint8_t bytes;
+} mcusim_keeper;
+
+/* The loss of a step and its gradient with respect to the logits. */
+typedef struct {
+    const void *logits;
+    const void *target;
+    float *g;
+    uint32_t count, classes;        /* elements in all; of one pixel */
+    float logits_scale;
+    int32_t logits_zero;
+    uint8_t logits_type, target_type;
+    float target_scale;
+    int32_t target_zero;
+    float chain;                    /* multiplies the gradient of an int8 output */
+} mcusim_loss;
+
+/* A stored gradient: its values, and for integers the power of two that they are in units of. */
+typedef struct {
+    float *scale;                   /* NULL: float32 */
+    float *peak;                    /* largest magnitude stored in this step */
+} mcusim_error;
+
+typedef struct {
+    const void *g;
+    void *gx;
+    const void *weight;
+    const uint8_t *mask;
+    const float *factor;            /* [co] derivative of the output by its accumulator; NULL: 1 */
+    float *scratch;
+    mcusim_window window;
+    int16_t weight_zero;
+    uint8_t accumulate, weight_float;
+    mcusim_error from, to;
+    const int8_t *columns;
+    const int16_t *channels;
+    uint16_t count;
+} mcusim_grad_input;
+
+/* gx = g * factor at another place, four dimensions of gx; a stride of 0 spreads one gradient. */
+typedef struct {
+    const void *g;
+    void *gx;
+    const uint8_t *mask;
+    uint16_t dims[4];
+    uint32_t stride[4];             /* in g */
+    uint16_t sums[4];               /* reduced dimensions, summed in this order; 1: none */
+    uint32_t sum_stride[4];
+    float factor;
+    uint8_t accumulate;
+    const int8_t *slope_of;         /* what a slope is looked up by, or the other factor of a product */
+    const float *slope;             /* 256 slopes; NULL: (slope_of - slope_zero) * factor */
+    uint32_t slope_stride[4], slope_sum_stride[4];
+    int16_t slope_zero;
+    mcusim_error from, to;
+} mcusim_grad_plain;
+
+typedef struct {
+    const void *g;
+    void *gx;
+    const uint8_t *mask;
+    const int8_t *x;                /* maximum: what the forward pass read */
+    mcusim_window window;
+    int16_t low, high;
+    uint8_t accumulate;
+    mcusim_error from, to;
+} mcusim_grad_pool;
+
+/* p * (g - sum of g p) * factor over rows, p what a softmax gave. */
+typedef struct {
+    const void *g;
+    void *gx;
+    const uint8_t *mask;
+    const void *p;
+    uint32_t rows, columns;
+    float p_scale, factor;
+    int16_t p_zero;
+    uint8_t p_float, accumulate;
+    mcusim_error from, to;
+} mcusim_grad_softmax;
+
+/* Every input collects from the outputs that it went into. */
+typedef struct {
+    const void *g;
+    void *gx;
+    const uint8_t *mask;
+    uint16_t h, w, oh, ow, channels;
+    const int16_t *rows, *columns;  /* as in mcusim_resize */
+    const float *down, *across;     /* bilinear: shares beside them; NULL: nearest */
+    uint8_t accumulate;
+    mcusim_error from, to;
+} mcusim_grad_resize;
+
+/* How a parameter moves. step is in units of the parameter. */
+struct mcusim_learner;
+typedef void mcusim_rule(const struct mcusim_learner *learner, uint32_t at, float step, uint32_t word);
+
+typedef struct mcusim_learner {
+    mcusim_rule *rule;
+    void *value, *extra;            /* extra: residuals or master weights */
+    float *velocity;                /* NULL: no momentum */
+    float *total;                   /* NULL: gradients are applied at once, else summed here */
+    const float *factor;            /* quantisation-aware scaling [co]; NULL: 1 */
+    float momentum;
+    uint64_t seed;
+    uint16_t group;                 /* of the learning rate */
+    uint16_t every;                 /* steps between two updates */
+} mcusim_learner;
+
+typedef struct {
+    const void *g;
+    const uint8_t *mask;
+    const float *factor;            /* [co]; NULL: 1 */
+    uint32_t pixels;
+    uint16_t outputs;
+    mcusim_error from;
+    const mcusim_learner *learner;
+} mcusim_grad_bias;
+
+typedef struct {
+    const void *g;
+    const uint8_t *mask;
+    const float *factor;
+    const void *x;                  /* [pixels][saved] */
+    const int16_t *channels;        /* NULL: all of them, in order */
+    const int16_t *positions;       /* saved pixels; NULL: all */
+    mcusim_window window;           /* of a dense layer: ci inputs, co outputs, everything else 1 */
+    uint16_t count, saved;          /* learning channels; channels of x */
+    uint16_t kept;                  /* saved pixels */
+    float share;                    /* all pixels by saved ones */
+    int16_t x_zero;
+    uint8_t x_float, depthwise, compact;
+    mcusim_error from;
+    const mcusim_learner *learner;
+} mcusim_grad_weight;
+
+/* Apply summed gradients: count elements for a bias, or the blocks of count channels of a weight. */
+typedef struct {
+    const mcusim_learner *learner;
+    const int16_t *channels;
+    mcusim_window window;
+    uint16_t count;
+    uint8_t depthwise, compact, bias;
+} mcusim_update;
+
+/* Scales of the next step from the magnitudes of this one. */
+typedef struct {
+    uint64_t *largest;              /* as the bits of a float64; 0: nothing seen yet */
+    float *peaks, *scales;
+    uint16_t count;
+    int16_t top;                    /* 127 or 32767 */
+} mcusim_scales;
+
+mcusim_kernel mcusim_nothing;
+mcusim_kernel mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
+mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
+mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
+mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average;
+mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_arg_max;
+mcusim_kernel mcusim_softmax_rows;
+mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
+    mcusim_squared_error;
+mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
+mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
+mcusim_kernel mcusim_apply, mcusim_advance;
+mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
+    mcusim_weight_master;
+mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcusim_bias_residual;
+
+/* Gradients of inputs, from errors of one type to errors of the same or another. */
+#define MCUSIM_GRADIENTS(suffix)                                                                     \
+    mcusim_kernel mcusim_grad_input_conv_##suffix, mcusim_grad_input_pointwise_##suffix,             \
+        mcusim_grad_input_depthwise_##suffix, mcusim_grad_input_dense_##suffix,                      \
+        mcusim_grad_plain_##suffix, mcusim_grad_average_pool_##suffix,                               \
+        mcusim_grad_max_pool_##suffix, mcusim_grad_softmax_##suffix, mcusim_grad_resize_##suffix
+MCUSIM_GRADIENTS(f32_f32);
+MCUSIM_GRADIENTS(f32_i16);
+MCUSIM_GRADIENTS(f32_i8);
+MCUSIM_GRADIENTS(i16_i16);
+MCUSIM_GRADIENTS(i8_i8);
+
+float mcusim_exponential(float x);
+float mcusim_logarithm(float x);
+float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state);
+void mcusim_learn(const mcusim_learner *learner, const mcusim_state *state, uint64_t key, uint32_t at,
+                  uint32_t element, uint32_t output, uint32_t summed, float gradient);
+uint64_t mcusim_key(uint64_t seed, uint64_t counter);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,85 @@
+/* Runs the ops of a network one after another: inference, and steps of learning. */
+#include "arithmetic.h"
+
+static void run(const mcusim_network *n, uint32_t first, uint32_t end) {
+    for (uint32_t i = first; i < end; i++) {
+        n->ops[i].run(n->ops[i].record, n->state);
+#ifdef MCUSIM_AFTER_OP
+        mcusim_after_op(n, i);
+#endif
+    }
+}
+
+static void copy(void *to, const void *from, uint32_t bytes) {
+    uint8_t *t = (uint8_t *)to;
+    const uint8_t *f = (const uint8_t *)from;
+    if (t == f) return;
+    for (uint32_t i = 0; i < bytes; i++) t[i] = f ? f[i] : 0;
+}
+
+void mcusim_init(const mcusim_network *n) {
+    for (uint32_t i = 0; i < n->starts_count; i++) {
+        const mcusim_start *s = &n->starts[i];
+        if (s->widen)
+            for (uint32_t k = 0; k < s->bytes / 4; k++) ((float *)s->to)[k] = (float)((const int8_t *)s->from)[k];
+        else
+            copy(s->to, s->from, s->bytes);
+    }
+    n->state->iteration = 0;
+    n->state->loss = 0.0f;
+    n->state->saturated = 0;
+    n->state->updating = 1;
+    n->state->rates = n->rates;
+    mcusim_stage(n, 0);
+}
+
+static float logit(const mcusim_network *n, uint32_t i) {
+    if (n->logits_type == MCUSIM_FLOAT32) return ((const float *)n->logits)[i];
+    if (n->logits_type == MCUSIM_INT32) return (float)((const int32_t *)n->logits)[i] * n->logits_scale;
+    return (float)(((const int8_t *)n->logits)[i] - n->logits_zero) * n->logits_scale;
+}
+
+mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
+    mcusim_answer answer = {0, 0.0f};
+    float total = 0.0f;
+    copy(n->input, input, n->input_bytes);
+    run(n, 0, n->loss_op);
+    for (uint32_t i = 1; i < n->logits_count; i++)
+        if (logit(n, i) > logit(n, answer.category)) answer.category = i;
+    for (uint32_t i = 0; i < n->logits_count; i++)
+        total += mcusim_exponential(logit(n, i) - logit(n, answer.category));
+    answer.score = 1.0f / total;
+    return answer;
+}
+
+static float learn(const mcusim_network *n, const void *input) {
+    uint32_t stage = n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0;
+    if (stage != n->state->stage) mcusim_stage(n, stage);
+    copy(n->input, input, n->input_bytes);
+    run(n, 0, n->ops_count);
+    n->state->iteration += n->state->updating;
+    return n->state->loss;
+}
+
+float mcusim_train(const mcusim_network *n, const void *input, uint32_t label) {
+    n->state->label = label;
+    return learn(n, input);
+}
+
+float mcusim_train_target(const mcusim_network *n, const void *input, const void *target) {
+    copy(n->target, target, n->target_bytes);
+    return learn(n, input);
+}
+
+void mcusim_calibrate(const mcusim_network *n, const void *input, uint32_t label) {
+    n->state->updating = 0;
+    n->state->label = label;
+    for (uint32_t i = 0; i <= n->error_scales; i++) {
+        learn(n, input);
+        if (!n->state->rescaled) break;
+    }
+    n->state->updating = 1;
+    n->state->saturated = 0;
+}
+
+void mcusim_set_rates(const mcusim_network *n, const float *rates) { n->state->rates = rates; }

@@ -1,0 +1,107 @@
+/* Keeps what was learned in flash, in two copies in turn: a sequence number, a length and a checksum say which
+ * are whole, and the header is programmed last. Whenever the power fails, the copy before is untouched. */
+#include "arithmetic.h"
+
+enum { HEADER = 20, BLOCK = 64 };
+
+uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes) {
+    const uint8_t *d = (const uint8_t *)data;
+    crc = ~crc;
+    for (uint32_t i = 0; i < bytes; i++) {
+        crc ^= d[i];
+        for (int b = 0; b < 8; b++) crc = crc >> 1 ^ (0xEDB88320u & (0u - (crc & 1u)));
+    }
+    return ~crc;
+}
+
+static void put(uint8_t *to, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; i++) to[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t get(const uint8_t *from, int bytes) {
+    uint64_t v = 0;
+    for (int i = 0; i < bytes; i++) v |= (uint64_t)from[i] << (8 * i);
+    return v;
+}
+
+static uint32_t units(const mcusim_network *n, uint32_t bytes) {
+    return (bytes + n->program_bytes - 1) / n->program_bytes * n->program_bytes;
+}
+
+/* The sequence number of a whole copy; 0: it is none. */
+static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy) {
+    uint8_t head[HEADER], block[BLOCK];
+    uint32_t at = copy * n->copy_bytes, end;
+    if (f->read(at, head, HEADER)) return 0;
+    if (head[0] != 'm' || head[1] != 'c' || head[2] != 'u' || head[3] != 'S') return 0;
+    if (get(head + 12, 4) != n->learned_bytes) return 0;
+    uint32_t crc = mcusim_crc(0, head + 4, 12);
+    at += units(n, HEADER), end = at + n->learned_bytes;
+    for (; at < end; at += BLOCK) {
+        uint32_t size = end - at < BLOCK ? end - at : BLOCK;
+        if (f->read(at, block, size)) return 0;
+        crc = mcusim_crc(crc, block, size);
+    }
+    return crc == get(head + 16, 4) ? get(head + 4, 8) : 0;
+}
+
+static int newest(const mcusim_network *n, const mcusim_flash *f, uint64_t *sequence) {
+    uint64_t a = whole(n, f, 0), b = whole(n, f, 1);
+    *sequence = a > b ? a : b;
+    return !*sequence ? -1 : a > b ? 0 : 1;
+}
+
+/* Bytes are gathered into whole units before they are programmed. */
+typedef struct {
+    const mcusim_network *network;
+    const mcusim_flash *flash;
+    uint8_t block[BLOCK];
+    uint32_t at, used, crc;
+    int failed;
+} stream;
+
+static void flush(stream *s) {
+    uint32_t size = units(s->network, s->used);
+    while (s->used < size) s->block[s->used++] = 0xff;
+    if (size && s->flash->program(s->at, s->block, size)) s->failed = 1;
+    s->at += size;
+    s->used = 0;
+}
+
+static void append(stream *s, const uint8_t *data, uint32_t bytes) {
+    s->crc = mcusim_crc(s->crc, data, bytes);
+    for (uint32_t i = 0; i < bytes; i++) {
+        s->block[s->used++] = data[i];
+        if (s->used == BLOCK) flush(s);
+    }
+}
+
+int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
+    uint8_t head[HEADER] = {'m', 'c', 'u', 'S'};
+    uint64_t sequence;
+    uint32_t start = newest(n, f, &sequence) == 0 ? n->copy_bytes : 0;
+    put(head + 4, sequence + 1, 8);
+    put(head + 12, n->learned_bytes, 4);
+    for (uint32_t at = 0; at < n->copy_bytes; at += n->erase_bytes)
+        if (f->erase(start + at, n->erase_bytes)) return 1;
+    stream s = {n, f, {0}, start + units(n, HEADER), 0, mcusim_crc(0, head + 4, 12), 0};
+    for (uint32_t i = 0; i < n->learned_count; i++)
+        append(&s, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
+    flush(&s);
+    put(head + 16, s.crc, 4);
+    s.at = start;
+    append(&s, head, HEADER);
+    flush(&s);
+    return s.failed;
+}
+
+int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
+    uint64_t sequence;
+    int copy = newest(n, f, &sequence);
+    if (copy < 0) return 1;
+    uint32_t at = (uint32_t)copy * n->copy_bytes + units(n, HEADER);
+    for (uint32_t i = 0; i < n->learned_count; at += n->learned[i++].bytes)
+        if (f->read(at, n->learned[i].data, n->learned[i].bytes)) return 1;
+    mcusim_stage(n, n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0);
+    return 0;
+}

@@ -1,0 +1,144 @@
+"""The C files of one network: its header, its constants, its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from mcusim import __version__
+from mcusim.deployment.records import NOTHING
+from mcusim.deployment.tables import FirmwareTables
+from mcusim.deployment.text import NULL, CText, array, initialiser, literal
+from mcusim.planning.plan import Plan
+
+MADE = "/* Made by mcusim {version} from {model}; to change it, plan again and write the folder again. */"
+
+
+def files(network: FirmwareTables, plan: Plan) -> dict[str, str]:
+    """Return the texts of ``model/``, by file name."""
+    made = MADE.format(version=__version__, model=plan.step.model.name)
+    prefix = network.prefix
+    data = network.constants.definitions()
+    tables = _tables(network, plan, sha256(data.encode()).digest())
+    return {
+        f"{prefix}.h": _header(network, plan, made),
+        f"{prefix}_data.h": f"{made}\n{_guarded(prefix + '_data', _data_header(network, plan))}",
+        f"{prefix}_data.c": f'{made}\n#include "{prefix}_data.h"\n\n{data}',
+        f"{prefix}.c": f'{made}\n#include "{prefix}.h"\n#include "{prefix}_data.h"\n\n{tables}',
+    }
+
+
+def _guarded(name: str, text: str) -> str:
+    guard = f"{name.upper()}_H"
+    return f"#ifndef {guard}\n#define {guard}\n{text}\n#endif\n"
+
+
+def sizes(network: FirmwareTables, plan: Plan) -> dict[str, int]:
+    """Return the sizes that the header states."""
+    return {
+        "ARENA_BYTES": arena_bytes(plan),
+        "INPUT_BYTES": network.fields["input_bytes"],
+        "OUTPUTS": network.fields["logits_count"],
+        "OPS": len(network.calls),
+        "LEARNED_BYTES": sum(size for _, size in network.learned),
+        "CHECKPOINT_AREA_BYTES": network.fields["area_bytes"],
+    }
+
+
+def arena_bytes(plan: Plan) -> int:
+    """Return the bytes of the arena: the end of the highest tensor that is not the firmware's own."""
+    offsets = plan.solution.offsets
+    tensors = plan.step.tensors.values()
+    return max(offsets[t.buffer] + t.bytes for t in tensors if t.name != "runtime")
+
+
+def _header(network: FirmwareTables, plan: Plan, made: str) -> str:
+    prefix = network.prefix
+    defines = "\n".join(f"#define {prefix.upper()}_{n} {v}" for n, v in sizes(network, plan).items())
+    body = f"""#include "../kernels/mcusim.h"
+
+{defines}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+extern const mcusim_network {prefix};
+#ifdef __cplusplus
+}}
+#endif
+"""
+    return f"{made}\n{_guarded(prefix, body)}"
+
+
+def _data_header(network: FirmwareTables, plan: Plan) -> str:
+    arena = f"extern uint8_t {network.prefix}_arena[{arena_bytes(plan)}];\n"
+    return f'#include "../kernels/records.h"\n\n{arena}{network.constants.declarations()}'
+
+
+def _tables(network: FirmwareTables, plan: Plan, digest: bytes) -> str:
+    prefix = network.prefix
+    parts = [
+        f"""/* Where a linker script gives the arena a place of its own, it names the section .arena. */
+#ifndef MCUSIM_ARENA
+#define MCUSIM_ARENA
+#endif
+MCUSIM_ARENA uint8_t {prefix}_arena[{arena_bytes(plan)}]
+#ifdef __GNUC__
+    __attribute__((aligned(8)))
+#endif
+    ;
+static mcusim_state {prefix}_state;
+"""
+    ]
+    rows, names = [], []
+    for number, (name, call) in enumerate(network.calls):
+        names.append(literal(name))
+        if call == NOTHING:
+            rows.append(f"    {{{call.kernel}, NULL}}, /* {number}: {_comment(name)} */")
+            continue
+        record = f"{prefix}_{number}"
+        parts.append(
+            f"/* {number}: {_comment(name)} */\n"
+            f"static const {call.struct} {record} = {initialiser(call.fields)};\n"
+        )
+        rows.append(f"    {{{call.kernel}, &{record}}}, /* {number}: {_comment(name)} */")
+    parts.append(f"static const mcusim_op {prefix}_ops[] = {{\n" + "\n".join(rows) + "\n};\n")
+    named = ",\n    ".join(names)
+    parts.append(
+        "#ifdef MCUSIM_NAMES\n"
+        f"static const char *const {prefix}_names[] = {{\n    {named},\n}};\n"
+        f"#define NAMES {prefix}_names\n#else\n#define NAMES NULL\n#endif\n"
+    )
+    rates = np.array(network.rates, np.float64).astype(np.float32)
+    parts.append("static " + array(f"{prefix}_rates", rates))
+    parts.append(_rows(network, "start", "mcusim_start", network.starts))
+    learned: list[Mapping[str, Any]] = [{"data": data, "bytes": size} for data, size in network.learned]
+    learned.append({"data": CText(f"&{prefix}_state.iteration"), "bytes": 8})
+    parts.append(_rows(network, "part", "mcusim_part", learned))
+    if network.drawn:
+        parts.append(_rows(network, "drawn", "mcusim_drawn", network.drawn))
+    fields: dict[str, Any] = {
+        "name": plan.step.model.name, "version": __version__, "hash": int.from_bytes(digest[:4], "little"),
+        "arena": CText(f"{prefix}_arena"), "arena_bytes": arena_bytes(plan), "ops": CText(f"{prefix}_ops"),
+        "names": CText("NAMES"), "ops_count": len(network.calls), **network.fields,
+        "rates": CText(f"{prefix}_rates"), "rates_count": len(network.rates),
+        "starts": CText(f"{prefix}_starts"), "starts_count": len(network.starts),
+        "learned": CText(f"{prefix}_parts"), "learned_count": len(learned),
+        "learned_bytes": sum(row["bytes"] for row in learned),
+        "drawn": CText(f"{prefix}_drawns") if network.drawn else NULL, "drawn_count": len(network.drawn),
+        "state": CText(f"&{prefix}_state"),
+    }  # fmt: skip
+    parts.append(f"const mcusim_network {prefix} = {initialiser(fields)};\n")
+    return "\n".join(parts)
+
+
+def _rows(network: FirmwareTables, name: str, struct: str, rows: Any) -> str:
+    body = "".join(f"    {initialiser(row, '        ')},\n" for row in rows)
+    return f"static const {struct} {network.prefix}_{name}s[] = {{\n{body}}};\n"
+
+
+def _comment(text: str) -> str:
+    return text.replace("*/", "* /")

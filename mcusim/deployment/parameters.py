@@ -1,0 +1,144 @@
+"""Gradients of weights and biases, and how each parameter moves: their C kernels and records."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mcusim.core import Kind, Slot, SlotPart
+from mcusim.deployment.context import StepContext, refusal, source_of, window
+from mcusim.deployment.gradients import SHORT
+from mcusim.deployment.records import Call
+from mcusim.deployment.text import NULL, CText
+from mcusim.graph import Op, OpKind
+from mcusim.kernels.number_formats import ParameterFormat
+from mcusim.kernels.qas import qas_bias, qas_weight
+from mcusim.kernels.update import draw_seed
+from mcusim.lowering.backward import gradient_name
+from mcusim.lowering.forward import saved_name
+from mcusim.lowering.step import StepOp
+from mcusim.update.optimizer import Sgd
+
+WEIGHT_RULES = {
+    "float": "mcusim_weight_plain", "int8": "mcusim_weight_nearest", "int8-sr": "mcusim_weight_stochastic",
+    "int8+res8": "mcusim_weight_residual", "float32": "mcusim_weight_master",
+}  # fmt: skip
+BIAS_RULES = {
+    "float": "mcusim_bias_plain", "int32": "mcusim_bias_nearest", "int32-sr": "mcusim_bias_stochastic",
+    "int32+res8": "mcusim_bias_residual",
+}  # fmt: skip
+
+
+class ParameterCalls:
+    """Makes the records of parameters, and groups them by learning rate.
+
+    Attributes:
+        rates: the learning rate of each group at schedule factor 1, in double precision.
+    """
+
+    def __init__(self, context: StepContext, sgd: Sgd, seed: int) -> None:
+        self._context, self._sgd, self._seed = context, sgd, seed
+        self.rates: list[float] = []
+
+    def grad_bias(self, op: StepOp) -> Call:
+        """Return the call of a bias's gradient, with its update unless gradients are summed."""
+        context, source = self._context, source_of(op)
+        g = gradient_name(source.output)
+        outputs = context.tensors[source.inputs[1]].shape[source.traits.channel_axis]
+        return Call(f"mcusim_grad_bias_{SHORT[context.held(g).dtype]}", "mcusim_grad_bias", {
+            "g": context.at(g), "mask": context.at(op.mask), "factor": context.factors(source),
+            "pixels": prod(context.shape(g)) // outputs, "outputs": outputs, "from": context.error(g),
+            "learner": self._learner(source, SlotPart.BIAS),
+        })  # fmt: skip
+
+    def grad_weight(self, op: StepOp) -> Call:
+        """Return the call of a weight's gradient, with its update unless gradients are summed."""
+        context, source = self._context, source_of(op)
+        if source.name in context.step.saved_pixels:
+            raise refusal(f"feature format of {source.name!r}", "keeps only some pixels")
+        g, channels = gradient_name(source.output), Slot(source.name, Kind.CHANNELS)
+        saved = saved_name(source)
+        x = saved if saved in context.step.tensors else source.inputs[0]
+        shape, inputs = context.shape(x), context.tensors[source.inputs[0]]
+        dense = source.kind is OpKind.FULLY_CONNECTED
+        if dense and inputs.elements != context.tensors[source.inputs[1]].shape[1]:
+            raise refusal(f"op {source.name!r} ({source.kind})", "runs over several rows")
+        chosen = channels in context.step.tensors
+        channel_count = context.tensors[source.inputs[1]].shape[1] if dense else inputs.shape[-1]
+        return Call(f"mcusim_grad_weight_{SHORT[context.held(g).dtype]}", "mcusim_grad_weight", {
+            "g": context.at(g), "mask": context.at(op.mask), "factor": context.factors(source),
+            "x": context.at(x), "channels": context.at(channels) if chosen else NULL,
+            "window": self._window(source),
+            "count": prod(context.shape(channels)) if chosen else channel_count,
+            "saved": channel_count if dense and x != saved else shape[-1],
+            "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
+            "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
+            "compact": context.compact(source), "from": context.error(g),
+            "learner": self._learner(source, SlotPart.WEIGHT),
+        })  # fmt: skip
+
+    def update(self, op: StepOp) -> Call:
+        """Return the call that applies the summed gradients of a parameter."""
+        context, source = self._context, source_of(op)
+        assert op.part is not None
+        bias = op.part is SlotPart.BIAS
+        total = context.shape(Slot(source.name, Kind.GRADIENT, op.part))
+        channels = Slot(source.name, Kind.CHANNELS)
+        chosen = not bias and channels in context.step.tensors
+        fields: dict[str, Any] = {
+            "learner": self._learner(source, op.part), "channels": context.at(channels) if chosen else NULL,
+            "window": self._window(source), "count": 1 if bias else total[0], "bias": bias,
+            "depthwise": not bias and source.kind is OpKind.DEPTHWISE_CONV_2D,
+            "compact": not bias and context.compact(source),
+        }  # fmt: skip
+        return Call("mcusim_apply", "mcusim_update", fields)
+
+    def _window(self, source: Op) -> dict[str, int]:
+        tensors = self._context.tensors
+        weight, x, y = tensors[source.inputs[1]], tensors[source.inputs[0]], tensors[source.output]
+        if source.kind is OpKind.FULLY_CONNECTED:
+            one = dict.fromkeys(("h", "w", "oh", "ow", "kh", "kw", "sh", "sw", "dh", "dw"), 1)
+            return one | {"ci": weight.shape[1], "co": weight.shape[0]}
+        return window(source, x.shape, y.shape, weight.shape[1:3], (x.shape[3], y.shape[3]))
+
+    def _learner(self, op: Op, part: SlotPart) -> CText:
+        """Return the record of how a parameter moves."""
+        context, model = self._context, self._context.model
+        weight = part is SlotPart.WEIGHT
+        name = op.weight if weight else op.bias
+        assert name is not None
+        own = context.step.formats.parameter(part, model.tensors[name].dtype)
+        head = context.step.scope.head and op.name == model.head
+        scaling = qas_weight(op, context.tensors) if weight else qas_bias(op, context.tensors)
+        momentum = Slot(op.name, Kind.MOMENTUM, part)
+        total = Slot(op.name, Kind.GRADIENT, part)
+        extra = None if own.extra is None else Slot(op.name, own.extra.kind, part)
+        every = self._sgd.accumulate if total in context.step.tensors else 0
+        fields: dict[str, Any] = {
+            "rule": CText(_rule(own, part)), "value": context.at(Slot(op.name, Kind.VALUE, part)),
+            "extra": context.at(extra), "factor": context.scaling(op, part, scaling.astype(np.float32)),
+            "velocity": context.at(momentum if momentum in context.step.tensors else None),
+            "total": context.at(total if every else None), "momentum": float(self._sgd.momentum),
+            "seed": draw_seed(self._seed, model.place(op.name), part) % 2**64,
+            "group": self._group(self._sgd.rate(op.name, part, head=head)), "every": every,
+        }  # fmt: skip
+        return context.constants.record(f"learner_{part}_{op.name}", "mcusim_learner", fields)
+
+    def _group(self, rate: float) -> int:
+        if rate not in self.rates:
+            self.rates.append(rate)
+        return self.rates.index(rate)
+
+
+def _rule(own: ParameterFormat, part: SlotPart) -> str:
+    """Return the C function of a number format.
+
+    Raises:
+        BadModel: if it has none.
+    """
+    rules = WEIGHT_RULES if part is SlotPart.WEIGHT else BIAS_RULES
+    if own.name not in rules:
+        raise refusal(f"{part} format {own.name}", "has no C kernel")
+    return rules[own.name]

@@ -1,0 +1,289 @@
+"""A placed step as tables: ops, starts, what a checkpoint holds, what is drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument, Kind, Role, Slot, SlotPart
+from mcusim.deployment.context import StepContext, refusal
+from mcusim.deployment.forward import TYPES, forward
+from mcusim.deployment.gradients import grad_input
+from mcusim.deployment.moving import crop_or_paste, save
+from mcusim.deployment.parameters import ParameterCalls
+from mcusim.deployment.records import NOTHING, Call, FlashConstants
+from mcusim.deployment.text import CText, identifier
+from mcusim.engine.state import parameter_slots
+from mcusim.graph import Op
+from mcusim.kernels.number_formats import ERRORS
+from mcusim.lowering.action import Action
+from mcusim.lowering.flash import checkpoint_bytes
+from mcusim.lowering.step import StepOp
+from mcusim.planning.plan import Plan
+from mcusim.tasks.task import Task
+from mcusim.update.policy import POLICIES
+from mcusim.update.scheme import Scheme
+from mcusim.update.schemes.dynamic import Dynamic
+from mcusim.update.selection import Selection
+
+LOSSES = {
+    "classification": "mcusim_cross_entropy",
+    "segmentation": "mcusim_pixel_cross_entropy",
+    "binary": "mcusim_sigmoid_cross_entropy",
+    "multi-label": "mcusim_sigmoid_cross_entropy",
+    "regression": "mcusim_squared_error",
+    "reconstruction": "mcusim_squared_error",
+}
+"""C kernel of each task's loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareTables:
+    """Everything that ``model/`` says of one network.
+
+    Attributes:
+        prefix: begins the names of its symbols.
+        calls: (name of the step's op, call) in execution order; one more behind them where integer errors
+            have scales.
+        constants: arrays and records in flash.
+        fields: the fields of its ``mcusim_network``.
+        starts: what lies in the arena before the first step.
+        learned: what a checkpoint holds, in order: (address, bytes).
+        drawn: the layers whose channels are drawn anew.
+        rates: learning rates of the groups at schedule factor 1, in double precision.
+    """
+
+    prefix: str
+    calls: tuple[tuple[str, Call], ...]
+    constants: FlashConstants
+    fields: Mapping[str, Any]
+    starts: tuple[Mapping[str, Any], ...]
+    learned: tuple[tuple[CText, int], ...]
+    drawn: tuple[Mapping[str, Any], ...]
+    rates: tuple[float, ...]
+
+
+def tables(plan: Plan, scheme: Scheme) -> FirmwareTables:
+    """Return a plan's step as tables.
+
+    Raises:
+        BadModel: if something of it has no C kernel; names it.
+        BadArgument: if the plan only infers.
+        OutOfSram, OutOfFlash: if it does not fit.
+    """
+    plan.require()
+    if not plan.step.scope.learns:
+        raise BadArgument("update none", "learns nothing", "choose what learns, e.g. head, last-6 or dynamic")
+    own = identifier(plan.step.model.name).lower()
+    context = StepContext(plan.step, plan.solution.offsets, FlashConstants(own))
+    return _Writer(plan, scheme, context).tables()
+
+
+class _Writer:
+    def __init__(self, plan: Plan, scheme: Scheme, context: StepContext) -> None:
+        self._plan, self._scheme, self._context = plan, scheme, context
+        self._step, self._model = plan.step, plan.step.model
+        self._parameters = ParameterCalls(context, plan.settings.sgd, plan.settings.seed)
+        self._selection = scheme.select(self._model, 0, plan.settings.seed)
+        self._draws = self._drawn()
+
+    def tables(self) -> FirmwareTables:
+        context, step = self._context, self._step
+        calls = [(op.name, self._call(op)) for op in step.ops]
+        if context.scaled():
+            calls.append(("error scales", self._advance()))
+        loss = next(i for i, op in enumerate(step.ops) if op.action is Action.LOSS)
+        learned = self._learned()
+        fields = {**self._outside(), "loss_op": loss, **self._checkpoint()}
+        return FirmwareTables(
+            context.constants.prefix, tuple(calls), context.constants, fields, tuple(self._starts()), learned,
+            tuple(self._draws), tuple(self._parameters.rates),
+        )  # fmt: skip
+
+    def _call(self, op: StepOp) -> Call:
+        match op.action:
+            case Action.LOAD:
+                return NOTHING
+            case Action.FORWARD:
+                return forward(self._context, op)
+            case Action.CROP | Action.PASTE:
+                return crop_or_paste(self._context, op, crop=op.action is Action.CROP)
+            case Action.SAVE:
+                return save(self._context, op)
+            case Action.LOSS:
+                return self._loss(op)
+            case Action.GRAD_INPUT:
+                return grad_input(self._context, op)
+            case Action.GRAD_BIAS:
+                return self._parameters.grad_bias(op)
+            case Action.GRAD_WEIGHT:
+                return self._parameters.grad_weight(op)
+            case Action.UPDATE:
+                return self._parameters.update(op)
+            case Action.FRONT_END:
+                raise refusal("the front end", "makes an input of samples")
+            case Action.OBSERVE:
+                raise refusal(f"update {self._scheme.name}", "chooses by what it observes")
+        assert_never(op.action)
+
+    def _loss(self, op: StepOp) -> Call:
+        context, step = self._context, self._step
+        task = step.task
+        assert isinstance(task, Task)
+        if task.name not in LOSSES:
+            raise refusal(f"task {task.name}", "has no C kernel for its loss")
+        logits = self._model.tensors[op.reads[0]]
+        if logits.dtype not in TYPES:
+            raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
+        scale, zero = _real(logits.quant)
+        fields: dict[str, Any] = {
+            "logits": context.at(logits.name), "g": context.at(op.writes[0]), "count": logits.elements,
+            "classes": logits.shape[-1], "logits_scale": scale, "logits_zero": zero,
+            "logits_type": TYPES[logits.dtype], "chain": scale if logits.dtype == "int8" else 1.0,
+        }  # fmt: skip
+        if step.target is not None:
+            scale, zero = _real(step.target.quant)
+            fields |= {
+                "target": context.at(step.target.name), "target_scale": scale, "target_zero": zero,
+                "target_type": TYPES.get(step.target.dtype, CText("0")),
+            }  # fmt: skip
+        return Call(LOSSES[task.name], "mcusim_loss", fields)
+
+    def _advance(self) -> Call:
+        context = self._context
+        count, place = len(context.scaled()), context.offset("error_scales")
+        base = f"{context.constants.prefix}_arena + {place}"
+        return Call("mcusim_advance", "mcusim_scales", {
+            "largest": CText(f"(uint64_t *)({base})"), "peaks": CText(f"(float *)({base} + {8 * count})"),
+            "scales": CText(f"(float *)({base} + {12 * count})"), "count": count,
+            "top": int(ERRORS[self._step.formats.error].limit or 0),
+        })  # fmt: skip
+
+    def _starts(self) -> list[dict[str, Any]]:
+        """Return what each resident tensor begins with."""
+        context, step = self._context, self._step
+        found = []
+        for name, tensor in step.tensors.items():
+            if name not in step.resident or not tensor.bytes or tensor.role is Role.RUNTIME:
+                continue
+            start: dict[str, Any] = {"to": context.at(name), "bytes": tensor.bytes}
+            if isinstance(name, Slot) and name.kind is Kind.VALUE:
+                start["from"] = self._first(self._model.op(name.of), name)
+            elif isinstance(name, Slot) and name.kind is Kind.MASTER:
+                start |= {"from": context.at(Slot(name.of, Kind.VALUE, name.part)), "widen": True}
+            elif isinstance(name, Slot) and name.kind is Kind.CHANNELS:
+                if self._draws:
+                    continue
+                start["from"] = self._channels(name.of)
+            elif isinstance(name, Slot) and name.kind is Kind.SELECTION:
+                continue
+            found.append(start)
+        if context.scaled():
+            count, place = len(context.scaled()), context.offset("error_scales")
+            to = CText(f"{context.constants.prefix}_arena + {place + 12 * count}")
+            ones = context.constants.array("ones", np.ones(count, np.float32), Role.QUANT)
+            found.append({"to": to, "from": ones, "bytes": 4 * count})
+        return found
+
+    def _first(self, op: Op, slot: Slot) -> CText:
+        """Return the array in flash that a learned value begins with."""
+        name = op.weight if slot.part is SlotPart.WEIGHT else op.bias
+        assert name is not None
+        data = self._model.tensors[name].data
+        assert data is not None
+        role = Role.HEAD if op.name == self._model.head else Role.WEIGHT
+        if slot.part is SlotPart.WEIGHT and self._context.compact(op):
+            data = self._block(op, data)
+        return self._context.constants.array(f"first_{slot.part}_{op.name}", data, role)
+
+    def _block(self, op: Op, data: NDArray[Any]) -> NDArray[Any]:
+        from mcusim.engine.columns import gather
+
+        return gather(
+            op, data, self._selection.channels[op.name], self._model.tensors[op.inputs[0]].shape[-1]
+        )
+
+    def _channels(self, op: str) -> CText:
+        chosen = self._selection.channels[op].astype(np.int16)
+        return self._context.constants.array(f"channels_{op}", chosen, Role.WEIGHT)
+
+    def _drawn(self) -> list[dict[str, Any]]:
+        """Return the layers whose channels are drawn on the device; none where they never change.
+
+        Raises:
+            BadModel: if they change in a way that has no C kernel.
+        """
+        scheme, step = self._scheme, self._step
+        if (
+            not step.scope.channels
+            or scheme.stage is None
+            or not _changes(scheme, self._selection, self._plan)
+        ):
+            return []
+        uniform = isinstance(scheme, Dynamic) and POLICIES[scheme.policy] is POLICIES["uniform"]
+        if not uniform or not step.scope.fixed:
+            raise refusal(f"update {scheme.name}", "changes what learns in a way that is not drawn uniformly")
+        if any(self._context.compact(self._model.op(name)) for name in step.scope.channels):
+            raise refusal(f"update {scheme.name} with weights in flash", "writes flash when a stage ends")
+        found = []
+        for position, (name, count) in enumerate(step.scope.channels.items()):
+            of = self._model.tensors[self._model.op(name).inputs[0]].shape[-1]
+            found.append({
+                "channels": self._context.at(Slot(name, Kind.CHANNELS)), "count": count, "of": of,
+                "position": position,
+            })  # fmt: skip
+        return found
+
+    def _outside(self) -> dict[str, Any]:
+        """Return what the API knows of inputs, outputs and stages."""
+        context, step, model = self._context, self._step, self._model
+        logits = model.tensors[step.logits]
+        if logits.dtype not in TYPES:
+            raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
+        scale, zero = _real(logits.quant)
+        accumulate = self._plan.settings.sgd.accumulate
+        length = 0 if not self._draws else -(-(self._scheme.stage or 0) // accumulate) * accumulate
+        fields: dict[str, Any] = {
+            "input": context.at(model.inputs[0]), "input_bytes": model.input.bytes,
+            "logits": context.at(logits.name), "logits_count": logits.elements,
+            "logits_type": TYPES[logits.dtype], "logits_scale": scale, "logits_zero": zero,
+            "stage_steps": length, "error_scales": len(context.scaled()), "seed": self._plan.settings.seed,
+        }  # fmt: skip
+        if step.target is not None:
+            fields |= {"target": context.at(step.target.name), "target_bytes": step.target.bytes}
+        return fields
+
+    def _learned(self) -> tuple[tuple[CText, int], ...]:
+        """Return the tensors of a checkpoint: learned values and what is kept beside them, op by op."""
+        kept = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
+        tensors = self._step.tensors
+        slots = [
+            s for op in self._model.ops for s in parameter_slots(op.name) if s in tensors and s.kind in kept
+        ]
+        return tuple((self._context.at(s), tensors[s].bytes) for s in slots)
+
+    def _checkpoint(self) -> dict[str, int]:
+        flash = self._plan.board.flash
+        area = next((i for i in self._plan.flash.items if i.role is Role.CHECKPOINT), None)
+        size = 0 if area is None else area.bytes
+        assert checkpoint_bytes(self._step) <= size
+        return {
+            "copy_bytes": size, "area_bytes": 2 * size, "erase_bytes": flash.sectors[-1].bytes,
+            "program_bytes": flash.program_bytes,
+        }  # fmt: skip
+
+
+def _changes(scheme: Scheme, first: Selection, plan: Plan) -> bool:
+    """True if another stage selects something else; asked of two stages, since a scheme may say so."""
+    if scheme.needs:
+        return True
+    model, seed = plan.step.model, plan.settings.seed
+    return not all(first.same_as(scheme.select(model, stage, seed)) for stage in (1, 2))
+
+
+def _real(quant: Any) -> tuple[float, int]:
+    return (1.0, 0) if quant is None else (float(quant.scale[0]), quant.zero_point)

@@ -1,0 +1,201 @@
+"""A device: an ELF file in the memory of an emulated core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcusim.core import BadRun, MissingPackage
+from mcusim.emulation.cores import EmulatedCore
+from mcusim.emulation.counting import FLASH_BYTES, InstructionCount
+from mcusim.emulation.toolchain import PAGE
+
+RAM = 0x2000_0000
+PATTERN = 0xA5
+"""Fills the stack and the bytes around the arena: what has changed was touched."""
+
+
+def emulator() -> str:
+    """Return name and version of the emulator.
+
+    Raises:
+        MissingPackage: if it is not installed.
+    """
+    if find_spec("unicorn") is None or find_spec("elftools") is None:
+        raise MissingPackage("unicorn and pyelftools", "emulating a core", "firmware")
+    return f"unicorn {version('unicorn')}"
+
+
+class EmulatedDevice:
+    """Memory and core.
+
+    Flash can be read only, and of SRAM only the stack, the statics and the arena are there: everything else
+    faults. The arena ends with a page of memory; the bytes before it are watched.
+
+    Args:
+        elf: what to run.
+        core: what to run it on.
+        arena_bytes: size of the arena.
+
+    Raises:
+        MissingPackage: if there is no emulator.
+    """
+
+    def __init__(self, elf: Path, core: EmulatedCore, arena_bytes: int) -> None:
+        emulator()
+        import unicorn
+        from elftools.elf.elffile import ELFFile
+
+        self.core = core
+        self._unicorn: Any = unicorn
+        with elf.open("rb") as file:
+            parsed = ELFFile(file)
+            table: Any = parsed.get_section_by_name(".symtab")
+            self.symbols = {
+                s.name: s["st_value"] & ~(s["st_info"]["type"] == "STT_FUNC") for s in table.iter_symbols()
+            }
+            self.functions = {
+                s.name: s["st_size"] for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"
+            }
+            segments = [(s["p_paddr"], s.data()) for s in parsed.iter_segments() if s["p_filesz"]]
+        self._uc = self._make(unicorn, core)
+        self._registers = self._names(core)
+        image = np.zeros(FLASH_BYTES, np.uint8)
+        self._uc.mem_map(0, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        for start, data in segments:
+            if start + len(data) <= FLASH_BYTES:
+                image[start : start + len(data)] = np.frombuffer(data, np.uint8)
+        self._uc.mem_write(0, image.tobytes())
+        self._map("stack_low", "stack_top")
+        self._map("data_start", "bss_end")
+        self._map("twin_start", "twin_end")
+        self.arena_bytes = arena_bytes
+        self.arena = self.symbols["arena_start"]
+        self._front = self.arena // PAGE * PAGE - PAGE
+        self._back = -(-(self.arena + arena_bytes) // PAGE) * PAGE
+        self._uc.mem_map(self._front, self._back - self._front)
+        self.write(self._front, bytes([PATTERN]) * (self._back - self._front))
+        if not core.riscv:
+            self._uc.mem_map(0xE000_E000, PAGE)
+        low, top = self.symbols["stack_low"], self.symbols["stack_top"]
+        self.write(low, bytes([PATTERN]) * (top - low))
+        self._uc.reg_write(self._registers["sp"], top)
+        self.count = InstructionCount(self._uc, image, riscv=core.riscv)
+        self._at = self.symbols["Reset_Handler"]
+        self._failure: BaseException | None = None
+
+    def after_op(self, call: Callable[[int], None]) -> None:
+        """Have ``call(op)`` called after every op of a step; what it raises ends the run."""
+        place = self.symbols["mcusim_after_op"]
+
+        def hook(uc: Any, address: int, size: int, user: object) -> None:
+            try:
+                call(int(uc.reg_read(self._registers["second"])))
+            except BaseException as error:
+                self._failure = error
+                uc.emu_stop()
+
+        self._uc.hook_add(self._unicorn.UC_HOOK_CODE, hook, None, place, place)
+
+    def run(self) -> None:
+        """Run until the device waits for the next command.
+
+        Raises:
+            BadRun: if it faults.
+        """
+        until = self.symbols["twin_wait"]
+        try:
+            self._uc.emu_start(self._at | (not self.core.riscv), until, 0, 0)
+        except self._unicorn.UcError as error:
+            if self._failure is None:
+                raise self._fault(error) from error
+        if self._failure is not None:
+            raise self._failure
+        # It stopped at the first instruction of an empty function: go on behind the call.
+        self._at = self._uc.reg_read(self._registers["back"]) & ~1
+
+    def read(self, address: int, count: int) -> bytes:
+        """Return memory."""
+        return bytes(self._uc.mem_read(address, count))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write memory."""
+        self._uc.mem_write(address, data)
+
+    @property
+    def stack_bytes(self) -> int:
+        """Bytes of stack used so far, interrupts aside."""
+        low, top = self.symbols["stack_low"], self.symbols["stack_top"]
+        used = np.flatnonzero(np.frombuffer(self.read(low, top - low), np.uint8) != PATTERN)
+        return int(top - low - used[0]) if used.size else 0
+
+    @property
+    def statics_bytes(self) -> int:
+        """Bytes of ``.data`` and ``.bss`` beside the arena."""
+        return int(self.symbols["bss_end"]) - int(self.symbols["data_start"])
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code, the twin's own left out."""
+        own = ("twin_", "start", "main", "Reset_Handler", "vectors")
+        apart: int = sum(size for name, size in self.functions.items() if name.startswith(own))
+        return int(self.symbols["code_end"]) - apart
+
+    @property
+    def outside_writes(self) -> int:
+        """Bytes beside the arena that have changed."""
+        before = np.frombuffer(self.read(self._front, self.arena - self._front), np.uint8)
+        end = self.arena + self.arena_bytes
+        behind = np.frombuffer(self.read(end, self._back - end), np.uint8)
+        return int((before != PATTERN).sum() + (behind != PATTERN).sum())
+
+    def _map(self, first: str, last: str) -> None:
+        start = self.symbols[first] // PAGE * PAGE
+        end = -(-max(self.symbols[last], start + 1) // PAGE) * PAGE
+        self._uc.mem_map(start, end - start)
+
+    def _fault(self, error: Exception) -> BadRun:
+        where = int(self._uc.reg_read(self._registers["pc"]))
+        inside = [
+            (a, n)
+            for n, a in self.symbols.items()
+            if n in self.functions and a <= where < a + self.functions[n]
+        ]
+        function = max(inside)[1] if inside else "no function"
+        values = ", ".join(
+            f"{n} {self._uc.reg_read(self._registers[n]):#x}" for n in ("first", "second", "sp")
+        )
+        return BadRun(
+            f"firmware on {self.core.name}", f"faults at {where:#x} in {function}: {error}; {values}"
+        )
+
+    @staticmethod
+    def _make(unicorn: Any, core: EmulatedCore) -> Any:
+        if core.riscv:
+            return unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
+        from unicorn import arm_const
+
+        uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        uc.ctl_set_cpu_model(getattr(arm_const, core.emulated))
+        return uc
+
+    @staticmethod
+    def _names(core: EmulatedCore) -> dict[str, int]:
+        if core.riscv:
+            from unicorn import riscv_const as r
+
+            return {
+                "sp": r.UC_RISCV_REG_SP, "pc": r.UC_RISCV_REG_PC, "back": r.UC_RISCV_REG_RA,
+                "first": r.UC_RISCV_REG_A0, "second": r.UC_RISCV_REG_A1,
+            }  # fmt: skip
+        from unicorn import arm_const as a
+
+        return {
+            "sp": a.UC_ARM_REG_SP, "pc": a.UC_ARM_REG_PC, "back": a.UC_ARM_REG_LR, "first": a.UC_ARM_REG_R0,
+            "second": a.UC_ARM_REG_R1,
+        }  # fmt: skip

@@ -1,0 +1,317 @@
+"""Runs engine and firmware side by side and compares every live byte after every op."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument
+from mcusim.deployment.model_files import arena_bytes
+from mcusim.deployment.project import fill
+from mcusim.deployment.tables import FirmwareTables, tables
+from mcusim.emulation.cores import EmulatedCore
+from mcusim.emulation.emulator import EmulatedDevice, emulator
+from mcusim.emulation.meaningful_bytes import MeaningfulBytes
+from mcusim.emulation.toolchain import build, toolchain
+from mcusim.engine.buffers import ArenaBuffers
+from mcusim.engine.program import Program
+from mcusim.engine.state import State
+from mcusim.graph import DTYPES
+from mcusim.lowering.step import StepTensor
+from mcusim.memory.arena import Arena
+from mcusim.planning.plan import Plan
+from mcusim.sections.kinds import Facts, Headline, Section
+from mcusim.sections.shown import Shown
+from mcusim.update.scheme import Scheme
+
+Array = NDArray[Any]
+GROUPS = 16
+"""Learning rates that the twin's main takes."""
+LEARN, CALIBRATE, STAGE = 0, 1, 2
+"""Commands of the twin's main."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDifference:
+    """The first byte that differs."""
+
+    step: int
+    op: str
+    tensor: str
+    index: int
+    engine: float
+    firmware: float
+    address: int
+    last_writer: str
+    bytes: int
+    """Bytes that differ after this op."""
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return (
+            f"step {self.step}, after op {self.op}: {self.tensor}[{self.index}] is {self.engine!r} in the "
+            f"engine and {self.firmware!r} in the firmware, at {self.address:#x}, last written by "
+            f"{self.last_writer}; {self.bytes:,} bytes differ"
+        )
+
+
+@dataclass(frozen=True)
+class TwinRun(Shown):
+    """What a twin has shown.
+
+    ``instructions_per_step`` is of the last step; ``op_instructions`` pairs each of its ops with its own.
+    """
+
+    core: str
+    steps: int
+    ops: int
+    bytes_compared: int
+    bytes_differing: int
+    first_difference: FirstDifference | None
+    instructions_per_step: int
+    op_instructions: tuple[tuple[str, int], ...]
+    stack_bytes: int
+    statics_bytes: int
+    code_bytes: int
+    arena_bytes: int
+    outside_arena_writes: int
+    toolchain: str
+    emulator: str
+
+    @property
+    def equal(self) -> bool:
+        """True if no byte differs and nothing outside the arena was touched."""
+        return self.first_difference is None and not self.outside_arena_writes
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        first = self.first_difference
+        return {
+            "equal": self.equal, "core": self.core, "steps": self.steps, "ops": self.ops,
+            "bytes_compared": self.bytes_compared, "bytes_differing": self.bytes_differing,
+            "first_difference": None if first is None else {
+                "step": first.step, "op": first.op, "tensor": first.tensor, "index": first.index,
+                "engine": first.engine, "firmware": first.firmware, "address": first.address,
+                "last_writer": first.last_writer,
+            },
+            "instructions_per_step": self.instructions_per_step, "stack_bytes": self.stack_bytes,
+            "statics_bytes": self.statics_bytes, "code_bytes": self.code_bytes,
+            "arena_bytes": self.arena_bytes, "outside_arena_writes": self.outside_arena_writes,
+            "toolchain": self.toolchain, "emulator": self.emulator,
+        }  # fmt: skip
+
+    def sections(self) -> list[Section]:
+        """Return the verdict and the figures."""
+        verdict = "equal in every bit" if self.equal else "different"
+        rows = [
+            ("compared", f"{self.bytes_compared:,} B after {self.ops:,} ops of {self.steps:,} steps"),
+            ("differing", f"{self.bytes_differing:,} B"),
+            *([] if self.first_difference is None else [("first", str(self.first_difference))]),
+            ("instructions a step", f"{self.instructions_per_step:,}"),
+            ("stack", f"{self.stack_bytes:,} B"),
+            ("statics", f"{self.statics_bytes:,} B"),
+            ("code", f"{self.code_bytes:,} B"),
+            ("arena", f"{self.arena_bytes:,} B; {self.outside_arena_writes:,} bytes beside it touched"),
+            ("made with", f"{self.toolchain}, {self.emulator}"),
+        ]
+        return [Headline(f"engine and firmware on {self.core}: {verdict}"), Facts(tuple(rows), "twin")]
+
+
+def run_twin(
+    plan: Plan,
+    scheme: Scheme,
+    examples: Iterable[tuple[Array, Any, float]],
+    core: EmulatedCore,
+    *,
+    folder: Path | None = None,
+) -> TwinRun:
+    """Compile a plan's firmware, run it, and compare.
+
+    Args:
+        plan: what both execute.
+        scheme: what learns, and when that changes.
+        examples: an input of the model's shape, its target, and the factor on the learning rates, for every
+            step.
+        core: what to emulate.
+        folder: where the firmware has been written; a temporary one if not given.
+
+    Raises:
+        BadModel: if something has no C kernel.
+        BadRun: if the C does not compile, or the core faults.
+        MissingPackage: if there is no compiler or emulator.
+    """
+    toolchain(), emulator()
+    made = tables(plan, scheme)
+    with TemporaryDirectory() as temporary:
+        place = Path(temporary) if folder is None else folder
+        if folder is None:
+            fill(place, made, plan)
+        elf = build(place, made.prefix, core, arena_bytes(plan))
+        return Twin(plan, scheme, made, EmulatedDevice(elf, core, arena_bytes(plan))).run(examples)
+
+
+class Twin:
+    """One engine and one device with the same step.
+
+    Args:
+        plan, scheme: as for ``run_twin``.
+        made: the tables of the firmware.
+        device: it, not yet started.
+    """
+
+    def __init__(self, plan: Plan, scheme: Scheme, made: FirmwareTables, device: EmulatedDevice) -> None:
+        self._plan, self._scheme, self._made, self._device = plan, scheme, made, device
+        step, settings = plan.step, plan.settings
+        if len(made.rates) > GROUPS:
+            raise BadArgument(
+                f"{len(made.rates)} different learning rates", f"are more than the {GROUPS} that a twin takes"
+            )
+        self._arena = Arena(settings.sram_bytes)
+        buffers = ArenaBuffers(step, plan.solution.offsets, self._arena)
+        state = State.of(step.model, step.scope, settings.formats)
+        self._program = Program(step, buffers, state, settings.sgd, seed=settings.seed)
+        self._stage = 0
+        self._program.load(scheme.select(step.model, 0, settings.seed))
+        self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
+        self._snapshots: list[Array] = []
+        self._compared = self._differing = self._number = 0
+        self._first: FirstDifference | None = None
+        self._counts: list[int] = []
+
+    def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
+        """Run a step on each example, on both sides; stop at the first that differs."""
+        device = self._device
+        device.after_op(self._compare)
+        device.run()
+        before, steps = 0, 0
+        for x, target, factor in examples:
+            if steps == 0:
+                self._calibrate(x, target)
+            before = self._step(x, target, factor)
+            steps += 1
+            if self._first is not None:
+                break
+        counts = [after - first for first, after in zip([before, *self._counts], self._counts, strict=False)]
+        names = [name for name, _ in self._made.calls]
+        return TwinRun(
+            core=device.core.name, steps=steps, ops=len(names), bytes_compared=self._compared,
+            bytes_differing=self._differing, first_difference=self._first,
+            instructions_per_step=sum(counts), op_instructions=tuple(zip(names, counts, strict=False)),
+            stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
+            arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
+            toolchain=toolchain(), emulator=emulator(),
+        )  # fmt: skip
+
+    def _step(self, x: Array, target: Any, factor: float) -> int:
+        program, step = self._program, self._plan.step
+        self._select(program.state.iteration)
+        program.rate = factor
+        self._snapshots = []
+        for _ in program.run_each(x.reshape(step.tensors[step.model.inputs[0]].shape), target):
+            self._snapshots.append(self._arena.bytes[: self._device.arena_bytes].copy())
+        self._command(LEARN, x, target, factor)
+        self._counts = []
+        before = self._device.count.total()
+        self._device.run()
+        self._compare_numbers()
+        self._number += 1
+        return before
+
+    def _select(self, iteration: int) -> None:
+        """Change the engine's channels with the stage; the device draws its own."""
+        length = self._made.fields["stage_steps"]
+        stage = iteration // length if length else 0
+        if stage != self._stage:
+            self._stage = stage
+            self._program.select(self._scheme.select(self._plan.step.model, stage, self._plan.settings.seed))
+
+    def _calibrate(self, x: Array, target: Any) -> None:
+        if not self._made.fields["error_scales"]:
+            return
+        shape = self._plan.step.tensors[self._plan.step.model.inputs[0]].shape
+        self._program.calibrate(x.reshape(shape), target, tail=False)
+        self._snapshots = []
+        self._command(CALIBRATE, x, target, 1.0)
+        self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
+        self._device.run()
+
+    def _command(self, command: int, x: Array, target: Any, factor: float) -> None:
+        step, device, offsets = self._plan.step, self._device, self._plan.solution.offsets
+
+        def put(name: str, values: Array) -> None:
+            tensor = step.tensors[name]
+            data = np.ascontiguousarray(values, tensor.dtype).tobytes()
+            device.write(device.arena + offsets[tensor.buffer], data)
+
+        put(step.model.inputs[0], x)
+        label = 0
+        if step.target is None:
+            label = int(target)
+        else:
+            put(step.target.name, target)
+        rates = np.zeros(GROUPS, np.float32)
+        for group, rate in enumerate(self._made.rates):
+            rates[group] = np.float32(rate * factor)
+        device.write(device.symbols["twin_box"], struct.pack("<III", command, label, 0) + rates.tobytes())
+
+    def _compare(self, op: int) -> None:
+        """Compare the arena after an op; called by the device."""
+        if op >= len(self._snapshots):
+            self._counts.append(self._device.count.total())
+            return
+        self._counts.append(self._device.count.total())
+        mine = self._snapshots[op]
+        theirs = np.frombuffer(self._device.read(self._device.arena, self._device.arena_bytes), np.uint8)
+        mask = self._live.masks[op]
+        wrong = (mine != theirs) & mask
+        self._compared += int(mask.sum())
+        if wrong.any():
+            self._differing += int(wrong.sum())
+            if self._first is None:
+                self._first = self._difference(op, int(np.argmax(wrong)), int(wrong.sum()), mine, theirs)
+
+    def _difference(self, op: int, place: int, count: int, mine: Array, theirs: Array) -> FirstDifference:
+        tensor, byte = self._live.at(op, place)
+        index = byte // DTYPES[tensor.dtype]
+        start = self._plan.solution.offsets[tensor.buffer]
+        first, second = (_value(side[start : start + tensor.bytes], tensor, index) for side in (mine, theirs))
+        return FirstDifference(
+            self._number, self._plan.step.ops[op].name, tensor.name, index, first, second,
+            self._device.arena + place, self._live.last_writer(op, tensor.name), count,
+        )  # fmt: skip
+
+    def _compare_numbers(self) -> None:
+        """Compare the loss and the scales of errors, which are no tensors."""
+        device, program = self._device, self._program
+        mine = [program.loss]
+        state = device.symbols[f"{self._made.prefix}_state"]
+        theirs = [float(np.frombuffer(device.read(state + 16, 4), np.float32)[0])]
+        names = ["loss"]
+        count = self._made.fields["error_scales"]
+        if count:
+            start = device.arena + self._plan.solution.offsets["error_scales"]
+            data = device.read(start, 16 * count)
+            peaks = np.frombuffer(data[: 8 * count], np.float64)
+            scales = np.frombuffer(data[12 * count :], np.float32)
+            for number, (name, scale, peak) in enumerate(program.scales.integers()):
+                mine += [scale, peak]
+                theirs += [float(scales[number]), float(peaks[number])]
+                names += [f"scale of {name}", f"largest magnitude of {name}"]
+        self._compared += 4 + 12 * count
+        for name, a, b in zip(names, mine, theirs, strict=True):
+            if a != b and not (a != a and b != b):
+                self._differing += 4
+                if self._first is None:
+                    last = self._made.calls[-1][0]
+                    self._first = FirstDifference(self._number, last, name, 0, a, b, state, last, 4)
+
+
+def _value(data: Array, tensor: StepTensor, index: int) -> float:
+    return float(np.frombuffer(data.tobytes(), tensor.dtype)[index])

@@ -1,0 +1,95 @@
+"""The twin as one call: the first steps of a training, on the engine and on an emulated core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadArgument
+from mcusim.data.dataset import Dataset
+from mcusim.data.preprocess import Preprocessor
+from mcusim.emulation.cores import EmulatedCore, core_named
+from mcusim.emulation.twin import TwinRun, run_twin
+from mcusim.graph import Model
+from mcusim.mcu.board import Board
+from mcusim.planning.plan import Plan
+from mcusim.planning.recipe import Recipe
+from mcusim.session.session import Session
+from mcusim.update.schedule import Schedule
+from mcusim.update.scheme import Scheme
+
+Array = NDArray[Any]
+
+
+def twin(
+    model: Model,
+    board: Board,
+    data: Dataset,
+    steps: int = 1,
+    update: str | Scheme | None = None,
+    *,
+    core: str | None = None,
+    folder: str | Path | None = None,
+    **choices: Any,
+) -> TwinRun:
+    """Write, compile and emulate the firmware of a training step, and compare it with the engine.
+
+    Both learn from the examples with which a training of one epoch begins, at its learning rates. After every
+    op every live byte of the arena must be the same, and so must losses and scales of errors.
+
+    Args:
+        model: the network, from ``mcusim.load``.
+        board: from ``mcusim.board``.
+        data: training examples, from ``mcusim.data``.
+        steps: how many steps.
+        update: what learns; ``dynamic`` if neither this nor a setting says.
+        core: what to emulate, e.g. ``cortex-m7`` or ``rv32imc``; the board's if not given.
+        folder: a folder that ``firmware`` has written, to compile instead of a new one.
+        choices: further settings by name; see ``mcusim.Settings``.
+
+    Returns:
+        What was compared, the first difference if there is one, and what was measured.
+
+    Raises:
+        BadModel: if something of the step has no C kernel.
+        BadArgument: if nothing learns, or there are no steps.
+        BadRun: if the C does not compile, or the core faults.
+        MissingPackage: if there is no compiler or emulator.
+        UnknownName: for an unknown core, scheme or setting.
+        OutOfSram, OutOfFlash: if the step does not fit.
+    """
+    session = Session(model, board, update, **choices)
+    return twin_of(session, data, steps, core=core, folder=folder)
+
+
+def twin_of(
+    session: Session, data: Dataset, steps: int, *, core: str | None = None, folder: str | Path | None = None
+) -> TwinRun:
+    """Run the twin of a session; see ``twin``."""
+    chosen: EmulatedCore = core_named(core or session.board.core)
+    plan = session.plan_for(data)
+    if not 1 <= steps <= len(data.train):
+        raise BadArgument(
+            f"{steps} steps", "are no steps of one epoch", f"choose from 1 to {len(data.train)}"
+        )
+    if not plan.step.scope.learns:
+        raise BadArgument(f"update {session.settings.update}", "learns nothing", "choose what learns")
+    found = examples(plan, data, steps)
+    return run_twin(plan, session.scheme, found, chosen, folder=None if folder is None else Path(folder))
+
+
+def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:
+    """Yield input, target and factor on the learning rates of the first steps of a training of one epoch."""
+    task, model, split = plan.step.task, plan.step.model, data.train
+    assert task is not None
+    prepare = Preprocessor(model, split.image_shape, split.images.dtype.name)
+    targets = task.prepared(split.labels, model)
+    schedule = Schedule(len(split) * Recipe().epochs, kind=Recipe().schedule)
+    for step, index in enumerate(split.order(0, plan.settings.seed)[:steps]):
+        at = np.array([index])
+        x = prepare(split.images[at], at)
+        yield x, x if task.reads_input else targets[at][0], schedule.factor(step)

@@ -1,0 +1,45 @@
+"""A network in which every op with a C kernel and a gradient occurs, and a step of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import every_op
+import numpy as np
+import pytest
+from every_op import every_op_network
+
+import mcusim
+from mcusim.deployment.forward import FORWARD
+from mcusim.graph import Arithmetic, Model, OpKind
+from mcusim.session.session import Session
+
+
+def c_op_network(arithmetic: Arithmetic = Arithmetic.TFLITE) -> Model:
+    """Return the network of every op, without the ops that have no C kernel."""
+    curves, moved = every_op.curves, every_op.moved
+
+    def written(add: Any) -> Any:
+        def kept(name: str, kind: OpKind, *inputs: str, **more: Any) -> str:
+            return inputs[0] if kind in FORWARD.absent else add(name, kind, *inputs, **more)
+
+        return kept
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(every_op, "curves", lambda add, constant, x: curves(written(add), constant, x))
+        patch.setattr(every_op, "moved", lambda add, x: moved(written(add), x))
+        return every_op_network(arithmetic=arithmetic)
+
+
+def session(model: Model, update: str, board: str = "stm32h743", **choices: Any) -> Session:
+    """Return a session with a high learning rate, so that everything moves."""
+    return mcusim.Session(model, board, update, sgd=mcusim.Sgd(lr=0.05, **choices.pop("sgd", {})), **choices)
+
+
+def drawn(model: Model, steps: int, seed: int = 3) -> Iterator[tuple[np.ndarray, int, float]]:
+    """Yield random inputs and labels at falling learning rates."""
+    rng = np.random.default_rng(seed)
+    for step in range(steps):
+        x = rng.integers(-128, 128, model.input.shape).astype(np.int8)
+        yield x, int(rng.integers(model.classes)), 1 - 0.3 * step

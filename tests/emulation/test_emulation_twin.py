@@ -1,0 +1,155 @@
+"""Engine and firmware on an emulated core: the same bytes after every op, and what differs is named."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from emulation_networks import c_op_network, drawn, session
+from networks import small_network
+from typer.testing import CliRunner
+
+import mcusim
+from mcusim.cli.main import build
+from mcusim.deployment.forward import FORWARD
+from mcusim.emulation.cores import CORES, core_named
+from mcusim.emulation.twin import run_twin
+from mcusim.graph import Arithmetic
+from mcusim.kernels.reference import GRADIENTS
+from mcusim.lowering.action import Action
+from mcusim.update.formats import Formats
+
+
+def twin_of(model, update="dense", steps=2, core="cortex-m4", folder=None, **choices):
+    own = session(model, update, **choices)
+    if folder is not None:
+        own.firmware(folder)
+    plan = own.plan()
+    return own, lambda: run_twin(plan, own.scheme, drawn(model, steps), core_named(core), folder=folder)
+
+
+# Products and sums that a compiler fuses differ on a Cortex-M7 alone.
+CASES = [
+    (Arithmetic.TFLITE, "cortex-m4"),
+    (Arithmetic.FLOAT, "cortex-m7"),
+    (Arithmetic.TINYENGINE, "cortex-m33"),
+]
+
+
+@pytest.mark.parametrize(("arithmetic", "core"), CASES)
+def test_every_op_gives_the_same_bytes(arithmetic, core):
+    own, run = twin_of(c_op_network(arithmetic), core=core, simplify="off")
+    forward = {op.source.kind for op in own.plan().step.ops if op.action is Action.FORWARD}
+    assert forward == {kind for kind in FORWARD if kind in GRADIENTS}
+    found = run()
+    assert found.equal, str(found.first_difference)
+    assert found.steps == 2
+    assert found.bytes_compared > 1_000_000
+    assert found.outside_arena_writes == 0
+    assert 0 < found.stack_bytes < 1024
+    assert found.statics_bytes < 64
+
+
+FORMATS = [
+    {"formats": Formats(error="int8", weight="int8+res8", bias="int32+res8")},
+    {"formats": Formats(error="int16", weight="int8", bias="int32-sr"), "sgd": {"momentum": 0.9}},
+    {"formats": Formats(weight="float32"), "sgd": {"accumulate": 2}},
+]
+
+
+@pytest.mark.parametrize("choices", FORMATS, ids=["int8", "int16", "float32"])
+def test_every_format_gives_the_same_bytes(choices):
+    found = twin_of(c_op_network(), steps=3, **choices)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+@pytest.mark.parametrize("core", [name for name in CORES if name not in {core for _, core in CASES}])
+def test_every_core_gives_the_same_bytes(core):
+    found = twin_of(small_network(side=8), "dynamic:ratio=0.3", steps=1, core=core)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+@pytest.mark.parametrize("choices", [{"residency": "flash"}, {"in_place": False}, {"patches": "2:a.expand"}])
+def test_every_way_to_save_memory_gives_the_same_bytes(choices):
+    found = twin_of(small_network(), "last-3", steps=2, **choices)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+def test_an_int8_head_gives_the_same_bytes():
+    found = twin_of(small_network(head="int8"), "dense", steps=2)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+def test_the_shipped_network_in_stages_of_one_step():
+    runner = CliRunner()
+    words = ["twin", "-m", "synthetic-mbv2", "-b", "nrf52840", "--data", "synthetic", "--lr", "0.02"]
+    result = runner.invoke(build(), [*words, "--steps", "3", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["equal"] is True
+    assert found["steps"] == 3
+    assert found["ops"] == len(mcusim.Session(*_shipped()).plan().step.ops)
+    assert found["first_difference"] is None
+    assert found["bytes_differing"] == found["outside_arena_writes"] == 0
+    assert found["bytes_compared"] > 8_000_000
+    assert found["instructions_per_step"] > 10_000_000
+    assert found["toolchain"].startswith("zig")
+    assert found["emulator"].startswith("unicorn")
+
+
+def _shipped():
+    return mcusim.load("synthetic-mbv2"), mcusim.board("nrf52840"), "dynamic"
+
+
+def moved(text: str) -> str:
+    """Move the output of an op in the arena by four bytes."""
+    place = r"(\.y = \(int8_t \*\)\(small_arena \+ )(\d+)"
+    return re.sub(place, lambda m: f"{m[1]}{int(m[2]) + 4}", text, count=1)
+
+
+def mutated(text: str) -> str:
+    """Change a zero point in a record."""
+    return re.sub(r"\.zero = -128", ".zero = -127", text, count=1)
+
+
+MUTANTS = {
+    "a moved offset": ("model/small.c", moved, "stem"),
+    "a mutated record": ("model/small.c", mutated, "stem"),
+    "a swapped sum": (
+        "kernels/grad_body.h",
+        lambda text: text.replace(
+            "for (uint32_t o = 0; o < outputs; o++) {\n            float v =",
+            "for (uint32_t o = outputs; o-- > 0;) {\n            float v =",
+        ),
+        ":grad_input",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_what_is_wrong_is_found_and_named(name, tmp_path):
+    model = small_network(side=8, classes=8)
+    folder = tmp_path / "firmware"
+    own, run = twin_of(model, folder=folder)
+    file, change, op = MUTANTS[name]
+    text = (folder / file).read_text("utf-8")
+    assert change(text) != text
+    (folder / file).write_text(change(text), "utf-8")
+    found = run()
+    assert not found.equal
+    first = found.first_difference
+    expected = next(o.name for o in own.plan().step.ops if o.name.endswith(op))
+    assert (first.step, first.op) == (0, expected)
+    assert first.engine != first.firmware
+    assert expected in str(first)
+
+
+def test_bad_input_is_one_line():
+    runner = CliRunner()
+    words = ["twin", "-m", "synthetic-mbv2", "-b", "nrf52840", "--data", "synthetic"]
+    for more, reason in ((["--core", "cortex-m99"], "cortex-m99"), (["--update", "none"], "none")):
+        result = runner.invoke(build(), [*words, *more])
+        assert result.exit_code == 2
+        assert reason in result.stderr
+        assert len(result.stderr.splitlines()) == 1
