@@ -31,6 +31,7 @@ def test_what_was_said_already_is_left_alone():
         raise PermissionError(13, "Permission denied")
 
 
+@pytest.mark.smoke
 def test_a_reader_is_what_it_was_and_stands_behind_the_boundary():
     @reads(BadBoard, "compare it")
     def load(path: str, factor: int = 2) -> int:
