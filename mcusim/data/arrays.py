@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData
+from mcusim.core.fields import joined, names_of
 from mcusim.data.dataset import Dataset, Split
 from mcusim.data.sounds import spoken
 from mcusim.data.splits import held_out
@@ -30,11 +31,15 @@ _NAMES = (
 """What the arrays may be called; with two, the test split is taken out of them."""
 
 
+Examples = NDArray[Any] | Mapping[str, NDArray[Any]]
+"""One array, or one for each input or output of a network, by its name or by its place counted from 0."""
+
+
 def from_arrays(
-    images: NDArray[Any],
-    labels: NDArray[Any] | None = None,
-    test_images: NDArray[Any] | None = None,
-    test_labels: NDArray[Any] | None = None,
+    images: Examples,
+    labels: Examples | None = None,
+    test_images: Examples | None = None,
+    test_labels: Examples | None = None,
     *,
     groups: NDArray[Any] | None = None,
     names: Sequence[str] = (),
@@ -47,7 +52,8 @@ def from_arrays(
     ``uint8`` of 3 or 4 dimensions are pictures (``[N, H, W]`` is grey, ``[N, 3, H, W]`` and ``[N, 1, H, W]``
     have planes first and are turned round); other numbers become float32 real
     values, such as the spectrograms ``[N, frames, bands]`` of a keyword network; ``int8`` is left as it
-    is: values of the network's own input quantisation.
+    is: values of the network's own input quantisation. A network with several inputs takes a dictionary, an
+    array for each by the input's name or number, and one whose outputs learn together takes such labels.
 
     Args:
         images: the examples, or the training examples.
@@ -92,9 +98,9 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
 
     The arrays are called ``train_images``, ``train_labels``, ``test_images``, ``test_labels``, or
     ``x_train``, ``y_train``, ``x_test``, ``y_test``, or only ``images``, ``labels`` or ``x``, ``y``; the last
-    two may come with ``groups``. Recordings lie end to end in ``samples`` with ``lengths`` and ``y``, and
-    perhaps ``speaker`` (see `mcusim.data.sounds.spoken`). In a folder they are mapped into memory. Pickled
-    objects are never read.
+    two may come with ``groups``. Of several inputs or outputs each is called ``x/NAME``, or ``x/0``, ``x/1``.
+    Recordings lie end to end in ``samples`` with ``lengths`` and ``y``, and perhaps ``speaker`` (see
+    `mcusim.data.sounds.spoken`). In a folder they are mapped into memory. Pickled objects are never read.
 
     Args:
         path: the file or folder.
@@ -105,7 +111,8 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
     """
     path = Path(path)
     if path.is_dir():
-        found = {p.stem: _mapped(p) for p in sorted(path.glob("*.npy"))}
+        files = sorted((*path.glob("*.npy"), *path.glob("*/*.npy")))
+        found = {p.relative_to(path).with_suffix("").as_posix(): _mapped(p) for p in files}
     elif path.is_file():
         found = unzipped(path)
     else:
@@ -113,21 +120,49 @@ def load_arrays(path: str | Path, **more: Any) -> Dataset:
     if {"samples", "lengths", "y"} <= {*found}:
         parts = [found["samples"], found["lengths"], found["y"], found.get("speaker")]
         return spoken(*parts, name=path.stem, **more)  # type: ignore[arg-type]
+    whole = _grouped(found)
     for names in _NAMES:
-        if all(name in found for name in names):
+        if all(name in whole for name in names):
             if len(names) == 2:
                 more = {"groups": found.get("groups"), **more}
-            return from_arrays(*(found[name] for name in names), name=path.stem, **more)
-    if len(found) == 1:
-        return from_arrays(*found.values(), name=path.stem, **more)
+            return from_arrays(*(whole[name] for name in names), name=path.stem, **more)
+    if len(whole) == 1:
+        return from_arrays(*whole.values(), name=path.stem, **more)
     known = "; ".join(", ".join(names) for names in _NAMES)
     raise BadData(str(path), f"holds the arrays {', '.join(found) or 'none'}", f"name them: {known}")
 
 
-def _split(images: NDArray[Any], labels: NDArray[Any] | None) -> Split:
+def _grouped(found: Mapping[str, NDArray[Any]]) -> dict[str, Examples]:
+    """Return the arrays, those called ``x/NAME`` together as ``x``."""
+    whole: dict[str, Examples] = {}
+    for name, array in found.items():
+        group, _, part = name.partition("/")
+        if not part:
+            whole[name] = array
+        elif isinstance(parts := whole.setdefault(group, {}), dict):
+            parts[part] = array
+    return whole
+
+
+def _split(images: Examples, labels: Examples | None) -> Split:
+    if isinstance(images, Mapping):
+        images = joined("images", {name: _images(f"images {name!r}", part) for name, part in images.items()})
+    elif not names_of(images):
+        images = _images("images", images)
+    if isinstance(labels, Mapping):
+        labels = joined("labels", {name: _labels(part) for name, part in labels.items()})
+    return Split(images, None if labels is None else _labels(labels))
+
+
+def _labels(labels: NDArray[Any]) -> NDArray[Any]:
+    labels = np.asarray(labels)
+    return labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def _images(what: str, images: NDArray[Any]) -> NDArray[Any]:
     images = np.asanyarray(images)
     if images.dtype.kind not in "iuf":
-        raise BadData("images", f"are {images.dtype}", "give numbers")
+        raise BadData(what, f"are {images.dtype}", "give numbers")
     if images.dtype == np.uint8 and images.ndim == 3:
         images = images[..., None]
     elif images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] not in (1, 3):
@@ -136,15 +171,12 @@ def _split(images: NDArray[Any], labels: NDArray[Any] | None) -> Split:
     elif images.dtype not in (np.uint8, np.int8):
         images = images.astype(np.float32, copy=False)
         if not np.isfinite(images).all():
-            raise BadData("images", "hold values that are no finite numbers", "clean the data")
-    if labels is None:
-        return Split(images, None)
-    labels = np.asarray(labels)
-    return Split(images, labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels)
+            raise BadData(what, "hold values that are no finite numbers", "clean the data")
+    return images
 
 
 def _classes(split: Split) -> bool:
-    return split.labels is not None and split.labels.ndim == 1 and split.labels.dtype.kind != "f"
+    return split.labels is not None and split.labels.ndim == 1 and split.labels.dtype.kind in "iu"
 
 
 def _mapped(path: Path) -> NDArray[Any]:

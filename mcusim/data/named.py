@@ -103,7 +103,7 @@ def _door(text: str, size: tuple[int, int] | int | None) -> tuple[Callable[..., 
     path = Path(text)
     if not path.exists() and path.parent == Path() and path.suffix not in (".npz", *SUFFIXES):
         raise UnknownName("data set", text, DATASETS.names())
-    if path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
+    if path.suffix == ".npz" or (path.is_dir() and any((*path.glob("*.npy"), *path.glob("*/*.npy")))):
         return partial(load_arrays, path), {**_defaults(spoken), **_defaults(from_arrays)}
     if path.suffix in SUFFIXES:
         return partial(load_table, path), _defaults(from_frame)

@@ -49,8 +49,9 @@ class Preprocessor:
         *,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        tensor: Tensor | None = None,
     ) -> None:
-        self.input = model.input
+        self.input = tensor or model.input
         self.image_shape, self.dtype, self.seed = tuple(image_shape), dtype, seed
         self.augmentation = augmentation or Augmentation()
         self.planes_first = dtype == "uint8" and _planes_first(self.input.shape)

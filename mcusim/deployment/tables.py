@@ -24,7 +24,6 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.step import StepOp
 from mcusim.planning.plan import Plan
-from mcusim.tasks.task import Task
 from mcusim.update.policy import POLICIES
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
@@ -132,8 +131,10 @@ class _Writer:
 
     def _loss(self, op: StepOp) -> Call:
         context, step = self._context, self._step
-        task = step.task
-        assert isinstance(task, Task)
+        goal = None if step.goals is None else step.goals.single
+        if goal is None or goal.weight != 1:
+            raise refusal(op.name, "is one of several losses, or has a weight")
+        task = goal.task
         if task.name not in LOSSES:
             raise refusal(f"task {task.name}", "has no C kernel for its loss")
         logits = self._model.tensors[op.reads[0]]
@@ -241,7 +242,9 @@ class _Writer:
     def _outside(self) -> dict[str, Any]:
         """Return what the API knows of inputs, outputs and stages."""
         context, step, model = self._context, self._step, self._model
-        logits = model.tensors[step.logits]
+        if len(model.inputs) > 1:
+            raise refusal(f"network {model.name}", f"has {len(model.inputs)} inputs")
+        logits = model.tensors[step.logits[0]]
         if logits.dtype not in TYPES:
             raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
         scale, zero = _real(logits.quant)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData
+from mcusim.core.fields import field_of, joined
 from mcusim.graph import Model, Op
 from mcusim.graph.batch import keeps_examples
 from mcusim.kernels import forward as kernels
@@ -16,6 +17,14 @@ from mcusim.kernels.compiled.driver import CallTable
 from mcusim.kernels.compiled.prepared import Workspace
 
 Array = NDArray[Any]
+
+
+class _Bound(NamedTuple):
+    """Arrays of so many examples, and the calls between them."""
+
+    sources: dict[str, Array]
+    run: CallTable
+    results: dict[str, Array]
 
 
 class Inference:
@@ -26,27 +35,33 @@ class Inference:
     Args:
         model: whose constants are used.
         ops: the ops to run, in order; all of the model's by default.
-        source: the tensor that is given; the model's input by default.
+        source: the tensor that is given; the model's inputs by default.
+        results: the tensors that are wanted; the last op's output, or the model's outputs, by default.
         batch: most examples at once.
+
+    Several inputs, and several results, are the fields of records: see ``mcusim.core.fields``.
     """
 
     def __init__(
-        self, model: Model, ops: Sequence[Op] | None = None, source: str | None = None, batch: int = 16
-    ) -> None:
+        self, model: Model, ops: Sequence[Op] | None = None, source: str | None = None, batch: int = 16,
+        results: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.model, self.batch = model, batch
         self.ops = tuple(model.ops if ops is None else ops)
-        self.source = source or model.inputs[0]
-        self.result = self.ops[-1].output if self.ops else self.source
+        self.sources = model.inputs if source is None else (source,)
+        last = self.ops[-1:]
+        ends = model.outputs if ops is None else tuple(op.output for op in last) or self.sources
+        self.results = tuple(results) or ends
         self._alone = not all(keeps_examples(op, model.tensors, 1) for op in self.ops)
         workspace = Workspace()
         self._kernels = [
             kernels.forward(op, model.tensors, model.arithmetic, workspace=workspace) for op in self.ops
         ]
         self._buffers = self._allocate()
-        self._bound: dict[int, tuple[Array, CallTable, Array]] = {}
+        self._bound: dict[int, _Bound] = {}
 
     def __call__(self, x: Array) -> Array:
-        """Return the last op's output for a batch ``x`` of the source's shape ``(n, ...)``.
+        """Return the results for a batch ``x`` of the source's shape ``(n, ...)``.
 
         The array returned is overwritten by the next call.
         """
@@ -55,25 +70,29 @@ class Inference:
             raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
         if self._alone and n > 1:
             # Some op would mix the examples of a batch.
-            return np.concatenate([self(example[None]).copy() for example in x])
+            return np.concatenate([self(x[i : i + 1]).copy() for i in range(n)])
         if n not in self._bound:
             self._bound[n] = self._bind(n)
-        source, run, result = self._bound[n]
-        np.copyto(source, x)
+        sources, run, results = self._bound[n]
+        for name, source in sources.items():
+            np.copyto(source, x if len(sources) == 1 else x[name])
         run()
-        return result
+        return next(iter(results.values())) if len(results) == 1 else joined("the results", results)
 
-    def _bind(self, n: int) -> tuple[Array, CallTable, Array]:
+    def _bind(self, n: int) -> _Bound:
         """Make every view for ``n`` examples once, and one table of all kernels."""
-        given = self.model.tensors[self.source]
-        values: dict[str, Array] = {self.source: np.empty((n, *given.shape[1:]), given.dtype)}
+        given = {name: self.model.tensors[name] for name in self.sources}
+        values: dict[str, Array] = {
+            name: np.empty((n, *tensor.shape[1:]), tensor.dtype) for name, tensor in given.items()
+        }
         calls = []
         for op, kernel in zip(self.ops, self._kernels, strict=True):
             shape = self._shape(op.output, n)
             size = int(np.prod(shape))
             values[op.output] = self._buffers[op.output][:size].reshape(shape)
             calls.append(kernels.bound(kernel, self._inputs(op, values), values[op.output]))
-        return values[self.source], CallTable(calls), values[self.result]
+        sources = {name: values[name] for name in self.sources}
+        return _Bound(sources, CallTable(calls), {name: values[name] for name in self.results})
 
     def _shape(self, name: str, n: int) -> tuple[int, ...]:
         shape = self.model.tensors[name].shape
@@ -93,7 +112,7 @@ class Inference:
     def _allocate(self) -> dict[str, Array]:
         """Give every output a flat buffer; a tensor that is dead hands its buffer on."""
         last = {name: i for i, op in enumerate(self.ops) for name in (*op.inputs, op.output)}
-        last[self.result] = len(self.ops)
+        last.update(dict.fromkeys(self.results, len(self.ops)))
         free: list[Array] = []
         buffers: dict[str, Array] = {}
         storage: dict[str, Array] = {}
@@ -120,25 +139,18 @@ def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> d
 
     Args:
         model: the network.
-        x: ``(n, ...)`` of the input tensor's shape and type, e.g. int8 NHWC.
+        x: ``(n, ...)`` of the input tensor's shape and type, e.g. int8 NHWC; records for several inputs.
         names: only these outputs; all by default.
 
     Raises:
         BadData: if ``x`` has another shape or type than the model's input.
     """
-    expected = model.input
-    if tuple(x.shape[1:]) != expected.shape[1:] or x.dtype != np.dtype(expected.dtype):
-        shape = "x".join(map(str, expected.shape[1:]))
-        raise BadData(
-            f"input of shape {tuple(x.shape)} and type {x.dtype}", f"does not fit {model.name}",
-            f"give n x {shape} of {expected.dtype}",
-        )  # fmt: skip
     wanted = None if names is None else set(names)
-    batch = expected.shape[0]
+    batch = model.input.shape[0]
+    values = {name: _given(model, name, x) for name in model.inputs}
     if len(x) > batch == 1 and not all(keeps_examples(op, model.tensors, 1) for op in model.ops):
-        each = [activations(model, example[None], names) for example in x]
+        each = [activations(model, x[i : i + 1], names) for i in range(len(x))]
         return {name: np.concatenate([found[name] for found in each]) for name in each[0]}
-    values: dict[str, Array] = {model.inputs[0]: np.ascontiguousarray(x)}
     for op in model.ops:
         tensor = model.tensors[op.output]
         output = np.empty((len(x) * tensor.shape[0] // batch, *tensor.shape[1:]), tensor.dtype)
@@ -146,5 +158,18 @@ def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> d
         arrays = tuple(values[n] if n in values else model.tensors[n].data for n in inputs)
         kernels.forward(op, model.tensors, model.arithmetic)(arrays, output, None)
         values[op.output] = output
-    del values[model.inputs[0]]
+    for name in model.inputs:
+        del values[name]
     return values if wanted is None else {n: v for n, v in values.items() if n in wanted}
+
+
+def _given(model: Model, name: str, x: Array) -> Array:
+    """Return what is given for one input, checked."""
+    expected, found = model.tensors[name], field_of(x, name, "inputs")
+    if tuple(found.shape[1:]) != expected.shape[1:] or found.dtype != np.dtype(expected.dtype):
+        shape = "x".join(map(str, expected.shape[1:]))
+        raise BadData(
+            f"input of shape {tuple(found.shape)} and type {found.dtype}", f"does not fit {model.name}",
+            f"give n x {shape} of {expected.dtype}",
+        )  # fmt: skip
+    return np.ascontiguousarray(found)

@@ -13,6 +13,7 @@ from mcusim.engine.buffers import Buffers
 from mcusim.engine.columns import gather, scatter
 from mcusim.engine.state import State, constant, parameter_slots
 from mcusim.graph import Op
+from mcusim.graph.outputs import heads
 from mcusim.kernels import update as kernels
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
@@ -33,7 +34,7 @@ class Learner:
 
     def __init__(self, op: Op, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int) -> None:
         self.op, self.state, self.sgd = op, state, sgd
-        self.head = op.name == step.model.head and step.scope.head
+        self.head = step.scope.head and op.name in heads(step.model)
         self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
         self._own = {(s.kind, s.part): s for s in (*parameter_slots(op.name), Slot(op.name, Kind.CHANNELS))}
         self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}

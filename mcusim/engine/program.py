@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.learning import Learner
+from mcusim.engine.loss import Loss
 from mcusim.engine.observer import Observer
 from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
-from mcusim.graph import Op, Tensor
+from mcusim.graph import Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels.compiled.prepared import GradInputKernel, Prepared, Workspace
@@ -56,9 +57,10 @@ class Program:
     ) -> None:
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.sgd, self.seed = step, buffers, state, sgd, seed
-        self.rate, self.label = 1.0, 0
-        self._target = None if step.target is None else buffers.view(step.target.name)
+        self.rate = 1.0
         self.loss, self.score = 0.0, 0.0
+        self._losses: list[Loss] = []
+        self._single = len(step.model.inputs) == 1
         self.updating = True
         self._loaded = False
         self.scales = ErrorScales(step, state)
@@ -99,9 +101,11 @@ class Program:
     def run(self, x: Array, label: int | Array) -> float:
         """Run one whole step on an input of the model's shape; return the loss.
 
-        ``label`` is the number of the class, or for other tasks the target of the step (``step.target``).
+        ``label`` is the number of the class, or for other tasks the target of the example. Of several inputs
+        ``x`` is a record, and so is ``label`` of several goals, a field for each output.
         """
-        np.copyto(self.buffers.view(self.step.model.inputs[0]), x)
+        for name in self.step.model.inputs:
+            np.copyto(self.buffers.view(name), x if self._single else x[name])
         return self._run(self._calls, label)
 
     def run_tail(self, boundary: Array, label: int | Array) -> float:
@@ -115,7 +119,8 @@ class Program:
 
         Whoever asks for an op must ask for all that follow.
         """
-        np.copyto(self.buffers.view(self.step.model.inputs[0]), x)
+        for name in self.step.model.inputs:
+            np.copyto(self.buffers.view(name), x if self._single else x[name])
         self._aim(label)
         for number, call in enumerate(self._calls):
             call()
@@ -146,12 +151,16 @@ class Program:
         return self.loss
 
     def _aim(self, label: int | Array) -> None:
-        if self._target is None:
-            self.label = int(label)
-        else:
-            np.copyto(self._target, label)
+        losses = self._losses
+        for loss in losses:
+            loss.expect(label if len(losses) == 1 else label[loss.goal.output])  # type: ignore[index]
 
     def _count(self) -> None:
+        losses = self._losses
+        if len(losses) == 1:
+            self.loss, self.score = losses[0].value, losses[0].score
+        else:
+            self._sum_up()
         if self.updating:
             self.state.iteration += 1
             self.scales.advance()
@@ -267,36 +276,19 @@ class Program:
         return run
 
     def _bind_loss(self, op: StepOp) -> Callable[[], None]:
-        gradient = self.buffers.view(op.writes[0])
-        tensors, task = self.step.model.tensors, self.step.task
-        assert task is not None
-        loss, score = task.loss(), task.score
-        logits, out = self._reals(tensors[op.reads[0]]), gradient.reshape(-1)
-        target = None if self.step.target is None else self._reals(self.step.target)
-        tensor = tensors[op.reads[0]]
-        # An int8 output's gradient is with respect to its integers; an accumulator's is with
-        # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
-        chain = tensor.quant.scale if tensor.dtype == "int8" and tensor.quant is not None else None
+        goals = self.step.goals
+        assert goals is not None
+        goal = goals.items[self.step.logits.index(op.reads[0])]
+        loss = Loss(goal, self.step.model, op.reads[0], self.buffers)
+        self._losses.append(loss)
+        return loss.run
 
-        def run() -> None:
-            real = logits()
-            wanted = self.label if target is None else target()
-            self.loss = loss(real, wanted, out)
-            self.score = score(real, wanted)
-            if chain is not None:
-                np.multiply(out, chain, out=out)
-
-        return run
-
-    def _reals(self, tensor: Tensor) -> Callable[[], Array]:
-        """Return what gives the real values of a tensor in the buffers, flat; numbers without a scale as
-        they are.
-        """
-        flat = self.buffers.view(tensor.name).reshape(-1)
-        if tensor.quant is None:
-            return lambda: flat
-        scale, zero = tensor.quant.scale, np.float32(tensor.quant.zero_point)
-        return lambda: (flat.astype(np.float32) - zero) * scale
+    def _sum_up(self) -> None:
+        """Add the losses by their weights, and score the example by all goals."""
+        goals = self.step.goals
+        assert goals is not None
+        values, scores = [loss.value for loss in self._losses], [loss.score for loss in self._losses]
+        self.loss, self.score = goals.loss(values), goals.score(values, scores)
 
     def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
         source, view, scales = _source(op), self.buffers.view, self.scales

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import PARAMETER_KINDS, BadRun, Kind, Slot, SlotPart
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -37,7 +38,7 @@ class State:
         """Return the state before the first step: the parameters of the model."""
         arrays: dict[Slot, Array] = {}
         for op in model.ops:
-            head = scope.head and op.name == model.head
+            head = scope.head and op.name in heads(model)
             learning = (op.name in scope.eligible or head, op.name in scope.biases or head)
             for part, learns, name in zip(SlotPart, learning, (op.weight, op.bias), strict=True):
                 if learns and name is not None:

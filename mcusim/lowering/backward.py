@@ -8,7 +8,7 @@ from math import prod
 from typing import Literal
 
 from mcusim.core import Kind, Phase, Role, Slot, SlotPart
-from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.graph import Model, Op, OpKind
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -16,7 +16,7 @@ from mcusim.lowering.forward import backward_activations, mask_name, saved_name
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met
-from mcusim.tasks.task import Task
+from mcusim.tasks.goals import Goals
 
 
 def gradient_name(tensor: str) -> Slot:
@@ -24,18 +24,18 @@ def gradient_name(tensor: str) -> Slot:
     return Slot(tensor, Kind.ERROR)
 
 
-def emit_loss(builder: Builder, model: Model, flow: Flow, task: Task, target: Tensor | None) -> None:
-    """Emit the loss: reads the logits and the target, writes the gradient of the logits (float32)."""
-    logits = model.tensors[flow.logits]
-    gradient = builder.tensor(gradient_name(flow.logits), logits.shape, "float32", Role.ERROR)
-    builder.op(
-        "loss",
-        Action.LOSS,
-        Phase.LOSS,
-        writes=(gradient,),
-        reads=(flow.logits,) if target is None else (flow.logits, target.name),
-        work=task.work(logits, target),
-    )
+def emit_losses(builder: Builder, model: Model, flow: Flow, goals: Goals) -> None:
+    """Emit each loss: reads the logits and the target, writes the gradient of the logits (float32)."""
+    for goal, name in zip(goals.items, flow.logits, strict=True):
+        logits, target, task = model.tensors[name], goal.target(model), goal.task
+        gradient = builder.tensor(gradient_name(name), logits.shape, "float32", Role.ERROR)
+        work = task.work(logits, target)
+        if goal.weight != 1:  # the gradient, times the weight
+            work = replace(work, float_ops=work.float_ops + logits.elements)
+        builder.op(
+            "loss" if goals.single is not None else f"loss:{goal.output}", Action.LOSS, Phase.LOSS,
+            writes=(gradient,), reads=(name,) if target is None else (name, target.name), work=work,
+        )  # fmt: skip
 
 
 class Backward:
@@ -52,7 +52,7 @@ class Backward:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
         self.saved_pixels = saved_pixels
         self.error = parameters.formats.errors
-        self.written: set[str] = {gradient_name(flow.logits)}
+        self.written: set[str] = {gradient_name(name) for name in flow.logits}
 
     def emit(self) -> None:
         """Emit the whole backward pass."""

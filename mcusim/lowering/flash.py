@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mcusim.core import Kind, Role, Slot, SlotPart
 from mcusim.graph import Arithmetic, Model, Op
+from mcusim.graph.outputs import heads
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 
@@ -70,7 +71,7 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
     for op in model.ops:
         if not op.traits.weighted:
             continue
-        head = op.name == model.head
+        head = op.name in heads(model)
         weight, bias = learns(step, op)
         if not weight:
             size = model.tensors[op.inputs[1]].bytes
@@ -104,7 +105,7 @@ def checkpoint_bytes(step: Step) -> int:
 
 def learns(step: Step, op: Op) -> tuple[bool, bool]:
     """Return whether the weight and the bias of an op may change while training."""
-    head = step.scope.head and op.name == step.model.head
+    head = step.scope.head and op.name in heads(step.model)
     return head or op.name in step.scope.eligible, head or op.name in step.scope.biases
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
@@ -34,34 +34,40 @@ SAMPLES = "samples"
 
 
 def emit_load(
-    builder: Builder, model: Model, target: Tensor | None = None, front_end: FrontEnd | None = None
+    builder: Builder, model: Model, targets: Iterable[Tensor] = (), front_end: FrontEnd | None = None
 ) -> None:
-    """Emit the arrival of the input, and of the target where that is more than a class number.
+    """Emit the arrival of the inputs, and of targets that are more than a class number.
 
     With a front end the samples of a frame arrive, one frame after the other, and it makes the input of them.
 
     Raises:
         BadArgument: if its frames do not make up the input.
     """
-    x = model.input
+    targets = tuple(targets)
     if front_end is not None:
-        _emit_front_end(builder, x, target, front_end)
+        _emit_front_end(builder, model, targets, front_end)
         return
-    given = {t.name: t for t in (x, target) if t is not None}
+    given = {t.name: t for t in (*(model.tensors[name] for name in model.inputs), *targets)}
     for tensor in given.values():
         builder.tensor(tensor.name, tensor.shape, tensor.dtype, Role.INPUT)
     count = sum(tensor.elements for tensor in given.values())
     builder.op("load", Action.LOAD, Phase.FORWARD, writes=tuple(given), work=Work("load", outputs=count))
 
 
-def _emit_front_end(builder: Builder, x: Tensor, target: Tensor | None, front_end: FrontEnd) -> None:
+def _emit_front_end(
+    builder: Builder, model: Model, targets: Sequence[Tensor], front_end: FrontEnd
+) -> None:
+    if len(model.inputs) != 1:
+        reason = f"makes one input, and {model.name} has {len(model.inputs)}"
+        raise BadArgument(f"front end {front_end.text}", reason, "leave it out")
+    x = model.input
     frames, rest = divmod(x.elements, front_end.columns)
     if rest:
         reason = f"gives rows of {front_end.columns}, and input {x.name!r} has shape {x.shape}"
         raise BadArgument(f"front end {front_end.text}", reason, "choose bands or coefficients that fit")
     builder.tensor(SAMPLES, (front_end.frame,), "int16", Role.INPUT)
     given = {SAMPLES: front_end.samples(frames)}
-    if target is not None:
+    for target in targets:
         builder.tensor(target.name, target.shape, target.dtype, Role.INPUT)
         given[target.name] = target.elements
     work = Work("load", outputs=sum(given.values()))

@@ -8,6 +8,9 @@ from itertools import islice
 
 from mcusim.core import BadModel
 from mcusim.graph import Model, Op, OpKind
+from mcusim.graph.outputs import heads
+from mcusim.tasks.classification import Classification
+from mcusim.tasks.goals import Goals
 from mcusim.tasks.task import Task
 from mcusim.update.selection import Scope
 
@@ -22,10 +25,10 @@ def activations(model: Model, op: Op) -> tuple[tuple[int, str], ...]:
 def crossings(model: Model, ops: tuple[Op, ...]) -> Iterator[set[str]]:
     """Yield for each op which tensors cross from the ops up to it to those behind it.
 
-    Those are the model's input and outputs of these ops that a later op reads.
+    Those are the inputs of the model and the outputs of these ops that a later op reads.
     """
     last = {name: i for i, op in enumerate(ops) for _, name in activations(model, op)}
-    live = {model.inputs[0]} & last.keys()
+    live = set(model.inputs) & last.keys()
     for i, op in enumerate(ops):
         live = {name for name in (*live, op.output) if last.get(name, -1) > i}
         yield live
@@ -49,13 +52,37 @@ def trained_ops(model: Model, task: Task | None) -> tuple[Op, ...]:
     return model.ops[:end]
 
 
+def trained_part(model: Model, goals: Goals) -> tuple[tuple[Op, ...], tuple[str, ...]]:
+    """Return the ops up to the logits of every goal, in order, and the logits.
+
+    Raises:
+        BadModel: if there are none, or if two outputs have the same logits.
+    """
+    if goals.single is not None and len(model.outputs) == 1:
+        ops = trained_ops(model, goals.single.task)
+        return ops, (ops[-1].output,)
+    wanted: set[str] = set()
+    logits: list[str] = []
+    for goal in goals.items:
+        part = trained_ops(goal.part(model), goal.task)
+        wanted.update(op.name for op in part)
+        if part[-1].output in logits:
+            reason = (
+                f"ends in the same scores as output {goals.items[logits.index(part[-1].output)].output!r}"
+            )
+            raise BadModel(f"output {goal.output!r} of {model.name}", reason, "train one of them")
+        logits.append(part[-1].output)
+    return tuple(op for op in model.ops if op.name in wanted), tuple(logits)
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What the backward pass of a step has to compute."""
 
     ops: tuple[Op, ...]
     """The ops of the forward pass, in order."""
-    logits: str
+    logits: tuple[str, ...]
+    """What the losses read, one for each goal."""
     needs: frozenset[str]
     """Activations whose gradient is needed."""
     front: int
@@ -64,23 +91,22 @@ class Flow:
     """The one tensor that crosses from the front to the rest; ``None`` if there is no front."""
 
     @classmethod
-    def of(cls, model: Model, scope: Scope, task: Task | None) -> Flow:
+    def of(cls, model: Model, scope: Scope, goals: Goals | None) -> Flow:
         """Derive the flow of gradients from what may learn and what for.
 
         If nothing does, all ops are the front, those after the logits included.
         """
         if not scope.learns:
-            return cls(model.ops, model.outputs[0], frozenset(), len(model.ops), None)
-        ops = trained_ops(model, task)
-        logits = ops[-1].output
+            return cls(model.ops, model.outputs, frozenset(), len(model.ops), None)
+        ops, logits = trained_part(model, goals or Goals.of(model, Classification()))
         learning = {*scope.eligible, *scope.channels, *scope.biases}
-        if scope.head and model.head is not None:
-            learning.add(model.head)
+        if scope.head:
+            learning.update(heads(model))
         reached: set[str] = set()
         for op in ops:
             if op.name in learning or any(n in reached for _, n in activations(model, op)):
                 reached.add(op.output)
-        useful = {logits}
+        useful = set(logits)
         for op in reversed(ops):
             if op.output in useful:
                 useful.update(n for _, n in activations(model, op))

@@ -7,7 +7,7 @@ from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model
 from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
-from mcusim.lowering.backward import Backward, emit_loss, gradient_name
+from mcusim.lowering.backward import Backward, emit_losses, gradient_name
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import emit_load
 from mcusim.lowering.gradients import Flow, activations
@@ -17,6 +17,7 @@ from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.lowering.tail import Tail
 from mcusim.tasks.classification import Classification
+from mcusim.tasks.goals import Goals
 from mcusim.tasks.task import Task
 from mcusim.update.cost import Cost
 from mcusim.update.formats import Formats
@@ -35,7 +36,7 @@ def lower(
     accumulate: int = 1,
     runtime_bytes: int = 0,
     cost: Cost | None = None,
-    task: Task | None = None,
+    task: Task | Goals | None = None,
     front_end: FrontEnd | None = None,
 ) -> Step:
     """Return one training step of ``model``, or one inference if nothing learns.
@@ -51,7 +52,7 @@ def lower(
         accumulate: number of batch-1 gradients summed before an update.
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
         cost: memory and work of choosing what learns.
-        task: what the outputs are for; classification by default.
+        task: what the output is for, or the goals of several; classification by default.
         front_end: makes the input of the samples of a sound.
 
     Raises:
@@ -61,17 +62,16 @@ def lower(
     if accumulate < 1:
         raise BadArgument(f"accumulate={accumulate}", "is not a number of steps", "use 1 or more")
     formats = formats or Formats()
-    task = task or Classification()
-    flow = Flow.of(model, scope, task)
+    goals = task if isinstance(task, Goals) else Goals.of(model, task or Classification())
+    flow = Flow.of(model, scope, goals)
     _check(flow, model)
     if not scope.learns:
         return _lower_inference(model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place)
-    target = task.target(model)
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
-    emit_load(builder, model, target, front_end)
+    emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -81,7 +81,7 @@ def lower(
     whole.emit(flow.ops[covered:front])
     tail = len(builder.ops)
     whole.emit(flow.ops[front:])
-    emit_loss(builder, model, flow, task, target)
+    emit_losses(builder, model, flow, goals)
     pixels = whole.saving.saved_pixels
     Backward(builder, model, flow, parameters, pixels).emit()
     _emit_cost(builder, cost or Cost())
@@ -90,7 +90,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        task=task, target=target, front_end=front_end,
+        goals=goals, front_end=front_end,
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def _lower_inference(
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
     builder = Builder()
     _declare_runtime(builder, runtime_bytes)
-    emit_load(builder, model, None, front_end)
+    emit_load(builder, model, (), front_end)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcusim.core import Kind, Role, Slot, SlotPart
 from mcusim.graph import Model, Op, OpKind
+from mcusim.graph.outputs import heads
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.residency import Residency
 from mcusim.update.formats import Formats
@@ -37,8 +38,8 @@ class Parameters:
         return op.bias is not None and (op.name in self.scope.biases or self.is_head(op))
 
     def is_head(self, op: Op) -> bool:
-        """True if ``op`` is the classifier and learns."""
-        return self.scope.head and op.name == self.model.head
+        """True if ``op`` is a classifier and learns."""
+        return self.scope.head and op.name in heads(self.model)
 
     def selected_shape(self, op: Op) -> tuple[int, ...]:
         """Return the shape of the weights that learn at once, input channels first: (n, kh, kw, C_out)."""

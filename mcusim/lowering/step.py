@@ -16,7 +16,7 @@ from mcusim.lowering.traffic import Traffic
 from mcusim.mcu.cycles.sram import Access
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
-from mcusim.tasks.task import Task
+from mcusim.tasks.goals import Goals
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -105,17 +105,24 @@ class Step:
     """``ops[:tail]`` are the frozen front; the rest reads or changes learned parameters."""
     boundary: str | None = None
     """The one tensor that the front hands to the tail; ``None`` if nothing is frozen."""
-    logits: str = ""
+    logits: tuple[str, ...] = ()
+    """What the losses read, one for each goal; of an inference, its outputs."""
     resident: frozenset[str] = frozenset()
     """Tensors that stay from step to step: learned parameters, optimiser state, the firmware's own."""
     saved_pixels: Mapping[str, int] = field(default_factory=dict)
     """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
-    task: Task | None = None
+    goals: Goals | None = None
     """What the outputs are for; ``None`` if this is an inference."""
-    target: Tensor | None = None
-    """What the loss compares the output with; ``None`` if that is a class number."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
+
+    @property
+    def target(self) -> Tensor | None:
+        """What the only loss compares the output with; ``None`` if that is a class number, or if there are
+        several losses or none.
+        """
+        goal = None if self.goals is None else self.goals.single
+        return None if goal is None else goal.target(self.model)
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""

@@ -22,7 +22,6 @@ from mcusim.planning.network import network_of
 from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import AUTO, Decided, Settings
-from mcusim.tasks.task import require_one
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope, Selection
 
@@ -52,7 +51,6 @@ def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> P
     """Return the plan with the highest peak among those of the selections a scheme may make."""
     settings = settings.named(model)
     model = settings.part(model)
-    require_one(model, "inputs")
     cost = scheme.cost(model)
     requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))
     return max((cheapest(request) for request in requests), key=lambda p: p.peak_bytes)
@@ -170,7 +168,7 @@ def _patched(request: Request, whole: Step) -> Iterator[tuple[Step, Patches | No
 
 def _promising(whole: Step, budget: int) -> list[str]:
     """Return the splits after which the whole-image rest fits; all splits if it never does."""
-    points = split_points(whole.model, Flow.of(whole.model, whole.scope, whole.task))
+    points = split_points(whole.model, Flow.of(whole.model, whole.scope, whole.goals))
     live = whole.live_profile()
     kept = []
     for name in points:

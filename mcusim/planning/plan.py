@@ -159,7 +159,7 @@ class Plan(Shown):
             "model": model.name,
             "board": self.board.name,
             "update": self.settings.update,
-            "task": None if step.task is None else step.task.name,
+            "task": None if step.goals is None else step.goals.name,
             "fits": self.fits,
             "sram": {
                 "budget_bytes": self.settings.sram_bytes,
@@ -210,7 +210,7 @@ class Plan(Shown):
     def title(self) -> str:
         """What was planned, in one line."""
         of = "" if self.settings.output is None else f" of {self.settings.output}"
-        task = "" if self.step.task is None else f"{self.step.task.name}{of}, "
+        task = "" if self.step.goals is None else f"{self.step.goals.name}{of}, "
         return f"{self.step.model.name} on {self.board.name}, {task}update {self.settings.update}"
 
     @property

@@ -12,8 +12,7 @@ from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.planning.settings import AUTO, Decided, Settings
-from mcusim.tasks.choice import choose
-from mcusim.tasks.task import TASKS
+from mcusim.tasks.goals import Goals, choose_goals
 from mcusim.update.cost import Cost
 from mcusim.update.selection import Scope
 
@@ -52,8 +51,10 @@ class Request:
 
     def decide(self, residency: Residency, patches: Patches | None) -> Decided:
         """Return the settings with nothing left open."""
-        task = choose(self.model, self.settings.task).name if self.scope.learns else None
-        return self.settings.decide(self.model, self.board, residency, patches, task)
+        if not self.scope.learns:
+            return self.settings.decide(self.model, self.board, residency, patches, None)
+        goals = choose_goals(self.model, self.settings.chosen, self.settings.task)
+        return self.settings.decide(self.model, self.board, residency, patches, goals.name)
 
 
 def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Decided) -> Step:
@@ -63,5 +64,5 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
         in_place=settings.in_place, momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,
         front_end=None if settings.front_end is None else FrontEnd.read(settings.front_end),
-        task=None if settings.task is None else TASKS[settings.task](),
+        task=None if settings.task is None else Goals.named(model, settings.output, settings.task),
     )  # fmt: skip

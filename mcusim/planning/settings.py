@@ -13,10 +13,11 @@ from mcusim.core.chosen import Chosen
 from mcusim.core.setting import NameChoice, setting
 from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model
-from mcusim.graph.outputs import output_named, with_outputs
+from mcusim.graph.outputs import heads, with_outputs
 from mcusim.lowering.patches import Patches
 from mcusim.lowering.residency import Residency
 from mcusim.mcu.board import Board
+from mcusim.tasks.goals import SEPARATOR, spelled, weights_of
 from mcusim.tasks.task import TASKS
 from mcusim.update.formats import Formats
 from mcusim.update.optimizer import Sgd
@@ -93,6 +94,14 @@ def _profiles() -> NameChoice:
 
 def _tasks() -> NameChoice:
     return (AUTO, *TASKS)
+
+
+def _task(text: Any) -> Any:
+    """Check the name of a task, or of one for each of several outputs."""
+    for part in text.split(SEPARATOR) if isinstance(text, str) else ():
+        if part not in _tasks():
+            raise UnknownName("task", part, _tasks())
+    return text
 
 
 def _size(size: Any) -> Any:
@@ -173,11 +182,18 @@ class Settings(Choices):
         read=parse_patches, write=write_patches, example="2:blocks.2.pointwise2",
     )  # fmt: skip
     output: str = setting(
-        AUTO, "which output learns, by name or by number from 0, where the network has several",
+        AUTO,
+        "which output learns, by name or by number from 0, where the network has several; "
+        "NAME+OTHER*0.5: these together, their losses with such weights",
         values=lambda: (AUTO,), open=True, example="1",
     )  # fmt: skip
     task: str = setting(
-        AUTO, "what the outputs are for; auto: what the network and the data say", values=_tasks
+        AUTO,
+        "what the outputs are for; auto: what network and data say; several, one an output, joined by +",
+        values=_tasks,
+        open=True,
+        read=_task,
+        example="regression",
     )
 
     def budget(self, board: Board) -> int:
@@ -199,17 +215,23 @@ class Settings(Choices):
 
     def named(self, model: Model) -> Self:
         """Return the same settings with the output by its name."""
-        return self if self.output == AUTO else replace(self, output=output_named(model, self.output))
+        if self.chosen is None:
+            return self
+        return replace(self, output=spelled(weights_of(model, self.chosen)))
 
     def part(self, model: Model) -> Model:
-        """Return the part of a network that learns: all of it, or what leads to the output that is chosen.
+        """Return the part of a network that learns: all of it, or what leads to the outputs that are chosen.
 
         Raises:
             UnknownName: if it has no such output.
+            BadArgument: if a weight is no positive number.
         """
-        if self.output == AUTO:
-            return model
-        return with_outputs(model, (output_named(model, self.output),))
+        return model if self.chosen is None else with_outputs(model, tuple(weights_of(model, self.chosen)))
+
+    @property
+    def chosen(self) -> str | None:
+        """The outputs that are asked for; None where that is left open."""
+        return None if self.output == AUTO else self.output
 
     def decide(
         self, model: Model, board: Board, residency: Residency, patches: Patches | None, task: str | None
@@ -218,7 +240,7 @@ class Settings(Choices):
         return Decided(
             **_shared(self) | {"formats": replace(self.formats, head=head_format(model, self.formats))},
             sram_bytes=self.budget(board), residency=residency, patches=patches, task=task,
-            output=None if self.output == AUTO else self.output,
+            output=self.chosen,
         )  # fmt: skip
 
     @classmethod
@@ -242,18 +264,23 @@ class Decided(Choices):
         None, "patch-based first stage", read=parse_patches, write=write_patches
     )
     output: str | None = setting(
-        None, "name of the output that learns, where one of several is chosen", terse=True
+        None, "names of the outputs that learn, with their weights, where they are chosen", terse=True
     )
     task: str | None = setting(
-        "classification", "what the outputs are for; none where nothing learns", values=lambda: TASKS
+        "classification",
+        "what the outputs are for, joined by +; none where nothing learns",
+        values=lambda: TASKS,
+        open=True,
+        read=_task,
+        example="regression",
     )
 
 
 def head_format(model: Model, formats: Formats) -> str:
     """Return the format of a network's classifier; that of ``formats`` if it names none."""
-    if model.head is None:
+    if not heads(model):
         return formats.head
-    weight = model.tensors[model.op(model.head).inputs[1]]
+    weight = model.tensors[model.op(heads(model)[0]).inputs[1]]
     return "float32" if weight.dtype == "float32" else "int8"
 
 

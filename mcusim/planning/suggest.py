@@ -110,7 +110,7 @@ def _sparser(scheme: Scheme) -> Iterator[Scheme]:
 
 def _patches(plan: Plan) -> Iterator[Patches]:
     """Yield the patch stages worth trying: a few patches, ending where the image has become small."""
-    points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope, plan.step.task))
+    points = split_points(plan.step.model, Flow.of(plan.step.model, plan.step.scope, plan.step.goals))
     now = plan.settings.patches
     for split in points[:12]:
         for count in (2, 3):

@@ -47,7 +47,8 @@ def timeline(plan: Plan, *, duty: Duty | None = None, window_s: float = 10.0, **
     return simulate(
         scenario(
             board, plan.estimate, frames_per_s=wanted.frames_per_s, duration_s=wanted.hours * 3600,
-            frame_bytes=plan.step.model.input.bytes, dma_bytes_per_s=wanted.dma_bytes_per_s,
+            frame_bytes=sum(plan.step.model.tensors[name].bytes for name in plan.step.model.inputs),
+            dma_bytes_per_s=wanted.dma_bytes_per_s,
             buffers=wanted.buffers, write_back=writes,
             write_back_every=wanted.write_back_every if writes else 0, learns=plan.step.scope.learns,
         ),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Split
-from mcusim.data.preprocess import Preprocessor
+from mcusim.data.inputs import Inputs
 from mcusim.engine.inference import Inference
 from mcusim.engine.state import State
 from mcusim.graph import Model, OpKind, Tensor
 from mcusim.lowering.gradients import trained_ops
 from mcusim.session.features import Features
-from mcusim.tasks.choice import Labels, choose
+from mcusim.tasks.choice import AUTO, Labels
+from mcusim.tasks.goals import Goal, Goals, choose_goals
 from mcusim.tasks.task import Task
 
 Array = NDArray[Any]
@@ -37,23 +37,40 @@ class Evaluation:
             pause: called now and then, between examples; may raise to stop.
         """
         model, flow = state.trained(), self._features.flow
-        tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64)
-        task, logits = self._features.task, model.tensors[flow.logits]
-        target = task.target(model)
+        tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64, results=flow.logits)
+        judge = _Judge(model, self._features.goals, flow.logits)
         total = 0.0
         for start in range(0, self._count, CHUNK):
             index = np.arange(start, min(start + CHUNK, self._count))
             outputs = tail.run(np.stack(self._features.rows(self._part, index)))
-            wanted = self._features.targets(self._part, index)
-            total += summed(task, reals(outputs, logits), wanted, target)
+            total += judge.summed(outputs, self._features.targets(self._part, index))
             pause()
         return total / self._count
 
 
-def summed(task: Task, outputs: Array, targets: Array, target: Tensor | None) -> float:
-    """Return the sum of the scores of examples, from their real outputs ``(n, elements)``."""
-    wanted = targets if target is None else reals(targets, target)
-    return sum(task.score(output, one) for output, one in zip(outputs, wanted, strict=True))
+class _Judge:
+    """Scores outputs of the ops ``logits``, one for each goal, against targets as a step takes them."""
+
+    def __init__(self, model: Model, goals: Goals, logits: Sequence[str]) -> None:
+        self._goals = goals
+        self._logits = {g.output: model.tensors[name] for g, name in zip(goals.items, logits, strict=True)}
+        self._targets = {goal.output: goal.target(model) for goal in goals.items}
+
+    def summed(self, outputs: Array, targets: Array) -> float:
+        """Return the sum of the scores of examples ``(n, ...)``."""
+        goals = self._goals
+        several = goals.single is None
+        judged = []
+        for goal in goals.items:
+            logits, target = self._logits[goal.output], self._targets[goal.output]
+            real = reals(outputs[logits.name] if several else outputs, logits)
+            wanted = targets[goal.output] if several else targets
+            wanted = wanted if target is None else reals(wanted, target)
+            judged.append([goals.judged(goal.output, r, w) for r, w in zip(real, wanted, strict=True)])
+        return sum(
+            goals.score([value for value, _ in one], [score for _, score in one])
+            for one in zip(*judged, strict=True)
+        )
 
 
 def predictions(outputs: Array, logits: Tensor) -> NDArray[np.int64]:
@@ -69,7 +86,7 @@ def reals(outputs: Array, tensor: Tensor) -> Array:
     return (flat.astype(np.float32) - np.float32(tensor.quant.zero_point)) * tensor.quant.scale
 
 
-def evaluate(model: Model, split: Split, task: Task | None = None) -> float:
+def evaluate(model: Model, split: Split, task: Task | Goals | None = None) -> float:
     """Return the metric of a network as it is on a split: an accuracy is in 0..1.
 
     For classification a final int8 SOFTMAX takes part and may round two classes to the same value; the
@@ -78,18 +95,22 @@ def evaluate(model: Model, split: Split, task: Task | None = None) -> float:
     Args:
         model: the network, trained or not.
         split: examples with their labels, e.g. ``data.test``.
-        task: what it is for; what the network and the labels say by default.
+        task: what it is for, or the goals of several outputs; what the network and the labels say by default.
     """
-    task = task or choose(model, labels=Labels(split.labels))
-    task.require(model)
-    prepare = Preprocessor(model, split.image_shape, split.images.dtype.name, augmentation=Augmentation())
+    split = split.named(model.inputs, model.outputs)
+    if isinstance(task, Goals):
+        goals = task
+    else:
+        goals = choose_goals(model, None, AUTO if task is None else task.name, Labels(split.labels))
+    for goal in goals.items:
+        goal.task.require(goal.part(model))
+    prepare = Inputs(model, split.images)
     prepare.check_range(split.images)
-    whole = task.name == "classification"
-    ops = model.ops if whole else trained_ops(model, task)
-    inference = Inference(model, ops)
-    output, target = model.tensors[ops[-1].output], task.target(model)
-    wanted = task.prepared(split.labels, model)
-    classes = ops[-1].kind is OpKind.ARG_MAX
+    wanted = goals.prepared(split.labels, model)
+    ends = tuple(_end(model, goal, goals) for goal in goals.items)
+    single = goals.single
+    inference, judge = Inference(model, results=ends), _Judge(model, goals, ends)
+    classes = single is not None and model.ops[-1].kind is OpKind.ARG_MAX
     total = 0.0
     for start in range(0, len(split), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(split)))
@@ -98,5 +119,13 @@ def evaluate(model: Model, split: Split, task: Task | None = None) -> float:
         if classes:
             total += float((outputs.reshape(-1) == wanted[index]).sum())
         else:
-            total += summed(task, reals(outputs, output), x if task.reads_input else wanted[index], target)
+            reads = single is not None and single.task.reads_input
+            total += judge.summed(outputs, x if reads else wanted[index])
     return total / len(split)
+
+
+def _end(model: Model, goal: Goal, goals: Goals) -> str:
+    """Return the tensor that an output is judged by: its classes by itself, anything else by the logits."""
+    if goal.task.name == "classification" and goals.metric == goal.task.metric:
+        return goal.output
+    return trained_ops(goal.part(model), goal.task)[-1].output

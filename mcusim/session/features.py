@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mcusim.core.cache import cache_dir
 from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
-from mcusim.data.preprocess import Preprocessor
+from mcusim.data.inputs import Inputs
 from mcusim.engine.feature_cache import FeatureCache, front_key
 from mcusim.engine.front import Front
 from mcusim.engine.inference import Inference
@@ -34,25 +34,23 @@ class Features:
 
     def __init__(self, step: Step, data: Dataset, augmentation: Augmentation, seed: int) -> None:
         self.model = model = step.model
-        self.flow = Flow.of(model, step.scope, step.task)
-        assert step.task is not None
-        self.task = step.task
+        self.flow = Flow.of(model, step.scope, step.goals)
+        assert step.goals is not None
+        self.goals = step.goals
         self.tail = step.boundary is not None
         front = self.flow.ops[: self.flow.front]
         self.inference = Inference(model, front) if front else None
         self._augmentation, self._seed = augmentation, seed
         self._images = {part: split.images for part, split in data.parts.items()}
-        self._targets = {part: self.task.prepared(split.labels, model) for part, split in data.parts.items()}
+        self._targets = {part: self.goals.prepared(split.labels, model) for part, split in data.parts.items()}
         self._fronts: dict[str, Front] = {}
-        self._prepare: dict[str, Preprocessor] = {}
+        self._prepare: dict[str, Inputs] = {}
         source = model.tensors[step.boundary or model.inputs[0]]
         root = cache_dir() if front else None
         digests = {}
         for part, split in data.parts.items():
             varied = augmentation if part == "train" else Augmentation()
-            prepare = Preprocessor(
-                model, split.image_shape, split.images.dtype.name, augmentation=varied, seed=VARIANTS_SEED
-            )
+            prepare = Inputs(model, split.images, augmentation=varied, seed=VARIANTS_SEED)
             prepare.check_range(split.images)
             self._prepare[part] = prepare
             digest = split.digest()
@@ -72,7 +70,7 @@ class Features:
 
     def targets(self, part: str, index: NDArray[np.int64]) -> Array:
         """Return what each example's output is compared with, as a step takes it."""
-        if self.task.reads_input:
+        if self.goals.single is not None and self.goals.single.task.reads_input:
             return self._prepare[part](self._images[part][index], index)
         return self._targets[part][index]
 

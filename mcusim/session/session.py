@@ -16,7 +16,8 @@ from mcusim.planning.placement import make_plan
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
 from mcusim.planning.settings import Settings
-from mcusim.tasks.choice import Labels, choose
+from mcusim.tasks.choice import Labels
+from mcusim.tasks.goals import choose_goals
 from mcusim.update.scheme import Scheme, scheme
 
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ class Session:
         """
         part = self.settings.part(self.model)
         if self.scheme.scope(part).learns:
-            task = choose(part, self.settings.task, Labels(data.train.labels))
-            task.prepared(data.train.labels, part)
-            if self._task != task.name:
-                self._task, self._plan = task.name, None
+            data = data.named(self.model.inputs, self.model.outputs)
+            output = self.settings.named(self.model).chosen
+            goals = choose_goals(part, output, self.settings.task, Labels(data.train.labels))
+            goals.prepared(data.train.labels, part)
+            if self._task != goals.name:
+                self._task, self._plan = goals.name, None
         return self.plan()
 
     @takes(Recipe, but=("epochs",))
@@ -145,7 +148,8 @@ class Session:
                 "choose what learns, e.g. head, last-6 or dynamic",
             )  # fmt: skip
         plan.require()
-        training = Training(plan, self.scheme, data, wanted, whole=self.model)
+        named = data.named(self.model.inputs, self.model.outputs)
+        training = Training(plan, self.scheme, named, wanted, whole=self.model)
         return training.run(out=out, resume=resume, overwrite=overwrite, progress=progress)
 
     def firmware(self, out: str | Path) -> Firmware:
@@ -182,5 +186,7 @@ class Session:
         """
         from mcusim.session.evaluation import evaluate
 
-        network = self.settings.part(model or self.model)
-        return evaluate(network, split, choose(network, self.settings.task, Labels(split.labels)))
+        whole = model or self.model
+        part, output = self.settings.part(whole), self.settings.named(whole).chosen
+        split = split.named(whole.inputs, whole.outputs)
+        return evaluate(part, split, choose_goals(part, output, self.settings.task, Labels(split.labels)))

@@ -60,7 +60,7 @@ class Training:
         steps = recipe.epochs * self.per_epoch
         self.schedule = Schedule(steps, warmup=int(recipe.warmup * self.per_epoch), kind=recipe.schedule)
         self.features = Features(plan.step, data, recipe.augmentation, settings.seed)
-        self.task = self.features.task
+        self.goals = self.features.goals
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
@@ -189,7 +189,7 @@ class Training:
         before, after = self._outcome()
         run = Run(
             plan=self.stages.largest, model=self.state.trained(self._whole), rows=self.progress.epochs,
-            curve=self.progress.history, metric=self.task.metric, metric_before=before, metric_after=after,
+            curve=self.progress.history, metric=self.goals.metric, metric_before=before, metric_after=after,
             protocol=self.protocol,
             steps=self.state.iteration,
             trace=recording.events(),
@@ -291,7 +291,7 @@ class Training:
         """
         part = self.protocol.reported
         if part in self.protocol.parts:
-            return self.progress.before[0], self.progress.epochs[-1][f"{part}_{self.task.metric.key}"]
+            return self.progress.before[0], self.progress.epochs[-1][f"{part}_{self.goals.metric.key}"]
         step = self.plan.step
         untrained = State.of(step.model, step.scope, self.settings.formats)
         return self._measured(part, untrained), self._measured(part, self.state)
@@ -310,7 +310,7 @@ class Training:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        measured = [f"{part}_{self.task.metric.key}" for part in ("train", *self.protocol.parts)]
+        measured = [f"{part}_{self.goals.metric.key}" for part in ("train", *self.protocol.parts)]
         return ("epoch", "steps", "loss", *measured, "learning_rate", "saturations", "coverage")
 
     def _row(self, measured: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -347,7 +347,7 @@ class Training:
     def _tell(self) -> None:
         done = self.progress.position
         last = (self.progress.epochs or [{}])[-1]
-        metric = self.task.metric
+        metric = self.goals.metric
         first = next(iter(self.protocol.parts), None)
         self._report(
             {

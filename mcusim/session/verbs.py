@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core.fields import joined, renamed
 from mcusim.graph import Model
 from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.mcu.board import Board
@@ -19,6 +20,7 @@ from mcusim.tasks.task import require_one
 from mcusim.update.scheme import Scheme
 
 if TYPE_CHECKING:
+    from mcusim.data.arrays import Examples
     from mcusim.data.dataset import Dataset
     from mcusim.deployment.project import Firmware
     from mcusim.planning.plan import Plan
@@ -126,7 +128,7 @@ def firmware(
     return Session(model, board, update, **choices).firmware(out)
 
 
-def predict(model: Model, images: NDArray[Any], *, output: str | None = None) -> NDArray[np.float32]:
+def predict(model: Model, images: Examples, *, output: str | None = None) -> NDArray[np.float32]:
     """Return what a network says of examples, as real numbers: the classes are ``predict(…).argmax(1)``.
 
     The integers are those of the device, in the network's own arithmetic; the outputs are scaled to reals.
@@ -134,7 +136,8 @@ def predict(model: Model, images: NDArray[Any], *, output: str | None = None) ->
     Args:
         model: the network, trained or not.
         images: ``[n, …]``: pictures as uint8 NHWC, which are stretched, coloured and normalised as the
-            network asks, or float32 real values, or int8 inputs as they are.
+            network asks, or float32 real values, or int8 inputs as they are. For several inputs an array for
+            each, by the input's name or number.
         output: name or number of the output, where the network has several.
 
     Returns:
@@ -145,15 +148,17 @@ def predict(model: Model, images: NDArray[Any], *, output: str | None = None) ->
         BadModel: if the network has several outputs and none is chosen.
         UnknownName: if it has no such output.
     """
-    from mcusim.data.preprocess import Preprocessor
+    from mcusim.data.inputs import Inputs
     from mcusim.engine.inference import Inference
     from mcusim.session.evaluation import CHUNK, reals
 
+    if isinstance(images, Mapping):
+        images = joined("images", images)
+    images = renamed(images, model.inputs)
     if output is not None:
         model = with_outputs(model, (output_named(model, output),))
-    require_one(model, "inputs")
     require_one(model, "outputs")
-    prepare = Preprocessor(model, images.shape[1:], images.dtype.name)
+    prepare = Inputs(model, images)
     inference = Inference(model)
     shape = model.output.shape[1:]
     rows = [

@@ -42,7 +42,6 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
     """
     if asked != AUTO:
         found = TASKS[asked]()
-    require_one(model, "inputs")
     require_one(model, "outputs")
     _require_single(model)
     if asked == AUTO:
@@ -61,8 +60,9 @@ def _require_single(model: Model) -> None:
 
 def _of_network(model: Model) -> str:
     output, last = model.output, _last(model)
+    inputs = [model.tensors[name].shape for name in model.inputs]
     if output.elements != output.shape[-1]:
-        if output.shape == model.input.shape:
+        if [output.shape] == inputs:
             return "reconstruction"
         raise BadModel(
             f"{model.name} with the output {output.name!r} {list(output.shape)}",
@@ -74,13 +74,13 @@ def _of_network(model: Model) -> str:
         return "binary" if last is OpKind.LOGISTIC else "regression"
     if last is OpKind.LOGISTIC:
         return "multi-label"
-    return "reconstruction" if output.shape == model.input.shape else "classification"
+    return "reconstruction" if [output.shape] == inputs else "classification"
 
 
 def _of_data(model: Model, targets: Array | None) -> str:
     output = model.output
     if targets is None:
-        if 1 < output.elements == model.input.elements:
+        if len(model.inputs) == 1 and 1 < output.elements == model.input.elements:
             return "reconstruction"
         raise BadData(
             "the data", f"have no labels, and {model.name} does not give its input again", "give labels"

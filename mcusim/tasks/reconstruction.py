@@ -22,6 +22,8 @@ class Reconstruction(Task):
 
     def misfit(self, model: Model) -> str:
         """Return why the output cannot be compared with the input."""
+        if len(model.inputs) > 1:
+            return f"it takes {len(model.inputs)} inputs, and that needs one"
         if model.output.elements == model.input.elements:
             return ""
         return f"it takes {model.input.elements:,} numbers and gives {model.output.elements:,}"

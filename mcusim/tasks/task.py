@@ -76,9 +76,8 @@ class Task(ABC):
         """Check that the network can learn this task.
 
         Raises:
-            BadModel: if it has another number of inputs or outputs than one, or outputs of another kind.
+            BadModel: if it has several outputs, or one of another kind.
         """
-        require_one(model, "inputs")
         require_one(model, "outputs")
         if reason := self.misfit(model):
             raise BadModel(
@@ -103,7 +102,8 @@ def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
         shapes = ", ".join(f"{n!r} {list(model.tensors[n].shape)}" for n in names)
         way_out = "give a network with one input"
         if what == "outputs":
-            way_out = f"choose one by name or number: output={names[0]}"
+            both = "+".join(f"{n}*0.5" for n in names[:2])
+            way_out = f"choose one by name or number, output={names[0]}, or several by weight, output={both}"
         raise BadModel(model.name, f"has {len(names)} {what}: {shapes}", way_out)
 
 

@@ -17,6 +17,7 @@ from mcusim.core import BadArgument, UnknownName
 from mcusim.core.frozen import FrozenDict
 from mcusim.core.remember import remembered
 from mcusim.graph import Model, Op, OpKind
+from mcusim.graph.outputs import heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def trunk(model: Model) -> tuple[Op, ...]:
     return tuple(
         op
         for op in model.ops
-        if op.traits.weighted and op.name != model.head and model.tensors[op.inputs[1]].constant
+        if op.traits.weighted and op.name not in heads(model) and model.tensors[op.inputs[1]].constant
     )
 
 

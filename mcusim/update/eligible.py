@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.remember import remembered
 from mcusim.graph import Model, Op, OpKind
+from mcusim.graph.outputs import heads
 from mcusim.update.blocks import LayerBlock, blocks, is_expanding, is_pointwise
 from mcusim.update.channels import Layer, biases, layers, trunk
 
@@ -96,7 +97,7 @@ def candidates(model: Model, last_blocks: int, kind: str, bias_blocks: int | Non
     wanted = last_blocks if bias_blocks is None else bias_blocks
     names = {name for block in found[max(len(found) - wanted, 0) :] for name in block.ops}
     ops = tuple(op for op in trunk(model) if op.name in names)
-    return Candidates(eligible_layers(model, last_blocks, kind), biases(model, ops), model.head is not None)
+    return Candidates(eligible_layers(model, last_blocks, kind), biases(model, ops), bool(heads(model)))
 
 
 def _is(model: Model, op: Op, kind: str, block: LayerBlock, inverted: bool) -> bool:

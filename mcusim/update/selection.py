@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument
 from mcusim.core.frozen import FrozenDict
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import layers, require
 
 Channels = NDArray[np.int32]
@@ -146,7 +147,7 @@ class Scope:
 
 
 def _check_head(head: bool, model: Model) -> None:
-    if head and model.head is None:
+    if head and not heads(model):
         raise BadArgument(
             f"model {model.name}",
             "has no head to train",

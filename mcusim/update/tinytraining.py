@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import layers
 from mcusim.update.selection import Scope, Selection
 
@@ -46,11 +47,11 @@ def accounting(model: Model, selection: Selection | Scope) -> Accounting:
         (known[name], channels if isinstance(channels, int) else len(channels))
         for name, channels in selection.channels.items()
     ]
-    head = model.op(model.head) if selection.head and model.head else None
+    named = heads(model) if selection.head else ()
     return Accounting(
         mask_bits=sum(prod(shape) for shape in outputs),
         bias_bits=sum(shape[-1] for shape in outputs) * 32,
         feature_bits=sum(item.channel_features * count for item, count in chosen) * 8,
         weight_bits=sum(item.channel_weights * count for item, count in chosen) * 8,
-        head_bits=model.tensors[head.inputs[0]].shape[-1] * 8 if head else 0,
+        head_bits=sum(model.tensors[model.op(name).inputs[0]].shape[-1] * 8 for name in named),
     )

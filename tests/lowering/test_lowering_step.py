@@ -18,7 +18,6 @@ from mcusim.lowering.gradients import Flow, activations, crossings
 from mcusim.lowering.lower import lower, lower_inference
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.memory.bound import lower_bound
-from mcusim.tasks.classification import Classification
 from mcusim.update.formats import Formats
 from mcusim.update.scheme import scheme
 from mcusim.update.selection import Scope
@@ -151,7 +150,7 @@ def test_patches_lower_the_peak_and_count_what_they_recompute():
     cut = lower(model, scope, patches=Patches(2, "a.depthwise"))
     assert lower_bound(cut.problem()).bytes < lower_bound(whole.problem()).bytes
     assert cut.patch_macs == cut.macs(Phase.FORWARD) - whole.macs(Phase.FORWARD) > 0
-    assert split_points(model, Flow.of(model, scope, Classification()))[:3] == [
+    assert split_points(model, Flow.of(model, scope, None))[:3] == [
         "stem",
         "a.expand",
         "a.depthwise",

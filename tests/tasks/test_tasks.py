@@ -165,10 +165,10 @@ def test_what_a_loss_reads_and_keeps_is_counted(name):
     task, model, _, targets = ready(name)
     step = lower(model, scheme("dense").scope(model), task=task)
     op = next(op for op in step.ops if op.phase is Phase.LOSS)
-    target, logits = task.target(model), model.tensors[step.logits]
+    target, logits = task.target(model), model.tensors[step.logits[0]]
     given = 0 if target is None else target.bytes
     assert given == (0 if target is None else targets[0].nbytes)
-    assert op.read[step.logits] == logits.bytes
+    assert op.read[step.logits[0]] == logits.bytes
     assert op.work.sram_written == 4 * logits.elements
     assert op.work.float_ops == task.float_ops * logits.elements > 0
     if target is not None:

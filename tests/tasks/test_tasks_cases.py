@@ -62,8 +62,6 @@ def test_what_is_not_supported_is_refused_with_the_reason():
         train(network("sine_regression"), lambda x: None)
     with pytest.raises(BadModel, match=r"2 outputs: 'fc4' \[1, 5\], 'fc5' \[1, 3\].*output=fc4"):
         mcusim.Session(network("two_heads_5_3"), BOARD, "dense").plan()
-    with pytest.raises(BadModel, match=r"2 inputs: 'input' \[1, 8\], 'second' \[1, 8\]"):
-        mcusim.Session(network("two_inputs_concat"), BOARD, "dense").plan()
     with pytest.raises(BadModel, match="segmentation or regression"):
         mcusim.Session(network("segmentation"), BOARD, "dense").plan()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import biases, last
 from mcusim.update.fixed import Fixed
 from mcusim.update.selection import Selection
@@ -37,4 +38,4 @@ class Bias(Fixed):
         Raises:
             BadArgument: if the model has fewer layers.
         """
-        return Selection({}, biases(model, last(model, self.layers)), head=model.head is not None)
+        return Selection({}, biases(model, last(model, self.layers)), head=bool(heads(model)))

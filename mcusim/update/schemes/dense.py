@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import biases, every_channel, trunk
 from mcusim.update.fixed import Fixed
 from mcusim.update.selection import Selection
@@ -26,4 +27,4 @@ class Dense(Fixed):
     ) -> Selection:
         """Return every channel of every layer."""
         ops = trunk(model)
-        return Selection(every_channel(model, ops), biases(model, ops), head=model.head is not None)
+        return Selection(every_channel(model, ops), biases(model, ops), head=bool(heads(model)))

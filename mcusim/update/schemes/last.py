@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import biases, every_channel, last
 from mcusim.update.fixed import Fixed
 from mcusim.update.selection import Selection
@@ -37,4 +38,4 @@ class Last(Fixed):
             BadArgument: if the model has fewer layers.
         """
         ops = last(model, self.layers)
-        return Selection(every_channel(model, ops), biases(model, ops), head=model.head is not None)
+        return Selection(every_channel(model, ops), biases(model, ops), head=bool(heads(model)))

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from mcusim.core import BadArgument, UnknownName
 from mcusim.graph import Model
+from mcusim.graph.outputs import heads
 from mcusim.update.channels import biases, channel_norms, last, layer
 from mcusim.update.fixed import Fixed
 from mcusim.update.policy import top
@@ -99,4 +100,4 @@ class Static(Fixed):
             )
             for number, ratio in chosen.ratios.items()
         }
-        return Selection(channels, biases(model, last(model, chosen.biases)), head=model.head is not None)
+        return Selection(channels, biases(model, last(model, chosen.biases)), head=bool(heads(model)))

@@ -1,0 +1,66 @@
+"""Examples as what a network takes: one input, or several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import BadData
+from mcusim.core.fields import field_of, joined, names_of
+from mcusim.data.augment import Augmentation
+from mcusim.data.preprocess import Preprocessor
+from mcusim.graph import Model
+
+Array = NDArray[Any]
+Prepare = Callable[..., Array]
+
+
+class Inputs:
+    """Turns examples of the kind of ``images`` into the inputs of a network.
+
+    Of one input the prepared array itself is given, of several an array of records, a field for each. Records
+    with more fields than the network has inputs are fine: those it has are taken.
+
+    Args:
+        model: the network.
+        images: examples ``[N, ...]``, or records of several arrays.
+        augmentation: random variants, the same for all inputs of an example.
+        seed: of those variants.
+
+    Raises:
+        BadData: if such examples cannot become these inputs, or do not have one of them.
+    """
+
+    def __init__(
+        self, model: Model, images: Array, *, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> None:
+        self.names = model.inputs
+        if len(self.names) > 1 and not names_of(images):
+            raise BadData(
+                f"examples of {images.dtype} {images.shape[1:]}",
+                f"are one array, and {model.name} has {len(self.names)} inputs: {', '.join(self.names)}",
+                "give an array for each, as {'NAME': array} or as x/NAME in a file",
+            )
+        self._parts = {}
+        for name in self.names:
+            given = field_of(images, name, "examples")
+            self._parts[name] = Preprocessor(
+                model, given.shape[1:], given.dtype.name, augmentation=augmentation, seed=seed,
+                tensor=model.tensors[name],
+            )  # fmt: skip
+
+    def __call__(self, images: Array, index: NDArray[np.int64] | None = None, **variants: Any) -> Array:
+        """Return ``images`` as the network takes them; see ``Preprocessor``."""
+        ready = {
+            name: prepare(field_of(images, name, "examples"), index, **variants)
+            for name, prepare in self._parts.items()
+        }
+        return joined("the inputs", ready) if len(ready) > 1 else next(iter(ready.values()))
+
+    def check_range(self, images: Array) -> None:
+        """Say so where many values saturate; see ``Preprocessor.check_range``."""
+        for name, prepare in self._parts.items():
+            prepare.check_range(field_of(images, name, "examples"))
