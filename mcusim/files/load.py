@@ -13,6 +13,7 @@ from mcusim.core.boundary import reading
 from mcusim.core.cache import cache_dir
 from mcusim.files.registry import registry, shipped_models
 from mcusim.graph import Arithmetic, Model
+from mcusim.graph.batch import single
 from mcusim.graph.head import HeadFormat, replace_head
 from mcusim.kernels.overflow import overflow_message, overflows
 
@@ -108,7 +109,7 @@ def load(
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadModel(str(path), f"is larger than {MAX_FILE_BYTES:,} B", "it is no microcontroller's model")
-    model = _single(read(path))
+    model = single(read(path))
     if arithmetic is not None:
         if arithmetic not in list(Arithmetic):
             raise UnknownName("arithmetic", arithmetic, list(Arithmetic))
@@ -119,16 +120,6 @@ def load(
         model = at_resolution(model, resolution)
     _check_accumulators(path, model, strict)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
-
-
-def _single(model: Model) -> Model:
-    """Return a network with the batch in its file taken out; what cannot is refused where it learns."""
-    from mcusim.graph.batch import at_batch_one
-
-    try:
-        return at_batch_one(model)
-    except BadModel:
-        return model
 
 
 def _check_accumulators(path: Path, model: Model, strict: bool) -> None:

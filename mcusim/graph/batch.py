@@ -63,6 +63,14 @@ def at_batch_one(model: Model) -> Model:
     return replace(single, head=single.head or head_name(single))
 
 
+def single(model: Model) -> Model:
+    """Return a network with its batch taken out, or as it is where that cannot be done."""
+    try:
+        return at_batch_one(model)
+    except BadModel:
+        return model
+
+
 def _first(tensor: Tensor) -> Tensor:
     return replace(tensor, shape=(1, *tensor.shape[1:]))
 

@@ -54,9 +54,7 @@ def emit_load(
     builder.op("load", Action.LOAD, Phase.FORWARD, writes=tuple(given), work=Work("load", outputs=count))
 
 
-def _emit_front_end(
-    builder: Builder, model: Model, targets: Sequence[Tensor], front_end: FrontEnd
-) -> None:
+def _emit_front_end(builder: Builder, model: Model, targets: Sequence[Tensor], front_end: FrontEnd) -> None:
     if len(model.inputs) != 1:
         reason = f"makes one input, and {model.name} has {len(model.inputs)}"
         raise BadArgument(f"front end {front_end.text}", reason, "leave it out")

@@ -75,7 +75,8 @@ class FlatTable:
         self._vtable = at - buffer.integer(at, 4, signed=True)
         self._vtable_size = buffer.integer(self._vtable, 2, signed=False)
 
-    def _field(self, number: int) -> int | None:
+    def place(self, number: int) -> int | None:
+        """Return where a field is in the file; None if it is absent."""
         slot = 4 + 2 * number
         if slot + 2 > self._vtable_size:
             return None
@@ -84,7 +85,7 @@ class FlatTable:
 
     def integer(self, number: int, size: int, default: int = 0, *, signed: bool = True) -> int:
         """Return an integer field of ``size`` bytes."""
-        at = self._field(number)
+        at = self.place(number)
         return default if at is None else self._buffer.integer(at, size, signed)
 
     def boolean(self, number: int) -> bool:
@@ -93,7 +94,7 @@ class FlatTable:
 
     def real(self, number: int, default: float = 0.0) -> float:
         """Return a float32 field."""
-        at = self._field(number)
+        at = self.place(number)
         if at is None:
             return default
         raw = self._buffer.integer(at, 4, signed=False)
@@ -102,11 +103,11 @@ class FlatTable:
 
     def has(self, number: int) -> bool:
         """Return True if the field is there."""
-        return self._field(number) is not None
+        return self.place(number) is not None
 
     def text(self, number: int, limit: int = 1000) -> str:
         """Return a text field, cut off at ``limit`` bytes; absent means empty."""
-        at = self._field(number)
+        at = self.place(number)
         if at is None:
             return ""
         start, count = self._buffer.vector(self._buffer.follow(at), 1)
@@ -114,7 +115,7 @@ class FlatTable:
 
     def array(self, number: int, dtype: str) -> NDArray[Any]:
         """Return a vector of numbers as a read-only view of the file; absent means empty."""
-        at = self._field(number)
+        at = self.place(number)
         kind = np.dtype(dtype).newbyteorder("<")
         if at is None:
             return np.empty(0, kind)
@@ -123,12 +124,12 @@ class FlatTable:
 
     def table(self, number: int) -> FlatTable | None:
         """Return a table field, or None."""
-        at = self._field(number)
+        at = self.place(number)
         return None if at is None else FlatTable(self._buffer, self._buffer.follow(at))
 
     def tables(self, number: int, limit: int) -> list[FlatTable]:
         """Return a vector of tables; more than ``limit`` are refused."""
-        at = self._field(number)
+        at = self.place(number)
         if at is None:
             return []
         start, count = self._buffer.vector(self._buffer.follow(at), 4)

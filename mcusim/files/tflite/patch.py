@@ -121,13 +121,13 @@ class _Patch:
 
     def _move(self, number: int, raw: bytes) -> None:
         """Give one tensor a buffer of its own."""
-        spare = next(
-            (
-                index for index, users in self._users.items()
-                if index and len(users) == 1 and users[0] is not None and self._buffers[index].place(_DATA) is None
-            ),
-            None,
-        )  # fmt: skip
+        empty = (
+            index
+            for index, users in self._users.items()
+            if index and len(users) == 1 and users[0] is not None
+            if self._buffers[index].place(_DATA) is None
+        )
+        spare = next(empty, None)
         if spare is None:
             raise BadModel(
                 self._buffer.where, "lets tensors share values that differ now, and has no empty buffer", ANEW
