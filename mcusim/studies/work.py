@@ -102,11 +102,11 @@ def _trained(job: Job, data: Dataset, folder: Path) -> dict[str, Any]:
 
     wanted = job.experiment
     recipe = wanted.training
-    held = divided(data, recipe)
+    held = divided(data.named(job.model.inputs, job.model.outputs), recipe)
     training = Training(job.plan, scheme(wanted.update), held, recipe, whole=job.model)
     folder.mkdir(parents=True, exist_ok=True)
     rows = training.advance(folder, job.epochs)
-    metric = training.task.metric.as_dict()
+    metric = training.goals.metric.as_dict()
     found: dict[str, Any] = {"rows": rows, "metric": metric, "examples": training.protocol.as_dict()}
     with suppress(McusimError):  # not whole yet
         run = read_run(folder)
