@@ -84,8 +84,11 @@ def twin_of(
 
 def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:
     """Yield input, target and factor on the learning rates of the first steps of a training of one epoch."""
-    task, model, split = plan.step.task, plan.step.model, data.train
-    assert task is not None
+    goals, model = plan.step.goals, plan.step.model
+    split = data.train.named(model.inputs, model.outputs)
+    assert goals is not None
+    assert goals.single is not None  # several have no C kernel, and were refused
+    task = goals.single.task
     prepare = Preprocessor(model, split.image_shape, split.images.dtype.name)
     targets = task.prepared(split.labels, model)
     schedule = Schedule(len(split) * Recipe().epochs, kind=Recipe().schedule)
