@@ -14,8 +14,8 @@ from mcusim.sections.kinds import Column, Facts, Section, Table
 from mcusim.sections.shown import Shown
 
 COLUMNS = (
-    Column("file", kind="name"),
-    Column("what"),
+    Column("file"),
+    Column("what", priority=2),
     Column("size", "B", "number"),
     Column("last used", priority=1),
 )

@@ -25,12 +25,14 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "replay": (TRACE, "--sram", "100"),
     "pack": ("PROBLEM", "--capacity", "5"),
     "sweep": ("STUDY", "--out", "SWEPT"),
+    "check": ("BUDGETS",),
     "firmware": (*DENSE, "--out", "SWEPT"),
     "twin": (*DENSE, "--data", "IMAGES"),
 }
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {
     "demo", "boards", "models", "fetch", "quantize", "prune", "show", "diff", "export", "calibrate",
+    "profiles", "schemes", "doctor", "cache",
 }  # fmt: skip
 """Verbs that are not asked whether something fits: they have no SRAM given, or only compare and write."""
 
@@ -42,8 +44,10 @@ def places(model: Path, images: Path, tmp_path: Path) -> dict[str, str]:
     study = tmp_path / "study.toml"
     base = f'model = "{model}"\nboard = "nrf52840"\ndata = "{images}"\nsram = "7KiB"\n'
     study.write_text(f"[base]\n{base}[axes]\nlr = [0.1, 0.2]\n")
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text(f'[[budget]]\nname = "tight"\n{base}update = "dense"\n')
     return {
-        "MODEL": str(model), "IMAGES": str(images), "PROBLEM": str(problem),
+        "BUDGETS": str(budgets), "MODEL": str(model), "IMAGES": str(images), "PROBLEM": str(problem),
         "STUDY": str(study), "SWEPT": str(tmp_path / "swept"),
         "PLOT": str(tmp_path / "drawn.png"), "PAGE": str(tmp_path / "page.html"),
     }  # fmt: skip

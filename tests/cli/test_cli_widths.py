@@ -67,6 +67,8 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
     (folder / "rows.csv").write_text("name,kind,macs,outputs,weight_bytes,cycles\n" + "\n".join(rows))
     base = f'model = "{model}"\nboard = "nrf52840"\ndata = "{images}"\n'
     (folder / "study.toml").write_text(f"[base]\n{base}[axes]\nupdate = ['head', 'dense']\nlr = [0.01]\n")
+    budget = f'[[budget]]\nname = "head"\nmodel = "{model}"\nboard = "nrf52840"\nupdate = "head"\n'
+    (folder / "budgets.toml").write_text(budget)
     mine, trace = ("--model", model), folder / "run" / "trace.parquet"
     return {
         "plan": ("plan", *mine, *BOARD, "--steps", 10),
@@ -91,6 +93,11 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "sweep": ("sweep", folder / "study.toml", "--out", folder / "swept"),
         "firmware": ("firmware", *mine, *BOARD, "--out", folder / "firmware"),
         "twin": ("twin", *mine, *BOARD, "--data", images),
+        "check": ("check", folder / "budgets.toml"),
+        "profiles": ("profiles",),
+        "schemes": ("schemes",),
+        "doctor": ("doctor",),
+        "cache": ("cache",),
         "search": ("search", *mine, "--board", "stm32f746", "--data", images, "--steps", 5),
     }  # fmt: skip
 
