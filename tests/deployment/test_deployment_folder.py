@@ -79,5 +79,6 @@ def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.smoke
 def test_every_task_has_a_loss():
     assert {*LOSSES} == {*TASKS}

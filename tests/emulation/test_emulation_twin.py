@@ -145,6 +145,13 @@ def test_what_is_wrong_is_found_and_named(name, tmp_path):
     assert expected in str(first)
 
 
+@pytest.mark.smoke
+def test_every_core_is_found_by_its_name_and_an_unknown_one_is_named():
+    assert [core_named(name) for name in CORES] == [*CORES.values()]
+    with pytest.raises(mcusim.UnknownName, match=r"cortex-m99.*cortex-m"):
+        core_named("cortex-m99")
+
+
 def test_bad_input_is_one_line():
     runner = CliRunner()
     words = ["twin", "-m", "synthetic-mbv2", "-b", "nrf52840", "--data", "synthetic"]

@@ -378,13 +378,13 @@ def _use_measurements(path: Path) -> None:
 
 NETWORK = m.archive(json=m.json_text, npy=m.array)
 READERS = {
-    "npz": Reader(_network, NETWORK, load, 200),
+    "npz": Reader(_network, NETWORK, load, 150),
     "tflite": Reader(_tflite, m.raw, load, 250),
     "onnx": Reader(_onnx, m.message(_onnx_message), load, 250),
     "graph json": Reader(_graph, m.json_text, load, 250),
     "pkl": Reader(_pkl, m.archive(), load, 250),
-    "pt2": Reader(_pt2, m.archive(json=m.json_text), load, 100),
-    "traces": Reader(_traces, _trace, _use_trace, 150),
+    "pt2": Reader(_pt2, m.archive(json=m.json_text), load, 60),
+    "traces": Reader(_traces, _trace, _use_trace, 120),
     "journals": Reader(_journals, m.raw, _use_journal, 300),
     "problems": Reader(_problems, m.text, mcusim.open_trace, 400),
     "measurements": Reader(_measurements, m.text, _use_measurements, 1000),
@@ -392,7 +392,7 @@ READERS = {
     "profiles": Reader(_tables("profiles"), m.text, _use_profile, 700),
     "run files": Reader(_run_files, m.text, _use_run_file, 500),
     "runs": Reader(_runs, _run, _use_run, 300),
-    "checkpoints": Reader(_checkpoints, _checkpoint, _use_checkpoint, 20),
+    "checkpoints": Reader(_checkpoints, _checkpoint, _use_checkpoint, 12),
     "arrays": Reader(_arrays, m.archive(npy=m.array), mcusim.data.open_data, 400),
     "pictures": Reader(_pictures, _picture, _use_picture, 700),
     "batches": Reader(_batches, m.raw, _use_batch, 500),

@@ -90,6 +90,7 @@ def test_a_simplified_network_learns_the_same(update):
         assert not learned.same_as(network)
 
 
+@pytest.mark.smoke
 def test_every_op_knows_what_it_stands_for():
     model = plain(small_network(2))
     other = disguised(model, lambda name: name in ("pad", "activation"))

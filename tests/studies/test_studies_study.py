@@ -30,6 +30,7 @@ def test_a_grid_goes_through_every_combination_and_seeds_make_no_candidates(base
     assert wanted.training.epochs == 2
 
 
+@pytest.mark.smoke
 def test_settings_that_go_together_are_one_axis(base) -> None:
     scheme = [
         {"label": "head in int32", "update": "head"},
