@@ -22,8 +22,9 @@ Everything that the command line does is here under the same name, by what a per
 * take a step to a device: `firmware` in C, and its `twin` on an emulated core; a `Firmware`, a `TwinRun`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
-* memory: `explain`, `report`, `open_trace`, `read_trace`, `replay`, `export`, `pack`, `plot_live`,
-  `plot_arena`, `shipped_traces`; an `Explanation`, a `Trace`, a `TraceFile`, a `Replay`, a `Solution`
+* memory: `explain`, `report`, `plot` of any result (`plot_live`, `plot_arena`), `open_trace`, `read_trace`,
+  `replay`, `export`, `pack`, `shipped_traces`; an `Explanation`, a `Trace`, a `TraceFile`, a `Replay`,
+  a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
   `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `Diverged`, `MissingPackage`,
   `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
@@ -126,13 +127,14 @@ GROUPS: dict[str, dict[str, str]] = {
     "memory": {
         "explain": "mcusim.reporting.explain",
         "report": "mcusim.reporting.page",
+        "plot": "mcusim.reporting.pictures.picture",
         "open_trace": "mcusim.reporting.subject",
         "read_trace": "mcusim.traces.store",
         "replay": "mcusim.traces.replay",
         "export": "mcusim.traces.export",
         "pack": "mcusim.memory.pack",
-        "plot_live": "mcusim.reporting.plots",
-        "plot_arena": "mcusim.reporting.plots",
+        "plot_live": "mcusim.reporting.pictures.memory",
+        "plot_arena": "mcusim.reporting.pictures.memory",
         "shipped_traces": "mcusim.traces.shipped",
         "Explanation": "mcusim.traces.explanation",
         "Trace": "mcusim.traces.store",
@@ -219,7 +221,8 @@ if TYPE_CHECKING:
     from mcusim.reporting.diff import Difference, diff
     from mcusim.reporting.explain import explain
     from mcusim.reporting.page import report
-    from mcusim.reporting.plots import plot_arena, plot_live
+    from mcusim.reporting.pictures.memory import plot_arena, plot_live
+    from mcusim.reporting.pictures.picture import plot
     from mcusim.reporting.subject import open_trace
     from mcusim.session.evaluation import evaluate
     from mcusim.session.run import Run, read_run
@@ -314,6 +317,7 @@ __all__ = [
     "pack",
     "plan",
     "planners",
+    "plot",
     "plot_arena",
     "plot_live",
     "predict",

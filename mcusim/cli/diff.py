@@ -26,14 +26,16 @@ def diff(
     reading: Callable[[Path], Experiment],
     left: Annotated[str, typer.Argument(help=SIDE)],
     right: Annotated[str, typer.Argument(help=SIDE)],
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections
     from mcusim.reporting.diff import diff as compare
 
     (one, first), (other, second) = (_subject(side, wanted, reading) for side in (left, right))
     found = compare(one, other, names=(left, right))
+    draw(found, plot)
     if json:
         print_json(found.as_dict())
     else:

@@ -18,13 +18,14 @@ def explain(
         Path | None,
         typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
     ] = None,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Say when the peak is, which op and tensors make it up, what is holes, and what would lower it.
 
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
-    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections
     from mcusim.core import BadArgument
     from mcusim.planning.facts import flash_shares
     from mcusim.reporting.subject import open_trace
@@ -37,10 +38,13 @@ def explain(
     if trace is not None and trace.suffix != o.TOML:
         from mcusim.traces.explanation import explain_trace
 
-        found = explain_trace(open_trace(trace))
+        opened = open_trace(trace)
+        draw(opened, plot)
+        found = explain_trace(opened)
     elif wanted.model is not None and wanted.board is not None:
         network = wanted.network()
         planned = wanted.session(network).plan(suggest=True)
+        draw(planned, plot)
         found, fits = planned.explain(), planned.fits
         flash = {**network.as_dict(), "flash": planned.as_dict()["flash"]}
         first, more = network.sections(), [flash_shares(planned.flash)]

@@ -14,6 +14,9 @@ import typer
 from mcusim.sections.text import WIDTH, text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcusim.reporting.pictures.picture import Drawable
     from mcusim.sections.kinds import Section
 
 DOES_NOT_FIT = 3
@@ -24,6 +27,14 @@ def end(fits: bool) -> None:
     """End a verb whose answer is printed: normally, or with the exit code of what does not fit."""
     if not fits:
         raise typer.Exit(DOES_NOT_FIT)
+
+
+def draw(result: Drawable, path: Path | None) -> None:
+    """Draw a result into a file, if one is given."""
+    if path is not None:
+        from mcusim.reporting.pictures.picture import plot
+
+        plot(result, path)
 
 
 def print_json(data: dict[str, Any]) -> None:

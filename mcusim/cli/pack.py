@@ -25,6 +25,7 @@ def pack(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the solution here.", metavar="FILE")] = None,
     seed: o.Seed = 0,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Give every block of a CSV file an offset, and say how low the placement is and what is proven.
@@ -38,7 +39,7 @@ def pack(
 
     from rich.console import Console
 
-    from mcusim.cli.output import DOES_NOT_FIT, print_json, print_sections
+    from mcusim.cli.output import DOES_NOT_FIT, draw, print_json, print_sections
     from mcusim.core import parse_bytes
     from mcusim.memory.csv import read_csv, write_csv
     from mcusim.memory.pack import pack as solved
@@ -52,6 +53,7 @@ def pack(
     seconds = perf_counter() - began
     if out is not None and solution.fits:
         write_csv(out, problem, solution.offsets)
+    draw((problem, solution), plot)
     found = {
         "file": str(file), "blocks": len(problem.blocks), "planner": planner, "winner": solution.winner,
         "status": str(solution.status), "fits": solution.fits, "capacity_bytes": problem.capacity,

@@ -18,14 +18,16 @@ def plan(
         typer.Option(help="Also say what a session of so many steps would cost.", min=0, metavar="N"),
     ] = None,
     suggest: Annotated[bool, typer.Option(help="Also re-plan and say what would lower the peak.")] = True,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
-    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections
 
     network = wanted.network()
     session = wanted.session(network)
     found = session.plan(suggest=suggest)
+    draw(found, plot)
     cost = None if steps is None else session.cost(steps)
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}

@@ -26,6 +26,7 @@ def search(
     steps: Annotated[int, typer.Option(help="Training steps of the analysis.", min=1)] = 1000,
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 10,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Choose layers, channels, formats, residency and patches for a budget, by expected gain.
@@ -34,7 +35,7 @@ def search(
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
     them with --weights where nothing else fits. The winner's options go to plan and train.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections
     from mcusim.core.files import replacing
     from mcusim.explore.search import search as searched
 
@@ -42,6 +43,7 @@ def search(
     ranking = _ranking(wanted, network.settings.part(network.model), target, analysis, steps)
     found = searched(network.model, target, ranking, network.settings, space=wanted.search)
     result = {**network.as_dict(), **found.as_dict(), "analysis": None if analysis is None else str(analysis)}
+    draw(found, plot)
     if out is not None:
         from json import dumps
 

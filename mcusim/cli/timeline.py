@@ -15,12 +15,12 @@ from mcusim.session.experiment import Experiment
 def timeline(
     wanted: Experiment,
     trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the first seconds (.png, .svg, .pdf).")] = None,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
-    from mcusim.cli.output import end, print_json, print_sections
-    from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
+    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.mcu.timeline.timeline_views import write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
 
     network = wanted.network()
@@ -36,11 +36,7 @@ def timeline(
     found = simulated(plan, duty=wanted.timeline)
     if trace is not None:
         write_timeline_trace(found, trace)
-    if plot is not None:
-        from mcusim.core.files import replacing
-
-        with replacing(plot) as file:
-            plot_timeline(found).savefig(file, format=plot.suffix.lstrip(".") or "png", dpi=110)
+    draw(found, plot)
     if json:
         print_json({**answer, **found.as_dict()})
         return

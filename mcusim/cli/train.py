@@ -18,10 +18,11 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Train anew where --out holds a run, which is removed.")
     ] = False,
+    plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections
     from mcusim.cli.progress import training_progress
 
     network = wanted.network()
@@ -31,6 +32,7 @@ def train(
         run = session.train(
             images, recipe=wanted.training, out=out, resume=resume, overwrite=overwrite, progress=report
         )
+    draw(run, plot)
     if out is not None:
         wanted.write(out / FILE)
     if json:

@@ -13,7 +13,8 @@ from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.mcu.timeline.scenario import Scenario, scenario
 from mcusim.mcu.timeline.timeline import simulate
-from mcusim.mcu.timeline.timeline_views import plot_timeline, write_timeline_trace
+from mcusim.mcu.timeline.timeline_views import write_timeline_trace
+from mcusim.reporting.pictures.frames import plot_frames
 
 pytest.importorskip("simpy")
 
@@ -184,5 +185,5 @@ def test_a_trace_and_a_plot(tmp_path):
     assert len(slices) == len(run.slices)
     assert {e["cat"] for e in slices} == {"DMA", "core", "flash"}
     pytest.importorskip("matplotlib")
-    plot_timeline(run, seconds=8).savefig(tmp_path / "t.png")
+    plot_frames(run, seconds=8).savefig(tmp_path / "t.png")
     assert (tmp_path / "t.png").stat().st_size > 5000

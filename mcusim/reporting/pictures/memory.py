@@ -1,4 +1,4 @@
-"""Two pictures of a step: its live bytes by role, and its map of the arena. Need matplotlib."""
+"""Two pictures of a step: its live bytes by role, and its map of the arena."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core.errors import BadArgument, MissingPackage
-from mcusim.core.vocabulary import Role
+from mcusim.core.errors import BadArgument
 from mcusim.events import EventTable, Header
 from mcusim.reporting.axis import clock as clock_of
 from mcusim.reporting.axis import phases
+from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, inches, legend, plain, titled
 from mcusim.reporting.subject import Subject, trace_of
 from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
+from mcusim.traces import Trace
 from mcusim.traces.explanation import title_of
 from mcusim.traces.live import live_by_role, live_bytes
 from mcusim.traces.rectangles import Rectangle, rectangles
@@ -22,7 +23,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-KIB = 1024
+FAR = 2.0
+"""Of the peak: a capacity further away is named and not drawn."""
+
+
+def plot_memory(subject: Subject) -> Figure:
+    """Draw the live bytes of the step with the peak, and below them its map of the arena, over one axis."""
+    events, header = _step(subject, None)
+    if len(events):
+        events = events[events.step == events.step[int(np.argmax(live_bytes(events)))]]
+    figure, (upper, lower) = canvas(5.6, rows=2)
+    trace = Trace(header, events)
+    plot_live(trace, ax=upper)
+    plot_arena(trace, ax=lower)
+    upper.set_xlabel("")
+    named = lower.get_legend()
+    if named is not None:
+        named.remove()
+    return figure
 
 
 def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = None) -> Figure:
@@ -58,8 +76,8 @@ def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = No
     _mark_peak(ax, clock, total, events)
     top = int(total.max(initial=0))
     _finish(ax, events, header, clock, top, f"Live SRAM over a step: {title_of(header)}")
-    ax.set_ylabel("live bytes (KiB)")
-    _legend(ax, [role for role, _ in layers])
+    ax.set_ylabel("live bytes (KiB)", fontsize=FONT)
+    legend(ax, [str(role) for role, _ in layers])
     return figure
 
 
@@ -100,10 +118,10 @@ def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = N
             ax.add_collection(
                 PatchCollection(patches, facecolor=ROLE_COLORS[role], edgecolor="white", linewidth=width)
             )
-    _names(ax, drawn, clock, top)
+    _names(ax, drawn, clock, _height(top, header.sram_bytes))
     _finish(ax, events, header, clock, top, f"Map of the arena: {title_of(header)}")
-    ax.set_ylabel("address (KiB)")
-    _legend(ax, [role for role in ROLE_COLORS if any(r.role == role for r in drawn)])
+    ax.set_ylabel("address (KiB)", fontsize=FONT)
+    legend(ax, [str(role) for role in ROLE_COLORS if any(r.role == role for r in drawn)])
     return figure
 
 
@@ -119,13 +137,9 @@ def _step(subject: Subject, step: int | None) -> tuple[EventTable, Header]:
 
 
 def _axes(ax: Axes | None) -> tuple[Figure, Axes]:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise MissingPackage("matplotlib", "plotting", "plot") from error
     if ax is not None:
         return ax.figure, ax  # type: ignore[return-value]
-    figure, ax = plt.subplots(figsize=(11, 4.8), layout="constrained")
+    figure, (ax,) = canvas(3.0)
     return figure, ax
 
 
@@ -144,7 +158,7 @@ def _mark_peak(ax: Axes, clock: NDArray[np.float64], total: NDArray[np.int64], e
         textcoords="offset points",
         ha="left" if right else "right",
         va="bottom",
-        fontsize=9,
+        fontsize=SMALL,
         color=INK,
         arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 3},
         # The capacity line may run behind the words.
@@ -161,51 +175,35 @@ def _finish(
 
     end = max(float(clock[-1]), 1.0) if len(clock) else 1.0
     capacity = header.sram_bytes
-    height = 1.25 * max(top, capacity, KIB) / KIB
-    if capacity:
+    height = _height(top, capacity)
+    if capacity and capacity / KIB < height:
         ax.axhline(capacity / KIB, color=ALERT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=4)
         ax.annotate(
-            f"SRAM {capacity:,} B",
-            (end, capacity / KIB),
-            xytext=(-4, 4),
-            textcoords="offset points",
-            ha="right",
-            color=ALERT,
-            fontsize=9,
-        )
+            f"SRAM {capacity:,} B", (end, capacity / KIB), xytext=(-4, 4), textcoords="offset points",
+            ha="right", color=ALERT, fontsize=SMALL,
+        )  # fmt: skip
+    elif capacity:
+        title += f"; SRAM {capacity:,} B"
     for start, stop, phase in phases(events, clock):
         if start:
             ax.axvline(start, color=INK, linewidth=0.6, alpha=0.35, zorder=1)
         if stop - start > 0.06 * end:
-            ax.text((start + stop) / 2, 0.975 * height, phase, ha="center", va="top", color=INK, fontsize=9)
+            ax.text(
+                (start + stop) / 2, 0.975 * height, phase, ha="center", va="top", color=INK, fontsize=SMALL
+            )
     ax.set_xlim(0, end)
     ax.set_ylim(0, height)
     ax.yaxis.set_major_locator(MultipleLocator(2 ** max(int(height).bit_length() - 3, 0)))
-    ax.set_xlabel("op")
-    ax.set_title(title, loc="left", color=INK, fontsize=12, pad=10)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(INK)
-    ax.tick_params(colors=INK, labelsize=9)
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
+    ax.set_xlabel("op", fontsize=FONT)
+    titled(ax, title)
+    plain(ax)
 
 
-def _legend(ax: Axes, roles: list[Role]) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(facecolor=ROLE_COLORS[role], label=str(role)) for role in reversed(roles)]
-    ax.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(1.005, 1),
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        handlelength=1.1,
-        handleheight=1.1,
-    )
+def _height(top: int, capacity: int) -> float:
+    """Return the KiB that an axis shows: the capacity too, unless the rest would be a strip."""
+    near = capacity <= FAR * max(top, KIB)
+    room = 1.2 if near else 1.5  # for the words above the peak
+    return max(room * max(top, capacity if near else 0), 1.5 * top, KIB) / KIB
 
 
 def _patch(kind: Any, block: Rectangle, clock: NDArray[np.float64]) -> Any:
@@ -218,16 +216,17 @@ def _span(block: Rectangle, clock: NDArray[np.float64]) -> tuple[float, float]:
     return float(clock[block.start]), float(clock[last])
 
 
-def _names(ax: Axes, blocks: list[Rectangle], clock: NDArray[np.float64], top: int) -> None:
+def _names(ax: Axes, blocks: list[Rectangle], clock: NDArray[np.float64], height: float) -> None:
     """Write the tensor's name into rectangles that have room for it."""
     width = max(float(clock[-1]), 1.0) if len(clock) else 1.0
+    letters = 20 * inches(ax)
     for block in blocks:
         start, end = _span(block, clock)
-        room = 110 * (end - start) / width
-        if block.bytes < 0.035 * top or room < 6:
+        room = letters * (end - start) / width
+        if block.bytes / KIB < 0.045 * height or room < 6:
             continue
         name = block.tensor if len(block.tensor) <= room else block.tensor[: int(room) - 1] + "…"
         ax.text(
             (start + end) / 2, (block.offset + block.bytes / 2) / KIB, name,
-            ha="center", va="center", fontsize=6.5, color="white", clip_on=True,
+            ha="center", va="center", fontsize=5.5, color="white", clip_on=True,
         )  # fmt: skip

@@ -31,7 +31,7 @@ def test_every_role_has_a_color_of_its_own():
 
 
 def test_live_plot_marks_capacity_and_peak(plt, trace, tmp_path):
-    from mcusim.reporting.plots import plot_live
+    from mcusim.reporting.pictures.memory import plot_live
 
     figure = plot_live(trace)
     texts = {text.get_text() for text in figure.axes[0].texts}
@@ -43,7 +43,7 @@ def test_live_plot_marks_capacity_and_peak(plt, trace, tmp_path):
 
 
 def test_arena_map_draws_every_block_where_it_lies(plt, trace, tmp_path):
-    from mcusim.reporting.plots import plot_arena
+    from mcusim.reporting.pictures.memory import plot_arena
 
     figure, ax = plt.subplots()
     assert plot_arena(trace, step=1, ax=ax) is figure
@@ -54,18 +54,18 @@ def test_arena_map_draws_every_block_where_it_lies(plt, trace, tmp_path):
 
 
 def test_plots_of_nothing_are_empty_and_not_errors(plt):
-    from mcusim.reporting.plots import plot_arena, plot_live
+    from mcusim.reporting.pictures.memory import plot_arena, plot_live
 
     for plot in (plot_live, plot_arena):
         plot(EventTable.empty()).canvas.draw()
 
 
 def test_wrong_steps_and_missing_matplotlib_are_refused(trace, monkeypatch):
-    from mcusim.reporting.plots import plot_live
+    from mcusim.reporting.pictures.memory import plot_live
 
     with pytest.raises(BadArgument, match="step 7: is not in the trace"):
         plot_live(trace, step=7)
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(MissingPackage, match="mcusim\\[plot\\]"):
         plot_live(trace)
 
