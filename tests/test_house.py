@@ -37,10 +37,16 @@ def sources() -> list[Path]:
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    """Return what a file says, read once for all tests."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
 def imports(path: Path) -> tuple[tuple[str, int], ...]:
     """Return every module of this package that a file imports, inside functions too, with the line."""
     found: list[tuple[str, int]] = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -57,7 +63,7 @@ def test_no_two_classes_share_a_name() -> None:
     """One noun, one meaning: who reads ``Block`` in an error or a docstring knows which one it is."""
     where: dict[str, list[Path]] = {}
     for path in sources():
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in tree(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where.setdefault(node.name, []).append(path)
     assert where
@@ -143,7 +149,7 @@ def test_files_are_short() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [p for p in sources() if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    silent = [p for p in sources() if not ast.get_docstring(tree(p))]
     assert not silent
 
 

@@ -1,0 +1,291 @@
+"""Every op of a step bound to memory: one call each, with every view made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.core import Kind, Slot, SlotPart
+from mcusim.engine.buffers import Buffers
+from mcusim.engine.learning import Learner
+from mcusim.engine.loss import Loss
+from mcusim.engine.observer import Observer
+from mcusim.engine.saved_pixels import SavedPixels
+from mcusim.engine.scales import ErrorScales
+from mcusim.engine.state import State, constant
+from mcusim.graph import Op
+from mcusim.kernels import backward as backward_kernels
+from mcusim.kernels import forward as forward_kernels
+from mcusim.kernels.compiled.prepared import GradInputKernel, Prepared, Workspace
+from mcusim.lowering.action import Action
+from mcusim.lowering.backward import gradient_name
+from mcusim.lowering.forward import backward_activations, saved_name
+from mcusim.lowering.step import Step, StepOp
+from mcusim.update.optimizer import Sgd
+from mcusim.update.statistics import Statistics
+
+Array = NDArray[Any]
+Call = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Throttle:
+    """How much the calls of a step may learn, from one step to the next.
+
+    Attributes:
+        rate: factor of the learning rate.
+        updating: False while a step is only repeated, to find scales.
+    """
+
+    rate: float = 1.0
+    updating: bool = True
+
+
+class Binding:
+    """The calls that execute a step in the given buffers, and what they work on.
+
+    Args:
+        step: what to execute.
+        buffers: where its tensors lie.
+        state: what the learners take their parameters from.
+        sgd: rates, momentum and accumulation.
+        seed: seeds the stochastic rounding.
+        statistics: accumulators to fill for a scheme that selects by what it observes.
+
+    Attributes:
+        calls: one for each op of the step, in its order.
+        learners: op name -> the learner of each op whose parameters lie in SRAM.
+        losses: one for each output that learns.
+        scales: of the error tensors.
+        throttle: read by the calls at every step.
+    """
+
+    def __init__(
+        self, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int, statistics: Statistics | None
+    ) -> None:
+        self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
+        self.step, self.buffers, self.state, self.throttle = step, buffers, state, Throttle()
+        self.losses: list[Loss] = []
+        self.scales = ErrorScales(step, state)
+        self._kernels: dict[object, Any] = {}
+        self._saved_pixels: dict[str, SavedPixels] = {}
+        self._workspace = Workspace()
+        self.learners = {
+            op.name: Learner(op, step, buffers, state, sgd, seed)
+            for op in step.model.ops
+            if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
+        }
+        self.calls: list[Call] = [self._bind(op) for op in step.ops]
+
+    @property
+    def _applies(self) -> bool:
+        """True if accumulated gradients are applied in this step."""
+        return (self.state.iteration + 1) % self.step.accumulate == 0
+
+    def _bind(self, op: StepOp) -> Call:
+        match op.action:
+            case Action.LOAD | Action.FRONT_END | Action.OBSERVE:
+                # The input is there already, and statistics are taken where the gradients are: these
+                # ops carry the cost alone.
+                return lambda: None
+            case Action.FORWARD:
+                return self._bind_forward(op)
+            case Action.CROP:
+                return self._bind_crop(op)
+            case Action.PASTE:
+                return self._bind_paste(op)
+            case Action.SAVE:
+                return self._bind_save(op)
+            case Action.LOSS:
+                return self._bind_loss(op)
+            case Action.GRAD_INPUT:
+                return self._bind_grad_input(op)
+            case Action.GRAD_BIAS:
+                return self._bind_grad_bias(op)
+            case Action.GRAD_WEIGHT:
+                return self._bind_grad_weight(op)
+            case Action.UPDATE:
+                return self._bind_update(op)
+        assert_never(op.action)
+
+    def _bind_forward(self, op: StepOp) -> Callable[[], None]:
+        source, view = _source(op), self.buffers.view
+        output = view(op.writes[0])
+        mask = view(op.mask) if op.mask else None
+        learner = self.learners.get(source.name)
+        kernel = self._kernel(source, learner)
+        reads = iter(op.reads)
+        if learner is None:
+            given = source.inputs[:1] if source.traits.weighted else source.inputs
+            tensors = self.step.model.tensors
+            # A patch reads tensors of its own, in the order of the activations of its op.
+            inputs = tuple(
+                constant(self.step.model, n) if tensors[n].constant else view(next(reads)) for n in given
+            )
+            return forward_kernels.bound(kernel, inputs, output, mask)
+        parameters = (learner.weight,) if learner.bias is None else (learner.weight, learner.bias)
+        inputs = (view(next(reads)), *parameters)
+        forward = forward_kernels.bound(kernel, inputs, output, mask)
+        if not learner.compact:
+            return forward
+
+        def run() -> None:
+            learner.merge()
+            forward()
+
+        return run
+
+    def _kernel(self, source: Op, learner: Learner | None) -> Any:
+        """Return a prepared kernel; patches with the same padding share one."""
+        key = (source.name, source.attributes)
+        if key not in self._kernels:
+            model = self.step.model
+            self._kernels[key] = forward_kernels.forward(
+                source,
+                model.tensors,
+                model.arithmetic,
+                frozen=learner is None,
+                fixed_weight=learner is not None and learner.fixed_weight,
+                workspace=self._workspace,
+            )
+        return self._kernels[key]
+
+    def _bind_crop(self, op: StepOp) -> Callable[[], None]:
+        assert op.box is not None
+        r0, r1, c0, c1 = op.box
+        source = self.buffers.view(op.reads[0])[:, r0:r1, c0:c1]
+        target = self.buffers.view(op.writes[0])
+        return lambda: np.copyto(target, source)
+
+    def _bind_paste(self, op: StepOp) -> Callable[[], None]:
+        assert op.box is not None
+        r0, r1, c0, c1 = op.box
+        source = self.buffers.view(op.reads[0])
+        target = self.buffers.view(op.writes[0])[:, r0:r1, c0:c1]
+        return lambda: np.copyto(target, source)
+
+    def _bind_save(self, op: StepOp) -> Callable[[], None]:
+        x, saved = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
+        source = _source(op)
+        learner = self.learners[source.name]
+        if source.name in self.step.saved_pixels:
+            pixels = self._saved_pixels[source.name] = SavedPixels(self.step, source, self.state)
+            return lambda: pixels.take(x, learner.channels, saved)
+
+        def run() -> None:
+            # mode="clip" spares numpy a buffered copy; the channels were checked when selected.
+            x.take(learner.channels, axis=-1, out=saved, mode="clip")
+
+        return run
+
+    def _bind_loss(self, op: StepOp) -> Callable[[], None]:
+        goals = self.step.goals
+        assert goals is not None
+        goal = goals.items[self.step.logits.index(op.reads[0])]
+        loss = Loss(goal, self.step.model, op.reads[0], self.buffers)
+        self.losses.append(loss)
+        return loss.run
+
+    def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
+        source, view, scales = _source(op), self.buffers.view, self.scales
+        model = self.step.model
+        learner = self.learners.get(source.name)
+        fixed = learner is None or learner.fixed_weight
+        kernel = backward_kernels.grad_input(
+            source, model.tensors, model.arithmetic, op.index, fixed_weight=fixed, workspace=self._workspace
+        )
+        g_y, mask, y = self._error(op)
+        g_x, x = view(op.writes[0]), scales.index(op.writes[0])
+        accumulate = op.accumulate
+        inputs: tuple[Array, ...]
+        if learner is not None and source.traits.weighted:
+            inputs = (learner.weight,)
+        elif source.traits.weighted:
+            inputs = (constant(model, source.inputs[1]),)
+        else:
+            inputs = tuple(self._operand(n) for n in backward_activations(source))
+        scale, record = scales.scale, scales.record
+        if not isinstance(kernel, GradInputKernel):
+            return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
+        bound = kernel.bind(g_y, mask, g_x, *inputs)
+        if g_x.dtype == np.float32 and g_y.dtype == np.float32:
+            return lambda: bound(1.0, 1.0, accumulate)
+        return lambda: record(x, bound(scale[y], scale[x], accumulate))
+
+    def _error(self, op: StepOp) -> tuple[Array, Array | None, int]:
+        """Return the gradient an op of the backward pass starts from, its mask, and where its scale is."""
+        name = gradient_name(_source(op).output)
+        mask = self.buffers.view(op.mask) if op.mask else None
+        return self.buffers.view(name), mask, self.scales.index(name)
+
+    def _operand(self, name: str) -> Array:
+        tensor = self.step.model.tensors[name]
+        return tensor.data if tensor.data is not None else self.buffers.view(name)
+
+    def _bind_grad_bias(self, op: StepOp) -> Callable[[], None]:
+        source, model = _source(op), self.step.model
+        kernel = backward_kernels.grad_bias(
+            source, model.tensors, model.arithmetic, workspace=self._workspace
+        )
+        (g_y, mask, y), scale = self._error(op), self.scales.scale
+        learner = self.learners[source.name]
+        gradient = _gradient(kernel, g_y, mask, learner.bias_gradient)
+        throttle = self.throttle
+
+        def run() -> None:
+            if throttle.updating:
+                gradient(scale[y])
+                learner.learn_bias(throttle.rate)
+
+        return run
+
+    def _bind_grad_weight(self, op: StepOp) -> Callable[[], None]:
+        source, view = _source(op), self.buffers.view
+        model = self.step.model
+        kernel = backward_kernels.grad_weight(
+            source, model.tensors, model.arithmetic, workspace=self._workspace
+        )
+        (g_y, mask, y), scale = self._error(op), self.scales.scale
+        saved = saved_name(source)
+        x = view(saved if saved in self.step.tensors else source.inputs[0])
+        learner = self.learners[source.name]
+        gradient = learner.weight_gradient
+        positions = self._saved_pixels[source.name].positions if source.name in self._saved_pixels else None
+        watch = None if learner.head else self._watch
+        throttle = self.throttle
+
+        def run() -> None:
+            if throttle.updating:
+                kernel(g_y, scale[y], mask, x, learner.channels, gradient, positions)
+                if watch is not None:
+                    watch.take(learner, g_y, scale[y])
+                learner.learn_weight(throttle.rate)
+
+        return run
+
+    def _bind_update(self, op: StepOp) -> Callable[[], None]:
+        learner = self.learners[_source(op).name]
+        apply = learner.apply_bias if op.part is SlotPart.BIAS else learner.apply_weight
+        throttle = self.throttle
+
+        def run() -> None:
+            if throttle.updating and self._applies:
+                apply(throttle.rate)
+
+        return run
+
+
+def _gradient(kernel: Any, g_y: Array, mask: Array | None, out: Array) -> Callable[[float], Any]:
+    """Bind the gradient of a bias to its buffers once, where it can be."""
+    if isinstance(kernel, Prepared):
+        return kernel.bind(g_y, mask, out)
+    return lambda scale: kernel(g_y, scale, mask, out)
+
+
+def _source(op: StepOp) -> Op:
+    assert op.source is not None
+    return op.source
