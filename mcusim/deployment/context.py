@@ -14,6 +14,7 @@ from mcusim.core import BadModel, Kind, Role, Slot, SlotPart, is_kind
 from mcusim.deployment.records import FlashConstants
 from mcusim.deployment.text import CTYPES, NULL, CText
 from mcusim.graph import DTYPES, Arithmetic, Model, Op, OpKind, Tensor
+from mcusim.graph.outputs import heads
 from mcusim.kernels.scales import (
     accumulator_factors,
     clamp_of,
@@ -134,14 +135,14 @@ class StepContext:
         if slot in self.step.tensors and not (part is SlotPart.WEIGHT and self.compact(op)):
             return self.at(slot)
         role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
-        if op.name == self.model.head:
+        if op.name in heads(self.model):
             role = Role.HEAD
         return self.constants.array(f"{part}_{op.name}", self._data(name), role)
 
     def compact(self, op: Op) -> bool:
         """True if only the learning channels of an op's weight are in SRAM."""
         learns = Slot(op.name, Kind.VALUE, SlotPart.WEIGHT) in self.step.tensors
-        head = self.step.scope.head and op.name == self.model.head
+        head = self.step.scope.head and op.name in heads(self.model)
         return learns and not head and self.step.residency is Residency.FLASH
 
     def overlay(self, op: Op) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mcusim import __version__
 from mcusim.deployment.records import NOTHING
 from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import NULL, CText, array, initialiser, literal
+from mcusim.mcu.flash.store import head_of
 from mcusim.planning.plan import Plan
 
 MADE = "/* Made by mcusim {version} from {model}; to change it, plan again and write the folder again. */"
@@ -21,7 +22,7 @@ def files(network: FirmwareTables, plan: Plan) -> dict[str, str]:
     """Return the texts of ``model/``, by file name."""
     made = MADE.format(version=__version__, model=plan.step.model.name)
     prefix = network.prefix
-    data = network.constants.definitions()
+    data = f"{CHECKPOINT}{_image(network)}\n{network.constants.definitions()}"
     tables = _tables(network, plan, sha256(data.encode()).digest())
     return {
         f"{prefix}.h": _header(network, plan, made),
@@ -29,6 +30,45 @@ def files(network: FirmwareTables, plan: Plan) -> dict[str, str]:
         f"{prefix}_data.c": f'{made}\n#include "{prefix}_data.h"\n\n{data}',
         f"{prefix}.c": f'{made}\n#include "{prefix}.h"\n#include "{prefix}_data.h"\n\n{tables}',
     }
+
+
+CHECKPOINT = """/* The first copy of what is learned: the network as it came. A linker script that gives it
+ * its place, the first half of the checkpoint area, names a section; else it lies with the constants. */
+#ifndef MCUSIM_CHECKPOINT
+#define MCUSIM_CHECKPOINT
+#endif
+"""
+
+
+def _payload(network: FirmwareTables) -> bytes:
+    """Return what a checkpoint of a device that has not learned yet holds: 0 steps at its end."""
+    return b"".join(data for _, data in network.learned) + bytes(8)
+
+
+def _image(network: FirmwareTables) -> str:
+    """Return the first copy as an array."""
+    payload, room = _payload(network), network.fields["header_bytes"]
+    image = head_of(1, payload).ljust(room, b"\xff") + payload
+    text = array(f"{network.prefix}_checkpoint", np.frombuffer(image, np.uint8))
+    return f"MCUSIM_CHECKPOINT {text}"
+
+
+def _firsts(network: FirmwareTables) -> list[dict[str, Any]]:
+    """Return the starts that copy what is learned out of the first copy."""
+    found, place = [], network.fields["header_bytes"]
+    for at, data in network.learned:
+        source = CText(f"{network.prefix}_checkpoint + {place}")
+        found.append({"to": at, "from": source, "bytes": len(data)})
+        place += len(data)
+    return found
+
+
+def fields_of(network: FirmwareTables) -> dict[str, Any]:
+    """Return the fields of the network's record."""
+    return {name: value for name, value in network.fields.items() if name not in OUTSIDE}
+
+
+OUTSIDE = ("header_bytes",)
 
 
 def _guarded(name: str, text: str) -> str:
@@ -43,7 +83,7 @@ def sizes(network: FirmwareTables, plan: Plan) -> dict[str, int]:
         "INPUT_BYTES": network.fields["input_bytes"],
         "OUTPUTS": network.fields["logits_count"],
         "OPS": len(network.calls),
-        "LEARNED_BYTES": sum(size for _, size in network.learned),
+        "LEARNED_BYTES": sum(len(data) for _, data in network.learned),
         "CHECKPOINT_AREA_BYTES": network.fields["area_bytes"],
     }
 
@@ -75,7 +115,9 @@ extern const mcusim_network {prefix};
 
 def _data_header(network: FirmwareTables, plan: Plan) -> str:
     arena = f"extern uint8_t {network.prefix}_arena[{arena_bytes(plan)}];\n"
-    return f'#include "../kernels/records.h"\n\n{arena}{network.constants.declarations()}'
+    size = network.fields["header_bytes"] + len(_payload(network))
+    image = f"extern const uint8_t {network.prefix}_checkpoint[{size}];\n"
+    return f'#include "../kernels/records.h"\n\n{arena}{image}{network.constants.declarations()}'
 
 
 def _tables(network: FirmwareTables, plan: Plan, digest: bytes) -> str:
@@ -112,10 +154,11 @@ static mcusim_state {prefix}_state;
         f"static const char *const {prefix}_names[] = {{\n    {named},\n}};\n"
         f"#define NAMES {prefix}_names\n#else\n#define NAMES NULL\n#endif\n"
     )
+    starts = [*network.starts, *_firsts(network)]
     rates = np.array(network.rates, np.float64).astype(np.float32)
     parts.append("static " + array(f"{prefix}_rates", rates))
-    parts.append(_rows(network, "start", "mcusim_start", network.starts))
-    learned: list[Mapping[str, Any]] = [{"data": data, "bytes": size} for data, size in network.learned]
+    parts.append(_rows(network, "start", "mcusim_start", starts))
+    learned: list[Mapping[str, Any]] = [{"data": at, "bytes": len(data)} for at, data in network.learned]
     learned.append({"data": CText(f"&{prefix}_state.iteration"), "bytes": 8})
     parts.append(_rows(network, "part", "mcusim_part", learned))
     if network.drawn:
@@ -123,9 +166,9 @@ static mcusim_state {prefix}_state;
     fields: dict[str, Any] = {
         "name": plan.step.model.name, "version": __version__, "hash": int.from_bytes(digest[:4], "little"),
         "arena": CText(f"{prefix}_arena"), "arena_bytes": arena_bytes(plan), "ops": CText(f"{prefix}_ops"),
-        "names": CText("NAMES"), "ops_count": len(network.calls), **network.fields,
+        "names": CText("NAMES"), "ops_count": len(network.calls), **fields_of(network),
         "rates": CText(f"{prefix}_rates"), "rates_count": len(network.rates),
-        "starts": CText(f"{prefix}_starts"), "starts_count": len(network.starts),
+        "starts": CText(f"{prefix}_starts"), "starts_count": len(starts),
         "learned": CText(f"{prefix}_parts"), "learned_count": len(learned),
         "learned_bytes": sum(row["bytes"] for row in learned),
         "drawn": CText(f"{prefix}_drawns") if network.drawn else NULL, "drawn_count": len(network.drawn),

@@ -13,6 +13,7 @@ from mcusim.deployment.gradients import SHORT
 from mcusim.deployment.records import Call
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import Op, OpKind
+from mcusim.graph.outputs import heads
 from mcusim.kernels.number_formats import ParameterFormat
 from mcusim.kernels.qas import qas_bias, qas_weight
 from mcusim.kernels.update import draw_seed
@@ -110,7 +111,7 @@ class ParameterCalls:
         name = op.weight if weight else op.bias
         assert name is not None
         own = context.step.formats.parameter(part, model.tensors[name].dtype)
-        head = context.step.scope.head and op.name == model.head
+        head = context.step.scope.head and op.name in heads(model)
         scaling = qas_weight(op, context.tensors) if weight else qas_bias(op, context.tensors)
         momentum = Slot(op.name, Kind.MOMENTUM, part)
         total = Slot(op.name, Kind.GRADIENT, part)

@@ -17,12 +17,13 @@ from mcusim.deployment.moving import crop_or_paste, save
 from mcusim.deployment.parameters import ParameterCalls
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
+from mcusim.engine.columns import gather
 from mcusim.engine.state import parameter_slots
-from mcusim.graph import Op
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.step import StepOp
+from mcusim.mcu.flash.store import header_bytes
 from mcusim.planning.plan import Plan
 from mcusim.update.policy import POLICIES
 from mcusim.update.scheme import Scheme
@@ -40,6 +41,11 @@ LOSSES = {
 """C kernel of each task's loss."""
 
 
+LEARNED = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
+LARGEST_UNIT = 256
+"""BLOCK of store.c."""
+
+
 @dataclass(frozen=True, slots=True)
 class FirmwareTables:
     """Everything that ``model/`` says of one network.
@@ -51,7 +57,7 @@ class FirmwareTables:
         constants: arrays and records in flash.
         fields: the fields of its ``mcusim_network``.
         starts: what lies in the arena before the first step.
-        learned: what a checkpoint holds, in order: (address, bytes).
+        learned: what a checkpoint holds, in order: (address, what it begins with).
         drawn: the layers whose channels are drawn anew.
         rates: learning rates of the groups at schedule factor 1, in double precision.
     """
@@ -61,7 +67,7 @@ class FirmwareTables:
     constants: FlashConstants
     fields: Mapping[str, Any]
     starts: tuple[Mapping[str, Any], ...]
-    learned: tuple[tuple[CText, int], ...]
+    learned: tuple[tuple[CText, bytes], ...]
     drawn: tuple[Mapping[str, Any], ...]
     rates: tuple[float, ...]
 
@@ -172,11 +178,9 @@ class _Writer:
             if name not in step.resident or not tensor.bytes or tensor.role is Role.RUNTIME:
                 continue
             start: dict[str, Any] = {"to": context.at(name), "bytes": tensor.bytes}
-            if isinstance(name, Slot) and name.kind is Kind.VALUE:
-                start["from"] = self._first(self._model.op(name.of), name)
-            elif isinstance(name, Slot) and name.kind is Kind.MASTER:
-                start |= {"from": context.at(Slot(name.of, Kind.VALUE, name.part)), "widen": True}
-            elif isinstance(name, Slot) and name.kind is Kind.CHANNELS:
+            if isinstance(name, Slot) and name.kind in LEARNED:
+                continue
+            if isinstance(name, Slot) and name.kind is Kind.CHANNELS:
                 if self._draws:
                     continue
                 start["from"] = self._channels(name.of)
@@ -190,27 +194,26 @@ class _Writer:
             found.append({"to": to, "from": ones, "bytes": 4 * count})
         return found
 
-    def _first(self, op: Op, slot: Slot) -> CText:
-        """Return the array in flash that a learned value begins with."""
+    def _first(self, slot: Slot) -> NDArray[Any]:
+        """Return what a learned tensor begins with."""
+        op = self._model.op(slot.of)
+        assert slot.part is not None
         name = op.weight if slot.part is SlotPart.WEIGHT else op.bias
         assert name is not None
         data = self._model.tensors[name].data
         assert data is not None
-        role = Role.HEAD if op.name == self._model.head else Role.WEIGHT
         if slot.part is SlotPart.WEIGHT and self._context.compact(op):
-            data = self._block(op, data)
-        return self._context.constants.array(f"first_{slot.part}_{op.name}", data, role)
-
-    def _block(self, op: Op, data: NDArray[Any]) -> NDArray[Any]:
-        from mcusim.engine.columns import gather
-
-        return gather(
-            op, data, self._selection.channels[op.name], self._model.tensors[op.inputs[0]].shape[-1]
-        )
+            inputs = self._model.tensors[op.inputs[0]].shape[-1]
+            data = gather(op, data, self._selection.channels[op.name], inputs)
+        if slot.kind is Kind.VALUE:
+            return data
+        extra = self._step.formats.parameter(slot.part, data.dtype.name).extra
+        assert extra is not None
+        return extra.start(data)
 
     def _channels(self, op: str) -> CText:
         chosen = self._selection.channels[op].astype(np.int16)
-        return self._context.constants.array(f"channels_{op}", chosen, Role.WEIGHT)
+        return self._context.constants.array(f"channels_{op}", chosen, Role.OPTIMIZER)
 
     def _drawn(self) -> list[dict[str, Any]]:
         """Return the layers whose channels are drawn on the device; none where they never change.
@@ -260,23 +263,26 @@ class _Writer:
             fields |= {"target": context.at(step.target.name), "target_bytes": step.target.bytes}
         return fields
 
-    def _learned(self) -> tuple[tuple[CText, int], ...]:
-        """Return the tensors of a checkpoint: learned values and what is kept beside them, op by op."""
-        kept = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
+    def _learned(self) -> tuple[tuple[CText, bytes], ...]:
+        """Return the tensors of a checkpoint, op by op: where each lies and what it begins with."""
         tensors = self._step.tensors
-        slots = [
-            s for op in self._model.ops for s in parameter_slots(op.name) if s in tensors and s.kind in kept
-        ]
-        return tuple((self._context.at(s), tensors[s].bytes) for s in slots)
+        known = [s for op in self._model.ops for s in parameter_slots(op.name)]
+        slots = [s for s in known if s in tensors and s.kind in LEARNED]
+        return tuple((self._context.at(s), np.ascontiguousarray(self._first(s)).tobytes()) for s in slots)
 
     def _checkpoint(self) -> dict[str, int]:
         flash = self._plan.board.flash
+        if flash.program_bytes > LARGEST_UNIT:
+            reason = (
+                f"is programmed in units of {flash.program_bytes} bytes, and C kernels gather {LARGEST_UNIT}"
+            )
+            raise refusal(f"flash of {self._plan.board.name}", reason)
         area = next((i for i in self._plan.flash.items if i.role is Role.CHECKPOINT), None)
         size = 0 if area is None else area.bytes
         assert checkpoint_bytes(self._step) <= size
         return {
             "copy_bytes": size, "area_bytes": 2 * size, "erase_bytes": flash.sectors[-1].bytes,
-            "program_bytes": flash.program_bytes,
+            "program_bytes": flash.program_bytes, "header_bytes": header_bytes(self._plan.board),
         }  # fmt: skip
 
 

@@ -59,9 +59,11 @@ class EmulatedDevice:
             self.symbols = {
                 s.name: s["st_value"] & ~(s["st_info"]["type"] == "STT_FUNC") for s in table.iter_symbols()
             }
-            self.functions = {
-                s.name: s["st_size"] for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"
+            sizes = {
+                kind: {s.name: s["st_size"] for s in table.iter_symbols() if s["st_info"]["type"] == kind}
+                for kind in ("STT_FUNC", "STT_OBJECT")
             }
+            self.functions, self.objects = sizes["STT_FUNC"], sizes["STT_OBJECT"]
             segments = [(s["p_paddr"], s.data()) for s in parsed.iter_segments() if s["p_filesz"]]
         self._uc = self._make(unicorn, core)
         self._registers = self._names(core)

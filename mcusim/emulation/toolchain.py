@@ -75,6 +75,7 @@ def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> P
         text = (here / name).read_text("utf-8").replace("ARENA_ADDRESS", hex(arena_address(arena_bytes)))
         (own / name).write_text(text, "utf-8")
     named = f"#define NETWORK {network}\n#define INPUT_BYTES {network.upper()}_INPUT_BYTES\n"
+    named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
     elf = own / f"{core.name}.elf"
     kernels = _kernels(sorted((folder / "kernels").iterdir()), core)

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcusim.core import Kind, Role, Slot, SlotPart
-from mcusim.graph import Arithmetic, Model, Op
+from mcusim.graph import Op
 from mcusim.graph.outputs import heads
+from mcusim.lowering.constants import actions, quant_bytes, record_bytes
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
+from mcusim.mcu.flash.store import header_bytes
+
+ITERATION_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,10 @@ class FlashLayout:
 def flash_layout(step: Step, board: Board) -> FlashLayout:
     """Place the constants of a step.
 
-    Program first, then per op weights, bias and rescaling constants (8 bytes an output channel in the
-    tflite profile: multiplier and shift; 4 in the float profiles), 4-byte aligned, then two copies of
-    the learned parameters on erase units of their own, so that one copy is whole at any moment. What
-    learns lies in these copies only: the first of them is programmed with the network as it came.
+    Program first, then per op weights, bias, scales and tables (see ``constants``), the records of the ops,
+    all 4-byte aligned, then two copies of the learned parameters on erase units of their own, so that one
+    copy is whole at any moment. What learns lies in these copies only: the first of them is programmed with
+    the network as it came. Left out are the numbers of channels of a selection that never changes.
     """
     items: list[FlashItem] = []
     offset = 0
@@ -68,31 +72,32 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
 
     model = step.model
     place("program", Role.CODE, board.runtime.code_bytes)
+    done = actions(step)
     for op in model.ops:
-        if not op.traits.weighted:
-            continue
+        place(Slot(op.name, Kind.QUANT), Role.QUANT, quant_bytes(step, op, done.get(op.name, set())))
         head = op.name in heads(model)
-        weight, bias = learns(step, op)
-        if not weight:
-            size = model.tensors[op.inputs[1]].bytes
-            place(Slot(op.name, Kind.VALUE, SlotPart.WEIGHT), Role.HEAD if head else Role.WEIGHT, size)
-        if op.bias is not None and not bias:
-            size = model.tensors[op.bias].bytes
-            place(Slot(op.name, Kind.VALUE, SlotPart.BIAS), Role.HEAD if head else Role.BIAS, size)
-        place(Slot(op.name, Kind.QUANT), Role.QUANT, _quant_bytes(model, op.output, op.inputs[1]))
+        if op.traits.weighted:
+            for part, learning, name in zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True):
+                if not learning and name is not None:
+                    role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
+                    size = model.tensors[name].bytes
+                    place(Slot(op.name, Kind.VALUE, part), Role.HEAD if head else role, size)
+    place("records", Role.QUANT, record_bytes(step))
     if step.front_end is not None:
         place("front_end", Role.WEIGHT, step.front_end.table_bytes)
     learned = checkpoint_bytes(step)
     if learned:
         unit = max(s.bytes for s in board.flash.sectors[-1:])
-        area = -(-learned // unit) * unit
+        area = -(-(header_bytes(board) + learned) // unit) * unit
         place("checkpoint A", Role.CHECKPOINT, area, unit)
         place("checkpoint B", Role.CHECKPOINT, area, unit)
     return FlashLayout(tuple(items), board.flash.bytes)
 
 
 def checkpoint_bytes(step: Step) -> int:
-    """Return the bytes of one copy of the learned parameters, residuals and master weights included."""
+    """Return the bytes of one copy of the learned parameters: residuals and master weights included, and the
+    number of steps done.
+    """
     total = 0
     for op in step.model.ops:
         parameters = zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True)
@@ -100,18 +105,10 @@ def checkpoint_bytes(step: Step) -> int:
             if learning and name is not None:
                 tensor = step.model.tensors[name]
                 total += tensor.elements * step.formats.parameter(part, tensor.dtype).bytes
-    return total
+    return total + (ITERATION_BYTES if total else 0)
 
 
 def learns(step: Step, op: Op) -> tuple[bool, bool]:
     """Return whether the weight and the bias of an op may change while training."""
     head = step.scope.head and op.name in heads(step.model)
     return head or op.name in step.scope.eligible, head or op.name in step.scope.biases
-
-
-def _quant_bytes(model: Model, output: str, weight: str) -> int:
-    quant = model.tensors[weight].quant
-    if quant is None:
-        return 0
-    channels = model.tensors[output].shape[-1]
-    return channels * (8 if model.arithmetic is Arithmetic.TFLITE else 4)

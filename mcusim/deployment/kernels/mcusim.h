@@ -36,7 +36,6 @@ typedef struct {
     void *to;
     const void *from;
     uint32_t bytes;
-    uint8_t widen;          /* from holds int8, to float32 */
 } mcusim_start;
 
 /* A learned tensor: what a checkpoint holds. */
@@ -102,7 +101,7 @@ typedef struct {
     float score;            /* its softmax probability */
 } mcusim_answer;
 
-/* Put every learned tensor, and what belongs to it, at its beginning: the network as it was given. */
+/* Put every learned tensor, and what belongs to it, at its beginning: that of the copy that came with the model. */
 void mcusim_init(const mcusim_network *network);
 
 /* Run the forward pass on an input of input_bytes bytes. */

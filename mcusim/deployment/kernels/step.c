@@ -18,13 +18,7 @@ static void copy(void *to, const void *from, uint32_t bytes) {
 }
 
 void mcusim_init(const mcusim_network *n) {
-    for (uint32_t i = 0; i < n->starts_count; i++) {
-        const mcusim_start *s = &n->starts[i];
-        if (s->widen)
-            for (uint32_t k = 0; k < s->bytes / 4; k++) ((float *)s->to)[k] = (float)((const int8_t *)s->from)[k];
-        else
-            copy(s->to, s->from, s->bytes);
-    }
+    for (uint32_t i = 0; i < n->starts_count; i++) copy(n->starts[i].to, n->starts[i].from, n->starts[i].bytes);
     n->state->iteration = 0;
     n->state->loss = 0.0f;
     n->state->saturated = 0;

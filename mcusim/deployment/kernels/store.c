@@ -2,7 +2,8 @@
  * are whole, and the header is programmed last. Whenever the power fails, the copy before is untouched. */
 #include "arithmetic.h"
 
-enum { HEADER = 20, BLOCK = 64 };
+/* BLOCK: the largest unit of programming that a flash may have. */
+enum { HEADER = 20, BLOCK = 256 };
 
 uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes) {
     const uint8_t *d = (const uint8_t *)data;
@@ -84,7 +85,9 @@ int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
     put(head + 12, n->learned_bytes, 4);
     for (uint32_t at = 0; at < n->copy_bytes; at += n->erase_bytes)
         if (f->erase(start + at, n->erase_bytes)) return 1;
-    stream s = {n, f, {0}, start + units(n, HEADER), 0, mcusim_crc(0, head + 4, 12), 0};
+    stream s; /* field by field: setting all of it to zero first would call a library */
+    s.network = n, s.flash = f, s.used = 0, s.failed = 0;
+    s.at = start + units(n, HEADER), s.crc = mcusim_crc(0, head + 4, 12);
     for (uint32_t i = 0; i < n->learned_count; i++)
         append(&s, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
     flush(&s);

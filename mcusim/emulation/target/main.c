@@ -7,11 +7,43 @@
 TWIN volatile struct {
     uint32_t command, label, argument;
     float rates[16];
+    uint32_t result, operations;
 } twin_box;
 TWIN float twin_rates[16];
 TWIN uint8_t twin_input[INPUT_BYTES]; /* calibrating reads the input again and again */
 
-enum { LEARN, CALIBRATE, STAGE, END };
+enum { LEARN, CALIBRATE, STAGE, END, SAVE, LOAD };
+
+/* Flash in memory whose supply fails after twin_box.argument operations: the next one is done by half, and none
+ * after it. An erased sector, or a programmed unit, is one operation. */
+TWIN uint8_t twin_flash[AREA_BYTES];
+
+static int fails(void) { return twin_box.operations > twin_box.argument; }
+
+static int flash_read(uint32_t offset, void *to, uint32_t bytes) {
+    for (uint32_t i = 0; i < bytes; i++) ((uint8_t *)to)[i] = twin_flash[offset + i];
+    return 0;
+}
+
+static int flash_erase(uint32_t offset, uint32_t bytes) {
+    twin_box.operations++;
+    if (twin_box.operations > twin_box.argument + 1) return 1;
+    for (uint32_t i = 0; i < bytes; i++) twin_flash[offset + i] = fails() ? (uint8_t)(i * 37 + 11) : 0xff;
+    return fails();
+}
+
+static int flash_program(uint32_t offset, const void *from, uint32_t bytes) {
+    uint32_t unit = (&NETWORK)->program_bytes;
+    for (uint32_t i = 0; i < bytes; i++) {
+        if (i % unit == 0) twin_box.operations++;
+        if (twin_box.operations > twin_box.argument + 1) return 1;
+        uint8_t value = ((const uint8_t *)from)[i];
+        twin_flash[offset + i] &= (uint8_t)(fails() ? value | (i * 85 + 1) : value);
+    }
+    return fails();
+}
+
+static const mcusim_flash flash = {flash_read, flash_erase, flash_program};
 
 __attribute__((noinline, used)) void twin_wait(void) { __asm volatile(""); }
 
@@ -29,6 +61,8 @@ int main(void) {
         if (twin_box.command == END) return 0;
         if (twin_box.command == STAGE) mcusim_stage(n, twin_box.argument);
         if (twin_box.command == CALIBRATE) mcusim_calibrate(n, twin_input, twin_box.label);
+        if (twin_box.command == SAVE) twin_box.result = (uint32_t)mcusim_save(n, &flash);
+        if (twin_box.command == LOAD) twin_box.result = (uint32_t)mcusim_load(n, &flash);
         if (twin_box.command == LEARN) {
             if (n->target)
                 mcusim_train_target(n, n->input, n->target);

@@ -48,7 +48,7 @@ def lay_out(board: Board, payload_bytes: int, slots: int = 2) -> Layout:
         raise BadArgument(
             f"{slots} slots of {payload_bytes} B", "make no power-safe store", "use two slots or more"
         )
-    header = _units(_HEADER.size, board.flash.program_bytes)
+    header = header_bytes(board)
     needed = header + payload_bytes
     places: list[Interval] = []
     end = start = board.flash.bytes
@@ -65,6 +65,11 @@ def lay_out(board: Board, payload_bytes: int, slots: int = 2) -> Layout:
         live=[LiveBlock(f"slot {i}", "checkpoint", needed) for i in range(slots)],
         where=f"{slots} power-safe copies on whole sectors of {board.name}",
     )
+
+
+def header_bytes(board: Board) -> int:
+    """Return the bytes of a slot before the payload: whole units of programming."""
+    return _units(_HEADER.size, board.flash.program_bytes)
 
 
 def _units(count: int, unit: int) -> int:
@@ -118,8 +123,7 @@ class Store:
             if sector.overlaps(place):
                 self.flash.erase(index)
         self.flash.program(place.start + header, payload.ljust(_units(len(payload), unit), bytes([ERASED])))
-        head = _HEADER.pack(MAGIC, sequence, len(payload), _checksum(sequence, payload))
-        self.flash.program(place.start, head.ljust(header, bytes([ERASED])))
+        self.flash.program(place.start, head_of(sequence, payload).ljust(header, bytes([ERASED])))
         return Copy(sequence, slot, payload)
 
     def _read(self, slot: int) -> Copy | None:
@@ -129,6 +133,11 @@ class Store:
             return None
         payload = self.flash.read(place.start + header, length)
         return Copy(sequence, slot, payload) if _checksum(sequence, payload) == checksum else None
+
+
+def head_of(sequence: int, payload: bytes) -> bytes:
+    """Return the header of a copy, not yet padded to whole units of programming."""
+    return _HEADER.pack(MAGIC, sequence, len(payload), _checksum(sequence, payload))
 
 
 def _checksum(sequence: int, payload: bytes) -> int:

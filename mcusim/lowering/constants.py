@@ -1,0 +1,101 @@
+"""Bytes of flash that the ops of a step need beside weights and biases: scales, tables, records.
+
+They are those of the C kernels in ``mcusim/deployment``; a test compares them with what a firmware holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from mcusim.core import Kind, Slot, SlotPart
+from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph.traits import Family
+from mcusim.kernels.reference.unary import FUNCTIONS
+from mcusim.lowering.action import Action
+from mcusim.lowering.step import Step, StepOp
+
+BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
+ENTRY, COPY, LEARNER = 8, 56, 48
+"""Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves."""
+FORWARD_RECORDS: Mapping[Family, int] = {
+    Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.UNARY: 24, Family.CONVERSION: 40,
+    Family.POOL: 40, Family.REDUCTION: 40, Family.NORMALISATION: 36, Family.RESIZE: 40,
+    Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
+}  # fmt: skip
+GRADIENT_RECORDS: Mapping[Family, int] = {
+    Family.CONVOLUTION: 76, Family.DENSE: 76, Family.POOL: 60, Family.NORMALISATION: 52, Family.RESIZE: 60,
+}  # fmt: skip
+PLAIN_GRADIENT = 128
+RECORDS: Mapping[Action, int] = {
+    Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.SAVE: 24, Action.LOSS: 44, Action.GRAD_BIAS: 32,
+    Action.GRAD_WEIGHT: 76, Action.UPDATE: 36,
+}  # fmt: skip
+"""Bytes of a record on a core with 32-bit addresses."""
+
+
+def actions(step: Step) -> dict[str, set[Action]]:
+    """Return what a step does with each op of the network, by the op's name."""
+    found: dict[str, set[Action]] = {}
+    for op in step.ops:
+        if op.source is not None:
+            found.setdefault(op.source.name, set()).add(op.action)
+    return found
+
+
+def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
+    """Return the bytes of an op's scales and tables.
+
+    Of a weighted op, for each output channel: a multiplier of 4 bytes and a shift of 1 in the tflite
+    profile, a float32 factor in the others, where the output is int8; the float32 derivative of the output
+    if gradients pass it, which in the float profiles is that factor; 1 / s_W**2 if the weight learns, and
+    1 / (s_x * s_W)**2 if the bias does. Functions of one int8 are tables of 256 values, with 256 bits where
+    a clamp is noted and 256 float32 slopes where a gradient passes; SOFTMAX in fixed point has 256 numbers.
+    """
+    tensors, model = step.model.tensors, step.model
+    tflite = model.arithmetic is Arithmetic.TFLITE
+    if op.traits.weighted:
+        if tensors[op.inputs[1]].quant is None:
+            return 0
+        channels = tensors[op.output].shape[-1]
+        int8, passes = tensors[op.output].dtype == "int8", bool(done & BACKWARD)
+        forward = (5 if tflite else 4) if int8 else 0
+        backward = 4 if passes and (tflite or not int8) else 0
+        learning = 4 * sum(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
+        return channels * (forward + backward + learning)
+    if op.traits.family is Family.UNARY or (op.kind is OpKind.QUANTIZE and _int8(step, op)):
+        noted = Slot(op.name, Kind.MASK) in step.tensors
+        sloped = Action.GRAD_INPUT in done and FUNCTIONS.of(op).slope is not None
+        return 256 + (32 if noted else 0) + (1024 if sloped else 0)
+    if op.kind is OpKind.SOFTMAX and tflite and _int8(step, op):
+        return 1024
+    return 0
+
+
+def record_bytes(step: Step) -> int:
+    """Return the bytes of the records of all ops, of the table of ops, and of how each parameter moves."""
+    learners = sum(1 for name in step.tensors if isinstance(name, Slot) and name.kind is Kind.VALUE)
+    total = sum(ENTRY + _record(step, op) for op in step.ops)
+    return total + LEARNER * learners
+
+
+def _record(step: Step, op: StepOp) -> int:
+    if op.action in RECORDS:
+        return RECORDS[op.action]
+    if op.source is None:
+        return 0
+    family = op.source.traits.family
+    if op.action is Action.GRAD_INPUT:
+        return GRADIENT_RECORDS.get(family, PLAIN_GRADIENT)
+    if op.action is not Action.FORWARD:
+        return 0
+    if family is Family.VIEW and step.tensors[op.reads[0]].buffer == step.tensors[op.writes[0]].buffer:
+        return 0
+    if family is Family.JOIN:
+        return FORWARD_RECORDS[family] + COPY * len(op.source.inputs)
+    if op.source.kind is OpKind.ARG_MAX or (op.source.kind is OpKind.QUANTIZE and _int8(step, op.source)):
+        return FORWARD_RECORDS[Family.UNARY]
+    return FORWARD_RECORDS[family]
+
+
+def _int8(step: Step, op: Op) -> bool:
+    return step.model.tensors[op.inputs[0]].dtype == "int8"

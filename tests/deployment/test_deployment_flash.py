@@ -1,0 +1,56 @@
+"""What a plan counts in flash is what a firmware holds there: scales, tables, records, weights."""
+
+from __future__ import annotations
+
+import pytest
+from emulation_networks import c_op_network
+from networks import small_network
+
+import mcusim
+from mcusim.core import Role
+from mcusim.deployment.records import NOTHING
+from mcusim.deployment.tables import tables
+from mcusim.emulation.cores import core_named
+from mcusim.emulation.emulator import EmulatedDevice
+from mcusim.emulation.toolchain import build
+from mcusim.graph import Arithmetic
+from mcusim.lowering.constants import record_bytes
+from mcusim.lowering.flash import ITERATION_BYTES, checkpoint_bytes
+
+CASES = [
+    (small_network(arithmetic=Arithmetic.TFLITE), "dense"),
+    (small_network(), "dynamic:ratio=0.3"),
+    (small_network(head="int8"), "last-2"),
+    (mcusim.load("synthetic-mbv2"), "dynamic"),
+]
+
+
+@pytest.mark.parametrize(("model", "update"), CASES, ids=["tflite", "float", "int8 head", "shipped"])
+def test_scales_and_weights_are_counted_to_the_byte(model, update):
+    session = mcusim.Session(model, mcusim.board("stm32h743"), update)
+    plan = session.plan()
+    made = tables(plan, session.scheme)
+    counted, held = plan.flash.by_role, made.constants.role_bytes
+    records = record_bytes(plan.step)
+    assert held[Role.QUANT] == counted[Role.QUANT] - records
+    weights = (Role.WEIGHT, Role.BIAS, Role.HEAD)
+    assert [held.get(role, 0) for role in weights] == [counted.get(role, 0) for role in weights]
+    learned = sum(len(data) for _, data in made.learned)
+    assert checkpoint_bytes(plan.step) == learned + ITERATION_BYTES
+
+
+def test_records_are_as_large_as_the_plan_says(tmp_path):
+    model = c_op_network()
+    session = mcusim.Session(model, mcusim.board("stm32h743"), "dense", simplify="off")
+    plan = session.plan()
+    made = tables(plan, session.scheme)
+    folder = session.firmware(tmp_path / "out").folder
+    core = core_named("cortex-m4")
+    device = EmulatedDevice(build(folder, made.prefix, core, plan.peak_bytes), core, plan.peak_bytes)
+    prefix = made.prefix
+    names = [f"{prefix}_{i}" for i, (_, call) in enumerate(made.calls) if call != NOTHING]
+    names += [
+        f"{prefix}_ops",
+        *(n for n in device.objects if n.startswith((f"{prefix}_learner", f"{prefix}_copies"))),
+    ]
+    assert sum(device.objects[name] for name in names) == record_bytes(plan.step)

@@ -1,0 +1,113 @@
+"""What was learned survives in flash, whenever the supply fails while it is written."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from networks import small_network
+
+import mcusim
+from mcusim.deployment.model_files import arena_bytes
+from mcusim.deployment.tables import tables
+from mcusim.emulation.cores import core_named
+from mcusim.emulation.emulator import EmulatedDevice
+from mcusim.emulation.toolchain import build
+from mcusim.mcu.flash.flash import SimulatedFlash
+from mcusim.mcu.flash.store import Store, lay_out
+
+SAVE, LOAD = 4, 5
+FOREVER = 1 << 30
+
+
+class Kept:
+    """A device whose learned parameters can be changed, written and read."""
+
+    def __init__(self, folder, board):
+        session = mcusim.Session(small_network(), mcusim.board(board), "last-2")
+        self.plan = plan = session.plan()
+        made = tables(plan, session.scheme)
+        core = core_named("cortex-m4")
+        path = session.firmware(folder).folder
+        self.device = EmulatedDevice(
+            build(path, made.prefix, core, arena_bytes(plan)), core, arena_bytes(plan)
+        )
+        self.device.run()
+        self.start, self.end = self.device.arena, self.device.arena + self.device.arena_bytes
+        self.size = self.device.objects["twin_flash"]
+
+    def command(self, number, argument=FOREVER):
+        """Run a command; return its result and how many operations of flash it took."""
+        box = self.device.symbols["twin_box"]
+        self.device.write(box, struct.pack("<III", number, 0, argument))
+        self.device.write(box + 76, struct.pack("<II", 99, 0))
+        self.device.run()
+        return struct.unpack("<II", self.device.read(box + 76, 8))
+
+    @property
+    def arena(self):
+        return self.device.read(self.start, self.device.arena_bytes)
+
+    @arena.setter
+    def arena(self, data):
+        self.device.write(self.start, data)
+
+    @property
+    def flash(self):
+        return self.device.read(self.device.symbols["twin_flash"], self.size)
+
+    @flash.setter
+    def flash(self, data):
+        self.device.write(self.device.symbols["twin_flash"], data)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return Kept(tmp_path_factory.mktemp("store") / "firmware", "stm32u585")
+
+
+def test_the_last_good_copy_survives_a_power_cut_at_every_operation(kept):
+    kept.flash = b"\xff" * kept.size
+    first = kept.arena
+    assert kept.command(LOAD)[0] == 1  # there is none yet
+    assert kept.arena == first
+    assert kept.command(SAVE)[0] == 0
+    before = kept.flash
+    second = bytes(np.frombuffer(first, np.uint8) ^ 0x5A)
+    kept.arena = second
+    result, operations = kept.command(SAVE)
+    assert result == 0
+    kept.arena = b"\0" * len(first)
+    assert kept.command(LOAD)[0] == 0
+    new = kept.arena
+    assert new != b"\0" * len(first)
+    kept.flash = before
+    kept.arena = b"\0" * len(first)
+    assert kept.command(LOAD)[0] == 0
+    old = kept.arena
+    assert old != new
+    for cut in range(operations):
+        kept.flash, kept.arena = before, second
+        assert kept.command(SAVE, cut)[0] == 1
+        kept.arena = b"\0" * len(first)
+        assert kept.command(LOAD)[0] == 0
+        assert kept.arena == old, cut
+    kept.flash, kept.arena = before, second
+    assert kept.command(SAVE, operations)[0] == 0
+    kept.arena = b"\0" * len(first)
+    assert kept.command(LOAD)[0] == 0
+    assert kept.arena == new
+
+
+def test_the_host_reads_what_the_device_wrote(kept):
+    kept.flash = b"\xff" * kept.size
+    assert kept.command(SAVE)[0] == 0
+    payload = kept.plan.flash.items[-1].bytes
+    layout = lay_out(kept.plan.board, payload - 64)
+    flash = SimulatedFlash(kept.plan.board, layout.area)
+    flash.data[:] = kept.flash
+    copy = Store(flash, layout).recover()
+    assert copy is not None
+    assert (copy.sequence, copy.slot) == (1, 0)
+    assert copy.payload[-8:] == bytes(8)  # steps done
