@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import McusimError, Phase, Role
-from mcusim.graph import Model, Op, Tensor
+from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.graph.outputs import heads
+from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
 from mcusim.lowering.lower import lower
 from mcusim.lowering.step import Step
@@ -16,6 +18,8 @@ from mcusim.lowering.work import forward_work
 from mcusim.sections.kinds import Column, Facts, Headline, Notes, Section, Table
 from mcusim.sections.shown import Shown
 from mcusim.tasks.choice import choose
+from mcusim.tasks.classification import Classification
+from mcusim.tasks.goals import Goal, Goals
 from mcusim.update.channels import layers as learnable
 from mcusim.update.selection import Scope
 
@@ -77,6 +81,7 @@ class LayerSummary:
         learns: ``weights``, ``bias``, both, or neither.
         cost: of learning it whole; ``None`` if it cannot learn.
         why_not: why it cannot learn.
+        refused: why the op cannot be executed, or no gradient can pass it, and what to do about that.
     """
 
     number: int | None
@@ -90,6 +95,7 @@ class LayerSummary:
     learns: tuple[str, ...]
     cost: LearningCost | None
     why_not: str = ""
+    refused: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -98,6 +104,7 @@ class LayerSummary:
             "number": self.number, "name": self.name, "kind": self.kind, "shape": list(self.shape),
             "dtype": self.dtype, "weights": self.weights, "biases": self.biases, "macs": self.macs,
             "learns": list(self.learns), "why_not": self.why_not,
+            "refused": self.refused,
             "cost": None if cost is None else {
                 "parameter_bytes": cost.parameter_bytes, "saved_bytes": cost.saved_bytes,
                 "own_macs": cost.own_macs, "error_macs": cost.error_macs,
@@ -163,8 +170,8 @@ class ModelSummary(Shown):
             ("task", f"{self.task} ({how})" if self.task else f"not clear: {how}"),
             *(("input", _text(model.tensors[name])) for name in model.inputs),
             *(("output", _text(model.tensors[name])) for name in model.outputs),
-            ("arithmetic", str(model.arithmetic)),
-            ("head", model.head or "none: load it with classes=… to give it one"),
+            ("arithmetic", f"{model.arithmetic}: the integers of {model.arithmetic.twin}"),
+            ("head", ", ".join(heads(model)) or "none: load it with classes=… to give it one"),
             ("weights", f"{self.weights:,}"),
             ("MACs", unknown if self.macs is None else f"{self.macs:,} an inference"),
         ]
@@ -183,6 +190,9 @@ class ModelSummary(Shown):
                 )
             )  # fmt: skip
         found: list[Section] = [Headline(model.name), Facts(facts), Table(COLUMNS, rows)]
+        refused = [f"{layer.name}: {layer.refused}" for layer in self.layers if layer.refused]
+        if refused:
+            found.append(Notes(refused, "in the way"))
         reasons = self._reasons()
         if reasons:
             found.append(Notes(reasons, "cannot learn"))
@@ -235,14 +245,31 @@ def _layer(model: Model, op: Op, numbers: Mapping[str, int]) -> LayerSummary:
     return LayerSummary(
         numbers.get(op.name), op.name, str(op.kind), output.shape, output.dtype,
         0 if weight is None else weight.elements, 0 if bias is None else bias.elements, macs,
-        learns if cost is not None else (), cost, why_not,
+        learns if cost is not None else (), cost, why_not, _refused(model, op),
     )  # fmt: skip
+
+
+def _refused(model: Model, op: Op) -> str:
+    """Return why an op cannot be executed, or no gradient can pass it to something that learns."""
+    try:
+        check_forward(op, model.tensors)
+    except McusimError as error:
+        return f"cannot be executed: it {error.reason}" + (f" ({error.way_out})" if error.way_out else "")
+    before = {op.name for op in model.ops[: model.ops.index(op)] if op.traits.weighted}
+    behind = op.output in model.outputs and op.kind in (OpKind.ARG_MAX, OpKind.DEQUANTIZE)
+    if not before or behind:
+        return ""
+    try:
+        check_gradient(op)
+    except McusimError as error:
+        return f"lets no gradient pass: {error.reason}" + (f" ({error.way_out})" if error.way_out else "")
+    return ""
 
 
 def _cost(model: Model, op: Op, bias: bool) -> tuple[LearningCost | None, str]:
     """Return what learning a weighted op costs, or why it cannot: by lowering a step in which it does."""
     known = learnable(model)
-    if op.name == model.head:
+    if op.name in heads(model):
         scope = Scope({}, (), (), head=True)
     elif op.name in known:
         biases = (op.name,) if bias else ()
@@ -250,7 +277,8 @@ def _cost(model: Model, op: Op, bias: bool) -> tuple[LearningCost | None, str]:
     else:
         return None, COMPUTED
     try:
-        return LearningCost.of(lower(model, scope), op.name), ""
+        goals = Goals(tuple(Goal(name, Classification()) for name in model.outputs))
+        return LearningCost.of(lower(model, scope, task=goals), op.name), ""
     except McusimError as error:
         return None, f"{error.thing} {error.reason}"
 

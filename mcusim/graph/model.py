@@ -23,6 +23,15 @@ class Arithmetic(StrEnum):
     TINYENGINE = "tinyengine"
     """Truncation toward zero of (float)acc * s, as TinyEngine's firmware computes it."""
 
+    @property
+    def twin(self) -> str:
+        """Whose integers these are, in words."""
+        return {
+            Arithmetic.FLOAT: "the public simulator of tiny-training",
+            Arithmetic.TFLITE: "TFLite Micro, CMSIS-NN and LiteRT's reference kernels",
+            Arithmetic.TINYENGINE: "TinyEngine's firmware",
+        }[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:

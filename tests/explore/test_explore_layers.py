@@ -10,7 +10,7 @@ from networks import small_network
 import mcusim
 from mcusim.core import BadModel, Phase
 from mcusim.explore.layers import NO_WEIGHTS, show
-from mcusim.graph import OpKind
+from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Tensor
 
 
 def by_name(found):
@@ -76,7 +76,7 @@ def test_a_network_that_cannot_be_planned_is_shown_with_the_reason():
 
 
 def test_a_layer_that_no_step_can_train_says_why(monkeypatch):
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise BadModel("op largest (arg_max)", "has no gradient")
 
     monkeypatch.setattr("mcusim.explore.layers.lower", refuse)
@@ -106,3 +106,22 @@ def test_a_task_that_is_not_clear_says_why():
     found = show(replace(model, outputs=outputs))
     assert found.task is None
     assert "not clear: has 2 outputs" in " ".join(str(found).split())
+
+
+def test_what_stands_in_the_way_of_an_op_is_said_with_the_way_out():
+    model = small_network()
+    tensors = {**model.tensors, "y": Tensor("y", model.output.shape, "float32")}
+    ops = (*model.ops, Op("y", OpKind.LOGISTIC, (model.outputs[0],), "y", Attributes(clamp=None)))
+    found = mcusim.show(replace(model, ops=ops, tensors=tensors, outputs=("y",), head=None))
+    assert [layer.name for layer in found.layers if layer.refused] == ["y"]
+    assert "cannot be executed: it gives float32 from float32" in found.layers[-1].refused
+    assert "mcusim quantize" in found.layers[-1].refused
+    assert "in the way:" in str(found)
+    assert found.as_dict()["layers"][-1]["refused"] == found.layers[-1].refused
+    assert not any(layer.refused for layer in mcusim.show(model).layers)
+
+
+def test_whose_integers_an_arithmetic_gives_is_said():
+    assert "arithmetic" in str(mcusim.show(small_network()))
+    assert {arithmetic.twin for arithmetic in Arithmetic} >= {"TinyEngine's firmware"}
+    assert len({arithmetic.twin for arithmetic in Arithmetic}) == len(Arithmetic)
