@@ -31,16 +31,16 @@ def prune(
     The result is a float network; quantise it with mcusim quantize.
     """
     from mcusim.cli.output import print_json, print_sections
+    from mcusim.compress.floating import floating
     from mcusim.compress.prune import groups
     from mcusim.compress.prune import prune as pruned
     from mcusim.compress.quantize.fold import fold
     from mcusim.data.named import open_for
-    from mcusim.files.load import load
     from mcusim.files.npz import save
     from mcusim.graph.resolution import at_resolution
     from mcusim.sections.kinds import Command, Facts, Headline
 
-    before = fold(load(model))
+    before = fold(floating(model))
     if resolution is not None:
         before = at_resolution(before, resolution)
     pictures = None if data is None else open_for(before, data)

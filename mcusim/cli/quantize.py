@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def quantize(
     model: Annotated[
         str,
-        typer.Argument(help="Float network: a name, .onnx, .json, or .pt2 (torch.export.save)."),
+        typer.Argument(help="Float network: a name, .onnx, .tflite, .json, or .pt2 (torch.export.save)."),
     ],
     data: Annotated[
         str, typer.Option(help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.")
@@ -40,10 +40,10 @@ def quantize(
     """Quantise a float network after training, and say how much of it survives."""
     from mcusim.cli.output import print_json, print_sections
     from mcusim.compress.examples import real_inputs
+    from mcusim.compress.floating import floating as as_float
     from mcusim.compress.quantize import QuantizeSettings, compare, fold
     from mcusim.compress.quantize import quantize as quantise
     from mcusim.data.named import open_for
-    from mcusim.files.load import load
     from mcusim.files.npz import save
     from mcusim.graph import Arithmetic
     from mcusim.sections.kinds import Command
@@ -53,7 +53,7 @@ def quantize(
 
         raise UnknownName("arithmetic", arithmetic, Arithmetic)
     settings = QuantizeSettings(ranges, bias_correction, equalize, head, Arithmetic(arithmetic))  # type: ignore[arg-type]
-    floating = _normalised(load(model), mean, std)
+    floating = _normalised(as_float(model), mean, std)
     examples = open_for(floating, data)
     if (mean or std) and examples.train.images.dtype != "uint8":
         from mcusim.core import BadArgument

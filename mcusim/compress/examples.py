@@ -26,4 +26,4 @@ def real_inputs(model: Model, examples: Examples, count: int, seed: int = 0) -> 
     if isinstance(examples, Split):
         prepare = Preprocessor(model, examples.image_shape, examples.images.dtype.name)
         examples = prepare(examples.sample(count, seed).images)
-    return np.asarray(examples, np.float32)
+    return np.ascontiguousarray(examples, np.float32)

@@ -12,12 +12,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.compress.examples import Examples, real_inputs
+from mcusim.compress.floating import floating
 from mcusim.compress.quantize.fold import fold
 from mcusim.compress.quantize.forward import groups as in_groups
 from mcusim.compress.quantize.forward import run
@@ -139,7 +141,7 @@ def spreads(model: Model, inputs: NDArray[Any]) -> dict[str, NDArray[np.float64]
 
 
 def prune(
-    model: Model,
+    model: Model | str | Path | Any,
     ratio: float,
     *,
     multiple: int = 8,
@@ -147,6 +149,7 @@ def prune(
     inputs: Examples | None = None,
     images: int = 512,
     seed: int = 0,
+    shape: tuple[int, ...] | None = None,
 ) -> Model:
     """Return a float network with the least important channels of every group removed.
 
@@ -155,13 +158,15 @@ def prune(
     ``reconstruct``; nothing is trained, and no labels are needed. Quantisation comes afterwards.
 
     Args:
-        model: a float32 network; batch normalisation is folded first.
+        model: a float32 network, the name or file of one, or a PyTorch module; batch normalisation is folded
+            first.
         ratio: fraction of the channels of each group to remove, in [0, 1).
         multiple: numbers of channels kept are rounded up to a multiple of this.
         residual: also prune what a residual addition ties together.
         inputs: to refit on: prepared pictures, float32 ``[N, H, W, C]``, or a data set.
         images: how many training examples of a data set to draw.
         seed: of that drawing.
+        shape: of a module's input, planes first with a batch of 1.
 
     Returns:
         The smaller float network.
@@ -175,6 +180,7 @@ def prune(
         raise BadArgument(f"ratio {ratio}", "is not in [0, 1)", "0.5 removes half of the channels")
     if multiple < 1:
         raise BadArgument(f"multiple {multiple}", "is not at least 1")
+    model = floating(model, inputs, shape)
     if model.input.dtype != "float32":
         raise BadModel(model.name, "is quantised", "prune the float network, then quantise it")
     model = fold(model)

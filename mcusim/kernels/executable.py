@@ -46,7 +46,7 @@ def check_forward(op: Op, tensors: Tensors) -> None:
             raise BadModel(
                 f"op {op.name!r} ({op.kind})",
                 f"gives {output} from {tensors[name].dtype}, and there are kernels for {forms} only",
-                "use a network quantised to int8 as a whole: mcusim quantize makes one of a float network",
+                "use a network quantised to int8 as a whole: mcusim quantize makes one of a float file",
             )
 
 

@@ -195,14 +195,45 @@ def test_nothing_is_folded_that_someone_else_reads() -> None:
 
 
 @pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.AdaptiveAvgPool2d(3), (1, 4, 9, 9)),
+        (nn.AvgPool2d(3, 2, padding=1), (1, 4, 9, 9)),
+        (nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), (1, 4, 9, 9)),
+        (nn.AvgPool2d(2, ceil_mode=True), (1, 4, 9, 9)),
+        (nn.MaxPool2d(2, ceil_mode=True), (1, 4, 9, 8)),
+        (nn.MaxPool2d(3, 2, padding=1), (1, 4, 9, 8)),
+        (nn.Conv2d(4, 2, 3, padding="same", dilation=2), (1, 4, 9, 9)),
+        (nn.Conv1d(4, 2, 3, stride=2, padding=1), (1, 4, 9)),
+        (nn.Conv1d(4, 4, 3, groups=4, dilation=2), (1, 4, 9)),
+        (nn.Sequential(nn.Conv1d(4, 4, 1), nn.BatchNorm1d(4), nn.MaxPool1d(2)), (1, 4, 9)),
+        (nn.Sequential(nn.Conv1d(4, 4, 1), nn.AvgPool1d(3, 3)), (1, 4, 9)),
+        (nn.LayerNorm(9), (1, 4, 9)),
+        (nn.Linear(9, 5), (1, 4, 9)),
+    ],
+)
+def test_windows_over_pictures_and_signals_give_what_pytorch_gives(module: Any, shape: Any) -> None:
+    module = settled(module)
+    x = np.random.default_rng(1).normal(size=(1, *shape[1:])).astype(np.float32)
+    with torch.no_grad():
+        theirs = module(torch.from_numpy(x)).numpy()
+    model = imported(module, shape)
+    last = model.input.shape != shape  # channels
+    ours = run(model, np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x)
+    np.testing.assert_allclose(
+        ours, np.moveaxis(theirs, 1, -1) if theirs.ndim == 4 else theirs, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
     ("module", "why"),
     [
         (nn.Conv2d(4, 4, 3, groups=2), "groups"),
         (nn.ConvTranspose2d(4, 4, 3), "conv_transpose2d"),
         (nn.Hardtanh(-2, 2), "clamps"),
-        (nn.AdaptiveAvgPool2d(2), "pools to"),
-        (nn.AvgPool2d(2, padding=1), "padding"),
-        (nn.MaxPool2d(2, ceil_mode=True), "rounds up"),
+        (nn.AdaptiveAvgPool2d(2), "windows of several sizes"),
+        (nn.AvgPool2d(2, divisor_override=3), "divisor"),
+        (nn.MaxPool2d(2, dilation=2), "dilated"),
         (nn.Softplus(), "not supported"),
         (nn.ELU(2.0), "scaled"),
     ],

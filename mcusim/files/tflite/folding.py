@@ -144,6 +144,8 @@ def fold(name: str, inputs: list[Tensor], output: Tensor, options: Options) -> T
     if name in SHAPES and len(inputs) == 1:
         return _constant(output, evaluate(lambda: np.array(SHAPES[name](inputs[0].shape), np.int64)))
     arrays = [np.asarray(tensor.data) for tensor in inputs if tensor.data is not None]
+    if name == "DEQUANTIZE" and arrays:
+        return _constant(output, evaluate(lambda: dequantised(inputs[0])))
     if name not in FOLDS or len(arrays) < len(inputs) or not inputs:
         return None
     if name in _FUSED and options is not None and options.integer(_FUSED[name], 1):
@@ -151,6 +153,15 @@ def fold(name: str, inputs: list[Tensor], output: Tensor, options: Options) -> T
     if not _same_scale(name, inputs, output):
         return None
     return _constant(output, evaluate(lambda: FOLDS[name](arrays, options, output)))
+
+
+def dequantised(tensor: Tensor) -> Array:
+    """Return the real values of a constant in float32."""
+    data, quant = np.asarray(tensor.data), tensor.quant
+    if quant is None:
+        return data.astype(np.float32)
+    along = [-1 if i == quant.axis else 1 for i in range(data.ndim)] if quant.per_channel else [1]
+    return ((data.astype(np.float32) - quant.zero_point) * quant.scale.reshape(along)).astype(np.float32)
 
 
 def _same_scale(name: str, inputs: list[Tensor], output: Tensor) -> bool:

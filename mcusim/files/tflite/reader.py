@@ -10,7 +10,7 @@ import numpy as np
 from mcusim.core import BadModel
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
-from mcusim.files.tflite.folding import fold
+from mcusim.files.tflite.folding import dequantised, fold
 from mcusim.files.tflite.operators import Operator, attributes_of
 from mcusim.files.tflite.schema import (
     IDENTIFIER,
@@ -133,7 +133,7 @@ class _Reader:
                 attributes = replace(attributes, unsigned=True)
             if TRAITS[operator.kind].weighted:
                 _check_parameters(operator)
-                names[1] = self.float32_product(operator, index)
+                names[1] = self.real_weight(operator) or self.float32_product(operator, index)
         except BadModel as error:
             raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
         self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
@@ -178,6 +178,21 @@ class _Reader:
             return False
         self.tensors[outputs[0]] = constant
         return True
+
+    def real_weight(self, operator: Operator) -> str:
+        """Return the name of an int8 weight in float32, for an operator of real activations; else nothing.
+
+        Such hybrid files keep weights in a quarter of the space. They are float networks, which a runtime
+        computes in one way or another: with quantised rows of activations, or with these real weights.
+        """
+        x, w = operator.inputs[:2]
+        if x.dtype != "float32" or w.dtype != "int8" or w.quant is None:
+            return ""
+        data = dequantised(w)
+        data.flags.writeable = False
+        name = f"{w.name}.real"
+        self.tensors[name] = Tensor(name, w.shape, "float32", None, data)
+        return name
 
     def float32_product(self, operator: Operator, index: int) -> str:
         """Return the name of a uint8 convolution's weight, its scale adapted.

@@ -34,8 +34,10 @@ CAST, PADV2 = Tflite(53, 1, 37), Tflite(60, 2, 43)
 
 TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 """Element types that a graph here can hold."""
+HALF = 1
+"""float16: weights of a float network that were made half as large."""
 OTHER_TYPES: dict[int, str] = {
-    1: "float16", 5: "string", 8: "complex64", 10: "float64", 11: "complex128", 12: "uint64", 13: "resource",
+    5: "string", 8: "complex64", 10: "float64", 11: "complex128", 12: "uint64", 13: "resource",
     14: "variant", 15: "uint32", 16: "uint16", 17: "int4", 18: "bfloat16", 19: "int2", 20: "uint4",
 }  # fmt: skip
 

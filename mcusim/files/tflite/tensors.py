@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
-from mcusim.files.tflite.schema import OTHER_TYPES, TYPES
-from mcusim.graph import DTYPES, Quant, Tensor
+from mcusim.files.tflite.schema import HALF, OTHER_TYPES, TYPES
+from mcusim.graph import Quant, Tensor
 from mcusim.graph.validate import check_tensor
 
 MAX_RANK = 8
@@ -70,6 +70,8 @@ def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list
     if any(s < 0 for s in signature[1:]):
         raise BadModel(thing, f"has the dynamic shape {signature.tolist()}", "fix all sizes when converting")
     code = table.integer(_TYPE, 1, signed=False)
+    if code == HALF:
+        return _half(table, name, shape, buffers)
     if code not in TYPES:
         kind = OTHER_TYPES.get(code, f"number {code}")
         raise BadModel(thing, f"has element type {kind}", f"supported: {', '.join(TYPES.values())}")
@@ -78,6 +80,15 @@ def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list
     data = _values(table, thing, shape, TYPES[code], buffers)
     quant = _quant(table.table(_QUANTIZATION), thing, shape, misplaced)
     return Tensor(name, shape, TYPES[code], quant, data)
+
+
+def _half(table: FlatTable, name: str, shape: tuple[int, ...], buffers: list[FlatTable]) -> Tensor:
+    """Return a float16 constant, as which files keep weights, in float32: every value has its like there."""
+    data = _values(table, f"tensor {name!r}", shape, "float16", buffers)
+    if data is None:
+        reason = "is a float16 activation"
+        raise BadModel(f"tensor {name!r}", reason, "convert it with float32 or 8-bit activations")
+    return Tensor(name, shape, "float32", None, data.astype(np.float32))
 
 
 def _short(table: FlatTable, field: int, dtype: str, thing: str) -> NDArray[Any]:
@@ -100,7 +111,7 @@ def _values(
     raw = buffers[index].array(_DATA, "u1")
     if not len(raw):
         return None
-    if min(shape, default=1) < 1 or prod(shape) * DTYPES[dtype] != len(raw):
+    if min(shape, default=1) < 1 or prod(shape) * np.dtype(dtype).itemsize != len(raw):
         raise BadModel(thing, f"of shape {shape} and type {dtype} has {len(raw):,} B of values")
     if dtype == "bool":
         return np.asarray(raw.reshape(shape) != 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.files.torch.archive import ExportedProgram
+from mcusim.files.torch.layout import Held, Order, channels_last, gathered, plain, reshaped, thick
+from mcusim.files.torch.layout import stored as memory
 from mcusim.graph import Attributes, OpKind
 from mcusim.graph.build import GraphBuilder
 
-Rule = Callable[..., str]
-"""Adds what one operation becomes, from the graph, the node and its arguments; returns the output's name."""
+Rule = Callable[..., str | Held]
+"""Adds what one operation becomes, from the graph, the node and its arguments; returns the output's name, and
+the order of its dimensions where that is not the usual one."""
 Shape = tuple[int, ...]
-NHWC, NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
-"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of PyTorch's, and the other way round."""
+NHWC = plain(4)
+"""Dimension ``i`` of a stored tensor is dimension ``NHWC[i]`` of PyTorch's."""
 
 
 def stored(shape: Sequence[int]) -> Shape:
@@ -32,28 +35,31 @@ class TorchGraph:
         self.program, self.name, self.rules = program, name, rules
         self.build = GraphBuilder()
         self.inputs: tuple[str, ...] = ()
-        self.names: dict[Any, str] = {}
+        self.kept: dict[Any, Held] = {}
         """Tensor of each node that is computed."""
+        self._moved: dict[tuple[str, Order], str] = {}
+        self._readers: dict[Any, list[Any]] = {}
         self.arrays: dict[Any, NDArray[Any]] = {}
         """Values of each node that is a parameter, in PyTorch's layout."""
 
-    def walk(self) -> str:
-        """Add all ops and return the output's name."""
+    def walk(self) -> tuple[str, ...]:
+        """Add all ops and return the names of the outputs."""
+        for node in self.program.nodes:
+            for given in _flat((*node.args, *node.kwargs.values())):
+                self._readers.setdefault(given, []).append(node)
         for node in self.program.nodes:
             if node.op == "placeholder" and node.name in self.program.arrays:
                 self.arrays[node] = self.program.arrays[node.name]
             elif node.op == "placeholder":
-                shape = stored(node.meta["val"].shape)
-                self.names[node] = self.build.activation(node.name, shape, None, "float32")
+                shape = self.shape(node)
+                order = channels_last(len(shape)) if self._convolved(node) else plain(len(shape))
+                self.build.activation(node.name, memory(shape, order), None, "float32")
+                self.kept[node] = Held(node.name, order)
                 self.inputs += (node.name,)
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":
-                if len(node.args[0]) != 1:
-                    raise BadModel(
-                        self.name, f"has {len(node.args[0])} outputs", "export one with one output"
-                    )
-                return self.tensor(node.args[0][0])
+                return tuple(self.tensor(found) for found in node.args[0])
         raise BadModel(self.name, "has no output")
 
     def _call(self, node: Any) -> None:
@@ -62,7 +68,8 @@ class TorchGraph:
         if rule is None:
             known = ", ".join(sorted(self.rules))
             raise self.fail(node, f"is not supported; supported: {known}")
-        self.names[node] = rule(self, node, *node.args, **node.kwargs)
+        found = rule(self, node, *node.args, **node.kwargs)
+        self.kept[node] = found if isinstance(found, Held) else Held(found, plain(len(self.shape(node))))
 
     def fail(self, node: Any, reason: str) -> BadModel:
         """Return the error for a node that has unusual arguments."""
@@ -70,13 +77,40 @@ class TorchGraph:
 
     def shape(self, node: Any) -> Shape:
         """Return a node's shape in PyTorch's layout."""
-        return tuple(int(s) for s in node.meta["val"].shape)
+        value = node.meta["val"]
+        return tuple(int(s) for s in getattr(value, "shape", ()))
 
     def tensor(self, node: Any) -> str:
-        """Return the name of a node's tensor; a parameter becomes a constant of rank 4 if it has rank 3."""
-        if node in self.names:
-            return self.names[node]
-        return self.constant(f"{node.name}.value", self.arrays[node])
+        """Return the name of a node's tensor in the usual order; of a parameter, as a constant."""
+        if node not in self.kept:
+            return self.constant(f"{node.name}.value", self.arrays[node])
+        return self.ordered(node, plain(len(self.shape(node))))
+
+    def held(self, node: Any) -> Held:
+        """Return a node's tensor in whatever order it lies in memory."""
+        if node not in self.kept:
+            self.kept[node] = Held(self.tensor(node), plain(len(self.shape(node))))
+        return self.kept[node]
+
+    def ordered(self, node: Any, order: Order) -> str:
+        """Return the name of a node's tensor in an order; elements are moved, once, where that is needed."""
+        return self.in_order(self.held(node), self.shape(node), order)
+
+    def in_order(self, held: Held, shape: Shape, order: Order) -> str:
+        """Return the name of a tensor of a PyTorch shape in an order."""
+        if held.order == order:
+            return held.name
+        if (held.name, order) not in self._moved:
+            name, new = self.free(f"{held.name}.moved"), memory(shape, order)
+            self.build.activation(name, new, None, "float32")
+            if thick(shape, held.order) == thick(shape, order):
+                attributes = Attributes(shape=new, clamp=None)
+                self.build.op(name, OpKind.RESHAPE, (held.name,), name, attributes)
+            else:
+                axes = tuple(held.order.index(i) for i in order)
+                self.build.op(name, OpKind.TRANSPOSE, (held.name,), name, Attributes(axes=axes, clamp=None))
+            self._moved[held.name, order] = name
+        return self._moved[held.name, order]
 
     def constant(self, name: str, array: NDArray[Any] | float) -> str:
         """Add a constant in PyTorch's layout, which may be broadcast against a 4-D tensor."""
@@ -112,11 +146,39 @@ class TorchGraph:
         return name
 
     def reshaped(self, node: Any, name: str, old: Shape, new: Shape, *, suffix: str = "") -> str:
-        """Add what gives a tensor another shape, both in PyTorch's layout and order of elements."""
-        if len(old) == 4 and old[2:] != (1, 1):
-            # PyTorch flattens planes first.
-            name = self.op(node, OpKind.TRANSPOSE, (name,), old, suffix=f"{suffix}.planes", axes=NCHW)
-        name = self.op(node, OpKind.RESHAPE, (name,), new, suffix=suffix, shape=new)
-        if len(new) == 4:
-            name = self.op(node, OpKind.TRANSPOSE, (name,), stored(new), suffix=suffix, axes=NHWC)
-        return name
+        """Add what gives a tensor another shape, both in PyTorch's layout, and in the usual order."""
+        held = self.reshape(node, Held(name, plain(len(old))), old, new, suffix=suffix)
+        return self.in_order(held, new, plain(len(new)))
+
+    def reshape(self, node: Any, held: Held, old: Shape, new: Shape, *, suffix: str = "") -> Held:
+        """Add what gives a tensor another shape; it keeps its order in memory where that is possible."""
+        order = reshaped(old, new, held.order)
+        if order is None:
+            moved = gathered(old, new, held.order)
+            held = Held(self.in_order(held, old, moved), moved)
+            order = reshaped(old, new, moved)
+            assert order is not None
+        shape = memory(new, order)
+        return Held(self.op(node, OpKind.RESHAPE, (held.name,), shape, suffix=suffix, shape=shape), order)
+
+    def _convolved(self, node: Any) -> bool:
+        """True if a tensor of three dimensions is a signal: the first that reads channels convolves it."""
+        if len(self.shape(node)) != 3:
+            return False
+        for reader in self._readers.get(node, ()):
+            name = str(reader.target).removeprefix("aten.").split(".")[0]
+            if name in ("conv1d", "max_pool1d", "avg_pool1d", "batch_norm"):
+                return True
+            through = ("relu", "pad", "constant_pad_nd", "dropout", "clone")
+            if name in through and self._convolved(reader):
+                return True
+        return False
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """Yield the nodes among arguments, lists of them included."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        elif hasattr(value, "target"):
+            yield value

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from mcusim.files.torch.graph import NHWC, TorchGraph, stored
+from mcusim.files.torch.layout import Held
+from mcusim.files.torch.layout import stored as memory
 from mcusim.graph import OpKind
 
 
@@ -14,15 +16,16 @@ def _place(axis: int, rank: int) -> int:
     return NHWC.index(axis % rank) if rank == 4 else axis % rank
 
 
-def _cut(g: TorchGraph, node: Any, x: Any, axis: int, first: int, step: int, count: int, out: Any) -> str:
+def _cut(g: TorchGraph, node: Any, x: Any, axis: int, first: int, step: int, count: int, out: Any) -> Held:
     """Keep elements of one of PyTorch's dimensions."""
-    rank = len(g.shape(x))
+    held, rank = g.held(x), len(g.shape(x))
     if (first, step, count) == (0, 1, g.shape(x)[axis % rank]):
-        return g.tensor(x)
-    return g.op(
-        node, OpKind.STRIDED_SLICE, (g.tensor(x),), stored(out),
-        axes=(_place(axis, rank),), begin=(first,), step=(step,), shape=(count,),
+        return held
+    name = g.op(
+        node, OpKind.STRIDED_SLICE, (held.name,), memory(out, held.order),
+        axes=(held.order.index(axis % rank),), begin=(first,), step=(step,), shape=(count,),
     )  # fmt: skip
+    return Held(name, held.order)
 
 
 def _cut_shape(g: TorchGraph, x: Any, axis: int, count: int) -> tuple[int, ...]:
@@ -33,7 +36,7 @@ def _cut_shape(g: TorchGraph, x: Any, axis: int, count: int) -> tuple[int, ...]:
 
 def cut(
     g: TorchGraph, node: Any, x: Any, axis: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> str:
+) -> Held:
     """``x[..., start:end:step]`` along one dimension."""
     span = range(*slice(start, end, step).indices(g.shape(x)[axis]))
     return _cut(g, node, x, axis, span.start, step, len(span), g.shape(node))
@@ -51,12 +54,12 @@ def select(g: TorchGraph, node: Any, x: Any, axis: int, index: int) -> str:
     return g.reshaped(node, name, kept, g.shape(node))
 
 
-def split(g: TorchGraph, node: Any, x: Any, *_: Any) -> str:
+def split(g: TorchGraph, node: Any, x: Any, *_: Any) -> Held:
     """A few slices; each is added where it is read."""
-    return g.tensor(x)
+    return g.held(x)
 
 
-def part(g: TorchGraph, node: Any, parts: Any, index: int) -> str:
+def part(g: TorchGraph, node: Any, parts: Any, index: int) -> Held:
     """One part of what was split."""
     target = str(parts.target).removeprefix("aten.").split(".")[0]
     if target not in ("split", "split_with_sizes", "chunk"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mcusim.files.torch.graph import Shape, TorchGraph
 from mcusim.files.torch.operators import RULES
 from mcusim.graph import Model, Preprocessing
 from mcusim.graph.build import naming
+from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
 
@@ -65,20 +67,20 @@ def from_torch(
 
 def _model(program: ExportedProgram, name: str, preprocessing: Preprocessing, labels: Sequence[str]) -> Model:
     graph = TorchGraph(program, name, RULES)
-    output = graph.walk()
-    return validate(
+    outputs = graph.walk()
+    model = validate(
         Model(
             name=name,
             ops=tuple(graph.build.ops),
             tensors=graph.build.tensors,
             inputs=graph.inputs,
-            outputs=(output,),
-            head=next((o.name for o in graph.build.ops if o.output == output and o.weight), None),
+            outputs=outputs,
             preprocessing=preprocessing,
             labels=tuple(labels),
             source="PyTorch",
         )
     )
+    return replace(model, head=head_name(model))
 
 
 @reads(BadModel, WAY_OUT)

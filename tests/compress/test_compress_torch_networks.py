@@ -1,0 +1,74 @@
+"""Architectures that people have: each is read as PyTorch computes it, quantised and trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch_networks import CLASSES, NETWORKS, made  # noqa: E402
+
+import mcusim  # noqa: E402
+from mcusim.compress.quantize.fold import fold  # noqa: E402
+from mcusim.compress.quantize.forward import run  # noqa: E402
+from mcusim.core import BadModel  # noqa: E402
+from mcusim.data import from_arrays  # noqa: E402
+from mcusim.files.torch.reader import from_torch  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:float32 examples are taken as real values")
+NOT_YET = {"U-Net": "conv_transpose2d"}
+"""What cannot be quantised, and the operation that stands in the way."""
+READ = [name for name in NETWORKS if name not in NOT_YET]
+
+
+def examples(name: str, count: int, seed: int = 0) -> np.ndarray:
+    """Return inputs as PyTorch takes them."""
+    shape = NETWORKS[name][1]
+    return np.random.default_rng(seed).normal(size=(count, *shape[1:])).astype(np.float32)
+
+
+def here(x: np.ndarray) -> np.ndarray:
+    """Return inputs or outputs of PyTorch with channels last."""
+    return np.moveaxis(x, 1, -1) if x.ndim > 2 else x
+
+
+def test_there_are_seventeen_and_all_but_one_are_read():
+    assert len(NETWORKS) == 17
+    assert len(READ) >= 16
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_computes_what_pytorch_computes(name):
+    module, x = made(name), examples(name, 3)
+    with torch.no_grad():
+        theirs = here(module(torch.tensor(x)).numpy())
+    model = from_torch(module, NETWORKS[name][1], name=name)
+    for network in (model, fold(model)):
+        ours = np.concatenate([run(network, here(x[i : i + 1])) for i in range(3)])
+        np.testing.assert_allclose(ours, theirs.reshape(ours.shape), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_is_quantised_and_trains(name):
+    x = here(examples(name, 16))
+    twin = mcusim.quantize(made(name), x)
+    task = NETWORKS[name][2]
+    labels = np.arange(16) % CLASSES if task == "classification" else None
+    session = mcusim.Session(twin, "stm32h743", "dense", sgd=mcusim.Sgd(lr=0.005))
+    result = session.train(from_arrays(x, labels), epochs=2)
+    assert result.plan.fits
+    assert result.plan.settings.task == task
+    assert result.rows[-1]["loss"] < result.rows[0]["loss"]
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_what_cannot_be_read_says_which_operation(name):
+    with pytest.raises(BadModel, match=NOT_YET[name]):
+        from_torch(made(name), NETWORKS[name][1])
+
+
+@pytest.mark.parametrize("name", ["TCN", "ConvNeXt"])
+def test_counting_dimensions_in_another_order_moves_nothing(name):
+    model = from_torch(made(name), NETWORKS[name][1])
+    assert not [op.name for op in model.ops if op.kind == "transpose"]
