@@ -81,6 +81,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A RESHAPE or TRANSPOSE of an op's output."""
+
+    kind: OpKind
+    shape: Shape
+    axes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """An op that is not decided yet to be int8 or float32: that depends on who reads it."""
 
@@ -89,6 +98,8 @@ class Pending:
     operands: tuple[Value, ...]
     attributes: Attributes
     shape: Shape
+    after: tuple[Moved, ...] = ()
+    """Moves of its output, in whichever format it is decided to be."""
 
 
 Value = Const | Real | Int8Tensor | View | Pending
@@ -135,7 +146,9 @@ class OnnxGraph:
         """Return the stored shape of a value."""
         if isinstance(value, Const):
             return value.data.shape
-        return value.shape if isinstance(value, Pending) else self.build[value.name].shape
+        if isinstance(value, Pending):
+            return value.after[-1].shape if value.after else value.shape
+        return self.build[value.name].shape
 
     def pend(
         self,
@@ -243,6 +256,17 @@ class OnnxGraph:
         name = self.free(op.name)
         self.build.activation(name, op.shape, None, "float32")
         self.build.op(name, op.kind, inputs, name, op.attributes)
+        return self._moved(op, name)
+
+    def _moved(self, op: Pending, name: str) -> str:
+        """Add the moves that follow an op, and return the name of what they give."""
+        for move in op.after:
+            before, quant, dtype = name, self.build[name].quant, self.build[name].dtype
+            name = self.build.activation(self.free(f"{op.name}.moved"), move.shape, quant, dtype)
+            shape = move.shape if move.kind is OpKind.RESHAPE else ()
+            clamp = (-128, 127) if dtype == "int8" else None
+            attributes = Attributes(axes=move.axes, shape=shape, clamp=clamp)
+            self.build.op(name, move.kind, (before,), name, attributes)
         return name
 
     def _is_int8(self, op: Pending) -> bool:
@@ -272,7 +296,7 @@ class OnnxGraph:
             fill = int(np.clip(np.rint(np.float32(fill) / quant.scale[0]) + quant.zero_point, -128, 127))
         self.build.activation(name, op.shape, quant)
         self.build.op(name, op.kind, tuple(inputs), name, replace(op.attributes, clamp=clamp, fill=fill))
-        return name
+        return self._moved(op, name)
 
     def _int8_constant(self, op: Pending, index: int, value: Const) -> str:
         if op.kind in WEIGHTED and index == 2:

@@ -18,6 +18,7 @@ from mcusim.files.onnx.graph import (
     NHWC,
     Const,
     Int8Tensor,
+    Moved,
     OnnxGraph,
     Pending,
     Real,
@@ -37,10 +38,15 @@ from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 Rule = Callable[[OnnxGraph, Node], Value]
 
 
-def _window(g: OnnxGraph, node: Node, shape: Shape, kernel: tuple[int, int]) -> dict[str, Any]:
+def _window(
+    g: OnnxGraph, node: Node, shape: Shape, kernel: tuple[int, int], *, signal: bool = False
+) -> dict[str, Any]:
     """Return stride, dilation and padding of a convolution or pooling over a stored shape."""
-    stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
-    pads = node.integers("pads", (0, 0, 0, 0))
+    one = (1,) if signal else (1, 1)
+    stride, dilation = node.integers("strides", one), node.integers("dilations", one)
+    pads = node.integers("pads", (0, 0) if signal else (0, 0, 0, 0))
+    if signal and (len(stride), len(dilation), len(pads)) == (1, 1, 2):
+        stride, dilation, pads = (1, *stride), (1, *dilation), (0, pads[0], 0, pads[1])
     if len(shape) != 4 or (len(stride), len(dilation), len(pads)) != (2, 2, 4) or min(*stride, *dilation) < 1:
         raise node.fail("works on something else than two dimensions of pixels")
     auto = node.attributes.get("auto_pad", "NOTSET")
@@ -64,8 +70,15 @@ def _bias_operands(g: OnnxGraph, node: Node, index: int, channels: int) -> list[
 def _conv(g: OnnxGraph, node: Node) -> Value:
     x, w = g.value(node, 0), g.constant(node, 1)
     shape = g.shape(x)
+    signal = w is not None and w.data.ndim == len(shape) == 3
+    if signal and w is not None:
+        # A signal is a picture of one row, with channels last.
+        row = (shape[0], 1, shape[2], shape[1])
+        x = g.move(node, OpKind.TRANSPOSE, x, suffix=".last", axes=(0, 2, 1))
+        x, shape = g.move(node, OpKind.RESHAPE, x, suffix=".row", shape=row), row
+        w = Const(w.data[:, :, None], w.quant)
     if w is None or w.data.ndim != 4 or len(shape) != 4:
-        raise node.fail("is no convolution over two dimensions of pixels")
+        raise node.fail("is no convolution over pixels or over a signal")
     count, depth, height, width = w.data.shape
     groups = node.integer("group", 1)
     depthwise = groups == shape[3] and depth == 1 and groups > 1
@@ -75,7 +88,12 @@ def _conv(g: OnnxGraph, node: Node) -> Value:
     operands = [x, w.transposed((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))]
     operands += _bias_operands(g, node, 2, count)
     kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
-    return g.pend(node, kind, operands, **_window(g, node, shape, (height, width)))
+    found = g.pend(node, kind, operands, **_window(g, node, shape, (height, width), signal=signal))
+    if not signal:
+        return found
+    batch, _, length, channels = found.shape
+    back = Moved(OpKind.RESHAPE, (batch, length, channels))
+    return replace(found, after=(back, Moved(OpKind.TRANSPOSE, (batch, channels, length), (0, 2, 1))))
 
 
 def _gemm(g: OnnxGraph, node: Node) -> Value:
