@@ -22,7 +22,7 @@ from mcusim.engine.state import parameter_slots
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
-from mcusim.lowering.step import StepOp
+from mcusim.lowering.step import Step, StepOp
 from mcusim.mcu.flash.store import header_bytes
 from mcusim.planning.plan import Plan
 from mcusim.update.policy import POLICIES
@@ -265,9 +265,7 @@ class _Writer:
 
     def _learned(self) -> tuple[tuple[CText, bytes], ...]:
         """Return the tensors of a checkpoint, op by op: where each lies and what it begins with."""
-        tensors = self._step.tensors
-        known = [s for op in self._model.ops for s in parameter_slots(op.name)]
-        slots = [s for s in known if s in tensors and s.kind in LEARNED]
+        slots = learned_slots(self._step)
         return tuple((self._context.at(s), np.ascontiguousarray(self._first(s)).tobytes()) for s in slots)
 
     def _checkpoint(self) -> dict[str, int]:
@@ -284,6 +282,12 @@ class _Writer:
             "copy_bytes": size, "area_bytes": 2 * size, "erase_bytes": flash.sectors[-1].bytes,
             "program_bytes": flash.program_bytes, "header_bytes": header_bytes(self._plan.board),
         }  # fmt: skip
+
+
+def learned_slots(step: Step) -> list[Slot]:
+    """Return the tensors that a checkpoint holds, in order."""
+    known = (slot for op in step.model.ops for slot in parameter_slots(op.name))
+    return [slot for slot in known if slot in step.tensors and slot.kind in LEARNED]
 
 
 def _changes(scheme: Scheme, first: Selection, plan: Plan) -> bool:

@@ -169,6 +169,20 @@ class Session:
 
         return write_firmware(self.plan(), self.scheme, out)
 
+    def learned(self, dump: bytes) -> Model:
+        """Return the network with what a device that runs this session's firmware has learned.
+
+        Args:
+            dump: the checkpoint area of its flash, or one copy in it.
+
+        Raises:
+            BadRun: if there is no whole copy in it, or one of another network, scheme or format.
+            BadModel: if weights learn in flash.
+        """
+        from mcusim.deployment.reading import learned_model
+
+        return learned_model(self.plan(), dump)
+
     def cost(self, steps: int) -> SessionCost:
         """Return what a session of so many steps would cost the device: time, energy, write-backs, wear.
 

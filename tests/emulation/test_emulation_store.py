@@ -25,7 +25,7 @@ class Kept:
     """A device whose learned parameters can be changed, written and read."""
 
     def __init__(self, folder, board):
-        session = mcusim.Session(small_network(), mcusim.board(board), "last-2")
+        self.session = session = mcusim.Session(small_network(), mcusim.board(board), "last-2")
         self.plan = plan = session.plan()
         made = tables(plan, session.scheme)
         core = core_named("cortex-m4")
@@ -111,3 +111,20 @@ def test_the_host_reads_what_the_device_wrote(kept):
     assert copy is not None
     assert (copy.sequence, copy.slot) == (1, 0)
     assert copy.payload[-8:] == bytes(8)  # steps done
+
+
+def test_what_was_learned_becomes_a_network_again(kept):
+    kept.flash = b"\xff" * kept.size
+    with pytest.raises(mcusim.BadRun, match="no whole copy"):
+        kept.session.learned(kept.flash)
+    device, step = kept.device, kept.plan.step
+    slot = next(name for name in step.tensors if name == "weight:b.project")
+    start = device.arena + kept.plan.solution.offsets[step.tensors[slot].buffer]
+    own = np.arange(step.tensors[slot].bytes).astype(np.int8)
+    device.write(start, own.tobytes())
+    assert kept.command(SAVE)[0] == 0
+    learned = kept.session.learned(kept.flash)
+    assert np.array_equal(learned.tensors["b.project.w"].data.reshape(-1), own)
+    other = mcusim.Session(small_network(), mcusim.board("stm32u585"), "dense")
+    with pytest.raises(mcusim.BadRun, match="this firmware writes"):
+        other.learned(kept.flash)

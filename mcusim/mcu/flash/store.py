@@ -127,12 +127,19 @@ class Store:
         return Copy(sequence, slot, payload)
 
     def _read(self, slot: int) -> Copy | None:
-        place, header = self.layout.slots[slot], self.layout.header_bytes
-        magic, sequence, length, checksum = _HEADER.unpack(self.flash.read(place.start, _HEADER.size))
-        if magic != MAGIC or length > len(place) - header:
-            return None
-        payload = self.flash.read(place.start + header, length)
-        return Copy(sequence, slot, payload) if _checksum(sequence, payload) == checksum else None
+        place = self.layout.slots[slot]
+        return copy_in(self.flash.read(place.start, len(place)), self.layout.header_bytes, slot)
+
+
+def copy_in(data: bytes, header: int, slot: int = 0) -> Copy | None:
+    """Return the copy that a slot holds, if it is whole; its payload begins after ``header`` bytes."""
+    if len(data) < header:
+        return None
+    magic, sequence, length, checksum = _HEADER.unpack(data[: _HEADER.size])
+    if magic != MAGIC or length > len(data) - header:
+        return None
+    payload = data[header : header + length]
+    return Copy(sequence, slot, payload) if _checksum(sequence, payload) == checksum else None
 
 
 def head_of(sequence: int, payload: bytes) -> bytes:

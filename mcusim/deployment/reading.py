@@ -1,0 +1,50 @@
+"""What a device has learned, out of its flash and back into a network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcusim.core import BadRun
+from mcusim.deployment.context import refusal
+from mcusim.deployment.tables import LEARNED, learned_slots
+from mcusim.engine.state import State
+from mcusim.graph import Model
+from mcusim.lowering.flash import ITERATION_BYTES
+from mcusim.lowering.residency import Residency
+from mcusim.mcu.flash.store import copy_in, header_bytes
+from mcusim.planning.plan import Plan
+
+
+def learned_model(plan: Plan, dump: bytes) -> Model:
+    """Return the network with what a device has learned.
+
+    Args:
+        plan: of the firmware that runs on the device.
+        dump: its checkpoint area, both copies, or a single copy; the newest whole one counts.
+
+    Raises:
+        BadRun: if there is no whole copy in it, or it is one of another network, scheme or format.
+        BadModel: if only selected channels lie in SRAM, whose place the dump does not say.
+    """
+    step = plan.step
+    if step.residency is Residency.FLASH:
+        raise refusal("weights in flash", "are written a channel at a time")
+    area = next((i.bytes for i in plan.flash.items if i.name == "checkpoint A"), 0)
+    found = [copy_in(dump[start:], header_bytes(plan.board)) for start in (0, area)]
+    copies = [copy for copy in found if copy is not None]
+    if not copies:
+        raise BadRun(f"dump of {len(dump):,} bytes", "holds no whole copy", "read the whole checkpoint area")
+    payload = max(copies, key=lambda copy: copy.sequence).payload
+    slots = learned_slots(step)
+    size = sum(step.tensors[slot].bytes for slot in slots) + ITERATION_BYTES
+    if len(payload) != size:
+        reason = f"holds a copy of {len(payload):,} bytes, and this firmware writes {size:,}"
+        raise BadRun(f"dump of {len(dump):,} bytes", reason, "plan with the settings of that firmware")
+    state = State.of(step.model, step.scope, step.formats)
+    place = 0
+    for slot in slots:
+        assert slot.kind in LEARNED
+        array = state.arrays[slot]
+        array[...] = np.frombuffer(payload, array.dtype, array.size, place).reshape(array.shape)
+        place += array.nbytes
+    return state.trained()
