@@ -18,7 +18,8 @@ Everything that the command line does is here under the same name, by what a per
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
   a `Run`, `read_run`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
-  a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`
+  a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`;
+  tasks that come one after the other: `stream`, a `StreamResult`
 * take a step to a device: `firmware` in C, and its `twin` on an emulated core; a `Firmware`, a `TwinRun`
 * hold plans to limits: `check`; a `Verdict`
 * this machine: `doctor`; an `Installation`
@@ -101,6 +102,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "sensitivity": "mcusim.explore.sensitivity",
         "diff": "mcusim.reporting.diff",
         "sweep": "mcusim.studies.sweep",
+        "stream": "mcusim.studies.stream",
+        "StreamResult": "mcusim.studies.stream",
         "Study": "mcusim.studies.study",
         "StudyResult": "mcusim.studies.result",
         "Comparison": "mcusim.explore.compare",
@@ -229,6 +232,7 @@ if TYPE_CHECKING:
     from mcusim.session.session import Session
     from mcusim.session.verbs import firmware, plan, predict, train
     from mcusim.studies.result import StudyResult
+    from mcusim.studies.stream import StreamResult, stream
     from mcusim.studies.study import Study
     from mcusim.studies.sweep import sweep
     from mcusim.traces.explanation import Explanation
@@ -285,6 +289,7 @@ __all__ = [
     "Settings",
     "Sgd",
     "Solution",
+    "StreamResult",
     "Study",
     "StudyResult",
     "Timeline",
@@ -336,6 +341,7 @@ __all__ = [
     "sensitivity",
     "shipped_traces",
     "show",
+    "stream",
     "sweep",
     "timeline",
     "train",

@@ -26,7 +26,7 @@ def plan(
 
     network = wanted.network()
     session = wanted.session(network)
-    found = session.plan(suggest=suggest)
+    found = session.plan(suggest=suggest or None)
     draw(found, plot)
     cost = None if steps is None else session.cost(steps)
     if json:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcusim.cli import options as o
+from mcusim.core import BadArgument
 from mcusim.session.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -25,6 +27,16 @@ def search(
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps of the analysis.", min=1)] = 1000,
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 10,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Train the best options in this folder, and choose by that.", metavar="DIR"),
+    ] = None,
+    most: Annotated[int, typer.Option(help="Options to train.", min=1)] = 6,
+    rates: Annotated[str, typer.Option(help="Learning rates to train with, with commas.")] = "0.003,0.01",
+    also: Annotated[str, typer.Option(help="Update schemes to train beside them, with commas.")] = "",
+    epochs: Annotated[int, typer.Option(help="Epochs of the best part; all train for one.", min=1)] = 2,
+    limit: Annotated[int | None, typer.Option(help="Steps of an epoch; all if not given.", min=1)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that train, one core each.", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
     plot: o.Plot = None,
     json: o.Json = False,
@@ -34,6 +46,9 @@ def search(
     The gain of a selection is its share of the network's gradient norm, times the part of the time that
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
     them with --weights where nothing else fits. The winner's options go to plan and train.
+
+    --train settles it by short trainings on a validation part, by successive halving: layers, formats and
+    learning rate are those that learned best. The test examples are not looked at.
     """
     from mcusim.cli.output import draw, print_json, print_sections
     from mcusim.core.files import replacing
@@ -49,10 +64,33 @@ def search(
 
         with replacing(out) as file:
             file.write(dumps(result, indent=1, allow_nan=False).encode() + b"\n")
-    if json:
-        print_json(result)
+    if train is None:
+        if json:
+            print_json(result)
+            return
+        print_sections([*network.sections(), *found.sections(rows)])
         return
-    print_sections([*network.sections(), *found.sections(rows)])
+    from mcusim.cli.study_progress import study_table
+    from mcusim.studies.refine import refine, refined
+    from mcusim.update.spelling import split_list
+
+    recipe = replace(wanted.training, epochs=epochs, limit=limit)
+    with study_table(wanted=not json) as tell:
+        study = refine(
+            found, replace(wanted, training=recipe), train, most=most, rates=_numbers(rates),
+            also=split_list(also) if also else (), workers=workers, progress=tell,
+        )  # fmt: skip
+    if json:
+        print_json({**result, "trained": study.as_dict()})
+    else:
+        print_sections([*network.sections(), *found.sections(rows), *refined(study)])
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise BadArgument(f"--rates {text!r}", "are not numbers", "e.g. 0.003,0.01") from error
 
 
 def _ranking(wanted: Experiment, network: Model, board: Board, analysis: Path | None, steps: int) -> Ranking:

@@ -32,13 +32,18 @@ class Role(StrEnum):
     """Scales, multipliers and shifts."""
     CHECKPOINT = "checkpoint"
     """Learned parameters written back to flash, spare copy included."""
+    REPLAY = "replay"
+    """Examples that are kept to be learned again, in SRAM or flash."""
 
 
 SRAM_ROLES = (
     Role.INPUT, Role.ACTIVATION, Role.FEATURE, Role.MASK, Role.ERROR, Role.WEIGHT, Role.BIAS,
-    Role.HEAD, Role.GRADIENT, Role.OPTIMIZER, Role.SCRATCH, Role.RUNTIME,
+    Role.HEAD, Role.GRADIENT, Role.OPTIMIZER, Role.REPLAY, Role.SCRATCH,
+    Role.RUNTIME,
 )  # fmt: skip
-FLASH_ROLES = (Role.CODE, Role.WEIGHT, Role.BIAS, Role.HEAD, Role.QUANT, Role.CHECKPOINT)
+FLASH_ROLES = (
+    Role.CODE, Role.WEIGHT, Role.BIAS, Role.HEAD, Role.QUANT, Role.CHECKPOINT, Role.REPLAY,
+)  # fmt: skip
 
 
 class Region(StrEnum):

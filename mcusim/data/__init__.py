@@ -11,6 +11,7 @@ from mcusim.data.named import DATASETS, open_data
 from mcusim.data.preprocess import Preprocessor
 from mcusim.data.sounds import sounds
 from mcusim.data.splits import class_incremental, distribution_shift, shifted
+from mcusim.data.streams import by_class, by_domain, by_group
 from mcusim.data.synthetic import synthetic
 from mcusim.data.tables import from_frame, from_torch, load_table
 from mcusim.data.validation import with_validation
@@ -22,6 +23,9 @@ __all__ = [
     "FrontEnd",
     "Preprocessor",
     "Split",
+    "by_class",
+    "by_domain",
+    "by_group",
     "cifar10",
     "class_incremental",
     "corrupted",

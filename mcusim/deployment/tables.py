@@ -131,6 +131,8 @@ class _Writer:
                 return self._parameters.update(op)
             case Action.FRONT_END:
                 raise refusal("the front end", "makes an input of samples")
+            case Action.REPLAY:
+                raise refusal("a replay buffer", "keeps examples between steps")
             case Action.OBSERVE:
                 raise refusal(f"update {self._scheme.name}", "chooses by what it observes")
         assert_never(op.action)

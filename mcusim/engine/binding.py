@@ -88,7 +88,7 @@ class Binding:
 
     def _bind(self, op: StepOp) -> Call:
         match op.action:
-            case Action.LOAD | Action.FRONT_END | Action.OBSERVE:
+            case Action.LOAD | Action.FRONT_END | Action.REPLAY | Action.OBSERVE:
                 # The input is there already, and statistics are taken where the gradients are: these
                 # ops carry the cost alone.
                 return lambda: None

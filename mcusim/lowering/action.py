@@ -12,6 +12,8 @@ class Action(StrEnum):
     """The input arrives in SRAM (from a sensor or DMA)."""
     FRONT_END = "front_end"
     """The samples of a sound become the input."""
+    REPLAY = "replay"
+    """An example is kept, or one that was kept is learned again."""
     FORWARD = "forward"
     CROP = "crop"
     """Copy a spatial patch out of a tensor."""

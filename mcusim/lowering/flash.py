@@ -91,6 +91,10 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
         area = -(-(header_bytes(board) + learned) // unit) * unit
         place("checkpoint A", Role.CHECKPOINT, area, unit)
         place("checkpoint B", Role.CHECKPOINT, area, unit)
+    if step.replay_bytes:
+        # On erase units of its own: what is rewritten there must not take the program with it.
+        unit = max(s.bytes for s in board.flash.sectors[-1:])
+        place("replay", Role.REPLAY, -(-step.replay_bytes // unit) * unit, unit)
     return FlashLayout(tuple(items), board.flash.bytes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, Work
 from mcusim.data.front_end import FrontEnd
+from mcusim.data.replay import Rehearsal
 from mcusim.graph import Model
 from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
@@ -13,6 +14,7 @@ from mcusim.lowering.forward import emit_load
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
+from mcusim.lowering.replay import emit_replay
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.lowering.tail import Tail
@@ -38,6 +40,7 @@ def lower(
     cost: Cost | None = None,
     task: Task | Goals | None = None,
     front_end: FrontEnd | None = None,
+    replay: Rehearsal | None = None,
 ) -> Step:
     """Return one training step of ``model``, or one inference if nothing learns.
 
@@ -54,6 +57,7 @@ def lower(
         cost: memory and work of choosing what learns.
         task: what the output is for, or the goals of several; classification by default.
         front_end: makes the input of the samples of a sound.
+        replay: examples kept to be learned again.
 
     Raises:
         BadArgument: if ``accumulate`` is below 1.
@@ -72,6 +76,7 @@ def lower(
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
     emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
+    replay_bytes = 0 if replay is None else emit_replay(builder, model, flow, goals, replay)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -90,7 +95,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        goals=goals, front_end=front_end,
+        goals=goals, front_end=front_end, replay_bytes=replay_bytes,
     )  # fmt: skip
 
 

@@ -115,6 +115,8 @@ class Step:
     """What the outputs are for; ``None`` if this is an inference."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
+    replay_bytes: int = 0
+    """Of flash, for examples that are kept there to be learned again."""
 
     @property
     def target(self) -> Tensor | None:

@@ -10,6 +10,7 @@ from mcusim.data.augment import Augmentation
 from mcusim.update.schedule import KINDS
 
 TRACES = ("first", "all", "off")
+ORDERS = ("shuffled", "stored")
 EVALUATE = ("epoch", "end", "never")
 """When the test examples are looked at."""
 
@@ -27,6 +28,10 @@ class Recipe(Chosen):
     trace: str = setting(
         "first", "steps to record: the first of every plan, all (streamed, needs a folder), or none",
         values=lambda: TRACES, label="trace mode",
+    )  # fmt: skip
+    order: str = setting(
+        "shuffled", "order of the training examples: a new one every epoch, or that in which they are stored",
+        values=lambda: ORDERS,
     )  # fmt: skip
     validation: float = setting(
         0.0, "part of the training examples held out to choose by", least=0, below=1, example="0.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.data.front_end import FrontEnd
+from mcusim.data.replay import Rehearsal
 from mcusim.graph import Model
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
@@ -64,5 +65,6 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
         in_place=settings.in_place, momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,
         front_end=None if settings.front_end is None else FrontEnd.read(settings.front_end),
+        replay=None if settings.replay is None else Rehearsal.read(settings.replay),
         task=None if settings.task is None else Goals.named(model, settings.output, settings.task),
     )  # fmt: skip

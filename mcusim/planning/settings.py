@@ -12,6 +12,7 @@ from mcusim.core import BadArgument, UnknownName, parse_bytes
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import NameChoice, setting
 from mcusim.data.front_end import FrontEnd
+from mcusim.data.replay import Rehearsal
 from mcusim.graph import Model
 from mcusim.graph.outputs import heads, with_outputs
 from mcusim.lowering.patches import Patches
@@ -121,6 +122,15 @@ def _front_end(text: Any) -> Any:
     return text
 
 
+def _replay(text: Any) -> Any:
+    """Check a replay buffer, and leave it as it was written."""
+    if text is None or text == "none":
+        return None
+    if isinstance(text, str):
+        Rehearsal.read(text)
+    return text
+
+
 def _residency(name: Any) -> Any:
     return Residency(name) if name in list(Residency) else name
 
@@ -139,6 +149,10 @@ class Choices(Chosen):
     front_end: str | None = setting(
         None, "what makes the input of a sound on the device, e.g. mfcc, log-mel:rate=8000,bands=20",
         read=_front_end, example="mfcc:rate=8000",
+    )  # fmt: skip
+    replay: str | None = setting(
+        None, "examples kept to be learned again: raw:COUNT or latent:COUNT, with policy=, ratio=, place=",
+        read=_replay, example="latent:200,policy=balanced,place=flash",
     )  # fmt: skip
     simplify: str = setting(
         ALL, "rewrites of the network before planning, none of which changes a bit: all, off, or their names",

@@ -62,25 +62,26 @@ class Session:
         self._plan: Plan | None = None
         self._task = self.settings.task  # what the last data decided
 
-    def plan(self, *, suggest: bool = False) -> Plan:
+    def plan(self, *, suggest: bool | None = None) -> Plan:
         """Return what a step needs: fits or not, and what the peak is made of. Needs no data.
 
         Args:
-            suggest: also re-plan with other settings and say what each would save; done anyway when
-                the step does not fit.
+            suggest: also re-plan with other settings and say what each would save; if not given, only
+                when the step does not fit.
         """
         if self._plan is None:
             settings = replace(self.settings, task=self._task)
             self._plan = make_plan(self.model, self.board, self.scheme, settings)
-        if (suggest or not self._plan.fits) and not self._plan.suggestions:
+        wanted = not self._plan.fits if suggest is None else suggest
+        if wanted and not self._plan.suggestions:
             from mcusim.planning.suggest import suggestions
 
             found = suggestions(self._plan, self.scheme)
             self._plan = replace(self._plan, suggestions=found)
         return self._plan
 
-    def plan_for(self, data: Dataset) -> Plan:
-        """Return the plan for the task that network and data say together, see ``choose``.
+    def plan_for(self, data: Dataset, *, suggest: bool | None = None) -> Plan:
+        """Return the plan for the task that network and data say together, see ``choose`` and ``plan``.
 
         Raises:
             BadData: if the data do not suit the network or the task.
@@ -93,7 +94,7 @@ class Session:
             goals.prepared(data.train.labels, part)
             if self._task != goals.name:
                 self._task, self._plan = goals.name, None
-        return self.plan()
+        return self.plan(suggest=suggest)
 
     @takes(Recipe, but=("epochs",))
     def train(

@@ -94,6 +94,7 @@ class Training:
             "schedule": schedule,
             **length,
             "per_epoch": self.per_epoch,
+            "order": self.recipe.order,
             "protocol": {**self.protocol.as_dict(), "held_out": self.features.validation_key},
         }
 
@@ -274,7 +275,9 @@ class Training:
         """Yield what is left of the epoch: a tail input and its target each."""
         seed = self.settings.seed
         epoch = self.progress.epoch
-        order = self.data.train.order(epoch, seed)[: self.per_epoch]
+        order = np.arange(self.per_epoch)
+        if self.recipe.order == "shuffled":
+            order = self.data.train.order(epoch, seed)[: self.per_epoch]
         for start in range(self.progress.position, self.per_epoch, BLOCK):
             index = order[start : start + BLOCK]
             rows = self.features.rows("train", index, epoch)

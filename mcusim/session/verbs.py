@@ -48,7 +48,7 @@ def plan(
         BadArgument: if a setting makes no sense, or the scheme does not suit the network.
         BadModel: if the network has an operator that cannot be executed.
     """
-    return Session(model, board, update, **choices).plan(suggest=suggest)
+    return Session(model, board, update, **choices).plan(suggest=suggest or None)
 
 
 def train(

@@ -168,7 +168,7 @@ class Points:
         key = _digest(same.as_dict(), data.name)
         if key not in self._plans:
             try:
-                self._plans[key] = session.plan_for(data)
+                self._plans[key] = session.plan_for(data, suggest=False)
             except McusimError as error:
                 self._plans[key] = error
         found = self._plans[key]

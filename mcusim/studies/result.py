@@ -204,7 +204,8 @@ class StudyResult(Shown):
         kind: Literal["share", "number"] = "share" if metric.unit == "%" else "number"
         part = self.points_done[0].result["examples"]["reported"]
         names = list(self.means[0].values)
-        chosen = any(point.result["examples"]["validation"] for point in self.points_done)
+        held = any(point.result["examples"]["validation"] for point in self.points_done)
+        chosen = held and part != "validation"
         front = {id(row) for row in self.pareto()}
         columns = [
             *(Column(name, kind="name") for name in names),

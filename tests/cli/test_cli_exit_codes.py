@@ -28,6 +28,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "check": ("BUDGETS",),
     "firmware": (*DENSE, "--out", "SWEPT"),
     "twin": (*DENSE, "--data", "IMAGES"),
+    "stream": (*DENSE, "--data", "IMAGES"),
 }
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {

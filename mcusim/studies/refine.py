@@ -1,0 +1,114 @@
+"""The last word of a search: its best selections, and others chosen by hand, in short real trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mcusim.core import BadArgument
+from mcusim.core.chosen import arguments
+from mcusim.explore.search import Found
+from mcusim.planning.settings import Settings
+from mcusim.sections.kinds import Command, Facts, Section
+from mcusim.session.experiment import Experiment
+from mcusim.studies.result import StudyResult
+from mcusim.studies.study import Study
+from mcusim.studies.sweep import Standing, sweep
+
+NAME = "search"
+VALIDATION = 0.1
+
+
+def refine(
+    found: Found,
+    wanted: Experiment,
+    out: str | Path,
+    *,
+    most: int = 6,
+    rates: Sequence[float] = (0.003, 0.01),
+    also: Sequence[str] = (),
+    rungs: Sequence[int] = (1,),
+    keep: float = 1 / 3,
+    workers: int = 1,
+    progress: Callable[[Standing], None] | None = None,
+) -> StudyResult:
+    """Train the best selections of a search a little, and the best of those a little more.
+
+    Expected gain knows nothing of rounding and of how layers help each other; a short training does.
+    Selections and learning rates are compared by successive halving on a validation part. The test examples
+    are never looked at, so that what is chosen can be trained and tested once.
+
+    Args:
+        found: of ``search``; its options are planned and fit.
+        wanted: network, board, data and training; a tenth of the training examples is held out if nothing
+            else is said.
+        out: folder of the study that keeps the runs; going on with it repeats nothing.
+        most: how many of the options are tried.
+        rates: learning rates each is tried with.
+        also: update schemes to try beside them, in the formats of the best option.
+        rungs: epochs after which only the best part goes on; those below the epochs of the training.
+        keep: that part.
+        workers: processes.
+        progress: called when something has changed.
+
+    Returns:
+        The study; its ``best`` is what to train.
+
+    Raises:
+        BadArgument: if there is nothing to compare.
+        OutOfSram, BadRun: as ``sweep``.
+    """
+    options = found.options[:most]
+    choices: list[dict[str, Any]] = []
+    for number, option in enumerate(options, 1):
+        settings = option.plan.settings
+        choices.append(
+            {
+                "label": f"{number}: {option.shape}, {option.blocks} blocks",
+                "update": option.update, "formats": settings.formats.as_dict(),
+                "residency": str(settings.residency),
+            }
+        )  # fmt: skip
+    best = found.best.plan.settings.formats.as_dict()
+    choices += [{"label": scheme, "update": scheme, "formats": best} for scheme in also]
+    if len(choices) * len(rates) < 2:
+        raise BadArgument("a search by training", "has one choice", "try more options or rates")
+    for choice in choices:
+        choice["formats"].pop("head", None)
+    recipe = wanted.training
+    held = recipe.validation or VALIDATION
+    recipe = replace(recipe, evaluate="never", validation=held, trace="off")
+    base = replace(wanted, training=recipe, note="").as_dict()
+    base = {name: value for name, value in base.items() if name not in ("note", "update", "residency")}
+    base["formats"] = {name: value for name, value in base["formats"].items() if name != "head"}
+    early = [epochs for epochs in rungs if epochs < recipe.epochs]
+    study: dict[str, Any] = {
+        "name": NAME, "base": _plain(base), "axes": {"choice": choices, "lr": list(rates)},
+        "note": f"options of search on {found.board.name} in {found.sram_bytes:,} B",
+    }  # fmt: skip
+    if early:
+        study["halving"] = {"epochs": early, "keep": keep}
+    return sweep(Study.read(study), out, workers=workers, extend=True, progress=progress)
+
+
+def refined(result: StudyResult) -> list[Section]:
+    """Return what came of it, what it cost, and the options that train the best choice."""
+    sections = result.sections()
+    epochs = sum(len(point.rows) for point in result.points)
+    steps = sum(int(row["steps"]) for point in result.points for row in point.rows[-1:])
+    cost = Facts([("cost", f"{len(result.points)} choices, {epochs} epochs, {steps:,} steps of training")])
+    sections = [section for section in sections if not isinstance(section, Command)]
+    if result.best is None:
+        return [*sections, cost]
+    wanted = result.best.points[0].experiment
+    line = arguments(wanted.settings, Settings())
+    return [*sections, cost, Command(line, "the best again, as options of plan and train:")]
+
+
+def _plain(data: Any) -> Any:
+    """Return nested data without what is not said."""
+    if not isinstance(data, dict):
+        return data
+    return {name: _plain(value) for name, value in data.items() if value is not None}
