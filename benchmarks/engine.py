@@ -23,6 +23,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from machine import machine
 from torch_twin import TorchTwin
 
 import mcusim
@@ -32,7 +33,7 @@ from mcusim.session.stages import Stages
 
 MODEL, BOARD, SRAM, UPDATE = "mbv2-w0.35", "stm32f746", "256KiB", "dynamic"
 TFLITE = "tflite/tinytraining_mbv2-w0.35_128_int8.tflite"
-WANTED = {"forward_vs_torch": 5.0, "forward_vs_litert": 1 / 2.5, "step_vs_torch": 10.0}
+WANTED = {"forward_vs_torch": 15.0, "forward_vs_litert": 1.6, "step_vs_torch": 28.0}
 LONG = 2000
 TURN = 20
 """Calls in a row before the next contestant's turn: training, too, runs step after step with warm caches."""
@@ -56,6 +57,8 @@ def main() -> None:
         print(f"{name:34}{value:10.2f} x   (wanted: {WANTED[name]:.2f} or more)")
     for name, value in found["long_run"].items():
         print(f"{name:34}{value:10.3f}")
+    print(f"{'evaluation of 10,000 images':34}{found['evaluation_of_10000_images_s']:10.2f} s")
+    print(found["machine"])
     print(f"{'largest difference of logits':34}{found['largest_difference_of_logits']:10.2g}")
     print(f"{'times faster than the device':34}{found['times_faster_than_device']:10.0f}")
 
@@ -63,6 +66,7 @@ def main() -> None:
 def measure(rounds: int) -> dict[str, object]:
     """Return medians in milliseconds, ratios (above 1: mcusim is faster) and how steady a long run is."""
     torch.set_num_threads(1)
+    busy = machine()
     model = mcusim.load(MODEL, classes=10)
     session = mcusim.Session(model, mcusim.board(BOARD), UPDATE, sram=SRAM, sgd=mcusim.Sgd(lr=1e-4))
     plan = session.plan()
@@ -98,8 +102,15 @@ def measure(rounds: int) -> dict[str, object]:
     ms = take_turns(contestants, rounds)
     steady = long_run(tail)
     seconds = plan.estimate.seconds if plan.estimate is not None else float("nan")
+    many = np.repeat(x, 640, axis=0)
+    batches = Inference(model)
+    batches(many[:16])
+    start = perf_counter()
+    batches.run(many)
     return {
         "model": MODEL,
+        "machine": busy,
+        "evaluation_of_10000_images_s": (perf_counter() - start) * 10_000 / len(many),
         "largest_difference_of_logits": float(agree),
         "ms": ms,
         "ratios": {

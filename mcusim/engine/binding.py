@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
-from mcusim.engine.learning import Learner
+from mcusim.engine.learning import Clock, Learner
 from mcusim.engine.loss import Loss
 from mcusim.engine.observer import Observer
 from mcusim.engine.saved_pixels import SavedPixels
@@ -20,7 +19,9 @@ from mcusim.engine.state import State, constant
 from mcusim.graph import Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
-from mcusim.kernels.compiled.prepared import GradInputKernel, Prepared, Workspace
+from mcusim.kernels.compiled.gather import Take
+from mcusim.kernels.compiled.prepared import GradInputKernel, Workspace, address_of
+from mcusim.kernels.compiled.rows import GRADIENT, INPUT, Rows, gradient_row, input_row, row
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
@@ -30,19 +31,6 @@ from mcusim.update.statistics import Statistics
 
 Array = NDArray[Any]
 Call = Callable[[], None]
-
-
-@dataclass(slots=True)
-class Throttle:
-    """How much the calls of a step may learn, from one step to the next.
-
-    Attributes:
-        rate: factor of the learning rate.
-        updating: False while a step is only repeated, to find scales.
-    """
-
-    rate: float = 1.0
-    updating: bool = True
 
 
 class Binding:
@@ -61,14 +49,14 @@ class Binding:
         learners: op name -> the learner of each op whose parameters lie in SRAM.
         losses: one for each output that learns.
         scales: of the error tensors.
-        throttle: read by the calls at every step.
+        clock: read by the calls at every step.
     """
 
     def __init__(
         self, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int, statistics: Statistics | None
     ) -> None:
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
-        self.step, self.buffers, self.state, self.throttle = step, buffers, state, Throttle()
+        self.step, self.buffers, self.state, self.clock = step, buffers, state, Clock()
         self.losses: list[Loss] = []
         self.scales = ErrorScales(step, state)
         self._kernels: dict[object, Any] = {}
@@ -91,7 +79,7 @@ class Binding:
             case Action.LOAD | Action.FRONT_END | Action.REPLAY | Action.OBSERVE:
                 # The input is there already, and statistics are taken where the gradients are: these
                 # ops carry the cost alone.
-                return lambda: None
+                return Rows()
             case Action.FORWARD:
                 return self._bind_forward(op)
             case Action.CROP:
@@ -176,11 +164,7 @@ class Binding:
             pixels = self._saved_pixels[source.name] = SavedPixels(self.step, source, self.state)
             return lambda: pixels.take(x, learner.channels, saved)
 
-        def run() -> None:
-            # mode="clip" spares numpy a buffered copy; the channels were checked when selected.
-            x.take(learner.channels, axis=-1, out=saved, mode="clip")
-
-        return run
+        return Take(source.name).bind(x, learner.channels, saved)
 
     def _bind_loss(self, op: StepOp) -> Callable[[], None]:
         goals = self.step.goals
@@ -212,9 +196,8 @@ class Binding:
         if not isinstance(kernel, GradInputKernel):
             return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
         bound = kernel.bind(g_y, mask, g_x, *inputs)
-        if g_x.dtype == np.float32 and g_y.dtype == np.float32:
-            return lambda: bound(1.0, 1.0, accumulate)
-        return lambda: record(x, bound(scale[y], scale[x], accumulate))
+        numbers = (scales.address(y), scales.address(x), int(accumulate), *scales.observed(x))
+        return row(input_row, INPUT, bound, numbers, Rows(), keep=scales)
 
     def _error(self, op: StepOp) -> tuple[Array, Array | None, int]:
         """Return the gradient an op of the backward pass starts from, its mask, and where its scale is."""
@@ -233,13 +216,17 @@ class Binding:
         )
         (g_y, mask, y), scale = self._error(op), self.scales.scale
         learner = self.learners[source.name]
-        gradient = _gradient(kernel, g_y, mask, learner.bias_gradient)
-        throttle = self.throttle
+        rule = learner.bias_row(self.clock)
+        if rule is not None:
+            bound = kernel.bind(g_y, mask, learner.bias_gradient)
+            numbers = (self.scales.address(y), address_of(self.clock.learns), 0)
+            return Rows(row(gradient_row, GRADIENT, bound, numbers, Rows(), keep=self.scales), rule)
+        clock = self.clock
 
         def run() -> None:
-            if throttle.updating:
-                gradient(scale[y])
-                learner.learn_bias(throttle.rate)
+            if clock.learns[0]:
+                kernel(g_y, scale[y], mask, learner.bias_gradient)
+                learner.learn_bias(clock.rate[0])
 
         return run
 
@@ -256,34 +243,32 @@ class Binding:
         gradient = learner.weight_gradient
         positions = self._saved_pixels[source.name].positions if source.name in self._saved_pixels else None
         watch = None if learner.head else self._watch
-        throttle = self.throttle
+        clock = self.clock
 
         def run() -> None:
-            if throttle.updating:
+            if clock.learns[0]:
                 kernel(g_y, scale[y], mask, x, learner.channels, gradient, positions)
                 if watch is not None:
                     watch.take(learner, g_y, scale[y])
-                learner.learn_weight(throttle.rate)
+                learner.learn_weight(clock.rate[0])
 
+        rule = learner.weight_row(clock)
+        if rule is not None and watch is None:
+            bound = kernel.bind(g_y, mask, x, learner.channels, gradient, positions)
+            numbers = (self.scales.address(y), address_of(clock.learns), 1)
+            return Rows(row(gradient_row, GRADIENT, bound, numbers, run, keep=self.scales), rule)
         return run
 
     def _bind_update(self, op: StepOp) -> Callable[[], None]:
         learner = self.learners[_source(op).name]
         apply = learner.apply_bias if op.part is SlotPart.BIAS else learner.apply_weight
-        throttle = self.throttle
+        clock = self.clock
 
         def run() -> None:
-            if throttle.updating and self._applies:
-                apply(throttle.rate)
+            if clock.learns[0] and self._applies:
+                apply(clock.rate[0])
 
         return run
-
-
-def _gradient(kernel: Any, g_y: Array, mask: Array | None, out: Array) -> Callable[[float], Any]:
-    """Bind the gradient of a bias to its buffers once, where it can be."""
-    if isinstance(kernel, Prepared):
-        return kernel.bind(g_y, mask, out)
-    return lambda scale: kernel(g_y, scale, mask, out)
 
 
 def _source(op: StepOp) -> Op:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,25 @@ from mcusim.engine.state import State, constant, parameter_slots
 from mcusim.graph import Op
 from mcusim.graph.outputs import heads
 from mcusim.kernels import update as kernels
+from mcusim.kernels.compiled.prepared import address_of
+from mcusim.kernels.compiled.rows import RULE, Row, row, rule_row
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What changes from step to step, where compiled kernels read it: arrays of one element."""
+
+    rate: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    """Factor on all learning rates."""
+    iteration: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    learns: NDArray[np.int64] = field(default_factory=lambda: np.ones(1, np.int64))
+    """0 while scales are being found."""
 
 
 class Learner:
@@ -74,7 +88,7 @@ class Learner:
         )  # fmt: skip
         bias = self._view(Kind.VALUE, SlotPart.BIAS)
         if bias is not None:
-            rule = kernels.bias_rule(
+            rule = self._bias_rule = kernels.bias_rule(
                 op, step.model.tensors, step.formats.bias,
                 seed=kernels.draw_seed(seed, index, SlotPart.BIAS),
             )  # fmt: skip
@@ -162,6 +176,30 @@ class Learner:
         else:
             self._bias_total += self.bias_gradient
 
+    def weight_row(self, clock: Clock) -> Row | None:
+        """Return ``learn_weight`` as a row of a table, or ``None`` where gradients are accumulated."""
+        if self._weight_total is not None:
+            return None
+        weight, extra, gradient, velocity = self._weight_buffers
+        run = self._weight_rule.bind(weight, extra, self.channels, gradient, velocity)
+        return self._rule_row(run, self._weight_rule.seed, self._weight_rate, clock, self.learn_weight)
+
+    def bias_row(self, clock: Clock) -> Row | None:
+        """Return ``learn_bias`` as a row of a table, or ``None`` where gradients are accumulated."""
+        value = self._view(Kind.VALUE, SlotPart.BIAS)
+        if self._bias_total is not None or value is None:
+            return None
+        buffers = (value, self._extra(SlotPart.BIAS), self.bias_gradient)
+        run = self._bias_rule.bind(*buffers, self._view(Kind.MOMENTUM, SlotPart.BIAS))
+        return self._rule_row(run, self._bias_rule.seed, self._bias_rate, clock, self.learn_bias)
+
+    def _rule_row(
+        self, run: Any, seed: int, rate: float, clock: Clock, otherwise: Callable[[float], None]
+    ) -> Row:
+        numbers = (*map(address_of, (clock.rate, clock.iteration, clock.learns)), seed)
+        reals = (rate, self.sgd.momentum)
+        return row(rule_row, RULE, run, numbers, lambda: otherwise(clock.rate[0]), reals, keep=clock)
+
     def apply_weight(self, rate: float) -> None:
         """Apply the accumulated gradient of the weights and start over."""
         assert self._weight_total is not None
@@ -176,6 +214,7 @@ class Learner:
 
     def _update_weight(self, rate: float) -> None:
         weight, extra, gradient, velocity = self._weight_buffers
+        assert weight is not None
         self._weight_rule(
             weight, extra, self.channels, gradient, self._weight_rate * rate, velocity,
             self.sgd.momentum, self.state.iteration,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.engine.binding import Binding
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.state import State
+from mcusim.kernels.compiled.driver import CallTable
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
@@ -48,20 +49,21 @@ class Program:
         self._single = len(step.model.inputs) == 1
         self._loaded = False
         binding = Binding(step, buffers, state, sgd, seed, statistics)
-        self.scales, self._throttle, self._losses = binding.scales, binding.throttle, binding.losses
+        self.scales, self._clock, self._losses = binding.scales, binding.clock, binding.losses
         self._learners, self._calls = binding.learners, binding.calls
         self._choosing = [learner for learner in self._learners.values() if learner.chooses]
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
+        self._whole, self._tail = (CallTable(self._calls[first:]) for first in (0, step.tail))
 
     @property
     def rate(self) -> float:
         """Factor of the learning rate in the next step."""
-        return self._throttle.rate
+        return float(self._clock.rate[0])
 
     @rate.setter
     def rate(self, rate: float) -> None:
-        self._throttle.rate = rate
+        self._clock.rate[0] = rate
 
     def load(self, selection: Selection) -> None:
         """Copy the learned parameters into the buffers and set what learns in this stage."""
@@ -93,13 +95,13 @@ class Program:
         """
         for name in self.step.model.inputs:
             np.copyto(self.buffers.view(name), x if self._single else x[name])
-        return self._run(self._calls, label)
+        return self._run(self._whole, label)
 
     def run_tail(self, boundary: Array, label: int | Array) -> float:
         """Run one step from what the frozen front gives; equal to ``run`` bit for bit."""
         assert self.step.boundary is not None
         np.copyto(self.buffers.view(self.step.boundary), boundary)
-        return self._run(self._calls[self.step.tail :], label)
+        return self._run(self._tail, label)
 
     def run_each(self, x: Array, label: int | Array) -> Iterator[int]:
         """Run one whole step as ``run`` does; yield the number of each op once it is done.
@@ -122,18 +124,17 @@ class Program:
         """
         if self.step.formats.errors.limit is None or self.scales.known:
             return
-        self._throttle.updating = False
+        self._clock.learns[0] = 0
         for _ in range(self.scales.count + 1):
             self.run_tail(x, label) if tail else self.run(x, label)
             if not self.scales.advance():
                 break
-        self._throttle.updating = True
+        self._clock.learns[0] = 1
         self.scales.forget_saturations()
 
-    def _run(self, calls: list[Callable[[], None]], label: int | Array) -> float:
+    def _run(self, table: CallTable, label: int | Array) -> float:
         self._aim(label)
-        for call in calls:
-            call()
+        table()
         self._count()
         return self.loss
 
@@ -141,6 +142,7 @@ class Program:
         losses = self._losses
         for loss in losses:
             loss.expect(label if len(losses) == 1 else label[loss.goal.output])  # type: ignore[index]
+        self._clock.iteration[0] = self.state.iteration
 
     def _count(self) -> None:
         losses = self._losses
@@ -148,7 +150,7 @@ class Program:
             self.loss, self.score = losses[0].value, losses[0].score
         else:
             self._sum_up()
-        if self._throttle.updating:
+        if self._clock.learns[0]:
             self.state.iteration += 1
             self.scales.advance()
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from math import frexp
 from typing import Any
 
+import numpy as np
+
 from mcusim.core import Kind, is_kind
 from mcusim.engine.state import State
+from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.step import Step
 
@@ -29,8 +32,10 @@ class ErrorScales:
         self._top = [ERRORS[step.tensors[n].dtype].limit or 0.0 for n in self._names]
         self._index = {n: i for i, n in enumerate(self._names)}
         self.count = sum(1 for top in self._top if top)
-        self.scale = [1.0] * len(self._names)
-        self._peaks = [0.0] * len(self._names)
+        # Compiled kernels read and write these where they lie.
+        self.scale = np.ones(len(self._names))
+        self.peaks = np.zeros(len(self._names))
+        self.saturated = np.zeros(1, np.int64)
         self._set()
 
     @property
@@ -52,8 +57,18 @@ class ErrorScales:
         """Take note of what a kernel stored: saturated elements and the largest magnitude."""
         if self._top[index]:
             saturated, peak = stored
-            self._state.saturations += saturated
-            self._peaks[index] = max(self._peaks[index], peak)
+            self.saturated[0] += saturated
+            self.peaks[index] = max(self.peaks[index], peak)
+
+    def address(self, index: int) -> int:
+        """Return where the scale of an error tensor lies."""
+        return address_of(self.scale) + index * self.scale.itemsize
+
+    def observed(self, index: int) -> tuple[int, int]:
+        """Return the addresses of the saturated elements and of the peak; 0 for a tensor without a limit."""
+        if not self._top[index]:
+            return 0, 0
+        return address_of(self.saturated), address_of(self.peaks) + index * self.peaks.itemsize
 
     def advance(self) -> bool:
         """Derive the scales of the next step; return True if any of them changed."""
@@ -62,11 +77,13 @@ class ErrorScales:
         for index, name in enumerate(self._names):
             if self._top[index]:
                 old = self._state.peaks.get(name, 0.0)
-                self._state.peaks[name] = max(self._peaks[index], old * DECAY)
-                self._peaks[index] = 0.0
-        before = list(self.scale)
+                self._state.peaks[name] = max(float(self.peaks[index]), old * DECAY)
+                self.peaks[index] = 0.0
+        self._state.saturations += int(self.saturated[0])
+        self.saturated[0] = 0
+        before = self.scale.copy()
         self._set()
-        return before != self.scale
+        return bool((before != self.scale).any())
 
     def forget_saturations(self) -> None:
         """Do not count what saturated while the scales were being found."""

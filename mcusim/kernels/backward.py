@@ -53,14 +53,14 @@ def grad_input(
 
 def grad_bias(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, *, workspace: Workspace | None = None
-) -> Callable[..., None]:
+) -> GradBias:
     """Return ``kernel(g_y, g_y_scale, mask, out) -> None``; ``out`` is float32 of shape (C_out,)."""
     return GradBias(op, tensors, workspace)
 
 
 def grad_weight(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, *, workspace: Workspace | None = None
-) -> Callable[..., None]:
+) -> GradWeight:
     """Return ``kernel(g_y, g_y_scale, mask, x, channels, out, positions=None) -> None``.
 
     The kernel's arguments:

@@ -145,9 +145,7 @@ class BiasRule(Prepared):
         run(float(rate), float(momentum), self.seed, int(counter))
 
 
-def weight_rule(
-    op: Op, tensors: Tensors, format: str, *, compact: bool = False, seed: int = 0
-) -> Callable[..., None]:
+def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False, seed: int = 0) -> WeightRule:
     """Return ``rule(weight, extra, channels, gradient, rate, velocity, momentum, counter) -> None``.
 
     Args of the rule:

@@ -6,7 +6,8 @@ the methods of ``numpy.random.Generator``; and only additions, products and comp
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cache, cached_property
 from itertools import count as numbers
 
 import numpy as np
@@ -16,6 +17,13 @@ WORD = 0xFFFFFFFF
 MANY = 100
 """Subsets drawn from which on it pays to compile: training draws some in every step, a plan a few."""
 _drawn = numbers()
+
+
+@cache
+def _compiled() -> Callable[[int, tuple[int, ...], int, int], NDArray[np.int32]]:
+    from mcusim.update.draw_core import subset
+
+    return subset
 
 
 class Draws:
@@ -43,10 +51,8 @@ class Draws:
     def subset(self, count: int, size: int) -> NDArray[np.int32]:
         """Return ``size`` of 0 .. count-1, ascending, every subset equally likely."""
         if next(_drawn) >= MANY and not self._used and max(self._seed, *self._path, 0) <= WORD:
-            from mcusim.update import draw_core
-
             self._used = count
-            return draw_core.subset(self._seed, self._path, count, size)
+            return _compiled()(self._seed, self._path, count, size)
         return np.sort(self.permutation(count)[:size])
 
     def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:

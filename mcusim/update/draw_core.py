@@ -84,7 +84,8 @@ def _subset(entropy, count, size, chosen):  # type: ignore[no-untyped-def]
 
 def subset(seed: int, path: tuple[int, ...], count: int, size: int) -> NDArray[np.int32]:
     """Return ``Draws(seed, *path).subset(count, size)``, for a seed and path of one word each."""
-    entropy = np.array((seed, *[0] * (POOL - 1), *path), np.uint32)
-    chosen = np.empty(min(size, count), np.int32)
-    _subset(entropy, count, min(size, count), chosen)
+    size = min(size, count)
+    entropy, chosen = np.zeros(POOL + len(path), np.uint32), np.empty(size, np.int32)
+    entropy[0], entropy[POOL:] = seed, path
+    _subset(entropy, count, size, chosen)
     return chosen

@@ -21,6 +21,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from mcusim.core.jit import njit
 
 SOURCES = Path(__file__).parents[1]
+KERNELS: list[Any] = []
+"""Every kernel that was imported."""
 
 
 @cache
@@ -51,4 +53,5 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls: kept on disk, without the GIL, no float reordered."""
-    return njit(function, nogil=True, error_model="numpy", cache=_Cache)
+    KERNELS.append(njit(function, nogil=True, error_model="numpy", cache=_Cache))
+    return KERNELS[-1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numba import types
 from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.fused_prepare import Guarded, prepare
 from mcusim.kernels.compiled.prepared import address_of
+from mcusim.kernels.compiled.rows import Row, Rows
 from mcusim.kernels.vector.simd import int64_at
 from mcusim.kernels.vector.vectors import LONG, emitted
 
@@ -29,16 +30,16 @@ def _call(b: Any, kernel: Any, record: Any) -> Any:
 
 @compiled
 def walk(table, first, count):  # type: ignore[no-untyped-def]
-    """Run rows of (kernel, record, guard), int64 each, up to number ``count``; return where to go on.
+    """Run rows of (kernel, record, guard), int64 each, from number ``first`` up to ``count``; return -1.
 
-    That is ``count``, or the row after one with a guard whose kernel returned anything but 0.
+    A row with a guard whose kernel returns anything but 0 ends the walk: its number is returned.
     """
     for i in range(first, count):
         row = table + 24 * i
         answer = _call(int64_at(row), int64_at(row + 8))
         if answer != 0 and int64_at(row + 16) != 0:
-            return i + 1
-    return count
+            return i
+    return -1
 
 
 @cache
@@ -55,7 +56,8 @@ class CallTable:
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls: list[Call] = []
-        for together, group in groupby(calls, _is_kernel):
+        single: Iterable[Call] = chain.from_iterable(c.rows if isinstance(c, Rows) else (c,) for c in calls)
+        for together, group in groupby(single, _is_kernel):
             run = list(group)
             self._calls += [_Run(run)] if together else run
 
@@ -70,14 +72,19 @@ class _Run:
 
     def __init__(self, calls: list[Call]) -> None:
         self.calls = calls  # they keep what the rows point to
-        self._general: dict[int, Call] = {}
+        self._otherwise: dict[int, tuple[Call, int]] = {}
         rows: list[tuple[int, int, int]] = []
         for call in calls:
+            at = len(rows)
+            if isinstance(call, Row):
+                self._otherwise[at] = call.otherwise, at + 1
+                rows.append((pointer_of(call.kernel), address_of(call.record), 1))
+                continue
             assert isinstance(call, partial)
             kernel, record = call.func, call.args[0]
             if isinstance(kernel, Guarded):
+                self._otherwise[at] = kernel.otherwise, at + 2
                 rows.append((pointer_of(prepare), record, 1))
-                self._general[len(rows)] = kernel.otherwise
                 kernel = kernel.run
             rows.append((pointer_of(kernel), record, 0))
         self._rows, self._count = np.array(rows, np.int64), len(rows)
@@ -85,14 +92,17 @@ class _Run:
 
     def __call__(self) -> None:
         at = self._walk(0, self._count)
-        while at < self._count:
-            # The kernel in this row would not be exact: what it is for is done in general instead.
-            self._general[at]()
-            at = self._walk(at + 1, self._count)
+        while at >= 0:
+            # The kernel in this row would not be exact, or cannot run: this is done instead, or raises.
+            call, following = self._otherwise[at]
+            call()
+            at = self._walk(following, self._count)
 
 
 def _is_kernel(call: Call) -> bool:
     """Return True for a prepared kernel bound to a record and to nothing else."""
+    if isinstance(call, Row):
+        return True
     if not isinstance(call, partial) or len(call.args) != 1 or call.keywords:
         return False
     return isinstance(call.func, Guarded) or hasattr(call.func, "overloads")

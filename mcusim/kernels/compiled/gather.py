@@ -42,6 +42,61 @@ def gather(address):  # type: ignore[no-untyped-def]
     return True
 
 
+TAKE = np.dtype(
+    [(name, np.int64) for name in ("x", "saved", "channels", "pixels", "width", "selected", "bytes")]
+)
+
+
+@compiled
+def take(address):  # type: ignore[no-untyped-def]
+    """Copy some channels of all pixels, element by element, ascending."""
+    a = record_at(address, TAKE)
+    pixels, width, selected, channels = (
+        a.pixels,
+        a.width,
+        a.selected,
+        array_at(a.channels, a.selected, np.int32),
+    )
+    if a.bytes == 1:
+        x, saved = array_at(a.x, pixels * width, np.int8), array_at(a.saved, pixels * selected, np.int8)
+        for p in range(pixels):
+            for s in range(selected):
+                saved[p * selected + s] = x[p * width + channels[s]]
+        return
+    wide, kept = array_at(a.x, pixels * width, np.int32), array_at(a.saved, pixels * selected, np.int32)
+    for p in range(pixels):
+        for s in range(selected):
+            kept[p * selected + s] = wide[p * width + channels[s]]
+
+
+class Take(Prepared):
+    """Kernel ``(x, channels, saved) -> None``: some channels of [..., C], int8 or four bytes an element.
+
+    ``channels`` int32 (n,) ascend and were checked when they were selected; ``saved`` is [..., n] and may
+    begin where ``x`` begins: nothing moves backwards.
+
+    Raises:
+        BadArgument: if an array does not fit.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = f"features of op {name!r}"
+
+    def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
+        x, channels, saved = buffers
+        check(self.name, channels, "int32")
+        if x.itemsize not in (1, 4):
+            raise BadArgument(self.name, f"are {x.dtype}", "give int8 or float32")
+        for array in (x, saved):
+            check(self.name, array, x.dtype.name)
+        check_shape(self.name, saved, (*x.shape[:-1], channels.size))
+        record = np.zeros(1, TAKE)
+        addresses = map(address_of, (x, saved, channels))
+        record[0] = (*addresses, x.size // x.shape[-1], x.shape[-1], channels.size, x.itemsize)
+        return take, record
+
+
 class Gather(Prepared):
     """Kernel ``(x, positions, channels, saved) -> None`` for int8 at batch 1.
 

@@ -170,7 +170,7 @@ class GradInputKernel(Prepared):
     ) -> StoreResult:  # fmt: skip
         """Compute the gradient; see ``backward.grad_input``."""
         run = self.bound(g_y, mask, g_x, *inputs)
-        return StoreResult(*run(float(g_y_scale), float(g_x_scale), bool(accumulate)))
+        return StoreResult(*run(float(g_y_scale), float(g_x_scale), int(accumulate)))
 
 
 def check(name: str, array: Array, dtype: str, last: int | None = None) -> None:

@@ -350,6 +350,12 @@ def int64_at(b: Any, address: Any) -> Any:
     return load(b, address, LONG)
 
 
+@emitted(types.float64, types.int64)
+def float64_at(b: Any, address: Any) -> Any:
+    """Load one float64."""
+    return load(b, address, ir.DoubleType())
+
+
 @emitted(types.int64, types.int64)
 def int32_at(b: Any, address: Any) -> Any:
     """Load one uint32."""

@@ -49,7 +49,8 @@ def split(value):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _key(seed, counter):  # type: ignore[no-untyped-def]
+def key_of(seed, counter):  # type: ignore[no-untyped-def]
+    """Return what the draws of one iteration start from."""
     return mix(mix(np.uint64(seed)) + GOLDEN * np.uint64(counter + 1))
 
 
@@ -62,7 +63,7 @@ def over_weight(address, rate, momentum, seed, counter, step):  # type: ignore[n
     a = record_at(address, RECORD)
     if not exist(a.channels, a.selected, a.inputs):
         return False
-    key = _key(seed, counter)
+    key = key_of(seed, counter)
     block = a.taps * a.last
     channels = array_at(a.channels, a.selected, np.int32)
     gradient = array_at(a.gradient, a.selected * block, np.float32)
@@ -88,7 +89,7 @@ def over_weight(address, rate, momentum, seed, counter, step):  # type: ignore[n
 def over_bias(address, rate, momentum, seed, counter, step):  # type: ignore[no-untyped-def]
     """Apply the gradient of a bias."""
     a = record_at(address, RECORD)
-    key = _key(seed, counter)
+    key = key_of(seed, counter)
     gradient = array_at(a.gradient, a.elements, np.float32)
     velocity = array_at(a.velocity, a.elements, np.float32)
     factor = array_at(a.factor, a.elements, np.float32)
