@@ -93,7 +93,8 @@ def cases(networks: tuple[str, ...] = NETWORKS) -> Iterator[tuple[str, str, str,
         static = [f"static:{c}" for c in CONFIGURATIONS if c.startswith(family)]
         for scheme in (*SCHEMES, *static):
             for error in ERRORS:
-                settings = Settings(update=scheme, sram=SRAM, formats=mcusim.Formats(error=error))
+                formats = mcusim.Formats(error=error)
+                settings = Settings(update=scheme, sram=SRAM, formats=formats, overlap=False)  # as Vela
                 whole = _plan(model, replace(settings, patches=None, residency="sram"))
                 yield name, scheme, error, "whole", whole.problem
                 if not whole.fits and (auto := _plan(model, settings)).settings.patches is not None:

@@ -39,7 +39,7 @@ def ours() -> dict[str, int]:
     formats = mcusim.Formats(weight="int8", head="int8")
     board = mcusim.board(BOARD)
     scope = mcusim.scheme(SCHEME).scope(model)
-    step = lower(model, scope, formats, residency="flash", runtime_bytes=board.runtime_bytes)
+    step = lower(model, scope, formats, residency="flash", runtime_bytes=board.runtime_bytes, overlap=False)
     moving = Problem(tuple(b for b in step.blocks() if b.name not in step.resident), align=ALIGNMENT)
     return {
         "bound": lower_bound(moving).bytes,

@@ -30,8 +30,9 @@ def images(side: int = 16, count: int = 4, seed: int = 7) -> NDArray[np.int8]:
 
 def train(
     model: Model, update: str, formats: Formats, *, arena: bool, planner: str = "best",
-    sgd: Sgd | None = None, patches: Patches | None = None, in_place: bool = True, residency: str = "sram",
-    steps: int = 4, task: Task | None = None, targets: Any = (0, 1, 2, 3), x: Any = None,
+    sgd: Sgd | None = None, patches: Patches | None = None, in_place: bool = True, overlap: bool = True,
+    residency: str = "sram", steps: int = 4, task: Task | None = None, targets: Any = (0, 1, 2, 3),
+    x: Any = None,
 ) -> tuple[list[float], State]:  # fmt: skip
     """Run some steps, each on another image, with new channels after every second if their number is fixed.
 
@@ -44,7 +45,7 @@ def train(
     if not scope.fixed:  # selections of other sizes would need other plans: one selection all along
         scope = sized(scope, chosen.select(model, 0, 5, statistics))
     step = lower(
-        model, scope, formats, residency=residency, patches=patches, in_place=in_place,
+        model, scope, formats, residency=residency, patches=patches, in_place=in_place, overlap=overlap,
         momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
         task=task,
     )  # fmt: skip

@@ -1,10 +1,12 @@
 """Traces to replay: planned steps with random blocks."""
 
+from itertools import permutations
+
 from hypothesis import strategies as st
 
 from mcusim.core import Interval, Role
 from mcusim.events import TableSink
-from mcusim.memory import PLANNERS, Block, Problem
+from mcusim.memory import PLANNERS, Block, Overlap, Problem
 from mcusim.traces import OpSpan, step_template
 
 ALIGN = 8
@@ -13,7 +15,7 @@ ROLES = [Role.ACTIVATION, Role.FEATURE, Role.ERROR, Role.WEIGHT, Role.SCRATCH]
 
 @st.composite
 def problems(draw, ops=12, blocks=14):
-    """Draw blocks over ``ops`` ops; some shrink."""
+    """Draw blocks over ``ops`` ops; some shrink, and some may overlap others."""
 
     def block(index):
         start = draw(st.integers(0, ops - 1))
@@ -24,7 +26,13 @@ def problems(draw, ops=12, blocks=14):
             shrinks = ((draw(st.integers(start + 1, end - 1)), draw(st.integers(1, size - 1))),)
         return Block(f"t{index}", size, Interval(start, end), draw(st.sampled_from(ROLES)), 1, shrinks)
 
-    return Problem(tuple(block(i) for i in range(draw(st.integers(1, blocks)))), align=ALIGN)
+    made = tuple(block(i) for i in range(draw(st.integers(1, blocks))))
+    overlaps = tuple(
+        Overlap(old.name, new.name, draw(st.integers(0, new.bytes - 1)))
+        for old, new in permutations(made, 2)
+        if old.lifetime.end == new.lifetime.start + 1 and 0 < old.lifetime.start < new.lifetime.start
+    )
+    return Problem(made, align=ALIGN, overlaps=overlaps)
 
 
 def spans(ops=12):

@@ -18,6 +18,9 @@ def plan(
         typer.Option(help="Also say what a session of so many steps would cost.", min=0, metavar="N"),
     ] = None,
     suggest: Annotated[bool, typer.Option(help="Also re-plan and say what would lower the peak.")] = True,
+    smallest: Annotated[
+        bool, typer.Option(help="Look for the least SRAM instead of planning for --sram: patches, residency.")
+    ] = False,
     plot: o.Plot = None,
     json: o.Json = False,
 ) -> None:
@@ -26,7 +29,7 @@ def plan(
 
     network = wanted.network()
     session = wanted.session(network)
-    found = session.plan(suggest=suggest or None)
+    found = session.smallest() if smallest else session.plan(suggest=suggest or None)
     draw(found, plot)
     cost = None if steps is None else session.cost(steps)
     if json:

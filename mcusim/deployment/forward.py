@@ -65,7 +65,7 @@ def _convolution(context: StepContext, op: StepOp) -> Call:
     if depthwise:
         plane = op.scratch is not None and channels[0] == channels[1]
         kernel = "mcusim_depthwise_plane" if plane else "mcusim_depthwise"
-        if not plane and context.offset(x) == context.offset(y):
+        if not plane and context.step.tensors[x].buffer == context.step.tensors[y].buffer:
             raise refusal(
                 f"op {source.name!r} ({source.kind})", "overwrites its input without a plane of scratch"
             )

@@ -41,14 +41,21 @@ class ArenaBuffers:
         return self._views[name]
 
     def poison(self, tensors: Iterable[StepTensor]) -> None:
-        """Fill the bytes of dead tensors, except those an in-place output now occupies."""
+        """Fill the bytes of dead tensors, except those that others have by now, in place or over them."""
         for tensor in tensors:
-            heir = max(
-                (t.bytes for t in self._step.tensors.values()
-                 if t.buffer == tensor.buffer and t.lifetime.start == tensor.lifetime.end),
-                default=0,
-            )  # fmt: skip
-            self.arena.poison(self._offsets[tensor.buffer] + heir, tensor.bytes - heir)
+            start = self._offsets[tensor.buffer]
+            taken = sorted(
+                (at, at + other.bytes)
+                for other in self._step.tensors.values()
+                if tensor.lifetime.end in other.lifetime
+                and (at := self._offsets[other.buffer]) < start + tensor.bytes
+                and at + other.bytes > start
+            )
+            for low, high in taken:
+                self.arena.poison(start, max(low - start, 0))
+                start = max(start, high)
+            end = self._offsets[tensor.buffer] + tensor.bytes
+            self.arena.poison(min(start, end), max(end - start, 0))
 
 
 class SeparateBuffers:

@@ -19,7 +19,9 @@ bytes     int64      size in bytes, or 0 where there is none
 A block is named by its region and tensor: between its ``alloc`` and its ``free`` no other
 ``alloc`` of the same two may occur. ``free`` repeats the offset of its ``alloc`` and says
 which role and how many bytes it had last, so every row can be read by itself. An op that works in place
-keeps the block of its input: a ``shrink`` gives it the role and the size of the output.
+keeps the block of its input: a ``shrink`` gives it the role and the size of the output. An output that grows
+over its input is a block of its own: a ``yield`` takes from the input what both share, just before the
+output's ``alloc``, and the ``free`` of the input repeats what the ``yield`` left.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ class EventKind(StrEnum):
     STEP_END = "step_end"
     SELECT = "select"
     """A part of ``tensor``, ``bytes`` large, was chosen to learn in this step by ``op``'s layer."""
+    YIELD = "yield"
+    """The block that ``tensor`` names gives up its first bytes, down to the last ``bytes`` at ``offset``: the
+    block allocated next grows over what it gave up, while one op reads the one and writes the other."""
 
 
 class Event(NamedTuple):

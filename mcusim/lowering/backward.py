@@ -9,6 +9,7 @@ from typing import Literal
 
 from mcusim.core import Kind, Phase, Role, Slot, SlotPart
 from mcusim.graph import Model, Op, OpKind
+from mcusim.kernels.reach import gradient_distance
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -59,11 +60,12 @@ class Backward:
         for op in reversed(self.flow.ops):
             if gradient_name(op.output) not in self.written:
                 continue
-            self._emit_inputs(op)
-            # The gradient with respect to the input comes first: it must see the weights
-            # with which the forward pass was computed.
+            # The gradient with respect to the input comes before that of the weights: it must see those with
+            # which the forward pass was computed. No bias has a part in it, and where nothing but the bias
+            # learns, the output's gradient dies with it.
             if self.parameters.bias_learns(op):
                 self._emit_bias(op)
+            self._emit_inputs(op)
             if op.name in self.parameters.scope.channels or self.parameters.is_head(op):
                 self._emit_weight(op)
 
@@ -95,6 +97,8 @@ class Backward:
                     reads.append(needed)
             same = dtype == self._dtype(op.output) and op.traits.in_place == "always" and not accumulate
             last = (index, name) == wanted[-1]
+            # Only convolutions, whose input and output are errors of one format.
+            below = None if accumulate else gradient_distance(op, model.tensors, self.error.bytes)
             builder.op(
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
@@ -103,6 +107,7 @@ class Backward:
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),
+                overlaps={} if below is None or not last else {gradient_name(op.output): below},
             )  # fmt: skip
             self.written.add(gradient)
 

@@ -8,6 +8,7 @@ from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
+from mcusim.kernels.reach import distance
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -101,13 +102,23 @@ def emit_op(
     name = None
     if mask:
         name = builder.tensor(mask_name(op), ((output.elements + 7) // 8,), "uint8", Role.MASK)
+    below = distance(op, tensors) if builder.overlap else None
+    planes = in_place and _plane(op) and not (below is not None and _narrower(op, tensors, below))
+    overwrites = [n for n in inputs if overwritable(op, tensors, n) and (planes or not _plane(op))]
     builder.op(
         op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
         writes=(op.output,), work=work, mask=name,
-        scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=in_place and _plane(op)),
-        overwrites=[n for n in inputs if overwritable(op, tensors, n)],
+        scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=planes),
+        overwrites=overwrites, overlaps={} if below is None or planes else {op.inputs[0]: below},
         partly=_partly(op, tensors, work, parameters, builder),
     )  # fmt: skip
+
+
+def _narrower(op: Op, tensors: Mapping[str, Tensor], below: int) -> bool:
+    """True if an op takes less room when its output grows over its input than through a copy of a plane."""
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    plane = scratch_bytes(op, tensors, "forward", in_place=True)
+    return not overwritable(op, tensors, x.name) or max(y.bytes, below + x.bytes) <= x.bytes + plane
 
 
 def _partly(

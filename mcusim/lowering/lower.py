@@ -34,6 +34,7 @@ def lower(
     residency: Residency | str = Residency.SRAM,
     patches: Patches | None = None,
     in_place: bool = True,
+    overlap: bool = True,
     momentum: bool = False,
     accumulate: int = 1,
     runtime_bytes: int = 0,
@@ -51,6 +52,7 @@ def lower(
         residency: where learning weights live between steps.
         patches: run the frozen front in spatial patches.
         in_place: let outputs overwrite inputs that are not needed any more.
+        overlap: let outputs grow over inputs that die with the op, as far as the order of its loops allows.
         momentum: keep a float32 momentum for every parameter that can learn.
         accumulate: number of batch-1 gradients summed before an update.
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
@@ -70,9 +72,12 @@ def lower(
     flow = Flow.of(model, scope, goals)
     _check(flow, model)
     if not scope.learns:
-        return _lower_inference(model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place)
+        builder = Builder(overlap=overlap)
+        return _lower_inference(
+            builder, model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place
+        )
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
-    builder = Builder()
+    builder = Builder(overlap=overlap)
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
     emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
@@ -91,11 +96,12 @@ def lower(
     Backward(builder, model, flow, parameters, pixels).emit()
     _emit_cost(builder, cost or Cost())
     _declare_error_scales(builder, flow, formats)
+    tensors = builder.tensors(in_place=in_place)
     return Step(
-        model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place),
+        model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        goals=goals, front_end=front_end, replay_bytes=replay_bytes,
+        goals=goals, front_end=front_end, replay_bytes=replay_bytes, overlaps=builder.overlaps(tensors),
     )  # fmt: skip
 
 
@@ -124,13 +130,16 @@ def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> Non
         builder.tensor("error_scales", (count, 4), "float32", Role.OPTIMIZER, persistent=True)
 
 
-def lower_inference(model: Model, *, in_place: bool = True, patches: Patches | None = None) -> Step:
+def lower_inference(
+    model: Model, *, in_place: bool = True, overlap: bool = True, patches: Patches | None = None
+) -> Step:
     """Return the forward pass alone, every op of the network included: what inference needs."""
     nothing = Scope(channels={}, eligible=(), biases=(), head=False)
-    return lower(model, nothing, patches=patches, in_place=in_place)
+    return lower(model, nothing, patches=patches, in_place=in_place, overlap=overlap)
 
 
 def _lower_inference(
+    builder: Builder,
     model: Model,
     scope: Scope,
     formats: Formats,
@@ -142,7 +151,6 @@ def _lower_inference(
 ) -> Step:
     flow = Flow.of(model, scope, None)
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
-    builder = Builder()
     _declare_runtime(builder, runtime_bytes)
     emit_load(builder, model, (), front_end)
     covered, extra = 0, 0
@@ -150,10 +158,12 @@ def _lower_inference(
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
         extra = recomputed_macs(builder, model, flow.ops[:covered])
     Tail(builder, model, flow, parameters, in_place=in_place).emit(flow.ops[covered:])
+    tensors = builder.tensors(in_place=in_place, results=model.outputs)
     return Step(
-        model, scope, formats, tuple(builder.ops), builder.tensors(in_place=in_place, results=model.outputs),
+        model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,
         logits=flow.logits, resident=builder.resident, front_end=front_end,
+        overlaps=builder.overlaps(tensors),
     )  # fmt: skip
 
 

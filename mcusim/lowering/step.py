@@ -15,6 +15,7 @@ from mcusim.lowering.residency import Residency
 from mcusim.lowering.traffic import Traffic
 from mcusim.mcu.cycles.sram import Access
 from mcusim.memory.block import Block
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.problem import Problem
 from mcusim.tasks.goals import Goals
 from mcusim.update.formats import Formats
@@ -113,6 +114,8 @@ class Step:
     """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
     goals: Goals | None = None
     """What the outputs are for; ``None`` if this is an inference."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Buffers that may share bytes at the op that reads the one for the last time and writes the other."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
     replay_bytes: int = 0
@@ -152,7 +155,7 @@ class Step:
 
     def problem(self, capacity: int | None = None, gaps: tuple[int, ...] = ()) -> Problem:
         """Return the placement problem of this step, in so many bytes with gaps at these offsets."""
-        return Problem(tuple(self.blocks()), capacity, ALIGNMENT, gaps)
+        return Problem(tuple(self.blocks()), capacity, ALIGNMENT, gaps, self.overlaps)
 
     def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:
         """Return what each op moves at which offsets of SRAM, from the offsets of the buffers."""
@@ -163,18 +166,51 @@ class Step:
         """Return the multiply-accumulates of the given phases, integer and float."""
         return sum(o.work.macs + o.work.float_macs for o in self.ops if o.phase in phases)
 
-    def live_profile(self) -> list[int]:
-        """Return the live bytes during each op."""
+    def shared(self, offsets: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Return how many bytes of a dying tensor another one takes during the op that they share.
+
+        At these offsets of the buffers, or else the most there can be.
+        """
+        dying = {tensor.buffer: tensor.name for tensor in sorted(self.tensors.values(), key=_death)}
+        found = {}
+        for pair in self.problem().pairs:
+            if offsets is None:
+                taken = pair.most(ALIGNMENT)
+            else:
+                taken = pair.shared(offsets[pair.old.name], offsets[pair.new.name])
+            if taken:
+                found[dying[pair.old.name]] = taken
+        return found
+
+    def live_profile(self, offsets: Mapping[str, int] | None = None) -> list[int]:
+        """Return the live bytes during each op; what two tensors share counts once, see ``shared``."""
         changes = [0] * (len(self.ops) + 1)
         for tensor in self.tensors.values():
             changes[tensor.lifetime.start] += tensor.bytes
             changes[tensor.lifetime.end] -= tensor.bytes
+        for name, taken in self.shared(offsets).items():
+            last = self.tensors[name].lifetime.end
+            changes[last - 1] -= taken
+            changes[last] += taken
         return list(accumulate(changes[:-1]))
 
-    def live_bytes(self, time: int) -> dict[Role, int]:
-        """Return the live bytes of each role during op ``time``."""
-        by_role: dict[Role, int] = {}
+    def live(self, time: int, offsets: Mapping[str, int] | None = None) -> list[tuple[StepTensor, int]]:
+        """Return the tensors live during op ``time`` and their bytes; what is shared is the new one's."""
+        shared = self.shared(offsets)
+        found = []
         for tensor in self.tensors.values():
             if time in tensor.lifetime:
-                by_role[tensor.role] = by_role.get(tensor.role, 0) + tensor.bytes
+                taken = shared.get(tensor.name, 0) if tensor.lifetime.end == time + 1 else 0
+                found.append((tensor, tensor.bytes - taken))
+        return found
+
+    def live_bytes(self, time: int, offsets: Mapping[str, int] | None = None) -> dict[Role, int]:
+        """Return the live bytes of each role during op ``time``."""
+        by_role: dict[Role, int] = {}
+        for tensor, count in self.live(time, offsets):
+            by_role[tensor.role] = by_role.get(tensor.role, 0) + count
         return by_role
+
+
+def _death(tensor: StepTensor) -> int:
+    return tensor.lifetime.end

@@ -6,6 +6,7 @@ from mcusim.memory.block import Block
 from mcusim.memory.bound import Bound, LiveBytes, live_by_role, live_over_time, lower_bound
 from mcusim.memory.checker import check, check_offsets
 from mcusim.memory.ledger import Ledger
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.planners import PLANNERS, best
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.problem import Problem, Solution, Status
@@ -19,6 +20,7 @@ __all__ = [
     "Heap",
     "Ledger",
     "LiveBytes",
+    "Overlap",
     "Placing",
     "Problem",
     "Solution",

@@ -79,10 +79,11 @@ class Arena:
 def fenced(problem: Problem, size: int) -> Problem:
     """Return ``problem`` with ``size`` more bytes at the end of every block, for canaries.
 
-    A block that shrinks takes its fence along: the ``size`` bytes after what it still occupies.
+    A block that shrinks takes its fence along: the ``size`` bytes after what it still occupies. No two
+    fenced blocks overlap: an output would grow over the canaries of its input.
     """
     blocks = tuple(
         replace(b, bytes=b.bytes + size, shrinks=tuple((t, s + size) for t, s in b.shrinks))
         for b in problem.blocks
     )
-    return replace(problem, blocks=blocks)
+    return replace(problem, blocks=blocks, overlaps=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from mcusim.core import Role
 from mcusim.memory.block import Block
+from mcusim.memory.overlap import OverlapPair
 from mcusim.memory.problem import Problem
 
 Int64Array = npt.NDArray[np.int64]
@@ -23,7 +25,7 @@ class Bound:
         time: the first op at which it is reached.
         padded_bytes: the bound if the topmost block were rounded up too; less than one alignment
             above ``bytes``. A placement this low is not worth another search.
-        live_bytes: bytes live at ``time``, without alignment gaps.
+        live_bytes: bytes live at ``time``, without alignment gaps; what can be shared counts once.
     """
 
     bytes: int
@@ -55,13 +57,19 @@ class LiveBytes:
         return np.where(index >= 0, self.bytes[index], 0)
 
 
-def live_over_time(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) -> LiveBytes:
-    """Return the bytes live at every time, each block rounded up to a multiple of ``pad_to``."""
+def live_over_time(
+    blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1, pairs: Sequence[OverlapPair] = ()
+) -> LiveBytes:
+    """Return the bytes live at every time, each block rounded up to a multiple of ``pad_to``.
+
+    Of ``pairs`` the bytes that both can share count once.
+    """
     rows = [
         (rectangle.start, rectangle.end, -(-size // pad_to) * pad_to)
         for block in blocks
         for rectangle, size in block.rectangles
     ]
+    rows += [(pair.time, pair.time + 1, -_shared(pair, pad_to)) for pair in pairs]
     if not rows:
         return LiveBytes(np.zeros(0, np.int64), np.zeros(0, np.int64))
     starts, ends, sizes = np.array(rows, np.int64).T
@@ -69,6 +77,13 @@ def live_over_time(blocks: tuple[Block, ...] | list[Block], *, pad_to: int = 1) 
     steps = np.zeros(len(times), np.int64)
     np.add.at(steps, where, np.concatenate([sizes, -sizes]))
     return LiveBytes(times, np.cumsum(steps))
+
+
+def _shared(pair: OverlapPair, align: int) -> int:
+    """Return the most bytes that the blocks of a pair can share, each rounded up."""
+    low = -(-pair.distance // align) * align
+    old, new = (-(-size // align) * align for size in (pair.left, pair.new.bytes))
+    return max(min(old, new - low), 0)
 
 
 def live_by_role(blocks: tuple[Block, ...] | list[Block], time: int) -> dict[Role, int]:
@@ -86,9 +101,10 @@ def lower_bound(problem: Problem) -> Bound:
 
     At any time the live blocks lie above each other. Each but the topmost is followed by an
     aligned offset, so it takes its size rounded up to the common alignment; the topmost saves
-    at most the largest rounding among the blocks live then.
+    at most the largest rounding among the blocks live then. Of blocks that may overlap, the most they
+    can share is taken off: whatever lies where, no more bytes lie in two of them.
     """
-    profile = live_over_time(problem.blocks, pad_to=problem.align)
+    profile = live_over_time(problem.blocks, pad_to=problem.align, pairs=problem.pairs)
     if not len(profile.times):
         return Bound(0, 0, 0, 0)
     heights = profile.bytes
@@ -97,6 +113,7 @@ def lower_bound(problem: Problem) -> Bound:
     index = int(np.argmax(heights))
     time = int(profile.times[index])
     live = sum(b.bytes_at(time) for b in problem.blocks)
+    live -= sum(pair.most(problem.align) for pair in problem.pairs if pair.time == time)
     return Bound(int(heights[index]), time, live, int(profile.bytes.max()))
 
 

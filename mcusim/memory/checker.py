@@ -32,11 +32,17 @@ def check_offsets(problem: Problem, offsets: Mapping[str, int]) -> None:
     """Check alignment, lower bounds of addresses, gaps, and that no two live rectangles overlap.
 
     A sweep over time keeps the live rectangles sorted by address; a newcomer can only hit its
-    two neighbours there, so the check takes O(n log n) comparisons.
+    two neighbours there, so the check takes O(n log n) comparisons. A block that may overlap dying ones, and
+    begins at least as far below each as it has to, takes the bytes they share before it comes: whoever
+    hits these later hits it.
 
     Raises:
         BadProblem: naming the block, or both blocks, at fault.
     """
+    over: dict[str, list[tuple[str, int]]] = {}
+    for overlap in problem.overlaps:
+        over.setdefault(overlap.new, []).append((overlap.old, overlap.distance))
+    solid = {block.name for block in problem.blocks if block.bytes}
     events: list[tuple[int, int, Block, int]] = []
     for block in problem.blocks:
         offset = offsets.get(block.name)
@@ -55,15 +61,21 @@ def check_offsets(problem: Problem, offsets: Mapping[str, int]) -> None:
             )
         for lifetime, size in block.rectangles:
             if size:
-                events.append((lifetime.start, 1, block, size))
+                grows = 2 if block.name in over and lifetime.start == block.lifetime.start else 1
+                events.append((lifetime.start, grows, block, size))
                 events.append((lifetime.end, 0, block, size))
     events.sort(key=lambda event: event[:2])
     live = _Shelf()
+    begins = dict(offsets)
     for time, starts, block, size in events:
-        if starts:
-            live.put(offsets[block.name], size, block, time)
-        else:
-            live.drop(offsets[block.name])
+        if not starts:
+            live.drop(begins[block.name])
+            continue
+        start = offsets[block.name]
+        for old, distance in over[block.name] if starts == 2 else ():
+            if old in solid and start + distance <= offsets[old] and 0 <= begins[old] < start + size:
+                begins[old] = live.cut(begins[old], start + size)
+        live.put(start, size, block, time)
 
 
 class _Shelf:
@@ -84,7 +96,19 @@ class _Shelf:
 
     def drop(self, start: int) -> None:
         index = self._index(start)
+        if index < len(self._starts) and self._starts[index] == start:
+            del self._starts[index], self._items[index]
+
+    def cut(self, start: int, end: int) -> int:
+        """Take what lies below ``end`` from the rectangle at ``start``; return where the rest begins."""
+        index = self._index(start)
+        size, block = self._items[index]
+        left = start + size - end
+        if left > 0:
+            self._starts[index], self._items[index] = end, (left, block)
+            return end
         del self._starts[index], self._items[index]
+        return -1
 
     def _index(self, start: int) -> int:
         return bisect_left(self._starts, start)

@@ -2,7 +2,8 @@
 
 One row a block: ``id,lower,upper,size`` and, in a solution, ``offset``. Lifetimes are half-open:
 ``lower <= t < upper``. The first row names the columns, which may come in any order. This
-project's files add ``role``, ``alignment`` and ``shrinks`` where a problem needs them.
+project's files add ``role``, ``alignment``, ``shrinks`` and ``overlaps`` where a problem needs them:
+``time:bytes`` of every shrink, and ``distance:id`` of every block that this one may overlap, a line each.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from mcusim.core import BadProblem, Interval, Role
 from mcusim.core.boundary import reads
 from mcusim.core.files import replacing
 from mcusim.memory.block import MAX_BYTES, Block
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.problem import Problem
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_ROWS = 200_000
 MAX_NAME = 400
 NEEDED = ("id", "lower", "upper", "size")
-OPTIONAL = ("offset", "alignment", "role", "shrinks")
+OPTIONAL = ("offset", "alignment", "role", "shrinks", "overlaps")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 
 
@@ -90,8 +92,13 @@ def format_csv(problem: Problem, offsets: Mapping[str, int] | None = None) -> st
         columns.append("role")
     if any(b.shrinks for b in blocks):
         columns.append("shrinks")
+    if problem.overlaps:
+        columns.append("overlaps")
     if offsets is not None:
         columns.append("offset")
+    over: dict[str, list[str]] = {}
+    for overlap in problem.overlaps:
+        over.setdefault(overlap.new, []).append(f"{overlap.distance}:{overlap.old}")
     out = io.StringIO()
     writer = _csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -105,6 +112,7 @@ def format_csv(problem: Problem, offsets: Mapping[str, int] | None = None) -> st
                 "alignment": problem.align_of(block),
                 "role": str(block.role),
                 "shrinks": " ".join(f"{time}:{size}" for time, size in block.shrinks),
+                "overlaps": "\n".join(over.get(block.name, ())),
                 "offset": offsets[block.name] if offsets is not None else "",
             }
         )
@@ -125,6 +133,7 @@ def parse(
         _check_header(header, source)
         blocks: dict[str, Block] = {}
         offsets: dict[str, int] = {}
+        overlaps: list[Overlap] = []
         for row in rows:
             if not row:
                 continue
@@ -138,11 +147,12 @@ def parse(
             if block.name in blocks:
                 raise BadProblem(where, f"repeats the id {block.name!r}", "ids are unique")
             blocks[block.name] = block
+            overlaps += [_overlap(part, block, where) for part in cells.get("overlaps", "").splitlines()]
             if "offset" in cells:
                 offsets[block.name] = _integer(cells["offset"], "offset", where)
     except _csv.Error as error:
         raise BadProblem(f"{source} row {rows.line_num}", f"is no CSV: {error}") from error
-    problem = Problem(tuple(blocks.values()), capacity, align)
+    problem = Problem(tuple(blocks.values()), capacity, align, overlaps=tuple(overlaps))
     return problem, offsets if "offset" in header else None
 
 
@@ -209,6 +219,11 @@ def _check_name(name: str, where: str) -> None:
 def _shrink(text: str, where: str) -> tuple[int, int]:
     time, _, size = text.partition(":")
     return _integer(time, "shrinks", where), _integer(size, "shrinks", where)
+
+
+def _overlap(text: str, new: Block, where: str) -> Overlap:
+    distance, _, old = text.partition(":")
+    return Overlap(old.strip(), new.name, _integer(distance, "overlaps", where))
 
 
 def _integer(text: str, column: str, where: str) -> int:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mcusim.core import BadProblem
 from mcusim.memory.block import MAX_BYTES, Block
+from mcusim.memory.overlap import Overlap, OverlapPair, paired
 
 
 class Status(StrEnum):
@@ -33,15 +34,18 @@ class Problem:
         capacity: bytes there are, or ``None`` for as many as it takes.
         align: every offset is a multiple of this power of two, and of the block's own alignment.
         gaps: offsets at which memory ends and goes on elsewhere, ascending: no block lies across one.
+        overlaps: blocks that may share bytes at one op; all others that are live together share none.
 
     Raises:
-        BadProblem: on a repeated name, a bad capacity or alignment, or sizes that add up to 2**62 bytes.
+        BadProblem: on a repeated name, a bad capacity or alignment, sizes that add up to 2**62 bytes, or an
+            overlap of blocks that do not meet at exactly one op.
     """
 
     blocks: tuple[Block, ...]
     capacity: int | None = None
     align: int = 1
     gaps: tuple[int, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
@@ -57,6 +61,12 @@ class Problem:
             raise BadProblem(
                 "problem", f"has sizes that add up to {MAX_BYTES} bytes or more", "check the sizes"
             )
+        paired(self.blocks, self.overlaps)
+
+    @property
+    def pairs(self) -> tuple[OverlapPair, ...]:
+        """The overlaps with their blocks."""
+        return paired(self.blocks, self.overlaps)
 
     def align_of(self, block: Block) -> int:
         """Return the alignment that holds for ``block``."""

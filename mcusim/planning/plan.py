@@ -12,7 +12,7 @@ from mcusim.core.errors import OutOfFlash
 from mcusim.events import Header
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 from mcusim.lowering.flash import FlashLayout
-from mcusim.lowering.step import Step, StepTensor
+from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.mcu.cycles.cycles import Estimate
 from mcusim.memory.bound import Bound
@@ -80,9 +80,18 @@ class Plan(Shown):
         return self.board.name
 
     @cached_property
+    def fullest(self) -> int:
+        """The op during which most bytes are live; where tensors overlap, at the offsets they have."""
+        if not self.step.overlaps:
+            return self.bound.time
+        profile = self.step.live_profile(self.solution.offsets)
+        most = max(profile)
+        return self.bound.time if profile[self.bound.time] == most else profile.index(most)
+
+    @cached_property
     def by_role(self) -> dict[Role, int]:
         """Bytes of each role at the fullest moment; they sum to the live bytes there."""
-        live = self.step.live_bytes(self.bound.time)
+        live = self.step.live_bytes(self.fullest, self.solution.offsets)
         return {role: live.get(role, 0) for role in SRAM_ROLES}
 
     @property
@@ -100,12 +109,13 @@ class Plan(Shown):
     @property
     def peak_op(self) -> str:
         """Name of the op during which most bytes are live."""
-        return self.step.ops[self.bound.time].name
+        return self.step.ops[self.fullest].name
 
-    def live_tensors(self) -> tuple[StepTensor, ...]:
-        """Return the tensors live at the fullest moment, largest first."""
-        live = (t for t in self.step.tensors.values() if self.bound.time in t.lifetime)
-        return tuple(sorted(live, key=lambda t: (-t.bytes, t.name)))
+    def live_tensors(self) -> list[LiveBlock]:
+        """Return the tensors live at the fullest moment, largest first; of shared bytes the new one's."""
+        live = self.step.live(self.fullest, self.solution.offsets)
+        found = [LiveBlock(tensor.name, str(tensor.role), size) for tensor, size in live]
+        return sorted(found, key=lambda block: (-block.bytes, block.name))
 
     def template(self) -> StepTemplate:
         """Return the events of one step, and of what is resident before and after."""
@@ -124,8 +134,8 @@ class Plan(Shown):
             peak_bytes=self.peak_bytes,
             lower_bound_bytes=self.bound.bytes,
             op=self.peak_op,
-            phase=str(self.step.ops[self.bound.time].phase),
-            live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
+            phase=str(self.step.ops[self.fullest].phase),
+            live=self.live_tensors(),
             planner=self.header.planner,
             suggestions=self.suggestions,
         )
@@ -144,7 +154,7 @@ class Plan(Shown):
         if not self.fits:
             raise OutOfSram(
                 capacity_bytes=self.settings.sram_bytes, needed_bytes=self.solution.height,
-                live=[LiveBlock(t.name, str(t.role), t.bytes) for t in self.live_tensors()],
+                live=self.live_tensors(),
                 where=f"{self.peak_op}; {self.apart}" if self.apart else self.peak_op,
                 suggestions=self.suggestions,
             )  # fmt: skip
@@ -301,7 +311,8 @@ class Plan(Shown):
         if self.estimate is not None:
             cycles, stalls = self.estimate.cycles, self.estimate.stalls
         rows: list[Mapping[str, Any]] = []
-        for time, (op, live) in enumerate(zip(self.step.ops, self.step.live_profile(), strict=True)):
+        profile = self.step.live_profile(self.solution.offsets)
+        for time, (op, live) in enumerate(zip(self.step.ops, profile, strict=True)):
             rows.append(
                 {
                     "op": op.name, "action": str(op.action), "phase": str(op.phase), "kind": op.work.kind,

@@ -162,6 +162,10 @@ class Choices(Chosen):
         True, "let outputs overwrite inputs that nobody needs any more",
         cheaper=lambda now: () if now else (True,),
     )  # fmt: skip
+    overlap: bool = setting(
+        True, "let outputs grow over dying inputs as far as the order of the loops allows; not on a heap",
+        cheaper=lambda now: () if now else (True,),
+    )  # fmt: skip
     planner: str = setting(
         "best", "static planner that places the tensors", values=_planners,
         cheaper=lambda now: {"best"} - {now},

@@ -80,6 +80,17 @@ class Session:
             self._plan = replace(self._plan, suggestions=found)
         return self._plan
 
+    def smallest(self) -> Plan:
+        """Return the plan that needs the least SRAM: what this scheme can learn in, whatever ``sram`` says.
+
+        Residency and patches are searched where the settings leave them open. The session goes on with it.
+        """
+        from mcusim.planning.smallest import smallest
+
+        settings = replace(self.settings, task=self._task)
+        self._plan = smallest(self.model, self.board, self.scheme, settings)
+        return self._plan
+
     def plan_for(self, data: Dataset, *, suggest: bool | None = None) -> Plan:
         """Return the plan for the task that network and data say together, see ``choose`` and ``plan``.
 

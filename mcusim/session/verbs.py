@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 
 def plan(
-    model: Model, board: Board, update: str | Scheme | None = None, *, suggest: bool = False, **choices: Any
+    model: Model,
+    board: Board,
+    update: str | Scheme | None = None,
+    *,
+    suggest: bool = False,
+    smallest: bool = False,
+    **choices: Any,
 ) -> Plan:
     """Plan one step: does it fit, what is the peak made of, how long would it take. Needs no data.
 
@@ -38,6 +44,7 @@ def plan(
         update: what learns, e.g. ``last-6`` or ``head``; ``none`` plans inference alone; ``dynamic`` if
             neither this nor a setting says.
         suggest: also plan with other settings and say what each would save.
+        smallest: look for the least SRAM, whatever ``sram`` says; residency and patches follow.
         choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``; see ``mcusim.Settings``.
 
     Returns:
@@ -48,7 +55,8 @@ def plan(
         BadArgument: if a setting makes no sense, or the scheme does not suit the network.
         BadModel: if the network has an operator that cannot be executed.
     """
-    return Session(model, board, update, **choices).plan(suggest=suggest or None)
+    session = Session(model, board, update, **choices)
+    return session.smallest() if smallest else session.plan(suggest=suggest or None)
 
 
 def train(

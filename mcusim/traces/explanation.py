@@ -164,7 +164,14 @@ def explain_placement(
 ) -> Explanation:
     """Explain a solved placement problem; ``ops`` are names and phases, by time."""
     bound = lower_bound(problem)
-    live = [LiveBlock(b.name, str(b.role), b.bytes_at(bound.time)) for b in problem.blocks]
+    shared = {
+        pair.old.name: pair.shared(solution.offsets[pair.old.name], solution.offsets[pair.new.name])
+        for pair in problem.pairs
+        if pair.time == bound.time
+    }
+    live = [
+        LiveBlock(b.name, str(b.role), b.bytes_at(bound.time) - shared.get(b.name, 0)) for b in problem.blocks
+    ]
     op, phase = ops[bound.time] if 0 <= bound.time < len(ops) else (f"time {bound.time}", "")
     return Explanation(
         title=title,

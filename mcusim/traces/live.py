@@ -14,12 +14,13 @@ from mcusim.events.schema import CODES
 ALLOC: Final = CODES["event"]["alloc"]
 FREE: Final = CODES["event"]["free"]
 SHRINK: Final = CODES["event"]["shrink"]
+YIELD: Final = CODES["event"]["yield"]
 SRAM: Final = CODES["region"]["sram"]
 
 
 def memory_rows(table: EventTable) -> NDArray[np.int64]:
     """Return the rows that bring, take or shrink a block of SRAM."""
-    kinds = (table.event == ALLOC) | (table.event == FREE) | (table.event == SHRINK)
+    kinds = np.isin(table.event, (ALLOC, FREE, SHRINK, YIELD))
     rows: NDArray[np.int64] = np.flatnonzero(kinds & (table.region == SRAM))
     return rows
 

@@ -16,7 +16,7 @@ from mcusim.core.errors import BadTrace, LiveBlock
 from mcusim.core.jit import njit
 from mcusim.events import EventTable
 from mcusim.events.schema import ENUMERATED
-from mcusim.traces.live import ALLOC, FREE, SHRINK, memory_rows
+from mcusim.traces.live import ALLOC, FREE, SHRINK, YIELD, memory_rows
 
 MAX_BYTES: Final = 1 << 40
 """Largest size or address of a block; keeps all sums within 64 bits."""
@@ -33,6 +33,7 @@ FAULTS: Final = (
     "frees {name!r:.80} with {bytes} bytes at {offset}, and it has {live} at {place}",
     "shrinks {name!r:.80} to {bytes} bytes, and it has {live}",
     "puts {name!r:.80} on top of another live block: {bytes} bytes at {offset}",
+    "yields {name!r:.80} down to {bytes} bytes at {offset}, and it has {live} at {place}",
 )
 
 
@@ -100,6 +101,25 @@ def _follow(
             had = live[who]
             if had < 0:
                 return (2 if kind == FREE else 3), row
+            if kind == YIELD:
+                if bytes_ > had:
+                    return 6, row
+                if placed and start != place[who] + had - bytes_:
+                    return 8, row
+                live[who] = bytes_
+                sums[LIVE] -= had - bytes_
+                if placed and had:
+                    index = _rank(starts, count, place[who])
+                    if bytes_:
+                        starts[index] = start
+                    else:
+                        count -= 1
+                        for i in range(index, count):
+                            starts[i] = starts[i + 1]
+                            ends[i] = ends[i + 1]
+                place[who] = start
+                sums[COUNT] = count
+                continue
             if kind == FREE:
                 if bytes_ != had or (placed and start != place[who]):
                     return 5, row

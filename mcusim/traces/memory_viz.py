@@ -22,6 +22,8 @@ SRAM_BASE = 0x2000_0000
 
 MAX_EVENTS = 1 << 20
 """Events that a snapshot can have; the viewer holds all of them in memory."""
+LESS = (EventKind.SHRINK, EventKind.YIELD)
+"""What leaves a block with fewer bytes."""
 
 
 def write_memory_viz(path: str | Path, traced: Traced) -> Path:
@@ -53,13 +55,13 @@ def snapshot(traced: Traced) -> dict[str, Any]:
                 live[event.tensor] = _alloc(event)
                 entries.append(live[event.tensor])
                 top = max(top, event.offset + event.bytes)
-            elif event.event in (EventKind.FREE, EventKind.SHRINK) and event.tensor in live:
+            elif event.event in (EventKind.FREE, *LESS) and event.tensor in live:
                 old = live.pop(event.tensor)
                 entries += (
                     {**old, "action": action, "time_us": event.cycle}
                     for action in ("free_requested", "free_completed")
                 )
-                if event.event == EventKind.SHRINK:
+                if event.event in LESS and event.bytes:
                     live[event.tensor] = _alloc(event)
                     entries.append(live[event.tensor])
     # A trace that names categories has to have one of this name for what has none.

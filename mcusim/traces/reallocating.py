@@ -14,7 +14,7 @@ from mcusim.memory import heap_replay
 from mcusim.memory.heap_replay import HeapEvents, HeapReplay
 from mcusim.traces.following import fullest, measure, moment_at
 from mcusim.traces.limits import MAX_LOADED
-from mcusim.traces.live import memory_rows
+from mcusim.traces.live import YIELD, memory_rows
 from mcusim.traces.outcome import Replay
 from mcusim.traces.source import Source
 
@@ -95,6 +95,7 @@ def heap_events(trace: Source, count: int) -> tuple[HeapEvents, NDArray[np.int64
     first = 0
     for table in trace:
         rows = memory_rows(table)
+        rows = rows[table.event[rows] != YIELD]  # no block of a heap grows over another one
         columns["kind"].append(kinds[table.event[rows]])
         columns["block"].append(table.tensor[rows])
         columns["size"].append(table.bytes[rows])

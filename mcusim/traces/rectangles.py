@@ -35,7 +35,8 @@ def rectangles(events: EventTable) -> list[Rectangle]:
         row = open_.pop(code)
         role = ENUMERATED["role"][events.role[row]]
         place, size = int(events.offset[row]), int(events.bytes[row])
-        found.append(Rectangle(events.tensor_names[code], role, place, size, row, end))
+        if size:
+            found.append(Rectangle(events.tensor_names[code], role, place, size, row, end))
 
     for row, code, event in zip(rows.tolist(), who, kind, strict=True):
         if code in open_:

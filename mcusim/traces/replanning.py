@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from mcusim.core.errors import OutOfSram
 from mcusim.events import EventTable
-from mcusim.memory.block import Block
 from mcusim.memory.checker import check
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.planners.registry import Planner
@@ -37,7 +36,9 @@ def replan(trace: Source, planner: str, capacity: int | None, seed: int) -> Repl
     height, count = 0, 0
     for step in _different_steps(trace):
         passing = [b for b, tensor in zip(step.blocks, step.tensors, strict=True) if tensor not in fixed]
-        height = max(height, _height(plan, passing, align, seed))
+        names = {b.name for b in passing}
+        overlaps = tuple(o for o in step.overlaps if {o.old, o.new} <= names)
+        height = max(height, _height(plan, Problem(tuple(passing), align=align, overlaps=overlaps), seed))
         count += 1
     peak = floor + height
     moment = moment_at(trace, peak_row)
@@ -56,8 +57,7 @@ def replan(trace: Source, planner: str, capacity: int | None, seed: int) -> Repl
     )
 
 
-def _height(plan: Planner, blocks: list[Block], align: int, seed: int) -> int:
-    problem = Problem(tuple(blocks), align=align)
+def _height(plan: Planner, problem: Problem, seed: int) -> int:
     solution = plan(problem, seed=seed)
     check(problem, solution)
     return solution.height

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from mcusim.core.vocabulary import Region, Role
 from mcusim.events import EventKind, EventTable, TableBuilder
 from mcusim.memory.block import Block
+from mcusim.memory.overlap import OverlapPair
 from mcusim.memory.problem import Problem
 
 
@@ -46,7 +47,8 @@ def step_template(
     """Return the events of a step.
 
     Op ``t`` is preceded by the frees of the blocks whose lifetime ends at ``t``, the shrinks at ``t``
-    and the allocs of the blocks that begin at ``t``. So what is live between two events of
+    and the allocs of the blocks that begin at ``t``, those first that grow over others, each after what these
+    yield. So what is live between two events of
     one op is what the plan says is live at ``t``. Blocks without bytes leave no event.
 
     Args:
@@ -77,16 +79,28 @@ def step_template(
             shrinking.setdefault(time, []).append((block, role, size))
             last[block.name] = role
 
+    grown: dict[str, list[OverlapPair]] = {}
+    rest: dict[str, tuple[int, int]] = {}
+    for pair in problem.pairs:
+        shared = pair.shared(offsets[pair.old.name], offsets[pair.new.name])
+        if shared and pair.old.name not in resident:
+            grown.setdefault(pair.new.name, []).append(pair)
+            rest[pair.old.name] = (pair.left - shared, offsets[pair.old.name] + shared)
+
     cycle = 0
     step.add(EventKind.STEP_START)
     for time, op in enumerate([*ops, OpSpan("", "", 0)]):
         place: dict[str, Any] = {"cycle": cycle, "phase": op.phase, "op": op.name}
         for block in dying.get(time, ()):
-            size = block.bytes_at(block.lifetime.end - 1)
-            _event(step, EventKind.FREE, block, offsets, size, last[block.name], **place)
+            size, at = rest.get(block.name, (block.bytes_at(block.lifetime.end - 1), offsets[block.name]))
+            _event(step, EventKind.FREE, block, {block.name: at}, size, last[block.name], **place)
         for block, role, size in shrinking.get(time, ()):
             _event(step, EventKind.SHRINK, block, offsets, size, role, **place)
-        for block in born.get(time, ()):
+        for block in sorted(born.get(time, ()), key=lambda block: block.name not in grown):
+            for pair in grown.get(block.name, ()):
+                size, at = rest[pair.old.name]
+                role = last[pair.old.name]
+                _event(step, EventKind.YIELD, pair.old, {pair.old.name: at}, size, role, **place)
             _event(step, EventKind.ALLOC, block, offsets, block.bytes, block.role, **place)
         if time < len(ops):
             step.add(EventKind.OP_START, **place)

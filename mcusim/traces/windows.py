@@ -13,6 +13,7 @@ from mcusim.core.vocabulary import Role
 from mcusim.events import EventKind, EventTable
 from mcusim.events.schema import CODES
 from mcusim.memory.block import Block
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.problem import Problem
 from mcusim.traces.live import memory_rows
 
@@ -37,6 +38,8 @@ class Window:
     tensors: tuple[str, ...]
     carried: frozenset[str]
     after: Live
+    overlaps: tuple[Overlap, ...] = ()
+    """Blocks that grew over others, at least as far below as they were placed; none if times are events."""
 
 
 def window(events: EventTable, before: Live | None = None) -> Window:
@@ -64,12 +67,20 @@ def window(events: EventTable, before: Live | None = None) -> Window:
     for name, (size, role) in (before or {}).items():
         begin(name, size, role, 0)
     carried = set(before or {})
+    yielding: list[tuple[_Open, int]] = []
+    licences: list[tuple[_Open, _Open, int]] = []
     for event, time in zip(events[rows], times, strict=True):
         live = open_.get(event.tensor)
         if (live is None) != (event.event == EventKind.ALLOC) or event.bytes < 0:
             raise BadTrace(f"trace row {event.seq}", f"cannot {event.event} {event.tensor!r:.80} here")
         if live is None:
             begin(event.tensor, event.bytes, Role(event.role or Role.ACTIVATION), time)
+            for old, place in yielding:
+                licences.append((old, blocks[-1], place - event.offset))
+            yielding = []
+        elif event.event == EventKind.YIELD:
+            # What stays is said by its own offset; it was so many bytes further down before.
+            yielding.append((live, event.offset - (live.now - event.bytes)))
         elif event.event == EventKind.FREE:
             open_.pop(event.tensor).end = time
         else:
@@ -79,11 +90,17 @@ def window(events: EventTable, before: Live | None = None) -> Window:
     # What is given back before the first op was live before the window and is not in it.
     blocks = [block for block in blocks if block.end > block.start]
     after = {name: (block.now, block.role) for name, block in open_.items()}
+    overlaps = (
+        Overlap(old.label, new.label, distance)
+        for old, new, distance in licences
+        if old.end == new.start + 1 and old.start < new.start and 0 <= distance < new.size
+    )
     return Window(
         tuple(b.block() for b in blocks),
         tuple(b.tensor for b in blocks),
         frozenset(carried | set(open_)),
         after,
+        tuple(overlaps),
     )
 
 
@@ -157,4 +174,5 @@ def problem_of(events: EventTable, *, align: int = 1, capacity: int | None = Non
     """
     if len(events) > MAX_WINDOW:
         raise BadTrace("trace", f"has more than {MAX_WINDOW:,} events", "export fewer steps")
-    return Problem(window(events).blocks, capacity=capacity, align=align)
+    found = window(events)
+    return Problem(found.blocks, capacity=capacity, align=align, overlaps=found.overlaps)

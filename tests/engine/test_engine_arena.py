@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from networks import small_network
 from scheme_examples import FIRST
 
-from mcusim.core import SlotPart
+from mcusim.core import BadProblem, Kind, SlotPart, is_kind
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
@@ -93,9 +93,12 @@ def test_every_kind_of_op_is_in_the_network_or_left_out_for_a_reason():
 def test_every_op_is_the_same_in_the_arena(arithmetic, update, error):
     model = every_op_network(arithmetic=arithmetic)
     separate, *arena = (
-        train(model, update, Formats(error=error), arena=a, in_place=i)
-        for a, i in ((False, False), (True, True), (True, False))
-    )
+        train(model, update, Formats(error=error), arena=a, in_place=i, overlap=o)
+        for a, i, o in (
+            (False, False, False), (True, True, True), (True, False, True), (True, True, False),
+            (True, False, False),
+        )
+    )  # fmt: skip
     assert all(same(separate, run) for run in arena)
 
 
@@ -137,6 +140,28 @@ def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum):
         for r in ("sram", "flash")
     ]  # fmt: skip
     assert same(*runs)
+
+
+@pytest.mark.parametrize("update", ["none", "head", "bias", "last-1", "dense"])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_outputs_really_grow_over_dying_inputs(update, in_place):
+    """Forward and backward: many of the bytes that may be shared are, and the checker agrees."""
+    model = small_network(6)
+    step = lower(model, scheme(update).scope(model), Formats(error="int16"), in_place=in_place)
+    problem = step.problem()
+    solution = PLANNERS["best"](problem)
+    check_offsets(problem, solution.offsets)
+    shared = step.shared(solution.offsets)
+    assert sum(shared.values()) > sum(step.shared().values()) // 2 > 0
+    back = [name for name in step.shared() if is_kind(name, Kind.ERROR)]
+    assert bool(back) == (update in ("bias", "dense"))
+    with pytest.raises(BadProblem, match="overlap"):
+        check_offsets(replace(problem, overlaps=()), solution.offsets)
+    apart = lower(
+        model, scheme(update).scope(model), Formats(error="int16"), in_place=in_place, overlap=False
+    )
+    assert not apart.problem().overlaps
+    assert solution.height <= PLANNERS["best"](apart.problem()).height
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

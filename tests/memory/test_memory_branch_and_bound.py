@@ -21,7 +21,7 @@ from mcusim.memory.tilings import tiling
 
 @settings(max_examples=60, deadline=None)
 @given(
-    problem=problems(max_blocks=5, max_bytes=12, max_time=6),
+    problem=problems(max_blocks=5, max_bytes=12, max_time=6, overlaps=False),
     gaps=st.lists(st.integers(1, 40), max_size=2, unique=True).map(sorted),
 )
 def test_no_block_of_the_lowest_placement_lies_across_a_gap(problem: Problem, gaps: list[int]) -> None:
@@ -32,7 +32,7 @@ def test_no_block_of_the_lowest_placement_lies_across_a_gap(problem: Problem, ga
 
 
 @settings(max_examples=60, deadline=None)
-@given(problem=problems(max_blocks=6, max_bytes=12, max_time=6))
+@given(problem=problems(max_blocks=6, max_bytes=12, max_time=6, overlaps=False))
 def test_the_lowest_placement_equals_brute_force(problem: Problem) -> None:
     solution = branch_and_bound(problem)
     check(problem, solution)
@@ -40,7 +40,7 @@ def test_the_lowest_placement_equals_brute_force(problem: Problem) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(problem=problems(max_blocks=6, max_bytes=12, max_time=6), less=st.integers(0, 3))
+@given(problem=problems(max_blocks=6, max_bytes=12, max_time=6, overlaps=False), less=st.integers(0, 3))
 def test_a_capacity_is_met_or_proven_impossible(problem: Problem, less: int) -> None:
     lowest = optimum(problem)
     capacity = max(lowest - less, 1)

@@ -13,6 +13,7 @@ from mcusim.core import Interval, MissingPackage, OutOfSram, UnknownName
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.planners import PLANNERS, best, branch_and_bound, exact, hill_climb
 from mcusim.memory.planners import placing as placing_module
 from mcusim.memory.planners.greedy import GREEDY
@@ -41,10 +42,18 @@ def blocks(draw: st.DrawFn, name: str, *, max_bytes: int = 60, max_time: int = 1
 
 
 @st.composite
-def problems(draw: st.DrawFn, *, max_blocks: int = 14, max_bytes: int = 60, max_time: int = 12) -> Problem:
+def problems(
+    draw: st.DrawFn, *, max_blocks: int = 14, max_bytes: int = 60, max_time: int = 12, overlaps: bool = True
+) -> Problem:
     count = draw(st.integers(0, max_blocks))
     made = tuple(draw(blocks(f"b{i}", max_bytes=max_bytes, max_time=max_time)) for i in range(count))
-    return Problem(made, align=draw(st.sampled_from([1, 1, 4, 16])))
+    allowed = tuple(
+        Overlap(old.name, new.name, draw(st.integers(0, new.bytes - 1)))
+        for old, new in permutations(made, 2)
+        if old.lifetime.end == new.lifetime.start + 1 and old.lifetime.start < new.lifetime.start
+        if overlaps and new.bytes and draw(st.booleans())
+    )
+    return Problem(made, align=draw(st.sampled_from([1, 1, 4, 16])), overlaps=allowed)
 
 
 def optimum(problem: Problem) -> int:
@@ -217,6 +226,10 @@ def lowest(problem: Problem, index: int, placed: dict[int, int]) -> int:
 
     def free(offset: int) -> bool:
         for other, at in placed.items():
+            names = {problem.blocks[other].name, block.name}
+            pair = next((p for p in problem.pairs if {p.old.name, p.new.name} == names), None)
+            if pair is not None and pair.allows(*((at, offset) if pair.new is block else (offset, at))):
+                continue
             for mine, size in block.rectangles:
                 for theirs, bytes_ in problem.blocks[other].rectangles:
                     together = mine.start < theirs.end and theirs.start < mine.end

@@ -27,7 +27,7 @@ def ledger_of(events, capacity=2**40):
             ledger.alloc(event.tensor, Role(event.role), event.bytes, offset=event.offset, where=event.op)
         elif event.event == EventKind.FREE:
             ledger.free(event.tensor)
-        elif event.event == EventKind.SHRINK:
+        elif event.event in (EventKind.SHRINK, EventKind.YIELD):
             ledger.shrink(event.tensor, event.bytes)
     ledger.check()
     return ledger
@@ -54,7 +54,9 @@ def test_the_machine_agrees_with_the_ledger(problem, steps):
     result, ledger = replay(events), ledger_of(events)
     assert result.live_bytes == ledger.peak.live_bytes
     assert result.moment.by_role == {str(role): size for role, size in ledger.peak.by_role.items()}
-    assert {b.name: b.bytes for b in result.moment.live} == {b.name: b.bytes for b in ledger.peak.live}
+    assert {b.name: b.bytes for b in result.moment.live} == {
+        b.name: b.bytes for b in ledger.peak.live if b.bytes
+    }
     assert result.moment.op == ledger.peak.where
     assert result.peak_bytes == ledger.top_bytes
     assert result.events == len(events)
@@ -74,7 +76,10 @@ def test_invariant_5_replay_of_a_record_gives_the_same_ledger(tmp_path_factory, 
 def test_a_step_planned_again_is_as_high_as_it_was(problem, planner):
     events = session([planned(problem, planner)])
     again = problem_of(events, align=problem.align)
-    assert lower_bound(again) == lower_bound(problem)
+    # A trace licenses what was done: to begin at least as far below as where it was placed.
+    known = {(o.old, o.new): o.distance for o in problem.overlaps}
+    assert all(overlap.distance >= known[overlap.old, overlap.new] for overlap in again.overlaps)
+    assert lower_bound(again).bytes >= lower_bound(problem).bytes
     assert sorted(again.blocks, key=lambda b: b.name) == sorted(problem.blocks, key=lambda b: b.name)
     result = replay(Trace(Header(align=problem.align), events), planner=planner)
     assert result.peak_bytes == PLANNERS[planner](again).height

@@ -1,6 +1,8 @@
 /* Convolutions: a window of int8 weights over an int8 image. */
 #include "arithmetic.h"
 
+#define MCUSIM_HELD 16 /* bytes of a pixel, as planning knows them */
+
 static int32_t start_of(const mcusim_convolution *r, int o) { return r->bias ? r->bias[o] : 0; }
 
 static void put(const mcusim_convolution *r, int32_t acc, int o, int8_t *y, mcusim_writer *w) {
@@ -54,7 +56,8 @@ void mcusim_conv(const void *record, mcusim_state *state) {
     mcusim_bits_end(&bits);
 }
 
-/* 1 x 1: a product of matrices. What lies in the padding adds nothing. */
+/* 1 x 1: a product of matrices. What lies in the padding adds nothing. A small pixel is held apart: the output may
+ * then grow over the input up to the next pixel; over larger ones a plan lets it grow up to this one. */
 void mcusim_pointwise(const void *record, mcusim_state *state) {
     const mcusim_convolution *r = (const mcusim_convolution *)record;
     const mcusim_window *m = &r->window;
@@ -62,12 +65,17 @@ void mcusim_pointwise(const void *record, mcusim_state *state) {
     int8_t *y = r->y;
     int ci = m->ci, co = m->co;
     int32_t zx = r->x_zero, zw = r->weight_zero;
+    int8_t held[MCUSIM_HELD];
     (void)state;
     for (int i = 0; i < m->oh; i++)
         for (int j = 0; j < m->ow; j++) {
             int row = i * m->sh - m->top, col = j * m->sw - m->left;
             int in = row >= 0 && row < m->h && col >= 0 && col < m->w;
             const int8_t *x = r->x + (in ? (row * m->w + col) * ci : 0), *q = r->weight;
+            if (ci <= MCUSIM_HELD) {
+                for (int k = 0; k < ci; k++) held[k] = x[k];
+                x = held;
+            }
             for (int o = 0; o < co; o++, q += ci) {
                 int32_t acc = start_of(r, o);
                 for (int k = 0; in && k < ci; k++) acc += (x[k] - zx) * (q[k] - zw);

@@ -36,13 +36,13 @@ def pack(address):  # type: ignore[no-untyped-def]
 
 
 @inner
-def copy_plane(a, image, plane):  # type: ignore[no-untyped-def]
-    """Copy one image as uint8 into a padded plane [plane_h][plane_w][channels]."""
+def copy_rows(a, image, plane, begin, end):  # type: ignore[no-untyped-def]
+    """Copy some rows of one image as uint8 into a padded plane [plane_h][plane_w][channels]."""
     channels, multiplier = a.blocks * 16, a.c_out // a.c_in
     nothing = 128 + a.z_x
     line = a.plane_w * channels
     right = a.left + min(a.w, a.plane_w - a.left)
-    for i in range(a.plane_h):
+    for i in range(begin, end):
         row = plane + i * line
         y = i - a.top
         if y < 0 or y >= a.h:
@@ -66,7 +66,10 @@ def copy_plane(a, image, plane):  # type: ignore[no-untyped-def]
 
 @compiled
 def convolve(address):  # type: ignore[no-untyped-def]
-    """Run the op that the record at ``address`` describes. The output may lie on the input."""
+    """Run the op that the record at ``address`` describes. The output may lie on the input.
+
+    An output that grows over its input from below finds every row read just before it is needed.
+    """
     if record_at(address, RECORD).repack:
         pack(address)
     a = record_at(address, RECORD)
@@ -82,8 +85,12 @@ def convolve(address):  # type: ignore[no-untyped-def]
     plane = sums + PIXELS * channels * 4
     step = a.stride_w * channels
     for image in range(a.n):
-        copy_plane(a, image, plane)
+        if not a.rows:
+            copy_rows(a, image, plane, 0, a.plane_h)
         for i in range(a.oh):
+            if a.rows:
+                first = i * a.stride_h
+                copy_rows(a, image, plane, first, min(first + (a.kh - 1) * a.dilation_h + 1, a.plane_h))
             line = plane + i * a.stride_h * a.plane_w * channels
             for j in range(0, a.ow, PIXELS):
                 count = min(PIXELS, a.ow - j)
@@ -110,6 +117,8 @@ def convolve(address):  # type: ignore[no-untyped-def]
 
 class Depthwise(WeightedForward):
     """DEPTHWISE_CONV_2D; its output may start where its input starts."""
+
+    in_place = True
 
     def _set_shape(self, r: Any, tensors: Tensors) -> None:
         _, r["kh"], r["kw"], r["c_out"] = self.weight_shape

@@ -29,6 +29,7 @@ from mcusim.kernels.compiled.prepared import (
     check,
     inner,
     record_at,
+    shares_bytes,
 )
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.vector import simd, tiles
@@ -57,16 +58,21 @@ def convert(a, wide, floats):  # type: ignore[no-untyped-def]
 
 
 @inner
-def load_plane(a, scale, image, several, wide, plane, row):  # type: ignore[no-untyped-def]
-    """Write ga of one image into a plane framed with zeros: [several][plane_h][plane_w][wide].
+def clear_plane(a, several, wide, plane):  # type: ignore[no-untyped-def]
+    """Write zeros into the plane of ``load_rows``, where not all of it is going to be written."""
+    if a.plane_h != a.oh or a.plane_w != a.ow or several > 1:
+        for i in range(0, several * a.plane_h * a.plane_w * wide * 4, 64):
+            simd.store_f32(plane + i, simd.splat_f32(np.float32(0)))
+
+
+@inner
+def load_rows(a, scale, image, several, wide, plane, row, begin, end):  # type: ignore[no-untyped-def]
+    """Write ga of some rows of one image into a plane framed with zeros: [several][plane_h][plane_w][wide].
 
     The channels of depthwise ops with a multiplier are split by remainder; ``row`` holds one pixel.
     """
     size = a.plane_h * a.plane_w * wide * 4
-    if a.plane_h != a.oh or a.plane_w != a.ow or several > 1:
-        for i in range(0, several * size, 64):
-            simd.store_f32(plane + i, simd.splat_f32(np.float32(0)))
-    for i in range(a.oh):
+    for i in range(begin, end):
         for j in range(a.ow):
             at = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
             pixel = (image * a.oh + i) * a.ow + j
@@ -77,6 +83,14 @@ def load_plane(a, scale, image, several, wide, plane, row):  # type: ignore[no-u
             values = array_at(row, a.c_out, np.float32)
             for c in range(a.c_out):
                 array_at(at + (c % several) * size, wide, np.float32)[c // several] = values[c]
+
+
+@inner
+def load_needed(a, scale, image, several, wide, plane, row, y):  # type: ignore[no-untyped-def]
+    """Load the rows of output gradients that row ``y`` of the input's gradient needs."""
+    least = y + a.top - (a.kh - 1) * a.dilation_h
+    begin = max((least + a.stride_h - 1) // a.stride_h, 0)
+    load_rows(a, scale, image, several, wide, plane, row, begin, min((y + a.top) // a.stride_h + 1, a.oh))
 
 
 @inner
@@ -113,8 +127,12 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
     else:
         convert(a, wide, weights)
     for image in range(a.n):
-        load_plane(a, g_scale, image, 1, deep, plane, plane)
+        clear_plane(a, 1, deep, plane)
+        if not a.rows:
+            load_rows(a, g_scale, image, 1, deep, plane, plane, 0, a.oh)
         for y in range(a.h):
+            if a.rows:
+                load_needed(a, g_scale, image, 1, deep, plane, plane, y)
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
                 for first in range(0, pixels, PIXELS):
@@ -158,10 +176,12 @@ def _split(a, wide, weights):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _slide(a, image, plane, weights, wide, x_scale, accumulate, statistics):  # type: ignore[no-untyped-def]
+def _slide(a, g_scale, image, plane, pixel, weights, wide, x_scale, accumulate, statistics):  # type: ignore[no-untyped-def]
     """3x3 windows at stride 1: rows of input pixels, their sums in the workspace behind the plane."""
     line, rows = a.plane_w * wide * 4, plane + (a.plane_h * a.plane_w + tiles.PIXELS) * wide * 4
     for y in range(a.h):
+        if a.rows:
+            load_needed(a, g_scale, image, 1, wide, plane, pixel, y)
         g = plane + (y + a.top + a.before_h) * line + (a.left + a.before_w) * wide * 4
         direct = a.g_x_format == FLOAT32 and not accumulate and wide == a.c_in
         index = (image * a.h + y) * a.w * a.c_in
@@ -201,11 +221,15 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     slides = a.kh == 3 and a.kw == 3 and a.multiplier == 1 and a.stride_h * a.stride_w == 1
     slides = slides and a.dilation_h * a.dilation_w == 1
     for image in range(a.n):
-        load_plane(a, g_scale, image, a.multiplier, wide, plane, row)
+        clear_plane(a, a.multiplier, wide, plane)
+        if not a.rows:
+            load_rows(a, g_scale, image, a.multiplier, wide, plane, row, 0, a.oh)
         if slides:
-            _slide(a, image, plane, weights, wide, x_scale, accumulate, statistics)
+            _slide(a, g_scale, image, plane, row, weights, wide, x_scale, accumulate, statistics)
             continue
         for y in range(a.h):
+            if a.rows:
+                load_needed(a, g_scale, image, a.multiplier, wide, plane, row, y)
             for x in range(a.w):
                 count = 0
                 for i in range(a.kh):
@@ -271,6 +295,7 @@ class GradInput(Gradient, GradInputKernel):
             raise BadArgument(f"input gradient of {self.name}", f"is {g_x.dtype} of shape {g_x.shape}")
         r["weight"], r["g_x"] = address_of(weight), address_of(g_x)
         r["g_x_format"] = ERRORS[str(g_x.dtype)].compiled()
+        r["rows"] = shares_bytes(g_x, g_y)
         self._set_sizes(r, g_x.shape, g_y.shape)
         self._frame_outputs(r)
         self.workspace.reserve(self._workspace_bytes(r))

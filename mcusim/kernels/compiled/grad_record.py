@@ -36,6 +36,8 @@ FIELDS = (
     "before_h", "before_w", "plane_h", "plane_w",
     # Which of how many pixels of an image were saved, and whether the plane holds them in their places.
     "positions", "kept", "pixels", "placed",
+    # The input's gradient grows over the output's: nothing is read before it is needed.
+    "rows",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 
@@ -98,7 +100,7 @@ class Gradient(Prepared):
             raise BadArgument(f"gradients of {self.name}", f"have shapes {x_shape} and {y_shape}")
         r["n"], r["h"], r["w"] = x_shape[:3]
         r["oh"], r["ow"] = y_shape[1:3]
-        if self._pointwise(r, x_shape, y_shape):
+        if not r["rows"] and self._pointwise(r, x_shape, y_shape):
             r["w"] = r["ow"] = int(np.prod(x_shape[:3]))
             r["n"] = r["h"] = r["oh"] = 1
 

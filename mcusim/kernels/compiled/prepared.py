@@ -75,6 +75,12 @@ def address_of(array: Array | None) -> int:
     return 0 if array is None else int(array.__array_interface__["data"][0])
 
 
+def shares_bytes(a: Array, b: Array) -> bool:
+    """True if some byte lies between the ends of both arrays."""
+    first, second = address_of(a), address_of(b)
+    return first < second + b.nbytes and second < first + a.nbytes
+
+
 class Workspace:
     """Host memory for intermediate results, kept from call to call because fresh pages are slow.
 

@@ -21,6 +21,7 @@ from mcusim.kernels.compiled.prepared import (
     check,
     check_mask,
     check_shape,
+    shares_bytes,
 )
 from mcusim.kernels.compiled.requant import ACCUMULATOR, FLOAT, TFLITE, TINYENGINE
 from mcusim.kernels.scales import accumulator_factors, clamp_of, quant_of, rescaling
@@ -36,6 +37,8 @@ FIELDS = (
     "dilation_w", "top", "left",
     # Bytes of an im2col row, blocks of 16 output channels; rows and columns of a padded plane.
     "row_bytes", "blocks", "plane_h", "plane_w",
+    # The output grows over the input: nothing is read before it is needed.
+    "rows",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 LANES = 16
@@ -43,7 +46,13 @@ MODES = {Arithmetic.FLOAT: FLOAT, Arithmetic.TFLITE: TFLITE, Arithmetic.TINYENGI
 
 
 class WeightedForward(ForwardKernel):
-    """Forward of an int8 convolution or fully connected op; see ``forward.forward``."""
+    """Forward of an int8 convolution or fully connected op; see ``forward.forward``.
+
+    Attributes:
+        in_place: the output may begin where the input begins, whatever is read later.
+    """
+
+    in_place = False
 
     def __init__(
         self, op: Op, tensors: Tensors, arithmetic: Arithmetic, learns: Learns, workspace: Workspace | None
@@ -140,10 +149,12 @@ class WeightedForward(ForwardKernel):
             assert parameters[0] is not None
             self._set_parameters(r, parameters[0], parameters[1] if len(parameters) > 1 else None)
         self._set_sizes(r, x, y)
+        # An output in place begins where the input begins; others that share bytes with it grow over it.
+        r["rows"] = shares_bytes(y, x) and not (self.in_place and address_of(y) == address_of(x))
         if mask is not None:
             check_mask(name, mask, y)
         fused = None
-        if self._fused is not None:
+        if self._fused is not None and not r["rows"]:
             sizes = tuple(int(r[size]) for size in ("n", "h", "w", "oh", "ow"))
             fused = self._fused.record(y, mask, x, sizes, int(r["weight"]), int(r["raw_bias"]))
             if fused is not None and self.frozen:

@@ -132,7 +132,8 @@ class _Search:
         solid = [b for b in parts.rest.blocks if b.bytes]
         size = gcd(*(size for b in problem.blocks for _, size in b.rectangles))
         rounded = [align for b in problem.blocks if size % (align := problem.align_of(b))]
-        self._unit = gcd(size, *rounded, *problem.gaps) or 1
+        shared = [-(-overlap.distance // aligned) * aligned for overlap in problem.overlaps]
+        self._unit = gcd(size, *rounded, *problem.gaps, *shared) or 1
         """Every height is a multiple of it: a sum of sizes, rounded up to those alignments at times."""
         self._parts = [_Part(blocks, problem) for blocks in _apart(solid)]
 
@@ -151,7 +152,8 @@ class _Search:
         for part in self._parts:
             found = part.fit(capacity - base, budget, self._seed)
             if isinstance(found, int):
-                return found
+                # Blocks that may overlap are kept apart here, so that what fails is not proven impossible.
+                return OPEN if self._problem.overlaps else found
             offsets |= {name: base + offset for name, offset in found.items()}
         return offsets
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from math import ceil, gcd
 
 from mcusim.core import BadProblem, MissingPackage
@@ -47,12 +48,12 @@ def exact(
     if greedy.height // unit >= MAX_UNITS:
         raise BadProblem("problem", "has sizes too large for the exact planner", "use hill_climb")
     moments = {m for b in blocks for r, _ in b.rectangles for m in (r.start, r.end)}
+    moments |= {pair.time + late for pair in problem.pairs for late in (0, 1)}
     rank = {moment: index for index, moment in enumerate(sorted(moments))}
     model = cp_model.CpModel()
     top = greedy.height // unit
     height = model.new_int_var(-(-greedy.lower_bound // unit), top, "height")
     places: list[cp_model.IntVar] = []
-    spaces, times = [], []
     for block in blocks:
         step = problem.align_of(block) // unit
         size = block.bytes // unit
@@ -64,11 +65,32 @@ def exact(
             model.add(place * step + size <= gap // unit).only_enforce_if(below)
             model.add(place * step >= -(-gap // unit)).only_enforce_if(~below)
         places.append(place)
-        for lifetime, bytes_ in block.rectangles:
-            spaces.append(model.new_fixed_size_interval_var(place * step, bytes_ // unit, "space"))
-            first, last = rank[lifetime.start], rank[lifetime.end]
-            times.append(model.new_fixed_size_interval_var(first, last - first, "time"))
-    model.add_no_overlap_2d(times, spaces)
+    # Of two that may overlap, each keeps clear of all others in a plane of its own, where the other one is
+    # not yet, or no longer, at the op they share.
+    begins, ends = {pair.new.name for pair in problem.pairs}, {pair.old.name for pair in problem.pairs}
+    for shorter in {frozenset(begins), frozenset(ends)}:
+        times, spaces = [], []
+        for block, place in zip(blocks, places, strict=True):
+            late = shorter == begins and block.name in begins
+            early = shorter == ends and block.name in ends
+            for lifetime, bytes_ in block.rectangles:
+                first, last = rank[lifetime.start], rank[lifetime.end]
+                first = rank[lifetime.start + 1] if late and lifetime.start == block.lifetime.start else first
+                last = rank[lifetime.end - 1] if early and lifetime.end == block.lifetime.end else last
+                if first < last:
+                    start = place * (problem.align_of(block) // unit)
+                    spaces.append(model.new_fixed_size_interval_var(start, bytes_ // unit, "space"))
+                    times.append(model.new_fixed_size_interval_var(first, last - first, "time"))
+        model.add_no_overlap_2d(times, spaces)
+    at = {b.name: place * (problem.align_of(b) // unit) for b, place in zip(blocks, places, strict=True)}
+    distance = {(pair.old.name, pair.new.name): pair.distance for pair in problem.pairs}
+    for first_pair, second_pair in product(problem.pairs, repeat=2):
+        if first_pair.time == second_pair.time:  # what neither plane holds apart
+            old, new = first_pair.old, second_pair.new
+            least = distance.get((old.name, new.name), new.bytes)
+            below = model.new_bool_var("overlap")
+            model.add(at[new.name] + -(-least // unit) <= at[old.name]).only_enforce_if(below)
+            model.add(at[new.name] >= at[old.name] + first_pair.left // unit).only_enforce_if(~below)
     model.minimize(height)
 
     solver = cp_model.CpSolver()

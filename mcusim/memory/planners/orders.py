@@ -46,7 +46,7 @@ def by_pressure_and_size(problem: Problem) -> list[int]:
 
 def _pressure(problem: Problem) -> list[int]:
     """Return for each block the most bytes that are live at any time of its life."""
-    profile = live_over_time(problem.blocks, pad_to=problem.align)
+    profile = live_over_time(problem.blocks, pad_to=problem.align, pairs=problem.pairs)
     lives = [(b.lifetime.start, b.lifetime.end) for b in problem.blocks]
     spans = np.searchsorted(profile.times, np.array(lives, np.int64).reshape(-1, 2))
     return [int(profile.bytes[first:last].max()) for first, last in spans]

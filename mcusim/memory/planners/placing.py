@@ -106,6 +106,11 @@ class _Loops:
     def __init__(self, problem: Problem, *, compiled: bool) -> None:
         blocks, self.compiled = problem.blocks, compiled
         steps = [step for block in blocks for step in block.shrinks]
+        number = {block.name: i for i, block in enumerate(blocks)} if problem.overlaps else {}
+        over: list[list[tuple[int, int]]] = [[] for _ in blocks]
+        for overlap in problem.overlaps:
+            over[number[overlap.new]].append((number[overlap.old], overlap.distance))
+        licences = [licence for some in over for licence in some]
         fields = (
             [block.bytes for block in blocks],
             [problem.align_of(block) for block in blocks],
@@ -115,6 +120,9 @@ class _Loops:
             [0, *accumulate(len(block.shrinks) for block in blocks)],
             [time for time, _ in steps],
             [size for _, size in steps],
+            [0, *accumulate(map(len, over))],
+            [old for old, _ in licences],
+            [distance for _, distance in licences],
         )
         self._fields = [self._row(field) for field in fields]
         self._gaps = self._row(list(problem.gaps))

@@ -13,7 +13,7 @@ Row = Any
 
 def place(  # type: ignore[no-untyped-def]
     order, first, limit, offsets, row, count, sizes, aligns, births, deaths, shrinks_at, steps, times,
-    smaller, gaps,
+    smaller, licences, olds, distances, gaps,
 ):  # fmt: skip
     """Place ``order[first:]`` one after the other at the lowest offset each can have.
 
@@ -28,6 +28,9 @@ def place(  # type: ignore[no-untyped-def]
         shrinks_at: when each block first shrinks.
         steps: where the shrinks of each block start in ``times`` and ``smaller``; one entry more than blocks.
         times, smaller: when blocks shrink, and the bytes that are left then.
+        licences: where the overlaps of each block over others start in ``olds`` and ``distances``; one entry
+            more than blocks.
+        olds, distances: the block that may be overlapped, and how far below it the other one has to begin.
         gaps: offsets that no block may lie across.
 
     Returns:
@@ -57,6 +60,12 @@ def place(  # type: ignore[no-untyped-def]
                     for s in range(steps[j], steps[j + 1]):
                         if times[s] <= birth:
                             theirs = smaller[s]
+                for s in range(licences[i], licences[i + 1]):
+                    if olds[s] == j:
+                        mine = distances[s]
+                for s in range(licences[j], licences[j + 1]):
+                    if olds[s] == i:
+                        theirs = distances[s]
                 if low - mine >= at:
                     passed = True  # no conflict here, but perhaps further up
                 elif low + theirs > at:
@@ -83,8 +92,9 @@ def place(  # type: ignore[no-untyped-def]
 
 
 def supports(  # type: ignore[no-untyped-def]
-    turns, height, offsets, todo, seen, sizes, aligns, births, deaths, shrinks_at, steps, times, smaller
-):
+    turns, height, offsets, todo, seen, sizes, aligns, births, deaths, shrinks_at, steps, times, smaller,
+    licences, olds, distances,
+):  # fmt: skip
     """Set ``seen`` of the blocks that end at ``height`` and of all that hold them up, placed earlier.
 
     Args:
@@ -94,6 +104,7 @@ def supports(  # type: ignore[no-untyped-def]
         todo: room for as many indices as there are blocks.
         seen: zeros, one a block.
         sizes, aligns, births, deaths, shrinks_at, steps, times, smaller: see ``place``.
+        licences, olds, distances: see ``place``.
     """
     count = 0
     for i in range(len(sizes)):
@@ -116,6 +127,9 @@ def supports(  # type: ignore[no-untyped-def]
                 for s in range(steps[j], steps[j + 1]):
                     if times[s] <= births[i]:
                         theirs = smaller[s]
+            for s in range(licences[j], licences[j + 1]):
+                if olds[s] == i:
+                    theirs = distances[s]
             if offsets[j] + theirs + aligns[i] > offsets[i]:
                 seen[j] = 1
                 todo[count] = j

@@ -34,7 +34,11 @@ def stacked(problem: Problem) -> Stacked:
     solid = [b for b in problem.blocks if b.bytes]
     birth = min((b.lifetime.start for b in solid), default=0)
     death = max((b.lifetime.end for b in solid), default=0)
-    stay = [b for b in solid if not b.shrinks and (b.lifetime.start, b.lifetime.end) == (birth, death)]
+    sharing = {name for overlap in problem.overlaps for name in (overlap.old, overlap.new)}
+    stay = [
+        b for b in solid
+        if not b.shrinks and (b.lifetime.start, b.lifetime.end) == (birth, death) and b.name not in sharing
+    ]  # fmt: skip
     offsets, end = {}, 0
     for block in sorted(stay, key=problem.align_of, reverse=True):
         offsets[block.name] = _aligned(end, problem, block)

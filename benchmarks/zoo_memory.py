@@ -1,0 +1,71 @@
+"""Activation memory of ST's model zoo, beside what ST publishes of X-CUBE-AI.
+
+    MCUSIM_DATA=… python benchmarks/zoo_memory.py
+
+Theirs is the column "activation RAM" of the zoo, ours the peak of an inference as it is planned by default:
+input, output and scratch of kernels counted, stack and statics not (ST lists those as runtime RAM).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import mcusim
+from mcusim.lowering.lower import lower_inference
+from mcusim.memory.planners import PLANNERS
+from mcusim.simplify import simplified
+
+
+class Row(NamedTuple):
+    """One file under one version of X-CUBE-AI; boards do not matter."""
+
+    file: str
+    version: str
+    theirs: int
+    ours: int
+
+    @property
+    def more(self) -> float:
+        """How much more ours is, as a fraction; negative if it is less."""
+        return self.ours / self.theirs - 1
+
+
+def needed(path: Path) -> int:
+    """Return the bytes of SRAM that an inference of a network needs, runtime excluded."""
+    return PLANNERS["best"](lower_inference(simplified(mcusim.load(path)).model).problem()).height
+
+
+def rows(data: Path) -> list[Row]:
+    """Return a row for each file and version in the published table, in its order."""
+    with (data / "silicon" / "zoo_measured.csv").open(newline="") as file:
+        published = list(csv.DictReader(file))
+    ours: dict[str, int] = {}
+    found: dict[Row, None] = {}
+    for cells in published:
+        name = cells["file"]
+        if name not in ours:
+            ours[name] = needed(data / "zoo" / name)
+        theirs = round(float(cells["activation_ram_kib"]) * 1024)
+        found[Row(name, cells["stm32cubeai_version"], theirs, ours[name])] = None
+    return list(found)
+
+
+def table(found: list[Row]) -> str:
+    """Return the rows in Markdown, and what they come to."""
+    lines = ["| network | X-CUBE-AI | theirs, B | ours, B | |", "|---|---|---:|---:|---:|"]
+    lines += [
+        f"| {r.file.removesuffix('.tflite')} | {r.version} | {r.theirs:,} | {r.ours:,} | {r.more:+.1%} |"
+        for r in found
+    ]
+    shares = [r.more for r in found]
+    least, most = min(shares), max(shares)
+    lines += ["", f"{len(found)} rows: median {median(shares):+.1%}, most {most:+.1%}, least {least:+.1%}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table(rows(Path(os.environ["MCUSIM_DATA"]))))

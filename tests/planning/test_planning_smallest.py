@@ -1,0 +1,33 @@
+"""The least SRAM: no plan that is asked for less fits, and who watches for plans hears of one."""
+
+from __future__ import annotations
+
+import pytest
+from networks import small_network
+
+import mcusim
+from mcusim.core import observe
+
+BOARD = mcusim.board("stm32u585")
+
+
+@pytest.mark.parametrize("update", ["none", "head", "dynamic:ratio=0.1,blocks=2"])
+def test_the_smallest_plan_fits_in_what_it_needs_and_nothing_smaller_is_found(update):
+    model = small_network(side=32)
+    heard: list[mcusim.Plan] = []
+    with observe.observing(heard.append):
+        found = mcusim.plan(model, BOARD, update, smallest=True)
+    assert heard == [found]
+    assert found.fits
+    assert found.peak_bytes <= found.settings.sram_bytes
+    usual = mcusim.plan(model, BOARD, update)
+    assert found.peak_bytes < usual.peak_bytes
+    less = mcusim.plan(model, BOARD, update, sram=found.peak_bytes - 1024)
+    assert not less.fits
+    assert less.peak_bytes >= found.peak_bytes
+
+
+def test_a_board_that_is_too_small_is_no_obstacle():
+    model = small_network(side=32)
+    tight = mcusim.plan(model, BOARD, "dense", smallest=True)
+    assert mcusim.plan(model, BOARD, "dense", sram="16KiB", smallest=True).peak_bytes == tight.peak_bytes
