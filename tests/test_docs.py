@@ -73,6 +73,13 @@ def test_the_step_beside_tinyengine(data_dir):
     assert ours["best"] == ours["bound"] == 163_840
 
 
+def test_inference_beside_x_cube_ai(data_dir):
+    found = benchmark("zoo_memory")
+    rows = found["rows"](data_dir)
+    agree("zoo", found["table"](rows))
+    assert max(row.more for row in rows) < 0.25
+
+
 def test_the_planners_beside_vela():
     found = benchmark("planners")
     with found["TABLE"].open(newline="") as file:

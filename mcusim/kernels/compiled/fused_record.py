@@ -104,12 +104,20 @@ class Fused:
         return made if exact else None
 
     def record(
-        self, y: Array, mask: Array | None, x: Array, sizes: tuple[int, ...], weight: int, bias: int
+        self,
+        y: Array,
+        mask: Array | None,
+        x: Array,
+        sizes: tuple[int, ...],
+        weight: int,
+        bias: int,
+        grows: bool,
     ) -> tuple[Any, NDArray[Any]] | None:
         """Return the kernel and the record for these buffers, or ``None`` if no kernel here takes them.
 
         ``sizes`` are n, h, w, oh, ow; a fully connected op is n pixels of 1 x 1. ``weight`` and ``bias`` are
-        the addresses of what learns.
+        the addresses of what learns. Where the output ``grows`` over the input, only kernels do that read the
+        input itself, a line or two before they write as many.
         """
         n, h, w, oh, ow = sizes
         a, (c_out, kh, kw, c_in) = self.op.attributes, self.weight.shape
@@ -144,6 +152,8 @@ class Fused:
             room = rows * int(r["plane_w"]) * c_in
         else:
             return None
+        if grows and entry is not any_ and (entry is not three or oh % 2):
+            return None  # the last of an odd number of lines is made twice
         r["c_in"], r["c_out"], r["z_x"] = copies * c_in, copies * c_out, self.z_x
         r["blocks"] = -(-copies * c_out // LANES)
         if mask is not None and copies * c_out % 8:
@@ -151,7 +161,7 @@ class Fused:
         self.workspace.reserve(room + SLACK)
         r["workspace"] = address_of(self.workspace.cell)
         r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
-        r["overlaps"] = r["x"] < r["y"] + y.nbytes and r["y"] < r["x"] + x.nbytes
+        r["overlaps"] = not grows and r["x"] < r["y"] + y.nbytes and r["y"] < r["x"] + x.nbytes
         r["low"], r["high"], r["zero"] = self.scale.low, self.scale.high, self.scale.zero_point
         for name, array in self._constants(entry, copies, int(r["quads"])).items():
             r[name] = address_of(array)

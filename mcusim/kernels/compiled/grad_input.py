@@ -19,7 +19,7 @@ from mcusim.kernels.compiled.errors import (
     read_statistics,
     store_row,
 )
-from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
+from mcusim.kernels.compiled.grad_record import PIXEL_BY_PIXEL, RECORD, ROW_BY_ROW, Gradient, tile_rows
 from mcusim.kernels.compiled.prepared import (
     GradInputKernel,
     Workspace,
@@ -131,12 +131,15 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
         if not a.rows:
             load_rows(a, g_scale, image, 1, deep, plane, plane, 0, a.oh)
         for y in range(a.h):
-            if a.rows:
+            if a.rows == ROW_BY_ROW:
                 load_needed(a, g_scale, image, 1, deep, plane, plane, y)
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
                 for first in range(0, pixels, PIXELS):
                     x = phase + first * a.stride_w
+                    if a.rows == PIXEL_BY_PIXEL:
+                        for p in range(first, min(first + PIXELS, pixels)):
+                            load_row(a, g_scale, p, plane + p * deep * 4)
                     for i in range(0, PIXELS * wide * 4, 64):
                         simd.store_f32(out + i, simd.splat_f32(np.float32(0)))
                     for i in range(a.kh):

@@ -36,10 +36,12 @@ FIELDS = (
     "before_h", "before_w", "plane_h", "plane_w",
     # Which of how many pixels of an image were saved, and whether the plane holds them in their places.
     "positions", "kept", "pixels", "placed",
-    # The input's gradient grows over the output's: nothing is read before it is needed.
+    # The input's gradient grows over the output's, so nothing is read before it is needed: rows, or pixels.
     "rows",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
+ROW_BY_ROW, PIXEL_BY_PIXEL = 1, 2
+"""What ``rows`` says."""
 
 
 class Gradient(Prepared):
@@ -100,7 +102,8 @@ class Gradient(Prepared):
             raise BadArgument(f"gradients of {self.name}", f"have shapes {x_shape} and {y_shape}")
         r["n"], r["h"], r["w"] = x_shape[:3]
         r["oh"], r["ow"] = y_shape[1:3]
-        if not r["rows"] and self._pointwise(r, x_shape, y_shape):
+        if self._pointwise(r, x_shape, y_shape):
+            r["rows"] *= PIXEL_BY_PIXEL
             r["w"] = r["ow"] = int(np.prod(x_shape[:3]))
             r["n"] = r["h"] = r["oh"] = 1
 

@@ -154,9 +154,10 @@ class WeightedForward(ForwardKernel):
         if mask is not None:
             check_mask(name, mask, y)
         fused = None
-        if self._fused is not None and not r["rows"]:
+        if self._fused is not None:
             sizes = tuple(int(r[size]) for size in ("n", "h", "w", "oh", "ow"))
-            fused = self._fused.record(y, mask, x, sizes, int(r["weight"]), int(r["raw_bias"]))
+            grows = bool(r["rows"])
+            fused = self._fused.record(y, mask, x, sizes, int(r["weight"]), int(r["raw_bias"]), grows)
             if fused is not None and self.frozen:
                 return fused
         if self.frozen and not self._packed:
