@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import isfinite, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import Diverged, Kind, is_kind
-from mcusim.engine.program import Program
 from mcusim.graph import Model
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.overflow import overflow_message, overflows
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
+
+if TYPE_CHECKING:
+    from mcusim.engine.program import Program
 
 MUCH = 0.001
 """Share of the values of error tensors that may saturate unsaid: their scales follow the largest of earlier
