@@ -18,10 +18,13 @@ BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
 ENTRY, COPY, LEARNER = 8, 56, 48
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves."""
 FORWARD_RECORDS: Mapping[Family, int] = {
-    Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.UNARY: 24, Family.CONVERSION: 40,
+    Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
+    Family.CONVERSION: 40,
     Family.POOL: 40, Family.REDUCTION: 40, Family.NORMALISATION: 36, Family.RESIZE: 40,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
 }  # fmt: skip
+"""Of a family without a C kernel, pairs, what one would take: that of its neighbour."""
+assert set(FORWARD_RECORDS) == set(Family), "every family of ops has a record in flash"
 GRADIENT_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 76, Family.DENSE: 76, Family.POOL: 60, Family.NORMALISATION: 52, Family.RESIZE: 60,
 }  # fmt: skip

@@ -60,7 +60,7 @@ def edited(model: Path, target: Path, change) -> Path:
         ((*SHIPPED, "--momentum", "1.5"), "momentum"),
         ((*SHIPPED, "--accumulate", "0"), "accumulate"),
         ((*SHIPPED, "--seed", "99999999999"), "seed"),
-        ((*SHIPPED, "--classes", "1"), "classes"),
+        ((*SHIPPED, "--classes", "0"), "classes"),
         ((*SHIPPED, "--feature", "chequer"), "did you mean checker?"),
         ((*SHIPPED, "--bias", "int32-rs"), "did you mean int32-sr"),
     ],
