@@ -216,7 +216,7 @@ def test_resume_from_something_else(refused, answer, model: Path, images: Path, 
     assert "settings" in refused(*arguments, "--seed", "1", "--resume")
     path = tmp_path / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:100])
-    assert "is damaged" in refused(*arguments, "--resume")
+    assert "cannot be read" in refused(*arguments, "--resume")
     assert answer(*arguments, "--overwrite")["steps"] == 4
 
 

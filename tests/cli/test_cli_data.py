@@ -64,7 +64,7 @@ def test_what_is_done_with_float_pictures_is_said_in_lines(tmp_path: Path, image
     done = subprocess.run(
         [sys.executable, "-m", "mcusim", *words], capture_output=True, text=True, check=True
     )
-    said = done.stderr.splitlines()
+    said = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
     assert len(said) == 2
     assert said[0].startswith("note: float32 examples are taken as real values of the input: mean 0.5")
     assert "% of the values of float32 examples saturate" in said[1]

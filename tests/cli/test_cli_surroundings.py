@@ -101,4 +101,4 @@ def test_the_published_network(answer, monkeypatch):
     assert found["weights"]["conv_total"] == 238_688
     assert 0 < found["weights"]["updated"] <= 4_773
     head = answer("plan", *arguments, "--no-suggest", "--update", "head", "--patches", "off")
-    assert head["sram"]["by_role"]["activation"] == 229_376
+    assert head["sram"]["by_role"]["activation"] == 196_608
