@@ -53,6 +53,10 @@ def pad(context: StepContext, op: StepOp) -> Call:
     y_stride = strides(shape)
     start = sum(before * s for (before, _), s in zip(source.attributes.pads, y_stride, strict=True))
     zero = context.zero_of(source.output) if dtype == "int8" else 0
+    if source.attributes.fill is not None:
+        if dtype != "int8":
+            raise refusal(what, f"fills {dtype} with {source.attributes.fill}, and C fills bytes")
+        zero = int(source.attributes.fill)
     inner = block(
         context.at(x), context.at(y, start), four(context.shape(x), 1, what),
         four(strides(context.shape(x)), 0, what), four(y_stride, 0, what), size,

@@ -73,6 +73,8 @@ class Move(ForwardKernel):
         self.op, self.name, self.dtype = op, f"op {op.name!r}", tensors[op.output].dtype
         y = tensors[op.output]
         self.nothing = quant_of(y).zero_point if y.dtype == "int8" else 0
+        if op.attributes.fill is not None:
+            self.nothing = int(op.attributes.fill)
 
     @staticmethod
     def can(op: Op, tensors: Tensors) -> bool:
@@ -81,7 +83,9 @@ class Move(ForwardKernel):
         quants = [tensors[name].quant for name in op.inputs]
         same = all(q is None or q.same_as(y.quant) for q in quants)
         small = all(len(tensors[name].shape) <= RANK + 1 for name in (*op.inputs, op.output))
-        return small and (same or op.kind is not OpKind.CONCATENATION)
+        # What fills is set byte by byte.
+        filled = op.attributes.fill is None or y.dtype == "int8"
+        return small and filled and (same or op.kind is not OpKind.CONCATENATION)
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, _, *inputs = buffers
