@@ -140,7 +140,7 @@ WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
     "huge dilation": (option("dilation_h", (5, "int32", 2**31 - 1)), "op 'y'|dilation"),
     "wrong output shape": (change(at=3, shape=(1, 4, 4, 3)), r"op 'y'.*\(1, 3, 3, 3\).*\(1, 4, 4, 3\)"),
     "wrong reshape": (change(at=4, shape=(1, 28)), "'flat'"),
-    "mixed types": (change(at=0, type=FLOAT32, scale=()), "float32 with int8"),
+    "mixed types": (change(at=0, type=FLOAT32, scale=()), "float32 weights and gives int8"),
 }
 
 
