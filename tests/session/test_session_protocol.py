@@ -88,7 +88,7 @@ def test_a_run_that_is_held_on_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
     def training() -> Training:
         current, held = session(), with_validation(data(), 0.2)
-        return Training(current.plan_for(held), current.scheme, held, recipe)
+        return Training(current.plan_for(held), current.scheme, held, recipe, whole=current.model)
 
     assert len(training().advance(tmp_path, 1)) == 1
     assert not (tmp_path / "run.json").exists()

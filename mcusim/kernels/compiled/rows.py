@@ -136,7 +136,6 @@ def row(
     reals: Sequence[float] = (), keep: Any = None,
 ) -> Row:  # fmt: skip
     """Return a row that runs ``run``, a kernel bound to its record, through ``kernel`` of this module."""
-    record = np.array([native_pointer(run.func, signature), run.args[0], *numbers, *reals], np.int64)
-    if reals:
-        record[-len(reals) :] = np.array(reals, np.float64).view(np.int64)
+    integers = np.array([native_pointer(run.func, signature), run.args[0], *numbers], np.int64)
+    record = np.concatenate([integers, np.array(reals, np.float64).view(np.int64)])
     return Row(kernel, record, otherwise, run, keep)
