@@ -55,10 +55,11 @@ class FlashLayout:
 def flash_layout(step: Step, board: Board) -> FlashLayout:
     """Place the constants of a step.
 
-    Program first, then per op weights, bias, scales and tables (see ``constants``), the records of the ops,
-    all 4-byte aligned, then two copies of the learned parameters on erase units of their own, so that one
-    copy is whole at any moment. What learns lies in these copies only: the first of them is programmed with
-    the network as it came. Left out are the numbers of channels of a selection that never changes.
+    Program first, then per op scales and tables (see ``constants``), weights, bias and other constants, then
+    the records of the ops, all 4-byte aligned, then two copies of the learned parameters on erase units of
+    their own, so that one copy is whole at any moment. What learns lies in these copies only: the first of
+    them is programmed with the network as it came. Left out are the numbers of channels of a selection that
+    never changes.
     """
     items: list[FlashItem] = []
     offset = 0
@@ -70,7 +71,7 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
             items.append(FlashItem(name, role, offset, size))
             offset += size
 
-    model = step.model
+    model, placed = step.model, set[str]()
     place("program", Role.CODE, board.runtime.code_bytes)
     done = actions(step)
     for op in model.ops:
@@ -82,6 +83,11 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
                     role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
                     size = model.tensors[name].bytes
                     place(Slot(op.name, Kind.VALUE, part), Role.HEAD if head else role, size)
+        else:  # factors, offsets, slopes: what several ops share lies there once
+            for name in op.inputs:
+                if model.tensors[name].constant and name not in placed:
+                    placed.add(name)
+                    place(name, Role.WEIGHT, model.tensors[name].bytes)
     place("records", Role.QUANT, record_bytes(step))
     if step.front_end is not None:
         place("front_end", Role.WEIGHT, step.front_end.table_bytes)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData, BadModel, Registry, Work
+from mcusim.core.wording import in_options
 from mcusim.graph import Model, OpKind, Tensor
 from mcusim.tasks.metric import Metric
 
@@ -103,7 +104,8 @@ def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
         way_out = "give a network with one input"
         if what == "outputs":
             both = "+".join(f"{n}*0.5" for n in names[:2])
-            way_out = f"choose one by name or number, output={names[0]}, or several by weight, output={both}"
+            option = "--output " if in_options() else "output="
+            way_out = f"choose one by name or number, {option}{names[0]}, or several, {option}{both}"
         raise BadModel(model.name, f"has {len(names)} {what}: {shapes}", way_out)
 
 

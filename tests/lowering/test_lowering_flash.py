@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from every_op import every_op_network
 from networks import small_network
 
 import mcusim
@@ -26,6 +27,17 @@ def test_constants_do_not_overlap_and_the_checkpoint_has_a_spare():
     assert len(copies) == 2
     assert all(c.offset % page == 0 and c.bytes % page == 0 for c in copies)
     assert copies[0].bytes - page < checkpoint_bytes(step) <= copies[0].bytes
+
+
+def test_every_constant_of_a_network_lies_in_flash_once():
+    model = every_op_network()
+    items = flash_layout(lower(model, scheme("none").scope(model)), mcusim.board("stm32f746")).items
+    constants = {name for op in model.ops for name in op.inputs if model.tensors[name].constant}
+    there = sum(i.bytes for i in items if i.role in (Role.WEIGHT, Role.BIAS, Role.HEAD))
+    assert there == sum(model.tensors[name].bytes for name in constants)
+    others = {n for op in model.ops if not op.traits.weighted for n in op.inputs if n in constants}
+    assert others
+    assert others <= {str(item.name) for item in items}
 
 
 def test_frozen_weights_lie_once_and_learning_ones_in_the_two_copies_alone():

@@ -92,6 +92,9 @@ def combine(address):  # type: ignore[no-untyped-def]
 class Broadcasting(ForwardKernel):
     """Base of the kernels of two operands: the smaller one is copied to the output's shape."""
 
+    _constants: NDArray[Any]
+    """The record of this op as far as it is the same for all buffers."""
+
     def __init__(self, op: Op) -> None:
         super().__init__()
         self.op = op
@@ -118,6 +121,20 @@ class Broadcasting(ForwardKernel):
             name = f"input of op {self.op.name!r}"
             raise BadArgument(name, f"has shape {x.shape}, which {shape} does not extend") from None
         return copy
+
+    def _of_two(self, *buffers: Any) -> NDArray[Any]:
+        """Return the record of two inputs and an output of one shape, with the mask if one is written."""
+        y, mask, a, b = buffers
+        name, record = f"op {self.op.name!r}", self._constants.copy()
+        check(f"output of {name}", y, "int8")
+        for field, array in (("a", a), ("b", b)):
+            check(f"input of {name}", array, "int8")
+            check_shape(f"input of {name}", array, y.shape)
+            record[0][field] = address_of(array)
+        if mask is not None:
+            check_mask(name, mask, y)
+        record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
+        return record
 
 
 class BinaryRecord(Broadcasting):
@@ -146,14 +163,4 @@ class BinaryRecord(Broadcasting):
         r["f_a"], r["f_b"], r["f_y"] = s_a, s_b, s_y
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
-        y, mask, a, b = buffers
-        name, record = f"op {self.op.name!r}", self._constants.copy()
-        check(f"output of {name}", y, "int8")
-        for field, array in (("a", a), ("b", b)):
-            check(f"input of {name}", array, "int8")
-            check_shape(f"input of {name}", array, y.shape)
-            record[0][field] = address_of(array)
-        if mask is not None:
-            check_mask(name, mask, y)
-        record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
-        return combine, record
+        return combine, self._of_two(*buffers)

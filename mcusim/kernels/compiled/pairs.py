@@ -11,7 +11,7 @@ from mcusim.graph import Arithmetic, Op
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.elementwise import Broadcasting
-from mcusim.kernels.compiled.prepared import address_of, array_at, check, check_mask, check_shape, record_at
+from mcusim.kernels.compiled.prepared import address_of, array_at, record_at
 from mcusim.kernels.reference.pairs import values
 from mcusim.kernels.scales import clamp_of
 from mcusim.kernels.vector import simd
@@ -51,14 +51,4 @@ class Pairs(Broadcasting):
         self._constants[0]["inside"] = address_of(self._inside)
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
-        y, mask, a, b = buffers
-        name, record = f"op {self.op.name!r}", self._constants.copy()
-        check(f"output of {name}", y, "int8")
-        for field, array in (("a", a), ("b", b)):
-            check(f"input of {name}", array, "int8")
-            check_shape(f"input of {name}", array, y.shape)
-            record[0][field] = address_of(array)
-        if mask is not None:
-            check_mask(name, mask, y)
-        record[0]["y"], record[0]["mask"], record[0]["count"] = address_of(y), address_of(mask), y.size
-        return look_up_pair, record
+        return look_up_pair, self._of_two(*buffers)
