@@ -48,12 +48,12 @@ CORES = {
 
 
 def core_named(name: str) -> EmulatedCore:
-    """Return a core; a board's core ``cortex-m0`` runs as ``cortex-m0+``, which has the same instructions.
+    """Return a core; ``cortex-m0`` runs as ``cortex-m0+``, which has the same instructions.
 
     Raises:
         UnknownName: if there is none of that name; suggests the nearest.
     """
-    known = {"cortex-m0": "cortex-m0+"}.get(name, name)
+    known = {"cortex-m0": "cortex-m0+", "cortex-m0plus": "cortex-m0+"}.get(name, name)
     if known not in CORES:
         raise UnknownName("emulated core", name, CORES)
     return CORES[known]

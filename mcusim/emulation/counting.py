@@ -9,6 +9,8 @@ import numpy as np
 from numba import carray, cfunc, types
 from numpy.typing import NDArray
 
+from mcusim.emulation.instructions import CLASSES, classified
+
 FLASH_BYTES = 1 << 23
 SLOTS = FLASH_BYTES >> 1
 """One a halfword of flash: every instruction begins at one."""
@@ -34,16 +36,19 @@ class InstructionCount:
     Args:
         emulator: unicorn's.
         image: the bytes of flash.
+        code_bytes: how many of them can be code.
         riscv: how instructions tell their length.
     """
 
-    def __init__(self, emulator: Any, image: NDArray[np.uint8], *, riscv: bool) -> None:
+    def __init__(self, emulator: Any, image: NDArray[np.uint8], code_bytes: int, *, riscv: bool) -> None:
         from unicorn import UC_HOOK_BLOCK
         from unicorn.unicorn_py3 import unicorn
 
         self._image, self._riscv = image, riscv
         self._rows = np.zeros(_LENGTH, np.int64)
-        self._lengths = np.zeros(SLOTS, np.int64)
+        self._used = code_bytes + 1 >> 1
+        self._classes = np.zeros((self._used, len(CLASSES)), np.int64)
+        self._known = np.zeros(self._used, np.bool_)
         self._handle = ctypes.c_size_t()
         status = unicorn.uclib.uc_hook_add(
             emulator._uch, ctypes.byref(self._handle), ctypes.c_int(UC_HOOK_BLOCK),
@@ -52,24 +57,18 @@ class InstructionCount:
         )  # fmt: skip
         assert status == 0, status
 
-    def total(self) -> int:
-        """Return the instructions executed so far."""
-        pairs = self._rows[:-1].reshape(-1, 2)[: len(self._image) >> 1]
+    def by_class(self) -> NDArray[np.int64]:
+        """Return the instructions executed so far, one number for each of ``CLASSES``."""
+        pairs = self._rows[:-1].reshape(-1, 2)[: self._used]
         met = np.flatnonzero(pairs[:, 0])
-        for at in met[self._lengths[met] == 0]:
-            self._lengths[at] = self._instructions(2 * int(at), int(pairs[at, 1]))
-        return int((pairs[met, 0] * self._lengths[met]).sum())
+        for at in met[~self._known[met]]:
+            place, size = 2 * int(at), int(pairs[at, 1])
+            self._classes[at] = classified(self._image, place, size, riscv=self._riscv)
+            self._known[at] = True
+        found: NDArray[np.int64] = pairs[met, 0] @ self._classes[met]
+        return found
 
     @property
     def trusted(self) -> bool:
         """False if a block changed its length while counting."""
         return not self._rows[-1]
-
-    def _instructions(self, start: int, size: int) -> int:
-        count, at = 0, start
-        while at < start + size:
-            low, high = self._image[at], self._image[at + 1]
-            wide = low & 3 == 3 if self._riscv else high >> 3 in (0b11101, 0b11110, 0b11111)
-            at += 4 if wide else 2
-            count += 1
-        return count

@@ -87,7 +87,7 @@ class EmulatedDevice:
         low, top = self.symbols["stack_low"], self.symbols["stack_top"]
         self.write(low, bytes([PATTERN]) * (top - low))
         self._uc.reg_write(self._registers["sp"], top)
-        self.count = InstructionCount(self._uc, image, riscv=core.riscv)
+        self.count = InstructionCount(self._uc, image, self.symbols["code_end"], riscv=core.riscv)
         self._at = self.symbols["Reset_Handler"]
         self._failure: BaseException | None = None
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument
+from mcusim.core import BadArgument, BadRun
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.deployment.project import fill
 from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.emulator import EmulatedDevice, emulator
+from mcusim.emulation.instructions import CLASSES
 from mcusim.emulation.meaningful_bytes import MeaningfulBytes
 from mcusim.emulation.toolchain import build, toolchain
 from mcusim.engine.buffers import ArenaBuffers
@@ -66,7 +67,8 @@ class FirstDifference:
 class TwinRun(Shown):
     """What a twin has shown.
 
-    ``instructions_per_step`` is of the last step; ``op_instructions`` pairs each of its ops with its own.
+    ``op_instructions`` pairs each op of the last step with its executed instructions, one number for each of
+    ``CLASSES`` of ``mcusim.emulation.instructions``.
     """
 
     core: str
@@ -75,8 +77,7 @@ class TwinRun(Shown):
     bytes_compared: int
     bytes_differing: int
     first_difference: FirstDifference | None
-    instructions_per_step: int
-    op_instructions: tuple[tuple[str, int], ...]
+    op_instructions: tuple[tuple[str, tuple[int, ...]], ...]
     stack_bytes: int
     statics_bytes: int
     code_bytes: int
@@ -90,6 +91,17 @@ class TwinRun(Shown):
         """True if no byte differs and nothing outside the arena was touched."""
         return self.first_difference is None and not self.outside_arena_writes
 
+    @property
+    def instructions_per_step(self) -> int:
+        """Executed instructions of the last step."""
+        return sum(self.instructions_by_class.values())
+
+    @property
+    def instructions_by_class(self) -> dict[str, int]:
+        """Executed instructions of the last step by class."""
+        rows = [counts for _, counts in self.op_instructions]
+        return dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True))
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
         first = self.first_difference
@@ -101,7 +113,13 @@ class TwinRun(Shown):
                 "engine": first.engine, "firmware": first.firmware, "address": first.address,
                 "last_writer": first.last_writer,
             },
-            "instructions_per_step": self.instructions_per_step, "stack_bytes": self.stack_bytes,
+            "instructions_per_step": self.instructions_per_step,
+            "instructions_by_class": self.instructions_by_class,
+            "op_instructions": [
+                {"op": name, **dict(zip(CLASSES, counts, strict=True))}
+                for name, counts in self.op_instructions
+            ],
+            "stack_bytes": self.stack_bytes,
             "statics_bytes": self.statics_bytes, "code_bytes": self.code_bytes,
             "arena_bytes": self.arena_bytes, "outside_arena_writes": self.outside_arena_writes,
             "toolchain": self.toolchain, "emulator": self.emulator,
@@ -109,12 +127,14 @@ class TwinRun(Shown):
 
     def sections(self) -> list[Section]:
         """Return the verdict and the figures."""
+        kinds = [(name, count) for name, count in self.instructions_by_class.items() if count]
         verdict = "equal in every bit" if self.equal else "different"
         rows = [
             ("compared", f"{self.bytes_compared:,} B after {self.ops:,} ops of {self.steps:,} steps"),
             ("differing", f"{self.bytes_differing:,} B"),
             *([] if self.first_difference is None else [("first", str(self.first_difference))]),
             ("instructions a step", f"{self.instructions_per_step:,}"),
+            ("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds)),
             ("stack", f"{self.stack_bytes:,} B"),
             ("statics", f"{self.statics_bytes:,} B"),
             ("code", f"{self.code_bytes:,} B"),
@@ -183,14 +203,14 @@ class Twin:
         self._snapshots: list[Array] = []
         self._compared = self._differing = self._number = 0
         self._first: FirstDifference | None = None
-        self._counts: list[int] = []
+        self._counts: list[NDArray[np.int64]] = []
 
     def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
         """Run a step on each example, on both sides; stop at the first that differs."""
         device = self._device
         device.after_op(self._compare)
         device.run()
-        before, steps = 0, 0
+        before, steps = device.count.by_class(), 0
         for x, target, factor in examples:
             if steps == 0:
                 self._calibrate(x, target)
@@ -198,18 +218,20 @@ class Twin:
             steps += 1
             if self._first is not None:
                 break
-        counts = [after - first for first, after in zip([before, *self._counts], self._counts, strict=False)]
+        if not device.count.trusted:
+            raise BadRun("count of instructions", "is not to be trusted: a block of code changed its length")
+        counts = np.diff(np.array([before, *self._counts]), axis=0)
         names = [name for name, _ in self._made.calls]
         return TwinRun(
             core=device.core.name, steps=steps, ops=len(names), bytes_compared=self._compared,
             bytes_differing=self._differing, first_difference=self._first,
-            instructions_per_step=sum(counts), op_instructions=tuple(zip(names, counts, strict=False)),
+            op_instructions=tuple(zip(names, map(tuple, counts.tolist()), strict=False)),
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
             toolchain=toolchain(), emulator=emulator(),
         )  # fmt: skip
 
-    def _step(self, x: Array, target: Any, factor: float) -> int:
+    def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
         program, step = self._program, self._plan.step
         self._select(program.state.iteration)
         program.rate = factor
@@ -218,7 +240,7 @@ class Twin:
             self._snapshots.append(self._arena.bytes[: self._device.arena_bytes].copy())
         self._command(LEARN, x, target, factor)
         self._counts = []
-        before = self._device.count.total()
+        before = self._device.count.by_class()
         self._device.run()
         self._compare_numbers()
         self._number += 1
@@ -264,9 +286,9 @@ class Twin:
     def _compare(self, op: int) -> None:
         """Compare the arena after an op; called by the device."""
         if op >= len(self._snapshots):
-            self._counts.append(self._device.count.total())
+            self._counts.append(self._device.count.by_class())
             return
-        self._counts.append(self._device.count.total())
+        self._counts.append(self._device.count.by_class())
         mine = self._snapshots[op]
         theirs = np.frombuffer(self._device.read(self._device.arena, self._device.arena_bytes), np.uint8)
         mask = self._live.masks[op]

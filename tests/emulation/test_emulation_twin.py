@@ -93,7 +93,8 @@ def test_the_shipped_network_in_stages_of_one_step():
     assert found["first_difference"] is None
     assert found["bytes_differing"] == found["outside_arena_writes"] == 0
     assert found["bytes_compared"] > 7_000_000
-    assert found["instructions_per_step"] > 10_000_000
+    assert found["instructions_per_step"] == sum(found["instructions_by_class"].values()) > 10_000_000
+    assert len(found["op_instructions"]) == found["ops"]
     assert found["toolchain"].startswith("zig")
     assert found["emulator"].startswith("unicorn")
 
@@ -148,6 +149,7 @@ def test_what_is_wrong_is_found_and_named(name, tmp_path):
 @pytest.mark.smoke
 def test_every_core_is_found_by_its_name_and_an_unknown_one_is_named():
     assert [core_named(name) for name in CORES] == [*CORES.values()]
+    assert all(core_named(board.core) for board in mcusim.boards())
     with pytest.raises(mcusim.UnknownName, match=r"cortex-m99.*cortex-m"):
         core_named("cortex-m99")
 

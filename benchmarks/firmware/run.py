@@ -1,0 +1,78 @@
+"""Twins whose results this folder keeps: what ``mcusim twin --json`` says, and what each op executes.
+
+    MCUSIM_DATA=… python benchmarks/firmware/run.py [NAME …]
+
+``NAME.json`` is what the command prints, without its list of ops; ``NAME.csv`` is that list: executed
+instructions of the last step by class, beside the work of each op as planning counts it, which a model of
+cycles can be fitted to. Both are exact and do not depend on the machine that they are made on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import mcusim
+from mcusim.core import Work
+
+HERE = Path(__file__).parent
+SMALL = "-m synthetic-mbv2 --data synthetic -u dynamic --steps 3"
+TWINS = {
+    "synthetic-mbv2-dynamic-cortex-m0plus": f"{SMALL} -b rp2040",
+    "synthetic-mbv2-dynamic-cortex-m4": f"{SMALL} -b nrf52840",
+    "synthetic-mbv2-dynamic-cortex-m7": f"{SMALL} -b stm32f746",
+    "synthetic-mbv2-dynamic-cortex-m33": f"{SMALL} -b stm32u585",
+    "mbv2-w0.35-dynamic-256KiB-cortex-m7":
+        "-m mbv2-w0.35 -b stm32f746 --classes 10 -u dynamic --sram 256KiB --steps 20",
+}  # fmt: skip
+"""Words of ``mcusim twin`` by the name of their files."""
+WORK = [f.name for f in fields(Work)]
+
+
+def works(words: list[str]) -> dict[str, tuple[object, ...]]:
+    """Return the work of each op of the plan that a twin ran."""
+    choice = dict(zip(words[::2], words[1::2], strict=True))
+    classes = choice.get("--classes")
+    model = mcusim.load(choice["-m"], **({"classes": int(classes)} if classes else {}))
+    more = {"sram": choice["--sram"]} if "--sram" in choice else {}
+    plan = mcusim.Session(model, choice["-b"], choice["-u"], **more).plan()
+    return {op.name: astuple(op.work) for op in plan.step.ops}
+
+
+def run(name: str) -> bool:
+    """Run a twin and keep its files; return whether it was equal."""
+    words = shlex.split(TWINS[name])
+    command = [sys.executable, "-m", "mcusim", "twin", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not done.stdout:
+        raise SystemExit(done.stderr)
+    found = {"command": TWINS[name], **json.loads(done.stdout)}
+    ops = found.pop("op_instructions")
+    (HERE / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    counted = works(words)
+    with (HERE / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*ops[0], *WORK])
+        rows.writerows([*op.values(), *counted.get(op["op"], ())] for op in ops)
+    print(name, found["instructions_per_step"], "equal" if found["equal"] else found["first_difference"])
+    return bool(found["equal"])
+
+
+def main() -> None:
+    """Run the twins that are named, or all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TWINS))
+    equal = [run(name) for name in parser.parse_args().names or TWINS]
+    raise SystemExit(0 if all(equal) else 3)
+
+
+if __name__ == "__main__":
+    main()
