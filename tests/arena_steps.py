@@ -46,7 +46,8 @@ def train(
         scope = sized(scope, chosen.select(model, 0, 5, statistics))
     step = lower(
         model, scope, formats, residency=residency, patches=patches, in_place=in_place, overlap=overlap,
-        momentum=sgd.momentum > 0, accumulate=sgd.accumulate, runtime_bytes=100,
+        momentum=sgd.momentum > 0, second_moment=sgd.second_moment > 0, accumulate=sgd.accumulate,
+        runtime_bytes=100,
         task=task,
     )  # fmt: skip
     state = State.of(model, step.scope, formats)

@@ -36,7 +36,8 @@ def test_the_formats_and_what_they_cost(what, formats):
 
 
 def test_what_momentum_costs():
-    assert f"| none or float32 | 0 or {Sgd(momentum=0.5).optimizer_bytes} |" in note("arithmetic")
+    assert f"| each none or float32 | each 0 or {Sgd(momentum=0.5).optimizer_bytes} |" in note("arithmetic")
+    assert Sgd(second_moment=0.5).optimizer_bytes == Sgd(momentum=0.5).optimizer_bytes
 
 
 def test_roles_planners_allocators_and_columns():

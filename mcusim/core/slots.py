@@ -22,6 +22,8 @@ class Kind(StrEnum):
     MASTER = "master"
     """The float32 master from which each value of an integer parameter is rounded."""
     MOMENTUM = "momentum"
+    SQUARE = "square"
+    """The running mean of the squares of a parameter's gradients."""
     GRADIENT = "gradient"
     """The sum of a parameter's gradients, where several are accumulated before an update."""
     CHANNELS = "channels"
@@ -42,7 +44,7 @@ class Kind(StrEnum):
     """Scales, multipliers and shifts of an op."""
 
 
-PARAMETER_KINDS = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER, Kind.MOMENTUM, Kind.GRADIENT)
+PARAMETER_KINDS = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER, Kind.MOMENTUM, Kind.SQUARE, Kind.GRADIENT)
 """Kinds of slots that belong to one part of an op."""
 
 

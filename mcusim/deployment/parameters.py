@@ -107,6 +107,8 @@ class ParameterCalls:
     def _learner(self, op: Op, part: SlotPart) -> CText:
         """Return the record of how a parameter moves."""
         context, model = self._context, self._context.model
+        if Slot(op.name, Kind.SQUARE, part) in context.step.tensors:
+            raise refusal(f"second moment of {op.name!r}", "has no C kernel")
         weight = part is SlotPart.WEIGHT
         name = op.weight if weight else op.bias
         assert name is not None

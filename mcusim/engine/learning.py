@@ -79,24 +79,25 @@ class Learner:
         self._weight_buffers = (
             self._view(Kind.VALUE, SlotPart.WEIGHT), self._extra(SlotPart.WEIGHT),
             self.weight_gradient if self._weight_total is None else self._weight_total,
-            self._view(Kind.MOMENTUM, SlotPart.WEIGHT),
+            self._view(Kind.MOMENTUM, SlotPart.WEIGHT), self._view(Kind.SQUARE, SlotPart.WEIGHT),
         )  # fmt: skip
         index = step.model.place(op.name)
         self._weight_rule = kernels.weight_rule(
             op, step.model.tensors, step.formats.weight, compact=self.compact,
-            seed=kernels.draw_seed(seed, index, SlotPart.WEIGHT),
+            seed=kernels.draw_seed(seed, index, SlotPart.WEIGHT), second_moment=sgd.second_moment,
         )  # fmt: skip
         bias = self._view(Kind.VALUE, SlotPart.BIAS)
         if bias is not None:
             rule = self._bias_rule = kernels.bias_rule(
                 op, step.model.tensors, step.formats.bias,
-                seed=kernels.draw_seed(seed, index, SlotPart.BIAS),
+                seed=kernels.draw_seed(seed, index, SlotPart.BIAS), second_moment=sgd.second_moment,
             )  # fmt: skip
             self._step_bias = rule.call(
                 bias,
                 self._extra(SlotPart.BIAS),
                 self.bias_gradient if self._bias_total is None else self._bias_total,
                 self._view(Kind.MOMENTUM, SlotPart.BIAS),
+                self._view(Kind.SQUARE, SlotPart.BIAS),
             )
 
     def _view(self, kind: Kind, part: SlotPart | None = None) -> Array | None:
@@ -180,8 +181,8 @@ class Learner:
         """Return ``learn_weight`` as a row of a table, or ``None`` where gradients are accumulated."""
         if self._weight_total is not None:
             return None
-        weight, extra, gradient, velocity = self._weight_buffers
-        run = self._weight_rule.bind(weight, extra, self.channels, gradient, velocity)
+        weight, extra, *others = self._weight_buffers
+        run = self._weight_rule.bind(weight, extra, self.channels, *others)
         return self._rule_row(run, self._weight_rule.seed, self._weight_rate, clock, self.learn_weight)
 
     def bias_row(self, clock: Clock) -> Row | None:
@@ -190,7 +191,8 @@ class Learner:
         if self._bias_total is not None or value is None:
             return None
         buffers = (value, self._extra(SlotPart.BIAS), self.bias_gradient)
-        run = self._bias_rule.bind(*buffers, self._view(Kind.MOMENTUM, SlotPart.BIAS))
+        state = (self._view(kind, SlotPart.BIAS) for kind in (Kind.MOMENTUM, Kind.SQUARE))
+        run = self._bias_rule.bind(*buffers, *state)
         return self._rule_row(run, self._bias_rule.seed, self._bias_rate, clock, self.learn_bias)
 
     def _rule_row(
@@ -213,11 +215,11 @@ class Learner:
         self._bias_total.fill(0)
 
     def _update_weight(self, rate: float) -> None:
-        weight, extra, gradient, velocity = self._weight_buffers
+        weight, extra, gradient, velocity, square = self._weight_buffers
         assert weight is not None
         self._weight_rule(
             weight, extra, self.channels, gradient, self._weight_rate * rate, velocity,
-            self.sgd.momentum, self.state.iteration,
+            self.sgd.momentum, self.state.iteration, square,
         )  # fmt: skip
 
     def _update_bias(self, rate: float) -> None:

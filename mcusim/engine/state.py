@@ -22,7 +22,7 @@ class State:
     """Learned parameters and what training needs to go on; the only thing a checkpoint stores.
 
     ``arrays`` maps the slots of weights and biases (values, residuals or master weights, momentum,
-    sums of gradients) to
+    mean squares, sums of gradients) to
     whole-layer arrays in the layouts of the model; ``peaks`` maps an error tensor to the largest magnitude
     seen, from which the power-of-two scale of the next step follows. ``iteration`` counts the steps done.
     """
@@ -71,7 +71,7 @@ class State:
         for name, array in arrays.items():
             slot = known.get(name)
             mine = None if slot is None else self.arrays.get(slot)
-            if mine is None and slot is not None and slot.kind in (Kind.MOMENTUM, Kind.GRADIENT):
+            if mine is None and slot is not None and slot.kind in (Kind.MOMENTUM, Kind.SQUARE, Kind.GRADIENT):
                 self.arrays[slot] = array
             elif mine is None or mine.shape != array.shape or mine.dtype != array.dtype:
                 raise BadRun(

@@ -19,6 +19,10 @@ from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met
 from mcusim.tasks.goals import Goals
 
+STATE_OPS = {Kind.MOMENTUM: 2, Kind.SQUARE: 7}
+"""Operations on a number for what an optimiser keeps of it. velocity = momentum * velocity + gradient: two; a
+square, the mean of it and the ones before (three), the root, 1e-8 more, a division: seven."""
+
 
 def gradient_name(tensor: str) -> Slot:
     """Return the name of the gradient with respect to a tensor."""
@@ -149,14 +153,16 @@ class Backward:
             op, tensors, "update_bias" if part is SlotPart.BIAS else "update", channels=count,
             error_bytes=self.error.bytes,
         )  # fmt: skip
-        momentum = tuple(s for s in (Slot(op.name, Kind.MOMENTUM, part),) if s in builder.drafts)
+        state = tuple(
+            s for s in (Slot(op.name, k, part) for k in (Kind.MOMENTUM, Kind.SQUARE)) if s in builder.drafts
+        )
         gradient = tuple(s for s in (Slot(op.name, Kind.GRADIENT, part),) if s in builder.drafts)
-        if momentum:  # velocity = momentum * velocity + gradient
-            update = replace(update, float_ops=update.float_ops + 2 * update.outputs)
+        for slot in state:
+            update = replace(update, float_ops=update.float_ops + STATE_OPS[slot.kind] * update.outputs)
         if gradient:  # added to the sum
             work = replace(work, float_ops=work.float_ops + update.outputs)
         reads = (gradient_name(op.output), *features)
-        partly = self._partly(op, count, (*names, *momentum)) if part is SlotPart.WEIGHT else {}
+        partly = self._partly(op, count, (*names, *state)) if part is SlotPart.WEIGHT else {}
         if gradient:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op, reads=(*reads, *gradient),
@@ -164,13 +170,13 @@ class Backward:
             )  # fmt: skip
             builder.op(
                 f"{op.name}:{what}:update", Action.UPDATE, Phase.UPDATE, source=op,
-                reads=(*gradient, *names, *momentum), writes=(*names, *momentum, *gradient), work=update,
+                reads=(*gradient, *names, *state), writes=(*names, *state, *gradient), work=update,
                 partly=partly, part=part,
             )  # fmt: skip
         else:
             builder.op(
                 f"{op.name}:{what}", action, Phase.BACKWARD, source=op,
-                reads=(*reads, *names, *momentum), writes=(*names, *momentum),
+                reads=(*reads, *names, *state), writes=(*names, *state),
                 work=work + update, mask=self._mask(op), partly=partly,
             )  # fmt: skip
 

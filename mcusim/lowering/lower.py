@@ -36,6 +36,7 @@ def lower(
     in_place: bool = True,
     overlap: bool = True,
     momentum: bool = False,
+    second_moment: bool = False,
     accumulate: int = 1,
     runtime_bytes: int = 0,
     cost: Cost | None = None,
@@ -54,6 +55,7 @@ def lower(
         in_place: let outputs overwrite inputs that are not needed any more.
         overlap: let outputs grow over inputs that die with the op, as far as the order of its loops allows.
         momentum: keep a float32 momentum for every parameter that can learn.
+        second_moment: keep a float32 mean square for every parameter that can learn.
         accumulate: number of batch-1 gradients summed before an update.
         runtime_bytes: SRAM the firmware itself needs (stack, heap, static data).
         cost: memory and work of choosing what learns.
@@ -76,7 +78,7 @@ def lower(
         return _lower_inference(
             builder, model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place
         )
-    parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate)
+    parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate, second_moment)
     builder = Builder(overlap=overlap)
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)

@@ -19,7 +19,7 @@ class Parameters:
 
     A learning layer has its weight, what the weight's format keeps beside it (a residual or a
     master weight), the channels (which input channels learn in this stage, 16 bits each), its bias with
-    the residual, and with momentum or gradient accumulation one of each for either.
+    the residual, and with momentum, a second moment or gradient accumulation one of each for either.
     """
 
     model: Model
@@ -28,6 +28,7 @@ class Parameters:
     residency: Residency
     momentum: bool
     accumulate: int
+    square: bool = False
 
     def learns(self, op: Op) -> bool:
         """True if any parameter of ``op`` can change."""
@@ -101,8 +102,7 @@ class Parameters:
             count = self.scope.channels.get(op.name, 0)
             self._declare(builder, Slot(op.name, Kind.CHANNELS), (count,), "int16", role)
         selected = self.selected_shape(op)
-        momentum = tensors[0][1] if self.momentum else ()
-        self._declare_state(builder, op, SlotPart.WEIGHT, selected, momentum)
+        self._declare_state(builder, op, SlotPart.WEIGHT, selected, tensors[0][1])
 
     def _declare_state(
         self,
@@ -110,11 +110,11 @@ class Parameters:
         op: Op,
         part: SlotPart,
         shape: tuple[int, ...],
-        momentum: tuple[int, ...] | None = None,
+        held: tuple[int, ...] | None = None,
     ) -> None:
-        if self.momentum:
-            velocity = Slot(op.name, Kind.MOMENTUM, part)
-            self._declare(builder, velocity, momentum or shape, "float32", Role.OPTIMIZER)
+        for kind, wanted in ((Kind.MOMENTUM, self.momentum), (Kind.SQUARE, self.square)):
+            if wanted:
+                self._declare(builder, Slot(op.name, kind, part), held or shape, "float32", Role.OPTIMIZER)
         if self.accumulate > 1:
             self._declare(builder, Slot(op.name, Kind.GRADIENT, part), shape, "float32", Role.GRADIENT)
 

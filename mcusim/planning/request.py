@@ -63,7 +63,8 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
     return lower(
         model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
         in_place=settings.in_place, overlap=settings.overlap and settings.allocator is None,
-        momentum=settings.sgd.momentum > 0, accumulate=settings.sgd.accumulate,
+        momentum=settings.sgd.momentum > 0, second_moment=settings.sgd.second_moment > 0,
+        accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,
         front_end=None if settings.front_end is None else FrontEnd.read(settings.front_end),
         replay=None if settings.replay is None else Rehearsal.read(settings.replay),

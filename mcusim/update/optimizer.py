@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, as settings. The arithmetic is in the update kernels."""
+"""Stochastic gradient descent and its adaptive kin, as settings. The arithmetic is in the update kernels."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class Sgd(Chosen):
         cheaper=lambda now: (0.0,) if now else (),
     )  # fmt: skip
     """Above 0, one float32 a learning weight and bias is kept."""
+    second_moment: float = setting(
+        0.0, "decay of the mean square by whose root steps are divided; costs a float32 a learning number",
+        label="second moment", least=0, below=1, example="0.999",
+        cheaper=lambda now: (0.0,) if now else (),
+    )  # fmt: skip
+    """Above 0, RMSprop; with momentum, Adam (arXiv 1412.6980), and the rate is Adam's. In place of the bias
+    correction there, which counts the steps that each number took part in, the mean starts as the first
+    square that is not 0, and the momentum at 0."""
     weight_rate: float = setting(
         1.0, "multiplies the learning rate for weights", label="learning rate weight_rate", least=0
     )
@@ -53,6 +61,10 @@ class Sgd(Chosen):
         A step takes it times the factor, as one product rounded to float32.
         """
         rate = self.lr / self.accumulate
+        if self.second_moment:
+            # The root of the mean square takes the number of summed gradients out; the velocity of Adam is
+            # a mean, that of the kernels a sum.
+            rate = self.lr * (1 - self.momentum)
         if head:
             return rate * self.head_rate * 1.0
         return rate * self.layer_rate(op) * (self.weight_rate if part is SlotPart.WEIGHT else self.bias_rate)
@@ -60,7 +72,7 @@ class Sgd(Chosen):
     @property
     def optimizer_bytes(self) -> int:
         """Bytes of optimiser state for each learning number (role ``optimizer``)."""
-        return 4 if self.momentum else 0
+        return 4 * bool(self.momentum) + 4 * bool(self.second_moment)
 
     @property
     def gradient_bytes(self) -> int:

@@ -72,10 +72,13 @@ def test_biases_of_every_format_are_the_same_in_the_arena(bias, head, momentum, 
 
 @pytest.mark.parametrize("head", ["float32", "int8"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("second_moment", [0.0, 0.99])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_heads_momentum_and_accumulation_are_the_same_in_the_arena(head, momentum, accumulate):
+def test_heads_optimisers_and_accumulation_are_the_same_in_the_arena(
+    head, momentum, second_moment, accumulate
+):
     model = small_network(2, head=head)
-    sgd = Sgd(lr=0.01, momentum=momentum, accumulate=accumulate)
+    sgd = Sgd(lr=0.01, momentum=momentum, second_moment=second_moment, accumulate=accumulate)
     runs = [train(model, "last-3", Formats(head=head), arena=a, sgd=sgd) for a in (True, False)]
     assert same(*runs)
     before = State.of(model, scheme("last-3").scope(model), Formats(head=head))
@@ -129,13 +132,13 @@ def test_the_planner_does_not_change_results(planner):
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum):
+@pytest.mark.parametrize(("momentum", "second_moment"), [(0.0, 0.0), (0.9, 0.0), (0.9, 0.999)])
+def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum, second_moment):
     model = small_network(4)
     runs = [
         train(
             model, "dynamic:ratio=0.1,blocks=2", Formats(weight=weight), arena=True,
-            residency=r, sgd=Sgd(lr=0.01, momentum=momentum),
+            residency=r, sgd=Sgd(lr=0.01, momentum=momentum, second_moment=second_moment),
         )
         for r in ("sram", "flash")
     ]  # fmt: skip

@@ -57,8 +57,13 @@ def copies(*arrays):
 
 
 @pytest.mark.smoke
-@given(KINDS, WEIGHT_NAMES, SEEDS, st.booleans(), st.booleans(), st.integers(0, 2**40))
-def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, momentum, counter):
+def mean_squares(rng, shape):
+    """Return what training may have left of mean squares: some numbers have never had a gradient."""
+    return np.where(rng.random(shape) < 0.3, 0, rng.random(shape) * 100).astype(np.float32)
+
+
+@given(KINDS, WEIGHT_NAMES, SEEDS, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 2**40))
+def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, momentum, adaptive, counter):
     rng = np.random.default_rng(seed)
     op, tensors = layer(kind, rng)
     c_in = tensors["x"].shape[-1]
@@ -68,18 +73,19 @@ def test_weight_rules_agree_with_the_slow_twin(kind, format, seed, compact, mome
     velocity = rng.standard_normal(shape).astype(np.float32) if momentum else None
     gradient = (rng.standard_normal(block) * 10 ** rng.uniform(-4, 3)).astype(np.float32)
     mine = copies(
-        rng.integers(-127, 128, shape).astype(np.int8), beside(WEIGHTS[format], rng, shape), velocity
-    )
+        rng.integers(-127, 128, shape).astype(np.int8), beside(WEIGHTS[format], rng, shape), velocity,
+        mean_squares(rng, shape) if adaptive else None,
+    )  # fmt: skip
     theirs = copies(*mine)
-    for module, (w, c, v) in ((update, mine), (reference, theirs)):
-        rule = module.weight_rule(op, tensors, format, compact=compact, seed=seed << 7)
-        rule(w, c, channels, gradient, 0.25, v, 0.9, counter)
+    for module, (w, c, v, s) in ((update, mine), (reference, theirs)):
+        rule = module.weight_rule(op, tensors, format, compact=compact, seed=seed << 7, second_moment=0.99)
+        rule(w, c, channels, gradient, 0.25, v, 0.9, counter, s)
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@given(SEEDS, st.sampled_from(sorted(BIASES)), st.booleans())
-def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum):
+@given(SEEDS, st.sampled_from(sorted(BIASES)), st.booleans(), st.booleans())
+def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum, adaptive):
     rng = np.random.default_rng(seed)
     op, tensors = layer(OpKind.CONV_2D, rng)
     count = tensors["b"].shape[0]
@@ -87,11 +93,24 @@ def test_bias_rules_agree_with_the_slow_twin(seed, format, momentum):
     gradient = (rng.standard_normal(count) * 100).astype(np.float32)
     velocity = rng.standard_normal(count).astype(np.float32) if momentum else None
     extra = beside(BIASES[format], rng, (count,))
-    mine, theirs = copies(bias, velocity, extra), copies(bias, velocity, extra)
-    for module, (b, v, r) in ((update, mine), (reference, theirs)):
-        module.bias_rule(op, tensors, format, seed=seed)(b, r, gradient, 0.5, v, 0.9, 3)
+    square = mean_squares(rng, count) if adaptive else None
+    mine, theirs = copies(bias, velocity, extra, square), copies(bias, velocity, extra, square)
+    for module, (b, v, r, s) in ((update, mine), (reference, theirs)):
+        rule = module.bias_rule(op, tensors, format, seed=seed, second_moment=0.99)
+        rule(b, r, gradient, 0.5, v, 0.9, 3, s)
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_second_moment_makes_steps_of_the_rate_whatever_the_size_of_gradients():
+    op, tensors = constant_layer(3)
+    weight, square = np.zeros((3, 1, 1, 1), np.int8), np.zeros((3, 1, 1, 1), np.float32)
+    gradient = np.array([1e-3, -5.0, 0.0], np.float32).reshape(1, 1, 1, 3)
+    rule = update.weight_rule(op, tensors, "int8", second_moment=0.9)
+    for _ in range(4):
+        rule(weight, None, np.zeros(1, np.int32), gradient, 3.0, None, 0, 0, square)
+    assert weight.reshape(-1).tolist() == [-12, 12, 0]
+    np.testing.assert_allclose(square.reshape(-1), gradient.reshape(-1) ** 2, rtol=1e-6)
 
 
 @given(KINDS, SEEDS, WEIGHT_NAMES)

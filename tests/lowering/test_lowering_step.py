@@ -275,7 +275,7 @@ def test_selected_channels_touch_their_share():
     assert seen
 
 
-def test_momentum_and_accumulation_cost_float_operations_for_every_learning_number():
+def test_optimisers_and_accumulation_cost_float_operations_for_every_learning_number():
     model = small_network()
     scope = scheme("last-2").scope(model)
 
@@ -285,4 +285,5 @@ def test_momentum_and_accumulation_cost_float_operations_for_every_learning_numb
     plain = lower(model, scope)
     learning = sum(prod(tensor.shape) for name, tensor in plain.tensors.items() if is_kind(name, Kind.VALUE))
     assert float_ops(momentum=True) - float_ops() == 2 * learning
+    assert float_ops(second_moment=True) - float_ops() == 7 * learning
     assert float_ops(accumulate=4) - float_ops() == learning

@@ -36,6 +36,7 @@ def test_unknown_formats_suggest_the_nearest(wrong):
 
 def test_sgd_says_what_it_keeps():
     assert (Sgd().optimizer_bytes, Sgd().gradient_bytes) == (0, 0)
+    assert Sgd(momentum=0.9, second_moment=0.999).optimizer_bytes == 8
     assert (Sgd(momentum=0.9).optimizer_bytes, Sgd(accumulate=8).gradient_bytes) == (4, 4)
     assert Sgd(layer_rates={"a": 2.0}).layer_rate("a") == 2
     assert Sgd().layer_rate("a") == 1

@@ -20,7 +20,19 @@ Floats = Array
 Rule = Callable[..., None]
 
 
-def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False, seed: int = 0) -> Rule:
+def _adapted(
+    square: Array, gradient: Floats, scaled: Floats, value: Floats, second_moment: float
+) -> tuple[Floats, Floats]:
+    """Return the new mean square of real gradients, and the value divided by its root."""
+    power = gradient * scaled
+    kept = F(second_moment) * square + F(1 - second_moment) * power
+    mean = np.where(square == 0, power, kept).astype(F)
+    return mean, value / (np.sqrt(mean) + F(1e-8))
+
+
+def weight_rule(
+    op: Op, tensors: Tensors, format: str, *, compact: bool = False, seed: int = 0, second_moment: float = 0.0
+) -> Rule:
     """Return the rule; see ``mcusim.kernels.update.weight_rule``."""
     weight, inputs = tensors[op.inputs[1]], tensors[op.inputs[0]].shape[-1]
     own = WEIGHTS.of(format, weight.dtype)
@@ -31,7 +43,7 @@ def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False,
 
     def rule(
         weight: Array, extra: Array | None, channels: NDArray[np.int32], gradient: Floats, rate: float,
-        velocity: Floats | None, momentum: float, counter: int,
+        velocity: Floats | None, momentum: float, counter: int, square: Floats | None = None,
     ) -> None:  # fmt: skip
         def block(array: Array) -> Array:
             return array if compact else columns(op, array, inputs)[channels]
@@ -45,13 +57,16 @@ def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False,
         factor = (
             factors.reshape(inputs, 1, 1, -1)[channels] if op.kind is OpKind.DEPTHWISE_CONV_2D else factors
         )
-        scaled = gradient * factor
+        scaled = value = gradient * factor
         if velocity is not None:
-            scaled = F(momentum) * block(velocity) + scaled
-            put(velocity, scaled)
+            value = F(momentum) * block(velocity) + value
+            put(velocity, value)
+        if square is not None:
+            mean, value = _adapted(block(square), gradient, scaled, value, second_moment)
+            put(square, mean)
         draw = partial(uniform, key_of(seed, counter), columns(op, element, inputs)[channels])
         beside = None if extra is None else block(extra)
-        new, kept = own.step(block(weight), beside, F(rate) * scaled, draw)
+        new, kept = own.step(block(weight), beside, F(rate) * value, draw)
         put(weight, new)
         if extra is not None:
             put(extra, kept)
@@ -59,21 +74,23 @@ def weight_rule(op: Op, tensors: Tensors, format: str, *, compact: bool = False,
     return rule
 
 
-def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0) -> Rule:
+def bias_rule(op: Op, tensors: Tensors, format: str, *, seed: int = 0, second_moment: float = 0.0) -> Rule:
     """Return the rule; see ``mcusim.kernels.update.bias_rule``."""
     factors = qas_bias(op, tensors)
     own = BIASES.of(format, "int32" if tensors[op.inputs[1]].dtype == "int8" else "float32")
 
     def rule(
         bias: Array, extra: Array | None, gradient: Floats, rate: float, velocity: Floats | None,
-        momentum: float, counter: int,
+        momentum: float, counter: int, square: Floats | None = None,
     ) -> None:  # fmt: skip
-        scaled = gradient * factors
+        scaled = value = gradient * factors
         if velocity is not None:
-            scaled = F(momentum) * velocity + scaled
-            velocity[...] = scaled
+            value = F(momentum) * velocity + value
+            velocity[...] = value
+        if square is not None:
+            square[...], value = _adapted(square, gradient, scaled, value, second_moment)
         draw = partial(uniform, key_of(seed, counter), np.arange(bias.size))
-        bias[...], kept = own.step(bias, extra, F(rate) * scaled, draw)
+        bias[...], kept = own.step(bias, extra, F(rate) * value, draw)
         if extra is not None:
             extra[...] = kept
 

@@ -13,9 +13,11 @@ from mcusim.kernels.compiled.prepared import array_at, exist, inlined, inner, re
 
 FIELDS = (
     "value", "extra", "channels", "selected", "gradient", "velocity", "factor", "factors", "compact", "taps",
-    "last", "stride_channel", "stride_tap", "stride_last", "elements", "factor_channel", "inputs",
+    "last", "stride_channel", "stride_tap", "stride_last", "elements", "factor_channel", "inputs", "square",
+    "decay",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
+EPSILON = np.float32(1e-8)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -49,6 +51,16 @@ def split(value):  # type: ignore[no-untyped-def]
 
 
 @inner
+def adapted(a, at, gradient, scaled, value):  # type: ignore[no-untyped-def]
+    """Return a step divided by the root of the mean square, after this gradient was added to the mean."""
+    square, decay = array_at(a.square, a.elements, np.float32), array_at(a.decay, 2, np.float32)
+    power = gradient * scaled
+    mean = power if square[at] == 0 else decay[0] * square[at] + decay[1] * power
+    square[at] = mean
+    return value / (np.sqrt(mean) + EPSILON)
+
+
+@inner
 def key_of(seed, counter):  # type: ignore[no-untyped-def]
     """Return what the draws of one iteration start from."""
     return mix(mix(np.uint64(seed)) + GOLDEN * np.uint64(counter + 1))
@@ -77,10 +89,13 @@ def over_weight(address, rate, momentum, seed, counter, step):  # type: ignore[n
                 here = s * block + tap * a.last + c
                 element = base + tap * a.stride_tap + c * a.stride_last
                 at = here if a.compact else element
-                value = gradient[here] * factor[own + c]
+                scaled = gradient[here] * factor[own + c]
+                value = scaled
                 if a.velocity != 0:
                     value = np.float32(momentum) * velocity[at] + value
                     velocity[at] = value
+                if a.square != 0:
+                    value = adapted(a, at, gradient[here], scaled, value)
                 step(a, at, element, np.float32(rate) * value, key)
     return True
 
@@ -94,9 +109,12 @@ def over_bias(address, rate, momentum, seed, counter, step):  # type: ignore[no-
     velocity = array_at(a.velocity, a.elements, np.float32)
     factor = array_at(a.factor, a.elements, np.float32)
     for c in range(a.elements):
-        value = gradient[c] * factor[c]
+        scaled = gradient[c] * factor[c]
+        value = scaled
         if a.velocity != 0:
             value = np.float32(momentum) * velocity[c] + value
             velocity[c] = value
+        if a.square != 0:
+            value = adapted(a, c, gradient[c], scaled, value)
         step(a, c, c, np.float32(rate) * value, key)
     return True

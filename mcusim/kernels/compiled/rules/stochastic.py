@@ -84,7 +84,7 @@ def _int32(a, at, element, step, key):  # type: ignore[no-untyped-def]
 
 @inner
 def _blocks(a, rate, seed, counter):  # type: ignore[no-untyped-def]
-    """What ``over_weight`` does with ``_int8`` and without momentum, 16 outputs at a time."""
+    """What ``over_weight`` does with ``_int8`` and plain SGD, 16 outputs at a time."""
     if not exist(a.channels, a.selected, a.inputs):
         return False
     key, block, last, taps, compact = key_of(seed, counter), a.taps * a.last, a.last, a.taps, a.compact
@@ -115,7 +115,7 @@ def _blocks(a, rate, seed, counter):  # type: ignore[no-untyped-def]
 def int8(address, rate, momentum, seed, counter):  # type: ignore[no-untyped-def]
     """Learn ``int8-sr`` weights."""
     a = record_at(address, RECORD)
-    if a.velocity == 0 and a.factor_channel == 0:
+    if a.velocity == 0 and a.square == 0 and a.factor_channel == 0:
         return _blocks(a, rate, seed, counter)
     return over_weight(address, rate, momentum, seed, counter, _int8)
 
