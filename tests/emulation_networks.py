@@ -29,6 +29,8 @@ def c_op_network(arithmetic: Arithmetic = Arithmetic.TFLITE) -> Model:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(every_op, "curves", lambda add, constant, x: curves(written(add), constant, x))
         patch.setattr(every_op, "moved", lambda add, x: moved(written(add), x))
+        patch.setattr(every_op, "filters", lambda add, constant, x: x)
+        patch.setattr(every_op, "matrices", lambda add, x: x)
         return every_op_network(arithmetic=arithmetic)
 
 

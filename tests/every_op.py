@@ -75,11 +75,13 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
     up = add("nearest", K.RESIZE_NEAREST_NEIGHBOR, total, scale=None, shape=(1, 8, 8, 8))
     smooth = add("bilinear", K.RESIZE_BILINEAR, average, scale=None, shape=(1, 8, 8, 8))
     x = add("both", K.CONCATENATION, up, smooth, axes=(3,), scale=0.02, zero=-60)
+    x = filters(add, constant, x)
     x = add("relu6", K.RELU6, x, scale=0.03, zero=-70, clamp=(-70, 127))
     x = add("turned", K.TRANSPOSE, x, scale=None, axes=(0, 2, 1, 3))
     x = moved(add, x)
     x = weighted("project", K.CONV_2D, x, (6, 1, 1, 16), stride=(2, 2))
     x = add("attention", K.SOFTMAX, x, axes=(3,))
+    x = add("mixed", K.ADD, x, matrices(add, x), scale=0.01, zero=-100)
     x = add("joined", K.ADD, x, curves(add, constant, x), scale=0.04, zero=-128)
     x = add("requantised", K.QUANTIZE, x, scale=0.03, zero=-120)
     x = add("flat", K.RESHAPE, x, scale=None, shape=(1, 96))
@@ -102,6 +104,30 @@ def moved(add: Callable[..., str], x: str) -> str:
     x = add("flipped", K.REVERSE, x, scale=None, axes=(1, 2))
     cut = {"axes": (1, 2), "begin": (1, 8), "step": (1, -1), "shape": (8, 8)}
     return add("cut", K.STRIDED_SLICE, x, scale=None, **cut)
+
+
+def filters(add: Callable[..., str], constant: Callable[..., str], x: str) -> str:
+    """Return (1, 8, 8, 16) through convolutions in groups and transposed ones, in the same shape."""
+    weight = Quant.of(0.01)
+    grouped = constant("grouped.w", (16, 3, 3, 4), weight)
+    x = add("grouped", K.GROUPED_CONV_2D, x, grouped, scale=0.1, stride=(2, 2), padding=((1, 0), (0, 1)))
+    wide = constant("wide.w", (16, 2, 2, 16), weight)
+    return add("wide", K.TRANSPOSE_CONV, x, wide, scale=0.2, stride=(2, 2), shape=(1, 8, 8, 16))
+
+
+def matrices(add: Callable[..., str], x: str) -> str:
+    """Return what is (1, 4, 4, 6) as products of its rows with themselves, and reduced in every way."""
+    x = add("rows", K.RESHAPE, x, scale=None, shape=(1, 16, 6))
+    likeness = add("likeness", K.BATCH_MATMUL, x, x, scale=0.02, zero=-100, adjoint=(False, True))
+    x = add("product", K.BATCH_MATMUL, likeness, x, scale=0.03, zero=-100)
+    x = add("logs", K.LOG_SOFTMAX, x, axes=(2,))
+    x = add("unit_length", K.L2_NORMALIZATION, x, axes=(2,))
+    x = add("image", K.RESHAPE, x, scale=None, shape=(1, 4, 4, 6))
+    largest = add("largest", K.REDUCE_MAX, x, scale=None, axes=(1,))
+    smallest = add("smallest", K.REDUCE_MIN, x, scale=None, axes=(2,))
+    x = add("spans", K.SUB, largest, smallest, scale=0.02)
+    x = add("total", K.SUM, x, axes=(1,), scale=0.05)
+    return add("one_row", K.RESHAPE, x, scale=None, shape=(1, 1, 1, 6))
 
 
 def curves(add: Callable[..., str], constant: Callable[..., str], x: str) -> str:

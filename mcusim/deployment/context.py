@@ -36,7 +36,9 @@ ALL = np.arange(-128, 128, dtype=np.int64)
 LACKING = (
     OpKind.DIV, OpKind.MINIMUM, OpKind.MAXIMUM, OpKind.SQUARED_DIFFERENCE, OpKind.PRELU,
     OpKind.STRIDED_SLICE, OpKind.TILE, OpKind.GATHER, OpKind.REVERSE, OpKind.MIRROR_PAD,
-    OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH,
+    OpKind.DEPTH_TO_SPACE, OpKind.SPACE_TO_DEPTH, OpKind.GROUPED_CONV_2D, OpKind.TRANSPOSE_CONV,
+    OpKind.BATCH_MATMUL, OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN, OpKind.LOG_SOFTMAX,
+    OpKind.L2_NORMALIZATION,
 )  # fmt: skip
 """Kinds that nobody has written C for."""
 WAY_OUT = "mcusim train simulates it; the firmware of another network or scheme can be written"

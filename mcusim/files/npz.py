@@ -55,6 +55,7 @@ class _Attributes(_Strict):
     repeats: Shape = ()
     indices: Annotated[tuple[int, ...], Field(max_length=65_536)] = ()
     block: int = 1
+    adjoint: tuple[bool, bool] = (False, False)
 
 
 class _Op(_Strict):

@@ -17,7 +17,7 @@ from mcusim.graph.validate import validate
 
 _ROWS = {
     Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.UNARY, Family.POOL, Family.RESIZE,
-    Family.CONVERSION, Family.PAIR,
+    Family.CONVERSION, Family.PAIR, Family.FILTER,
 }  # fmt: skip
 """Families that never mix examples."""
 _BY_AXES = {
@@ -95,6 +95,8 @@ def keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
         return 0 not in {axis % len(given[0].shape) for axis in a.axes}
     if op.kind is OpKind.TRANSPOSE:
         return a.axes[0] == 0
+    if family is Family.PRODUCT:
+        return all(t.constant or len(t.shape) == len(output) > 2 for t in given)
     if op.kind is OpKind.TILE:
         return a.repeats[0] == 1
     return op.kind in _BY_PIXELS or (op.kind in (OpKind.PAD, OpKind.MIRROR_PAD) and a.pads[0] == (0, 0))

@@ -26,7 +26,7 @@ class Attributes:
     """Window of a pooling op; a convolution's window is its weight's shape."""
     clamp: tuple[float, float] | None = (-128, 127)
     axes: tuple[int, ...] = ()
-    """MEAN: reduced axes. CONCATENATION, ARG_MAX, SOFTMAX, GATHER: one axis. TRANSPOSE: the permutation.
+    """MEAN, SUM, REDUCE_*: reduced axes. CONCATENATION, ARG_MAX, SOFTMAX, GATHER: one. TRANSPOSE: all.
     STRIDED_SLICE: those it cuts, not negative. REVERSE: those it turns round."""
     pads: tuple[tuple[int, int], ...] = ()
     """PAD, MIRROR_PAD: (before, after) for every dimension."""
@@ -35,7 +35,7 @@ class Attributes:
     symmetric: bool = False
     """MIRROR_PAD: the edge itself is mirrored too."""
     shape: tuple[int, ...] = ()
-    """RESHAPE, RESIZE_*: the output shape. STRIDED_SLICE: how many are kept along each of ``axes``."""
+    """RESHAPE, RESIZE_*, TRANSPOSE_CONV: the output shape. STRIDED_SLICE: how many it keeps an axis."""
     begin: tuple[int, ...] = ()
     step: tuple[int, ...] = ()
     """STRIDED_SLICE: the first that is kept along each of ``axes``, and how far the next one is."""
@@ -43,6 +43,8 @@ class Attributes:
     """TILE: how often, along every dimension."""
     indices: tuple[int, ...] = ()
     """GATHER: which are taken along its axis."""
+    adjoint: tuple[bool, bool] = (False, False)
+    """BATCH_MATMUL: the last two dimensions of an input are read the other way round."""
     block: int = 1
     """DEPTH_TO_SPACE, SPACE_TO_DEPTH: the side of the square of pixels that share a place."""
     beta: float = 1.0

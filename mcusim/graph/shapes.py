@@ -10,7 +10,7 @@ from mcusim.graph.kinds import OpKind
 from mcusim.graph.ops import Op
 from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import Tensor
-from mcusim.graph.traits import BINARY, PAIRS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, PAIRS, POOLS, REDUCTIONS, RESIZES, UNARY
 
 Shape = tuple[int, ...]
 
@@ -71,6 +71,40 @@ def _depthwise(op: Op, shapes: list[Shape], _: Shape) -> Shape:
         raise _wrong(op, f"weight of shape {w} does not fit an input of {x[3]} channels")
     _check_bias(op, shapes, w[3])
     return _windows(op, x, (w[1], w[2]), w[3])
+
+
+def _grouped(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    x, w = _rank4(op, shapes[0]), _rank4(op, shapes[1])
+    if x[3] % w[3] or w[0] % (x[3] // w[3]):
+        raise _wrong(op, f"weight of shape {w} makes no groups of {x[3]} channels")
+    _check_bias(op, shapes, w[0])
+    return _windows(op, x, (w[1], w[2]), w[0])
+
+
+def _transpose_conv(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    (x, w), a = (_rank4(op, shapes[0]), _rank4(op, shapes[1])), op.attributes
+    if x[3] != w[3]:
+        raise _wrong(op, f"input has {x[3]} channels and its weight of shape {w} expects {w[3]}")
+    _check_bias(op, shapes, w[0])
+    shape = a.shape
+    reach = [(x[1 + i] - 1) * a.stride[i] + w[1 + i] - a.padding[i][0] for i in range(2)]
+    if len(shape) != 4 or (shape[0], shape[3]) != (x[0], w[0]) or min(shape, default=0) < 1 or min(reach) < 1:
+        raise _wrong(op, f"cannot make {shape} of {x} with a weight of shape {w}")
+    return shape
+
+
+def _batch_matmul(op: Op, shapes: list[Shape], _: Shape) -> Shape:
+    if min(map(len, shapes)) < 2:
+        raise _wrong(op, f"multiplies {shapes[0]} and {shapes[1]}, which are no matrices")
+    turned = [
+        (*s[:-2], s[-1], s[-2]) if turn else s for s, turn in zip(shapes, op.attributes.adjoint, strict=True)
+    ]
+    rank = max(map(len, turned))
+    left, right = ((1,) * (rank - len(s)) + s for s in turned)
+    fits = all(len({a, b} - {1}) < 2 for a, b in zip(left[:-2], right[:-2], strict=True))
+    if left[-1] != right[-2] or not fits:
+        raise _wrong(op, f"cannot multiply matrices of {left} and {right}")
+    return (*(max(a, b) for a, b in zip(left[:-2], right[:-2], strict=True)), left[-2], right[-1])
 
 
 def _fully_connected(op: Op, shapes: list[Shape], declared: Shape) -> Shape:
@@ -223,12 +257,15 @@ SHAPES: OpTable[Callable[[Op, list[Shape], Shape], Shape]] = OpTable(
         OpKind.CONV_2D: _convolution,
         OpKind.DEPTHWISE_CONV_2D: _depthwise,
         OpKind.FULLY_CONNECTED: _fully_connected,
+        OpKind.GROUPED_CONV_2D: _grouped,
+        OpKind.TRANSPOSE_CONV: _transpose_conv,
+        OpKind.BATCH_MATMUL: _batch_matmul,
         **dict.fromkeys((*BINARY, *PAIRS), _broadcast),
         **dict.fromkeys(UNARY, _same),
         **dict.fromkeys(POOLS, _pool),
         **dict.fromkeys(RESIZES, _resize),
         OpKind.PAD: _pad,
-        OpKind.MEAN: _mean,
+        **dict.fromkeys(REDUCTIONS, _mean),
         OpKind.RESHAPE: _reshape,
         OpKind.CONCATENATION: _concatenation,
         OpKind.TRANSPOSE: _transpose,
@@ -241,7 +278,7 @@ SHAPES: OpTable[Callable[[Op, list[Shape], Shape], Shape]] = OpTable(
         OpKind.SPACE_TO_DEPTH: _space_to_depth,
         OpKind.QUANTIZE: _same,
         OpKind.DEQUANTIZE: _same,
-        OpKind.SOFTMAX: _softmax,
+        **dict.fromkeys((OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _softmax),
         OpKind.ARG_MAX: _arg_max,
     },
 )

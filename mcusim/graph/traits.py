@@ -20,6 +20,10 @@ class Family(StrEnum):
     """A window of weights slides over the image."""
     DENSE = "dense"
     """Weights once, no window."""
+    FILTER = "filter"
+    """A window of weights that does not learn here."""
+    PRODUCT = "product"
+    """Matrices of two inputs, multiplied."""
     BINARY = "binary"
     """Two inputs, element by element; the smaller one is broadcast."""
     PAIR = "pair"
@@ -88,6 +92,11 @@ class Traits:
         return self.family in (Family.CONVOLUTION, Family.DENSE)
 
     @property
+    def parametric(self) -> bool:
+        """True if its second input is a constant weight, and its third, if there is one, a bias."""
+        return self.weighted or self.family is Family.FILTER
+
+    @property
     def channel_axis(self) -> int:
         """Axis of a weight along which the output's channels lie: the last of (1, kh, kw, C_out), else the first."""
         return 3 if self.family is Family.CONVOLUTION and self.channels == "kept" else 0
@@ -95,19 +104,22 @@ class Traits:
     @property
     def fuses(self) -> bool:
         """True if TFLite can clamp its output as a part of it (a fused activation)."""
-        return self.weighted or self.family in (Family.BINARY, Family.POOL)
+        return self.parametric or self.family in (Family.BINARY, Family.POOL)
 
     @property
     def inputs(self) -> tuple[int, int]:
         """Fewest and most inputs."""
-        if self.weighted:
+        if self.parametric:
             return (2, 3)
-        return {Family.BINARY: (2, 2), Family.PAIR: (2, 2), Family.JOIN: (1, 1024)}.get(self.family, (1, 1))
+        if self.family in (Family.BINARY, Family.PAIR, Family.PRODUCT):
+            return (2, 2)
+        return (1, 1024) if self.family is Family.JOIN else (1, 1)
 
 
 _CONV, _DENSE, _BINARY, _PAIR, _UNARY, _POOL = (
     Family.CONVOLUTION, Family.DENSE, Family.BINARY, Family.PAIR, Family.UNARY, Family.POOL,
 )  # fmt: skip
+_FILTER, _PRODUCT = Family.FILTER, Family.PRODUCT
 _REDUCE, _NORM, _CONVERT, _VIEW, _MOVE, _JOIN, _RESIZE = (
     Family.REDUCTION, Family.NORMALISATION, Family.CONVERSION, Family.VIEW, Family.MOVE, Family.JOIN,
     Family.RESIZE,
@@ -116,6 +128,8 @@ _UNIT = Quant.of(1 / 256, -128)
 """[0, 1) in 256 steps."""
 _SIGNED = Quant.of(1 / 128, 0)
 """[-1, 1) in 256 steps."""
+_LOGS = Quant.of(16 / 256, 127)
+"""(-16, 0] in 256 steps."""
 _YES, _NO = True, False  # of one width, so that columns line up
 _X: Reads = ("inputs",)
 _Y: Reads = ("output",)
@@ -126,6 +140,9 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.CONV_2D:           Traits(_CONV,    "conv",            "never",   (),   _YES,  _NO,  "mixed", "own",   "window", _NO),
     OpKind.DEPTHWISE_CONV_2D: Traits(_CONV,    "depthwise",       "forward", (),   _YES,  _NO,  "kept",  "own",   "window", _NO),
     OpKind.FULLY_CONNECTED:   Traits(_DENSE,   "fully_connected", "never",   (),   _YES,  _NO,  "mixed", "own",   "no",     _NO),
+    OpKind.GROUPED_CONV_2D:   Traits(_FILTER,  "conv",            "never",   (),   _YES,  _NO,  "tied",  "own",   "no",     _NO),
+    OpKind.TRANSPOSE_CONV:    Traits(_FILTER,  "conv",            "never",   (),   _YES,  _NO,  "tied",  "own",   "no",     _NO),
+    OpKind.BATCH_MATMUL:      Traits(_PRODUCT, "fully_connected", "never",   _X,   _YES,  _NO,  "tied",  "own",   "no",     _NO),
     OpKind.ADD:               Traits(_BINARY,  "add",             "always",  (),   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.SUB:               Traits(_BINARY,  "add",             "always",  (),   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.MUL:               Traits(_BINARY,  "elementwise",     "forward", _X,   _YES,  _NO,  "kept",  "own",   "pixel",  _NO),
@@ -136,6 +153,9 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.PRELU:             Traits(_PAIR,    "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.PAD:               Traits(_MOVE,    "copy",            "never",   (),   _NO,   _YES, "kept",  "input", "no",     _NO),
     OpKind.MEAN:              Traits(_REDUCE,  "pool",            "never",   (),   _NO,   _NO,  "kept",  "own",   "no",     _NO),
+    OpKind.SUM:               Traits(_REDUCE,  "pool",            "never",   (),   _NO,   _NO,  "tied",  "own",   "no",     _NO),
+    OpKind.REDUCE_MAX:        Traits(_REDUCE,  "pool",            "never",   _X,   _NO,   _NO,  "tied",  "input", "no",     _NO),
+    OpKind.REDUCE_MIN:        Traits(_REDUCE,  "pool",            "never",   _X,   _NO,   _NO,  "tied",  "input", "no",     _NO),
     OpKind.AVERAGE_POOL_2D:   Traits(_POOL,    "pool",            "never",   (),   _YES,  _NO,  "kept",  "input", "no",     _NO, unsigned=True),
     OpKind.MAX_POOL_2D:       Traits(_POOL,    "pool",            "never",   _XY,  _NO,   _NO,  "kept",  "input", "window", _NO),
     OpKind.RESHAPE:           Traits(_VIEW,    "reshape",         "always",  (),   _NO,   _NO,  "tied",  "any",   "no",     _YES),
@@ -166,6 +186,8 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.EXP:               Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.LOG:               Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.SOFTMAX:           Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _UNIT,   "no",     _YES),
+    OpKind.LOG_SOFTMAX:       Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _LOGS,   "no",     _YES),
+    OpKind.L2_NORMALIZATION:  Traits(_NORM,    "softmax",         "never",   _X,   _NO,   _NO,  "tied",  _SIGNED, "no",     _YES),
     OpKind.RESIZE_NEAREST_NEIGHBOR: Traits(_RESIZE, "copy",       "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO),
     OpKind.RESIZE_BILINEAR:   Traits(_RESIZE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO, unsigned=True),
     OpKind.ARG_MAX:           Traits(_REDUCE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "none",  "no",     _YES),
@@ -179,11 +201,14 @@ def kinds(true: Callable[[Traits], object]) -> tuple[OpKind, ...]:
 
 CONVOLUTIONS = kinds(lambda t: t.family is Family.CONVOLUTION)
 WEIGHTED = kinds(lambda t: t.weighted)
+FILTERS = kinds(lambda t: t.family is Family.FILTER)
+PRODUCTS = kinds(lambda t: t.family is Family.PRODUCT)
 BINARY = kinds(lambda t: t.family is Family.BINARY)
 PAIRS = kinds(lambda t: t.family is Family.PAIR)
 UNARY = kinds(lambda t: t.family is Family.UNARY)
 MOVES = kinds(lambda t: t.family is Family.MOVE)
 POOLS = kinds(lambda t: t.family is Family.POOL)
 RESIZES = kinds(lambda t: t.family is Family.RESIZE)
+REDUCTIONS = kinds(lambda t: t.family is Family.REDUCTION and t.scale != "none")
 CLAMPS = kinds(lambda t: t.activation)
 """Ops that do nothing but clamp."""

@@ -145,7 +145,7 @@ def _check_op(op: Op, model: Model) -> None:
         for tensor in (*inputs, output):
             if tensor.dtype in ("int8", "uint8", "int16") and tensor.quant is None:
                 raise BadModel(thing, f"tensor {tensor.name!r} is {tensor.dtype} without a scale")
-    if op.traits.weighted:
+    if op.traits.parametric:
         _check_weighted(op, thing, inputs, output)
 
 

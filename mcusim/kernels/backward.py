@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
-from mcusim.graph.traits import CLAMPS, MOVES, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, FILTERS, MOVES, POOLS, PRODUCTS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import StoreResult, Tensors
 from mcusim.kernels.compiled.grad_input import GradInput
@@ -132,6 +132,8 @@ GRADIENTS: OpTable[Callable[[Op, Tensors, Arithmetic, int, Workspace | None], Ke
         OpKind.DEQUANTIZE: _scaled,
         OpKind.RESHAPE: _unscaled,
         OpKind.MEAN: _mean,
+        **dict.fromkeys((*FILTERS, *PRODUCTS, OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _slow),
+        **dict.fromkeys((OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _slow),
         **dict.fromkeys((*POOLS, *RESIZES), _slow),
         **dict.fromkeys((*MOVES, OpKind.CONCATENATION, OpKind.SOFTMAX), _slow),
     },

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from mcusim.core import BadModel
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, CONVOLUTIONS, MOVES, PAIRS, POOLS, UNARY
+from mcusim.graph.traits import (
+    BINARY,
+    CONVOLUTIONS,
+    FILTERS,
+    MOVES,
+    PAIRS,
+    POOLS,
+    PRODUCTS,
+    REDUCTIONS,
+    UNARY,
+)  # fmt: skip
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.reference import FORWARD, GRADIENTS
 
@@ -20,8 +30,8 @@ TYPES: OpTable[Types] = OpTable(
     {
         **dict.fromkeys(CONVOLUTIONS, (*_INT8, ("int8", "int32"))),
         OpKind.FULLY_CONNECTED: (*_INT8, ("int8", "int32"), ("float32", "float32")),
-        **dict.fromkeys((*BINARY, *PAIRS, *UNARY, *POOLS), _INT8),
-        OpKind.MEAN: _INT8,
+        **dict.fromkeys((*FILTERS, *PRODUCTS, *BINARY, *PAIRS, *UNARY, *POOLS), _INT8),
+        **dict.fromkeys((*REDUCTIONS, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _INT8),
         OpKind.RESIZE_BILINEAR: _INT8,
         **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.RESIZE_NEAREST_NEIGHBOR), _MOVED),
         **dict.fromkeys((OpKind.PAD, OpKind.CONCATENATION, OpKind.SOFTMAX), _FILLED),
@@ -40,7 +50,7 @@ def check_forward(op: Op, tensors: Tensors) -> None:
     """
     FORWARD.of(op)
     known, output = TYPES.of(op), tensors[op.output].dtype
-    for name in op.inputs[:2] if op.traits.weighted else op.inputs:
+    for name in op.inputs[:2] if op.traits.parametric else op.inputs:
         if (tensors[name].dtype, output) not in known:
             forms = " or ".join(f"{y} from {x}" for x, y in known)
             raise BadModel(

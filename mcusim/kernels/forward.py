@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, MOVES, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, FILTERS, MOVES, POOLS, PRODUCTS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.convolution import Convolution
@@ -105,6 +105,10 @@ def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 _NUMPY = _plain(reference.forward)
 """Rarer ops are fast enough as their slow twins."""
 
+_FEW = (
+    OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION,
+    OpKind.ARG_MAX,
+)  # fmt: skip
 FORWARD: OpTable[Make] = OpTable(
     "forward kernels",
     {
@@ -118,7 +122,7 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.QUANTIZE: _plain(Unary),
         OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
         OpKind.MEAN: _mean,
-        **dict.fromkeys((*MOVES, *RESIZES, OpKind.ARG_MAX), _NUMPY),
+        **dict.fromkeys((*FILTERS, *PRODUCTS, *_FEW, *MOVES, *RESIZES), _NUMPY),
         **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _plain(_moved)),
         OpKind.SOFTMAX: _plain(_softmax),
     },

@@ -19,14 +19,15 @@ ENTRY, COPY, LEARNER = 8, 56, 48
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
-    Family.CONVERSION: 40,
-    Family.POOL: 40, Family.REDUCTION: 40, Family.NORMALISATION: 36, Family.RESIZE: 40,
+    Family.FILTER: 84, Family.PRODUCT: 56, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
+    Family.NORMALISATION: 36, Family.RESIZE: 40,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
 }  # fmt: skip
-"""Of a family without a C kernel, pairs, what one would take: that of its neighbour."""
+"""Of families without a C kernel (pairs, filters, products) what one would take: that of a neighbour."""
 assert set(FORWARD_RECORDS) == set(Family), "every family of ops has a record in flash"
 GRADIENT_RECORDS: Mapping[Family, int] = {
-    Family.CONVOLUTION: 76, Family.DENSE: 76, Family.POOL: 60, Family.NORMALISATION: 52, Family.RESIZE: 60,
+    Family.CONVOLUTION: 76, Family.DENSE: 76, Family.FILTER: 76, Family.POOL: 60, Family.NORMALISATION: 52,
+    Family.RESIZE: 60,
 }  # fmt: skip
 PLAIN_GRADIENT = 128
 RECORDS: Mapping[Action, int] = {
@@ -48,15 +49,15 @@ def actions(step: Step) -> dict[str, set[Action]]:
 def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
     """Return the bytes of an op's scales and tables.
 
-    Of a weighted op, for each output channel: a multiplier of 4 bytes and a shift of 1 in the tflite
+    Of an op with weights, for each output channel: a multiplier of 4 bytes and a shift of 1 in the tflite
     profile, a float32 factor in the others, where the output is int8; the float32 derivative of the output
     if gradients pass it, which in the float profiles is that factor; 1 / s_W**2 if the weight learns, and
     1 / (s_x * s_W)**2 if the bias does. Functions of one int8 are tables of 256 values, with 256 bits where
-    a clamp is noted and 256 float32 slopes where a gradient passes; SOFTMAX in fixed point has 256 numbers.
+    a clamp is noted and 256 float32 slopes where a gradient passes; shares in fixed point have 256 numbers.
     """
     tensors, model = step.model.tensors, step.model
     tflite = model.arithmetic is Arithmetic.TFLITE
-    if op.traits.weighted:
+    if op.traits.parametric:
         if tensors[op.inputs[1]].quant is None:
             return 0
         channels = tensors[op.output].shape[-1]
@@ -69,7 +70,7 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
         noted = Slot(op.name, Kind.MASK) in step.tensors
         sloped = Action.GRAD_INPUT in done and FUNCTIONS.of(op).slope is not None
         return 256 + (32 if noted else 0) + (1024 if sloped else 0)
-    if op.kind is OpKind.SOFTMAX and tflite and _int8(step, op):
+    if op.kind in (OpKind.SOFTMAX, OpKind.LOG_SOFTMAX) and tflite and _int8(step, op):
         return 1024
     return 0
 

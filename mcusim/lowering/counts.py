@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from mcusim.graph import WEIGHTED, Op, OpKind, OpTable, Tensor
-from mcusim.graph.traits import CLAMPS, MOVES, PAIRS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, FILTERS, MOVES, PAIRS, RESIZES, UNARY
 from mcusim.kernels.reference import GRADIENTS
 
 Tensors = Mapping[str, Tensor]
@@ -52,6 +52,36 @@ def _pool(op: Op, tensors: Tensors) -> Counts:
 def _mean(op: Op, tensors: Tensors) -> Counts:
     y = tensors[op.output].elements
     return 0, y, tensors[op.inputs[0]].elements + 2 * y, 0
+
+
+def _reduced(op: Op, tensors: Tensors) -> Counts:
+    return 0, 0, tensors[op.inputs[0]].elements, 0  # comparisons
+
+
+def _filtered(op: Op, tensors: Tensors) -> Counts:
+    """Convolutions in groups, or transposed: bias and clamp as of others."""
+    x, weight, y = (tensors[name] for name in (op.inputs[0], op.inputs[1], op.output))
+    if op.kind is OpKind.TRANSPOSE_CONV:
+        met = _scattered(op, x, weight, y)
+    else:
+        met = windows(op, tensors, (weight.shape[1], weight.shape[2]))[0]
+    biased = y.elements if len(op.inputs) > 2 else 0
+    return met * weight.shape[0] * weight.shape[3], y.elements, biased + 2 * y.elements, 0
+
+
+def _scattered(op: Op, x: Tensor, weight: Tensor, y: Tensor) -> int:
+    """Count the taps of a transposed convolution that fall into the image."""
+    a, total = op.attributes, 1
+    for i in range(2):
+        size, kernel, before = y.shape[1 + i], weight.shape[1 + i], a.padding[i][0]
+        total *= _taps(size, kernel, a.stride[i], 1, before, x.shape[1 + i])[0]
+    return total
+
+
+def _product(op: Op, tensors: Tensors) -> Counts:
+    y, x = tensors[op.output], tensors[op.inputs[0]]
+    length = x.shape[-2 if op.attributes.adjoint[0] else -1]
+    return y.elements * length, y.elements, 2 * y.elements, 0
 
 
 def _rescaled(op: Op, tensors: Tensors) -> int:
@@ -98,7 +128,13 @@ FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
         OpKind.MAXIMUM: _per_output(0, 0, 1, 0),
         OpKind.SQUARED_DIFFERENCE: _per_output(0, 3, 4, 0),
         OpKind.PRELU: _per_output(0, 1, 4, 0),  # the sign, the product, two comparisons of the clamp
-        OpKind.MEAN: _mean,
+        **dict.fromkeys(FILTERS, _filtered),
+        OpKind.BATCH_MATMUL: _product,
+        **dict.fromkeys((OpKind.MEAN, OpKind.SUM), _mean),
+        **dict.fromkeys((OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _reduced),
+        # Maximum, difference and sum; the exponential is a product, the logarithm one a row.
+        OpKind.LOG_SOFTMAX: _per_output(0, 2, 4, 0),
+        OpKind.L2_NORMALIZATION: _per_output(1, 1, 3, 0),  # a square, a sum, a product and the clamp
         OpKind.AVERAGE_POOL_2D: _pool,
         OpKind.MAX_POOL_2D: _pool,
         OpKind.CONCATENATION: lambda op, tensors: (0, _rescaled(op, tensors), 0, 0),
@@ -150,12 +186,15 @@ GRADIENT: OpTable[Callable[[Tensor, Tensor], int]] = OpTable(
         OpKind.MUL: _sloped,
         OpKind.DIV: _sloped,
         **dict.fromkeys(PAIRS, _sloped),
-        OpKind.MEAN: _shared,
+        **dict.fromkeys((OpKind.MEAN, OpKind.SUM), _shared),
+        **dict.fromkeys((OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _sloped),
+        **dict.fromkeys(FILTERS, _scaled),
+        OpKind.BATCH_MATMUL: _scaled,
         OpKind.AVERAGE_POOL_2D: _shared,
         OpKind.MAX_POOL_2D: _sloped,
         **dict.fromkeys(UNARY, _sloped),
         **dict.fromkeys(CLAMPS, _scaled),
-        OpKind.SOFTMAX: _sloped,
+        **dict.fromkeys((OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _sloped),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE), _scaled),
         **dict.fromkeys((*MOVES, OpKind.CONCATENATION, *RESIZES), _scaled),
         OpKind.RESHAPE: lambda x, y: 0,

@@ -159,6 +159,8 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
     if op.traits.weighted:
         weight_bytes = tensors[op.inputs[1]].bytes
         macs = _macs(op, tensors, _shape_of(op, tensors)[0])
+    elif op.traits.family in (Family.FILTER, Family.PRODUCT):  # as many as forward
+        macs, weight_bytes = FORWARD.of(op)(op, tensors)[0], tensors[op.inputs[1]].bytes
     return Work(
         f"grad_input.{kind_of(op, tensors)}",
         float_macs=macs,

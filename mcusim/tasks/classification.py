@@ -20,7 +20,7 @@ class Classification(Task):
 
     name = "classification"
     metric = Metric("accuracy", "%")
-    link = frozenset({OpKind.SOFTMAX, OpKind.ARG_MAX, OpKind.LOGISTIC})
+    link = frozenset({OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.ARG_MAX, OpKind.LOGISTIC})
     # A degree-6 exp with range reduction (about 20), a logarithm's share, the division, maximum and sums.
     float_ops = 40
 

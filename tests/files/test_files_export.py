@@ -81,11 +81,11 @@ def interpreter(data: bytes) -> Any:
     return found
 
 
-def run(data: bytes, x: np.ndarray) -> np.ndarray:
+def run(data: bytes, *xs: np.ndarray) -> np.ndarray:
     """Return the first output of LiteRT's reference kernels."""
     found = interpreter(data)
-    details = found.get_input_details()[0]
-    found.set_tensor(details["index"], (x.view(np.uint8) ^ 128) if details["dtype"] == np.uint8 else x)
+    for details, x in zip(found.get_input_details(), xs, strict=True):
+        found.set_tensor(details["index"], (x.view(np.uint8) ^ 128) if details["dtype"] == np.uint8 else x)
     found.invoke()
     y = found.get_tensor(found.get_output_details()[0]["index"])
     return (y ^ 128).view(np.int8) if y.dtype == np.uint8 else y
@@ -97,11 +97,12 @@ NOT_IN_LITERT = {OpKind.ELU}
 """Its registry of reference kernels lacks it; TFLite Micro has it."""
 
 
-def run_micro(data: bytes, x: np.ndarray) -> np.ndarray:
+def run_micro(data: bytes, *xs: np.ndarray) -> np.ndarray:
     """Return the first output of TFLite Micro."""
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
     found = runtime.Interpreter.from_bytes(data, arena_size=2**20)
-    found.set_input(x, 0)
+    for i, x in enumerate(xs):
+        found.set_input(x, i)
     found.invoke()
     return np.array(found.get_output(0))
 
@@ -191,6 +192,117 @@ def test_litert_and_tflite_micro_move_the_same(case: Any) -> None:
     np.testing.assert_array_equal(ours, run(data, x))
     if kind is not OpKind.TILE:  # TFLite Micro has no such operator
         np.testing.assert_array_equal(ours, run_micro(data, x))
+
+
+def filtered(
+    kind: OpKind, x: Any, w: Any, y: Any, rng: Any, *, bias: bool = True, **more: Any
+) -> GraphBuilder:
+    build = GraphBuilder()
+    quant, scales = Quant.of(0.05, 7), rng.uniform(0.002, 0.01, w[0]).astype(np.float32)
+    build.activation("x", x, quant)
+    build.constant("w", rng.integers(-127, 128, w, dtype=np.int8), Quant(scales, 0, 0))
+    names: tuple[str, ...] = ("x", "w")
+    if bias:
+        numbers = rng.integers(-3000, 3000, w[0], dtype=np.int32)
+        build.constant("b", numbers, Quant(scales * np.float32(0.05), 0, 0))
+        names = (*names, "b")
+    build.activation("y", y, Quant.of(0.2, -11))
+    build.op("op", kind, names, "y", Attributes(**more))
+    return build
+
+
+TWICE = {"stride": (2, 2)}
+FILTERED: list[tuple[OpKind, Any, Any, Any, dict[str, Any]]] = [
+    (OpKind.GROUPED_CONV_2D, (1, 6, 7, 8), (12, 3, 3, 4), (1, 4, 5, 12), {}),
+    (
+        OpKind.GROUPED_CONV_2D, (1, 6, 7, 8), (12, 3, 3, 2), (1, 3, 4, 12),
+        {"stride": (2, 2), "padding": ((0, 1), (1, 1))},
+    ),
+    (OpKind.TRANSPOSE_CONV, (1, 4, 5, 6), (7, 3, 3, 6), (1, 9, 11, 7), TWICE),
+    (OpKind.TRANSPOSE_CONV, (1, 4, 5, 6), (7, 3, 3, 6), (1, 8, 10, 7), TWICE | {"padding": ((0, 1), (0, 1))}),
+    (
+        OpKind.TRANSPOSE_CONV, (1, 4, 5, 6), (7, 4, 4, 6), (1, 8, 10, 7),
+        TWICE | {"padding": ((1, 1), (1, 1)), "bias": False},
+    ),
+    (OpKind.TRANSPOSE_CONV, (1, 4, 5, 6), (7, 2, 2, 6), (1, 12, 15, 7), {"stride": (3, 3)}),
+]  # fmt: skip
+
+
+def assert_agrees(build: GraphBuilder, xs: list[np.ndarray], *, litert: bool = True) -> None:
+    """Assert that LiteRT and TFLite Micro compute what our kernel of the one op does."""
+    names = tuple(name for name, tensor in build.tensors.items() if not tensor.constant and name != "y")
+    data = to_tflite(Model("one", tuple(build.ops), build.tensors, names, ("y",)))
+    model = parse_tflite(data, "one")
+    (op,) = model.ops
+    given = dict(zip(names, xs, strict=True))
+    inputs = tuple(given[n] if n in given else np.asarray(model.tensors[n].data) for n in op.inputs)
+    ours = np.empty(model.output.shape, np.int8)
+    forward(op, model.tensors, model.arithmetic)(inputs, ours)
+    if litert:
+        np.testing.assert_array_equal(ours, run(data, *xs))
+    np.testing.assert_array_equal(ours, run_micro(data, *xs))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", FILTERED, ids=lambda case: str(case[0]))
+def test_convolutions_in_groups_and_transposed_ones_are_the_same(case: Any) -> None:
+    kind, x, w, y, more = case
+    rng = np.random.default_rng(0)
+    if kind is OpKind.TRANSPOSE_CONV:
+        more = more | {"shape": y}
+    build = filtered(kind, x, w, y, rng, **more)
+    assert_agrees(build, [rng.integers(-128, 128, x, dtype=np.int8)])
+
+
+PRODUCTS = [
+    ((1, 4, 5, 6), (1, 4, 6, 7), (1, 4, 5, 7), (False, False)),
+    ((1, 4, 5, 6), (1, 4, 7, 6), (1, 4, 5, 7), (False, True)),
+    ((1, 6, 5), (1, 6, 7), (1, 5, 7), (True, False)),
+    ((1, 4, 5, 6), (1, 1, 6, 7), (1, 4, 5, 7), (False, False)),
+]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", PRODUCTS, ids=str)
+def test_products_of_matrices_are_the_same(case: Any) -> None:
+    a, b, y, adjoint = case
+    rng, build = np.random.default_rng(0), GraphBuilder()
+    for name, shape, quant in (
+        ("x", a, Quant.of(0.05, 7)),
+        ("z", b, Quant.of(0.02, -9)),
+        ("y", y, Quant.of(0.1)),
+    ):
+        build.activation(name, shape, quant)
+    build.op("op", OpKind.BATCH_MATMUL, ("x", "z"), "y", Attributes(adjoint=adjoint))
+    assert_agrees(build, [rng.integers(-128, 128, shape, dtype=np.int8) for shape in (a, b)])
+
+
+REDUCED: list[tuple[OpKind, Any, Any, Any, Any, Any]] = [
+    (OpKind.SUM, (1, 6, 7, 8), (1, 8), Quant.of(0.05), Quant.of(0.9, 5), (1, 2)),
+    (OpKind.SUM, (1, 6, 7, 8), (1, 6, 7), Quant.of(0.05, 3), Quant.of(0.2, -5), (3,)),
+    (OpKind.REDUCE_MAX, (1, 6, 7, 8), (1, 8), Quant.of(0.05, 3), Quant.of(0.05, 3), (1, 2)),
+    (OpKind.REDUCE_MIN, (1, 6, 7, 8), (1, 6, 7), Quant.of(0.05, 3), Quant.of(0.05, 3), (3,)),
+    (OpKind.LOG_SOFTMAX, (1, 4, 300), (1, 4, 300), Quant.of(0.05, 3), TRAITS[OpKind.LOG_SOFTMAX].scale, (2,)),
+    (OpKind.LOG_SOFTMAX, (1, 7), (1, 7), Quant.of(0.3, 3), TRAITS[OpKind.LOG_SOFTMAX].scale, (1,)),
+    (
+        OpKind.L2_NORMALIZATION, (1, 4, 32), (1, 4, 32), Quant.of(0.05, 3),
+        TRAITS[OpKind.L2_NORMALIZATION].scale, (2,),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", REDUCED, ids=lambda case: f"{case[0]}{case[1]}")
+def test_reductions_and_normalisations_are_the_same(case: Any) -> None:
+    kind, x, y, given, made, axes = case
+    build = GraphBuilder()
+    build.activation("x", x, given)
+    build.activation("y", y, made)
+    build.op("op", kind, ("x",), "y", Attributes(axes=axes))
+    # LiteRT's SUM of int8 does not look at scales.
+    assert_agrees(
+        build, [np.random.default_rng(0).integers(-128, 128, x, dtype=np.int8)], litert=kind is not OpKind.SUM
+    )
 
 
 def test_what_is_compared_has_one_scale() -> None:

@@ -216,6 +216,49 @@ def test_pads_by_a_number_and_by_reflection(tmp_path: Path, mode: str) -> None:
     agree(written(tmp_path, [node("Pad", ("x", "p", "v"), mode=mode)], constants, (1, 2, 4, 5), 13))
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_convolutions_in_groups(tmp_path: Path, groups: int) -> None:
+    constants = {"w": RNG.normal(0, 1, (12, 6 // groups, 3, 2)).astype(np.float32)}
+    nodes = [node("Conv", ("x", "w"), group=groups, pads=[1, 0, 1, 1], strides=[2, 1])]
+    agree(written(tmp_path, nodes, constants, (1, 6, 5, 7), 13))
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"pads": [1, 0, 1, 1]}, {"pads": [1, 1, 0, 0], "output_padding": [1, 0]}]
+)
+def test_transposed_convolutions(tmp_path: Path, more: dict[str, Any]) -> None:
+    constants = {n: RNG.normal(0, 1, s).astype(np.float32) for n, s in (("w", (3, 4, 3, 2)), ("b", (4,)))}
+    nodes = [node("ConvTranspose", ("x", "w", "b"), strides=[2, 3], **more)]
+    agree(written(tmp_path, nodes, constants, (1, 3, 4, 5), 13))
+
+
+def test_products_of_what_is_computed(tmp_path: Path) -> None:
+    for shape in ((1, 4, 5), (1, 2, 4, 5)):
+        turn = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+        nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=turn), node("MatMul", ("x", "t"))]
+        agree(written(tmp_path, nodes, {}, shape, 13))
+    weight = {"w": RNG.normal(0, 1, (5, 3)).astype(np.float32)}
+    agree(written(tmp_path, [node("MatMul", ("x", "w"))], weight, (1, 4, 5), 13))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 3, 6), (1, 2, 3, 6)])
+def test_layer_normalization(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    constants = {name: RNG.normal(1, 0.5, 6).astype(np.float32) for name in "gb"}
+    agree(written(tmp_path, [node("LayerNormalization", ("x", "g", "b"))], constants, shape, 17))
+
+
+@pytest.mark.parametrize("kind", ["ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean"])
+def test_reductions(tmp_path: Path, kind: str) -> None:
+    constants = {"a": INT([2, 3])}
+    for keep in (0, 1):
+        agree(written(tmp_path, [node(kind, ("x", "a"), keepdims=keep)], constants, (1, 3, 4, 5), 18))
+
+
+@pytest.mark.parametrize("kind", ["GlobalMaxPool", "GlobalAveragePool", "LogSoftmax"])
+def test_whole_maps(tmp_path: Path, kind: str) -> None:
+    agree(written(tmp_path, [node(kind, ("x",))], {}, (1, 3, 4, 5), 13))
+
+
 WAYS = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
 ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 

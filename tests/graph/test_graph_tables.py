@@ -98,11 +98,13 @@ def test_traits_that_planning_lives_from_are_what_they_are():
     assert {str(k): t.reads for k, t in TRAITS.items() if t.reads} == {
         "mul": x, "div": x, "minimum": x, "maximum": x, "squared_difference": x, "prelu": x,
         "max_pool_2d": both, "leaky_relu": x, "hard_swish": x, "logistic": y, "tanh": y, "elu": x, "gelu": x,
-        "abs": x, "sqrt": y, "rsqrt": y, "exp": y, "log": x, "softmax": y,
+        "abs": x, "sqrt": y, "rsqrt": y, "exp": y, "log": x, "softmax": y, "log_softmax": y,
+        "l2_normalization": x, "batch_matmul": x, "reduce_max": x, "reduce_min": x,
     }  # fmt: skip
     fused = {"conv_2d", "depthwise_conv_2d", "fully_connected", "add", "sub", "mul", "div", "average_pool_2d"}
+    filters = {"grouped_conv_2d", "transpose_conv"}
     clamps = {"relu", "relu6", "relu_n1_to_1", "relu_0_to_1"}
-    assert named(lambda t: t.masked) == {*fused, *clamps, "squared_difference"}
+    assert named(lambda t: t.masked) == {*fused, *filters, *clamps, "squared_difference", "batch_matmul"}
     assert named(lambda t: t.in_place == "always") == {*clamps, "add", "sub", "reshape", "quantize"}
     pairs = {"minimum", "maximum", "squared_difference", "prelu"}
     curves = {
@@ -123,7 +125,7 @@ def test_traits_that_planning_lives_from_are_what_they_are():
         *clamps, "pad", "mirror_pad", "leaky_relu", "hard_swish", "tanh", "elu", "gelu", "prelu", "quantize",
     }  # fmt: skip
     assert named(lambda t: t.patch == "window") == {"conv_2d", "depthwise_conv_2d", "max_pool_2d"}
-    assert named(lambda t: t.fuses) == {*fused, "max_pool_2d"}
+    assert named(lambda t: t.fuses) == {*fused, *filters, "max_pool_2d"}
     assert named(lambda t: t.weighted) == {"conv_2d", "depthwise_conv_2d", "fully_connected"}
 
 

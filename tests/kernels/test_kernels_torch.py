@@ -258,6 +258,92 @@ def test_softmax(seed, classes):
     np.testing.assert_allclose(mine, x.grad.numpy() * float(q.scale[0]), rtol=1e-3, atol=1e-6)
 
 
+def compared(
+    op: Op, tensors: dict[str, Tensor], y: torch.Tensor, leaf: torch.Tensor, rng: np.random.Generator, *,
+    inputs: tuple[np.ndarray, ...] = (), index: int = 0,
+) -> None:  # fmt: skip
+    """Compare the gradient of a leaf with autograd's; ``y`` is in the output's integers."""
+    g = rng.standard_normal(tuple(y.shape)).astype(np.float32)
+    (theirs,) = torch.autograd.grad(y, leaf, torch.tensor(g.astype(float)))
+    mine = input_gradient(Case(op, tensors, ()), g, None, inputs, index)
+    close(mine, theirs.numpy() * float(tensors[op.inputs[index]].quant.scale[0]))
+
+
+@given(SEEDS, st.integers(0, 1), st.booleans(), st.booleans(), st.booleans())
+@settings(max_examples=20)
+def test_products_of_matrices(seed, index, first, second, shared):
+    rng = np.random.default_rng(seed)
+    a, b = int8(rng, 1, 2, 3, 4), int8(rng, 1, 1 if shared else 2, 4, 5)
+    a, b = (np.ascontiguousarray(np.swapaxes(v, 2, 3)) if t else v for v, t in ((a, first), (b, second)))
+    quants = [quant(rng) for _ in range(3)]
+    tensors = {n: Tensor(n, v.shape, "int8", q) for n, v, q in zip("ab", (a, b), quants, strict=False)}
+    tensors["y"] = Tensor("y", (1, 2, 3, 5), "int8", quants[2])
+    p, q = real(a, quants[0]), real(b, quants[1])
+    y = (p.transpose(2, 3) if first else p) @ (q.transpose(2, 3) if second else q)
+    op = Op("op", OpKind.BATCH_MATMUL, ("a", "b"), "y", Attributes(adjoint=(first, second)))
+    compared(op, tensors, y / float(quants[2].scale[0]), (p, q)[index], rng, inputs=(a, b), index=index)
+
+
+@given(SEEDS, st.sampled_from([OpKind.GROUPED_CONV_2D, OpKind.TRANSPOSE_CONV]), st.integers(1, 2))
+@settings(max_examples=20)
+def test_convolutions_in_groups_and_transposed(seed, kind, stride):
+    rng = np.random.default_rng(seed)
+    grouped = kind is OpKind.GROUPED_CONV_2D
+    x, w = int8(rng, 1, 5, 6, 4), int8(rng, 6, 3, 2, 2 if grouped else 4)
+    quants = [quant(rng), Quant(rng.uniform(1e-3, 1e-2, 6).astype(np.float32), 0, 0), quant(rng)]
+    leaf, weight = real(x, quants[0]), real(w, quants[1], 0)
+    nchw = leaf.permute(0, 3, 1, 2)
+    if grouped:
+        y = F.conv2d(F.pad(nchw, (0, 1, 1, 0)), weight.permute(0, 3, 1, 2), None, stride, 0, 1, 2)
+    else:
+        y = F.conv_transpose2d(nchw, weight.permute(3, 0, 1, 2), None, stride)[:, :, 1:, :-1]
+    y = y.permute(0, 2, 3, 1)
+    tensors = {
+        "x": Tensor("x", x.shape, "int8", quants[0]), "w": Tensor("w", w.shape, "int8", quants[1], w),
+        "y": Tensor("y", tuple(y.shape), "int8", quants[2]),
+    }  # fmt: skip
+    padding = ((1, 0), (0, 1))
+    a = Attributes(stride=(stride,) * 2, padding=padding, shape=() if grouped else tuple(y.shape))
+    compared(Op("op", kind, ("x", "w"), "y", a), tensors, y / float(quants[2].scale[0]), leaf, rng)
+
+
+@given(SEEDS, st.sampled_from([OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN, OpKind.L2_NORMALIZATION]))
+@settings(max_examples=30)
+def test_reductions_and_lengths(seed, kind):
+    rng = np.random.default_rng(seed)
+    # All values differ, so that there are no ties.
+    x = (rng.permutation(3 * 4 * 5) - 30).astype(np.int8).reshape(1, 3, 4, 5)
+    q = quant(rng)
+    y_quant = q if TRAITS[kind].scale == "input" else quant(rng)
+    leaf = real(x, q)
+    axes = (1, 3) if kind is not OpKind.L2_NORMALIZATION else (3,)
+    y = {
+        OpKind.SUM: lambda: leaf.sum(axes), OpKind.REDUCE_MAX: lambda: leaf.amax(axes),
+        OpKind.REDUCE_MIN: lambda: leaf.amin(axes), OpKind.L2_NORMALIZATION: lambda: F.normalize(leaf, dim=3),
+    }[kind]()  # fmt: skip
+    tensors = {"x": Tensor("x", x.shape, "int8", q), "y": Tensor("y", tuple(y.shape), "int8", y_quant)}
+    op = Op("op", kind, ("x",), "y", Attributes(axes=axes))
+    compared(op, tensors, y / float(y_quant.scale[0]), leaf, rng, inputs=(x,))
+
+
+@given(SEEDS, st.integers(2, 9))
+def test_log_softmax(seed, classes):
+    rng = np.random.default_rng(seed)
+    q, fine = quant(rng), Quant.of(2.0**-12)
+    x = real(int8(rng, 2, classes), Quant.of(float(q.scale[0]) * 0.05, q.zero_point))
+    y = torch.log_softmax(x, 1)
+    stored = np.clip(np.rint(y.detach().numpy() * 2**12), -(2**31), 0).astype(np.int32)
+    tensors = {
+        "x": Tensor("x", stored.shape, "int8", Quant.of(float(q.scale[0]) * 0.05, q.zero_point)),
+        "y": Tensor("y", stored.shape, "int8", fine),
+    }
+    g = rng.standard_normal(stored.shape).astype(np.float32)
+    (y * 2**12).backward(torch.tensor(g.astype(float)))
+    mine = input_gradient(Case(Op("op", OpKind.LOG_SOFTMAX, ("x",), "y"), tensors, ()), g, None, (stored,))
+    theirs = x.grad.numpy() * float(q.scale[0]) * 0.05
+    np.testing.assert_allclose(mine, theirs, rtol=5e-3, atol=5e-3 * np.abs(theirs).max())
+
+
 @given(SEEDS)
 @settings(max_examples=10)
 def test_a_whole_network(seed):

@@ -229,6 +229,16 @@ COUNTS = {
     "mirrored": (0, 0, 0, 0, 11 * 9 * 16),
     "flipped": (0, 0, 0, 0, 11 * 9 * 16),
     "shuffled": (0, 0, 0, 0, 512),
+    # 16 windows of 9 taps, less 4 + 4 - 1 rows and columns of padding; 4 channels each, clamps.
+    "grouped": (11 * 11 * 4 * 16, 256, 512, 0, 256),
+    "wide": (16 * 4 * 16 * 16, 1024, 2048, 0, 1024),  # every pixel through four taps
+    "likeness": (16 * 16 * 6, 256, 512, 0, 256),
+    "product": (16 * 6 * 16, 96, 192, 0, 96),
+    "logs": (0, 192, 384, 0, 288),
+    "unit_length": (96, 96, 288, 0, 288),
+    "largest": (0, 0, 96, 0, 24 + 192),
+    "smallest": (0, 0, 96, 0, 24 + 192),
+    "total": (0, 6, 24 + 12, 0, 6 + 24),
     "attention": (0, 192, 288, 0, 288),
     **dict.fromkeys(("log", "elu", "gelu", "exp"), (0, 0, 96, 0, 288)),  # looked up
     "prelu": (0, 96, 384, 0, 288),

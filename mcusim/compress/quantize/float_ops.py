@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY
+from mcusim.kernels.reference.filters import meeting
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import LOOKED_UP, PAIRS
+from mcusim.kernels.reference.product import matrices
 from mcusim.kernels.reference.unary import FUNCTIONS
 
 Array = NDArray[Any]
@@ -57,6 +59,36 @@ def _depthwise(op: Op, operands: list[Array]) -> Array:
         np.multiply(view[..., i, j], weight[0, i, j], out=product)
         total += product
     return _biased(total, operands)
+
+
+def _grouped(op: Op, operands: list[Array]) -> Array:
+    x, weight, *bias = operands
+    count = x.shape[3] // weight.shape[3]
+    parts = zip(np.split(x, count, 3), np.split(weight, count), strict=True)
+    return _biased(np.concatenate([_conv(op, list(part)) for part in parts], 3), [x, weight, *bias])
+
+
+def _transpose_conv(op: Op, operands: list[Array]) -> Array:
+    x, weight = operands[0], operands[1]
+    total = np.zeros((len(x), *op.attributes.shape[1:]), np.float32)
+    for i, j, inside, outside in meeting(op, x.shape, total.shape, weight):
+        total[outside] += x[inside] @ weight[:, i, j].T
+    return _biased(total, operands)
+
+
+def _batch_matmul(op: Op, operands: list[Array]) -> Array:
+    left, right = matrices(op, tuple(operands))
+    return np.asarray(left @ right)
+
+
+def _log_softmax(op: Op, operands: list[Array]) -> Array:
+    below = operands[0] - operands[0].max(-1, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(-1, keepdims=True)))
+
+
+def _l2_normalization(op: Op, operands: list[Array]) -> Array:
+    norm = np.sqrt(np.square(operands[0]).sum(-1, keepdims=True))
+    return np.asarray(operands[0] / np.maximum(norm, np.float32(1e-6)))
 
 
 def _fully_connected(op: Op, operands: list[Array]) -> Array:
@@ -146,6 +178,14 @@ FORWARD: OpTable[Callable[[Op, list[Array]], Array]] = OpTable(
         OpKind.CONV_2D: _conv,
         OpKind.DEPTHWISE_CONV_2D: _depthwise,
         OpKind.FULLY_CONNECTED: _fully_connected,
+        OpKind.GROUPED_CONV_2D: _grouped,
+        OpKind.TRANSPOSE_CONV: _transpose_conv,
+        OpKind.BATCH_MATMUL: _batch_matmul,
+        OpKind.LOG_SOFTMAX: _log_softmax,
+        OpKind.L2_NORMALIZATION: _l2_normalization,
+        OpKind.SUM: lambda op, x: x[0].sum(_batched(op.attributes.axes, x[0].ndim)),
+        OpKind.REDUCE_MAX: lambda op, x: x[0].max(_batched(op.attributes.axes, x[0].ndim)),
+        OpKind.REDUCE_MIN: lambda op, x: x[0].min(_batched(op.attributes.axes, x[0].ndim)),
         OpKind.ADD: lambda op, x: x[0] + x[1],
         OpKind.SUB: lambda op, x: x[0] - x[1],
         OpKind.MUL: lambda op, x: x[0] * x[1],

@@ -65,7 +65,7 @@ def rewrite(
     for op in model.ops:
         if op.name == found_head:
             _add_head(build, model, op, head)
-        elif op.traits.weighted:
+        elif op.traits.parametric:
             _add_weighted(build, model, op, affine(*ranges[op.output]))
         else:
             _add_other(build, model, op, ranges)
@@ -120,14 +120,14 @@ def _add_head(build: GraphBuilder, model: Model, op: Op, head: Head) -> None:
 
 def _parameters(build: GraphBuilder, model: Model, op: Op, axis: int | None) -> tuple[str, str]:
     weight = _constant(model, op.inputs[1])
-    bias = _constant(model, op.inputs[2]).ravel() if op.bias else np.zeros(weight.shape[axis or 0])
+    bias = _constant(model, op.inputs[2]).ravel() if len(op.inputs) > 2 else np.zeros(weight.shape[axis or 0])
     x_quant = build[op.inputs[0]].quant
     assert x_quant is not None
     s_x = float(x_quant.scale[0])
     floor = np.abs(bias).astype(np.float64) / (s_x * _BIAS_LIMIT)
     data, quant = quantised_weight(weight, axis, floor if axis is not None else floor.max(keepdims=True))
     unit = s_x * quant.scale.astype(np.float64)
-    names = (op.inputs[1], op.bias or f"{op.name}.bias")
+    names = (op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else f"{op.name}.bias")
     if any(name in build.tensors for name in names):
         # The same constant in two ops: each gets its own, since their scales differ.
         names = (f"{op.name}.weight", f"{op.name}.bias")

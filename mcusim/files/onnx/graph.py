@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.files.onnx.proto import Node
-from mcusim.graph import WEIGHTED, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph import TRAITS, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.shapes import infer
 
@@ -270,7 +270,7 @@ class OnnxGraph:
         return name
 
     def _is_int8(self, op: Pending) -> bool:
-        if op.kind in WEIGHTED:
+        if TRAITS[op.kind].parametric:
             x, w = op.operands[:2]
             return isinstance(x, View) and isinstance(w, Const) and w.data.dtype == np.int8
         return any(isinstance(v, View) for v in op.operands) and all(
@@ -299,7 +299,7 @@ class OnnxGraph:
         return self._moved(op, name)
 
     def _int8_constant(self, op: Pending, index: int, value: Const) -> str:
-        if op.kind in WEIGHTED and index == 2:
+        if TRAITS[op.kind].parametric and index == 2:
             return self._bias(op, value)
         if value.data.dtype != np.int8:
             scale = max(float(np.abs(value.real).max()), 1e-12) / 127
@@ -326,5 +326,5 @@ class OnnxGraph:
 
 
 def _part(op: Pending, index: int) -> str:
-    parts = ("", "weight", "bias") if op.kind in WEIGHTED else ()
+    parts = ("", "weight", "bias") if TRAITS[op.kind].parametric else ()
     return f"{op.name}.{parts[index]}" if index < len(parts) else f"{op.name}.constant"

@@ -101,8 +101,8 @@ def concat(g: OnnxGraph, node: Node) -> Value:
     return g.pend(node, OpKind.CONCATENATION, parts, axes=(place,))
 
 
-def softmax(g: OnnxGraph, node: Node) -> Value:
-    """Softmax: along one dimension since opset 13; before, along all from that dimension on at once."""
+def softmax(g: OnnxGraph, node: Node, *, kind: OpKind = OpKind.SOFTMAX) -> Value:
+    """Softmax, LogSoftmax: along one dimension since opset 13; before, along all from that one on at once."""
     x = g.value(node, 0)
     shape, since_13 = onnx_shape(g.shape(x)), g.opset >= 13
     rank = len(shape)
@@ -110,14 +110,14 @@ def softmax(g: OnnxGraph, node: Node) -> Value:
     columns = prod(shape[axis:])
     if not since_13 and columns != shape[axis]:
         rows = reshaped(g, node, g.settled(x), (prod(shape[:axis]), columns), ".rows")
-        shares = g.pend(node, OpKind.SOFTMAX, [rows], suffix=".shares", axes=(1,))
+        shares = g.pend(node, kind, [rows], suffix=".shares", axes=(1,))
         return reshaped(g, node, g.settled(shares), shape)
     place = NHWC.index(axis) if rank == 4 else axis
     if place == rank - 1:
-        return g.pend(node, OpKind.SOFTMAX, [x], axes=(place,))
+        return g.pend(node, kind, [x], axes=(place,))
     swap = tuple({place: rank - 1, rank - 1: place}.get(i, i) for i in range(rank))
     x = g.move(node, OpKind.TRANSPOSE, x, suffix=".rows", axes=swap)
-    shares = g.pend(node, OpKind.SOFTMAX, [x], suffix=".shares", axes=(rank - 1,))
+    shares = g.pend(node, kind, [x], suffix=".shares", axes=(rank - 1,))
     return g.move(node, OpKind.TRANSPOSE, shares, axes=swap)
 
 

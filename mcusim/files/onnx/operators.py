@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.onnx import moves
+from mcusim.files.onnx import moves, products
 from mcusim.files.onnx.graph import (
     NHWC,
     Const,
@@ -82,12 +83,14 @@ def _conv(g: OnnxGraph, node: Node) -> Value:
     count, depth, height, width = w.data.shape
     groups = node.integer("group", 1)
     depthwise = groups == shape[3] and depth == 1 and groups > 1
-    if groups != 1 and not depthwise:
-        raise node.fail(f"has {groups} groups for {shape[3]} channels", "only 1, or one a channel")
+    if groups < 1 or depth * groups != shape[3] or count % groups:
+        raise node.fail(f"has {groups} groups of {depth} channels for {shape[3]}")
     # OIHW to OHWI; depthwise (C, 1, kh, kw) to (1, kh, kw, C).
     operands = [x, w.transposed((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))]
     operands += _bias_operands(g, node, 2, count)
     kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
+    if groups > 1 and not depthwise:
+        kind = OpKind.GROUPED_CONV_2D
     found = g.pend(node, kind, operands, **_window(g, node, shape, (height, width), signal=signal))
     if not signal:
         return found
@@ -97,14 +100,17 @@ def _conv(g: OnnxGraph, node: Node) -> Value:
 
 
 def _gemm(g: OnnxGraph, node: Node) -> Value:
-    x, w = g.value(node, 0), g.constant(node, 1)
+    x, second = g.value(node, 0), g.value(node, 1)
+    if node.kind == "MatMul" and not (isinstance(second, Const) and second.data.ndim == 2):
+        return products.batch_matmul(g, node)
+    w, ranks = g.constant(node, 1), (1, 2, 3) if node.kind == "MatMul" else (1, 2)
     plain = (node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0), node.integer("transA", 0))
-    if w is None or w.data.ndim != 2 or len(g.shape(x)) > 2 or plain != (1.0, 1.0, 0):
+    if w is None or w.data.ndim != 2 or len(g.shape(x)) not in ranks or plain != (1.0, 1.0, 0):
         raise node.fail("is no plain product of vectors with a constant matrix")
     if not node.integer("transB", 0):
         w = w.transposed((1, 0))
     operands = [x, w, *_bias_operands(g, node, 2, w.data.shape[0])]
-    return g.pend(node, OpKind.FULLY_CONNECTED, operands)
+    return g.pend(node, OpKind.FULLY_CONNECTED, operands, declared=(*g.shape(x)[:-1], w.data.shape[0]))
 
 
 def _batch_norm(g: OnnxGraph, node: Node) -> Value:
@@ -237,13 +243,27 @@ def _with_bias(g: OnnxGraph, node: Node, operands: list[Value]) -> Pending | Non
     return None
 
 
-def _global_pool(g: OnnxGraph, node: Node) -> Value:
-    x = g.value(node, 0)
-    n, _, _, c = g.shape(x) if len(g.shape(x)) == 4 else (0, 0, 0, 0)
-    return g.pend(node, OpKind.MEAN, [x], axes=(1, 2), declared=(n, 1, 1, c))
+def _global_pool(kind: OpKind) -> Rule:
+    def rule(g: OnnxGraph, node: Node) -> Value:
+        x = g.value(node, 0)
+        n, _, _, c = g.shape(x) if len(g.shape(x)) == 4 else (0, 0, 0, 0)
+        return _reduction(g, node, kind, x, axes=(1, 2), declared=(n, 1, 1, c))
+
+    return rule
 
 
-def _reduce_mean(g: OnnxGraph, node: Node) -> Value:
+def _reduction(g: OnnxGraph, node: Node, kind: OpKind, x: Value, **attributes: Any) -> Value:
+    """What chooses one of its input's numbers keeps their scale."""
+    if TRAITS[kind].scale == "input":
+        return g.move(node, kind, x, **attributes)
+    return g.pend(node, kind, [x], **attributes)
+
+
+def _reduce(kind: OpKind) -> Rule:
+    return lambda g, node: _reduced(kind, g, node)
+
+
+def _reduced(kind: OpKind, g: OnnxGraph, node: Node) -> Value:
     x, given = g.value(node, 0), g.constant(node, 1)
     shape = onnx_shape(g.shape(x))
     axes = node.integers("axes", ()) if given is None else tuple(int(a) for a in given.data.reshape(-1)[:8])
@@ -257,7 +277,7 @@ def _reduce_mean(g: OnnxGraph, node: Node) -> Value:
     places = tuple(sorted(NHWC.index(a) for a in chosen)) if len(shape) == 4 else tuple(sorted(chosen))
     dropped = tuple(s for i, s in enumerate(shape) if i not in chosen)
     stored = tuple(kept[i] for i in NHWC) if len(shape) == 4 else kept
-    return g.pend(node, OpKind.MEAN, [x], axes=places, declared=stored if keep else dropped)
+    return _reduction(g, node, kind, x, axes=places, declared=stored if keep else dropped)
 
 
 def _pool(kind: OpKind) -> Rule:
@@ -325,6 +345,7 @@ RULES: dict[str, Rule] = {
     "Concat": concat,
     "Constant": _constant,
     "Conv": _conv,
+    "ConvTranspose": products.conv_transpose,
     "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": dequantize,
     "Div": _binary(OpKind.DIV),
@@ -335,9 +356,12 @@ RULES: dict[str, Rule] = {
     "Gather": moves.gather,
     "Gemm": _gemm,
     "Gelu": _gelu,
-    "GlobalAveragePool": _global_pool,
+    "GlobalAveragePool": _global_pool(OpKind.MEAN),
+    "GlobalMaxPool": _global_pool(OpKind.REDUCE_MAX),
     "Identity": _same,
+    "LayerNormalization": products.layer_normalization,
     "LeakyRelu": _leaky_relu,
+    "LogSoftmax": partial(softmax, kind=OpKind.LOG_SOFTMAX),
     "MatMul": _gemm,
     "Max": _extreme(OpKind.MAXIMUM),
     "MaxPool": _pool(OpKind.MAX_POOL_2D),
@@ -346,7 +370,10 @@ RULES: dict[str, Rule] = {
     "PRelu": _binary(OpKind.PRELU),
     "Pad": pad,
     "QuantizeLinear": quantize,
-    "ReduceMean": _reduce_mean,
+    "ReduceMax": _reduce(OpKind.REDUCE_MAX),
+    "ReduceMean": _reduce(OpKind.MEAN),
+    "ReduceMin": _reduce(OpKind.REDUCE_MIN),
+    "ReduceSum": _reduce(OpKind.SUM),
     "Relu": _activation(0.0, inf),
     "Reshape": reshape,
     "Resize": resize,

@@ -11,7 +11,7 @@ from mcusim.core import BadModel
 from mcusim.files.tflite import flatbuffer
 from mcusim.files.tflite.schema import ACTIVATIONS, NONE, SAME, VALID
 from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, OpTable, Pads, Tensor
-from mcusim.graph.traits import BINARY, CLAMPS, PAIRS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, CLAMPS, PAIRS, POOLS, REDUCTIONS, RESIZES, UNARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,30 @@ def _along(what: str) -> Callable[[Operator], tuple[int, Attributes]]:
     return read
 
 
+def _transpose_conv(operator: Operator) -> tuple[int, Attributes]:
+    """The reader has put the inputs into the order of other convolutions."""
+    x, weight, shape = operator.inputs[0], operator.inputs[1].shape, operator.output.shape
+    stride = (operator.integer(2), operator.integer(1))
+    if len(weight) != 4 or len(shape) != 4 or len(x.shape) != 4 or min(stride) < 1:
+        raise BadModel("", f"has a weight of shape {weight}, stride {stride} and gives {shape}")
+    padding: Pads = ((0, 0), (0, 0))
+    if operator.byte(0) == SAME:
+        padding = same_padding(shape, (weight[1], weight[2]), stride, (1, 1))
+    return len(operator.inputs), Attributes(
+        stride=stride, padding=padding, shape=shape, clamp=clamp_range(operator.output, operator.byte(3))
+    )
+
+
+def _batch_matmul(operator: Operator) -> tuple[int, Attributes]:
+    adjoint = (operator.boolean(0), operator.boolean(1))
+    return 2, Attributes(adjoint=adjoint, clamp=clamp_range(operator.output, NONE))
+
+
+def _log_softmax(operator: Operator) -> tuple[int, Attributes]:
+    axes = (len(operator.inputs[0].shape) - 1,)
+    return 1, Attributes(axes=axes, clamp=clamp_range(operator.output, NONE))
+
+
 def _mirror_pad(operator: Operator) -> tuple[int, Attributes]:
     used, attributes = _pad(operator)
     return used, replace(attributes, symmetric=bool(operator.byte(0)))
@@ -254,7 +278,9 @@ def _resize(operator: Operator) -> tuple[int, Attributes]:
 READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
     "TFLite attributes",
     {
-        **dict.fromkeys(CONVOLUTIONS, _windowed),
+        **dict.fromkeys((*CONVOLUTIONS, OpKind.GROUPED_CONV_2D), _windowed),
+        OpKind.TRANSPOSE_CONV: _transpose_conv,
+        OpKind.BATCH_MATMUL: _batch_matmul,
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _binary),
         **dict.fromkeys(PAIRS, _pair),
@@ -265,7 +291,7 @@ READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
         **dict.fromkeys(POOLS, _pool),
         **dict.fromkeys(RESIZES, _resize),
         OpKind.PAD: _pad,
-        OpKind.MEAN: _along("list of axes"),
+        **dict.fromkeys(REDUCTIONS, _along("list of axes")),
         OpKind.TRANSPOSE: _along("permutation"),
         **dict.fromkeys((OpKind.STRIDED_SLICE, OpKind.TILE, OpKind.GATHER), _other_names),
         OpKind.REVERSE: _along("list of axes"),
@@ -275,6 +301,7 @@ READ: OpTable[Callable[[Operator], tuple[int, Attributes]]] = OpTable(
         OpKind.CONCATENATION: _concatenation,
         OpKind.RESHAPE: _reshape,
         OpKind.SOFTMAX: _softmax,
+        **dict.fromkeys((OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _log_softmax),
         OpKind.QUANTIZE: _plain,
         OpKind.DEQUANTIZE: _plain,
     },

@@ -14,7 +14,7 @@ from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
 from mcusim.graph import WEIGHTED, Attributes, OpKind, OpTable, Tensor
-from mcusim.graph.traits import BINARY, PAIRS, POOLS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, FILTERS, PAIRS, POOLS, PRODUCTS, REDUCTIONS, RESIZES, UNARY
 
 Options = Callable[[Attributes, list[Tensor], Tensor, Writer], int]
 """Writes the options of an operator; returns their offset."""
@@ -88,6 +88,25 @@ def _softmax(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer)
 
 def _leaky_relu(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
     return write.table(alpha=(0, "float32", a.alpha))
+
+
+def _transpose_conv(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    kernel = (inputs[1].shape[1], inputs[1].shape[2])
+    same = a.padding == same_padding(output.shape, kernel, a.stride, (1, 1))
+    if not same and a.padding != ((0, 0), (0, 0)):
+        raise BadModel(
+            f"tensor {output.name!r}", f"is spread with padding {a.padding}, which TFLite has no form for"
+        )
+    return write.table(
+        padding=(0, "int8", SAME if same else VALID),
+        stride_w=(1, "int32", a.stride[1]),
+        stride_h=(2, "int32", a.stride[0]),
+        activation=(3, "int8", fused_activation(a.clamp, output)),
+    )
+
+
+def _batch_matmul(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
+    return write.table(x=(0, "bool", a.adjoint[0]), y=(1, "bool", a.adjoint[1]))
 
 
 def _gelu(a: Attributes, inputs: list[Tensor], output: Tensor, write: Writer) -> int:
@@ -173,6 +192,9 @@ OPTIONS: OpTable[Options] = OpTable(
     {
         OpKind.CONV_2D: _weighted(depthwise=False),
         OpKind.DEPTHWISE_CONV_2D: _weighted(depthwise=True),
+        OpKind.GROUPED_CONV_2D: _weighted(depthwise=False),
+        OpKind.TRANSPOSE_CONV: _transpose_conv,
+        OpKind.BATCH_MATMUL: _batch_matmul,
         OpKind.FULLY_CONNECTED: _fully_connected,
         **dict.fromkeys(BINARY, _binary),
         **dict.fromkeys((*PAIRS, *UNARY), _none),
@@ -180,7 +202,7 @@ OPTIONS: OpTable[Options] = OpTable(
         OpKind.LEAKY_RELU: _leaky_relu,
         **dict.fromkeys(POOLS, _pool),
         OpKind.PAD: _none,
-        OpKind.MEAN: _mean,
+        **dict.fromkeys(REDUCTIONS, _mean),
         OpKind.RESHAPE: _reshape,
         OpKind.CONCATENATION: _concatenation,
         OpKind.TRANSPOSE: _none,
@@ -192,6 +214,7 @@ OPTIONS: OpTable[Options] = OpTable(
         OpKind.QUANTIZE: _none,
         OpKind.DEQUANTIZE: _none,
         OpKind.SOFTMAX: _softmax,
+        **dict.fromkeys((OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _none),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _resize(0),
         OpKind.RESIZE_BILINEAR: _resize(2),
         OpKind.ARG_MAX: _arg_max,
@@ -201,6 +224,9 @@ OPTIONS: OpTable[Options] = OpTable(
 
 def _inputs_only(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, ...]:
     return ()
+
+
+_NORMALISATIONS = (OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION)
 
 
 def _bounds(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, ...]:
@@ -214,11 +240,11 @@ def _bounds(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, .
 CONSTANTS: OpTable[Callable[[Attributes, list[Tensor], Tensor], tuple[Any, ...]]] = OpTable(
     "TFLite constant inputs",
     {
-        **dict.fromkeys((*WEIGHTED, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
-        **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.SOFTMAX), _inputs_only),
+        **dict.fromkeys((*WEIGHTED, *FILTERS, *PRODUCTS, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
+        **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, *_NORMALISATIONS), _inputs_only),
         OpKind.CONCATENATION: _inputs_only,
         OpKind.PAD: lambda a, x, y: (a.pads,),
-        OpKind.MEAN: lambda a, x, y: (a.axes,),
+        **dict.fromkeys(REDUCTIONS, lambda a, x, y: (a.axes,)),
         OpKind.TRANSPOSE: lambda a, x, y: (a.axes,),
         OpKind.STRIDED_SLICE: _bounds,
         OpKind.TILE: lambda a, x, y: (a.repeats,),

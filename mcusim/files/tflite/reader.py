@@ -21,7 +21,7 @@ from mcusim.files.tflite.schema import (
 )
 from mcusim.files.tflite.spelled import SpelledOp, Spelling, spelled
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
-from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, Preprocessing, Quant, Tensor
+from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
 from mcusim.graph.head import head_name
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import check_tensor, validate
@@ -124,14 +124,20 @@ class _Reader:
             raise BadModel(f"{self.name}: {thing}", f"has no inputs, or not one output; {listed}")
         (output,) = outputs
         tensors = [self.tensors[name] for name in inputs]
-        operator = Operator(OPERATORS[code], tensors, self.tensors[output], table.table(4))
+        kind = OPERATORS[code]
+        if kind is OpKind.TRANSPOSE_CONV and len(inputs) > 2:  # of shape, weight and image
+            inputs = [inputs[2], inputs[1], *inputs[3:]]
+            tensors = [self.tensors[name] for name in inputs]
+        if kind is OpKind.CONV_2D and _in_groups(tensors):
+            kind = OpKind.GROUPED_CONV_2D
+        operator = Operator(kind, tensors, self.tensors[output], table.table(4))
         try:
             _check_types(operator)
             used, attributes = attributes_of(operator)
             names = inputs[:used]
             if output in self.unsigned and TRAITS[operator.kind].unsigned:
                 attributes = replace(attributes, unsigned=True)
-            if TRAITS[operator.kind].weighted:
+            if TRAITS[operator.kind].parametric:
                 _check_parameters(operator)
                 names[1] = self.real_weight(operator) or self.float32_product(operator, index)
         except BadModel as error:
@@ -228,6 +234,12 @@ class _Reader:
         )
         validate(model)
         return replace(model, head=head_name(model), preprocessing=pixels_fill_the_input(model, RAW_PIXELS))
+
+
+def _in_groups(tensors: list[Tensor]) -> bool:
+    """True if a convolution's weight has fewer channels than its input."""
+    shapes = [tensor.shape for tensor in tensors[:2]]
+    return len(shapes) == 2 and all(len(s) == 4 for s in shapes) and shapes[0][3] > shapes[1][3] > 0
 
 
 def _check_types(operator: Operator) -> None:

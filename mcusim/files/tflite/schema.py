@@ -11,15 +11,16 @@ from mcusim.graph import OpKind
 IDENTIFIER = b"TFL3"
 VERSION = 3
 
-OPERATORS: dict[int, OpKind] = {names.tflite.code: kind for kind, names in NAMES.items()}
-"""Builtin operator codes."""
+OPERATORS: dict[int, OpKind] = {
+    names.tflite.code: kind for kind, names in NAMES.items() if kind is not OpKind.GROUPED_CONV_2D
+}
+"""Builtin operator codes; a CONV_2D whose weight has fewer channels than its input works in groups."""
 
 FOLDED: dict[int, str] = {
     8: "FLOOR", 53: "CAST", 58: "LESS", 59: "NEG", 61: "GREATER", 62: "GREATER_EQUAL", 63: "LESS_EQUAL",
-    64: "SELECT", 71: "EQUAL", 72: "NOT_EQUAL", 74: "SUM", 77: "SHAPE", 81: "REDUCE_PROD",
-    82: "REDUCE_MAX", 84: "LOGICAL_OR", 86: "LOGICAL_AND", 87: "LOGICAL_NOT", 89: "REDUCE_MIN",
-    90: "FLOOR_DIV", 92: "SQUARE", 93: "ZEROS_LIKE", 94: "FILL", 95: "FLOOR_MOD", 96: "RANGE", 104: "CEIL",
-    110: "RANK", 123: "SELECT_V2", 145: "BROADCAST_ARGS",
+    64: "SELECT", 71: "EQUAL", 72: "NOT_EQUAL", 77: "SHAPE", 81: "REDUCE_PROD", 84: "LOGICAL_OR",
+    86: "LOGICAL_AND", 87: "LOGICAL_NOT", 90: "FLOOR_DIV", 92: "SQUARE", 93: "ZEROS_LIKE", 94: "FILL",
+    95: "FLOOR_MOD", 96: "RANGE", 104: "CEIL", 110: "RANK", 123: "SELECT_V2", 145: "BROADCAST_ARGS",
 }  # fmt: skip
 """Builtin operators that are supported where their outputs follow from constants or shapes."""
 

@@ -81,7 +81,13 @@ class _File:
             self.accumulator_head(inputs, output)
             return
         attributes = op.attributes
-        if op.kind in CONVOLUTIONS:
+        if op.kind is OpKind.TRANSPOSE_CONV:
+            kind, options = options_of(op.kind, attributes, inputs, output, self.writer)
+            shape = _constant(f"{op.output}/shape", np.array(output.shape, np.int32))
+            weight, *bias = self.parameters(op, inputs)
+            self.operator(op.kind, [shape, weight, inputs[0], *bias], output, kind, options)
+            return
+        if op.kind in (*CONVOLUTIONS, OpKind.GROUPED_CONV_2D):
             inputs = [*inputs[:1], *self.parameters(op, inputs)]
             kernel = (inputs[1].shape[1], inputs[1].shape[2])
             same = same_padding(inputs[0].shape, kernel, attributes.stride, attributes.dilation)

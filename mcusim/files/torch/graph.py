@@ -37,7 +37,8 @@ class TorchGraph:
         self.inputs: tuple[str, ...] = ()
         self.kept: dict[Any, Held] = {}
         """Tensor of each node that is computed."""
-        self._moved: dict[tuple[str, Order], str] = {}
+        self._moved: dict[tuple[str, tuple[int, ...]], str] = {}
+        """By tensor and by how its dimensions are permuted."""
         self._readers: dict[Any, list[Any]] = {}
         self.arrays: dict[Any, NDArray[Any]] = {}
         """Values of each node that is a parameter, in PyTorch's layout."""
@@ -100,17 +101,17 @@ class TorchGraph:
         """Return the name of a tensor of a PyTorch shape in an order."""
         if held.order == order:
             return held.name
-        if (held.name, order) not in self._moved:
+        axes = tuple(held.order.index(i) for i in order)
+        if (held.name, axes) not in self._moved:
             name, new = self.free(f"{held.name}.moved"), memory(shape, order)
             self.build.activation(name, new, None, "float32")
             if thick(shape, held.order) == thick(shape, order):
                 attributes = Attributes(shape=new, clamp=None)
                 self.build.op(name, OpKind.RESHAPE, (held.name,), name, attributes)
             else:
-                axes = tuple(held.order.index(i) for i in order)
                 self.build.op(name, OpKind.TRANSPOSE, (held.name,), name, Attributes(axes=axes, clamp=None))
-            self._moved[held.name, order] = name
-        return self._moved[held.name, order]
+            self._moved[held.name, axes] = name
+        return self._moved[held.name, axes]
 
     def constant(self, name: str, array: NDArray[Any] | float) -> str:
         """Add a constant in PyTorch's layout, which may be broadcast against a 4-D tensor."""

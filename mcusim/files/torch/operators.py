@@ -9,30 +9,12 @@ from typing import Any
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.torch import moves, windows
+from mcusim.files.torch import moves, products, windows
 from mcusim.files.torch.graph import Rule, TorchGraph, stored
 from mcusim.files.torch.layout import Held, Order, channels_last, permuted, plain
 from mcusim.files.torch.layout import stored as memory
 from mcusim.graph import TRAITS, OpKind
 from mcusim.graph.traits import CLAMPS, UNARY
-
-
-def _linear(g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any = None) -> Held:
-    if weight not in g.arrays:
-        raise g.fail(node, "its weight is computed")
-    held = _last(g, x)
-    inputs = [held.name, g.build.constant(g.free(weight.name), g.arrays[weight].astype(np.float32))]
-    if bias is not None:
-        inputs.append(g.build.constant(g.free(bias.name), g.arrays[bias].astype(np.float32)))
-    out = memory(g.shape(node), held.order)
-    return Held(g.op(node, OpKind.FULLY_CONNECTED, inputs, out), held.order)
-
-
-def _last(g: TorchGraph, x: Any) -> Held:
-    """Return a node's tensor with PyTorch's last dimension last in memory."""
-    held = g.held(x)
-    order = tuple(range(len(held.order)))
-    return held if held.order[-1:] == order[-1:] else Held(g.ordered(x, order), order)
 
 
 def _batch_norm(
@@ -51,34 +33,6 @@ def _batch_norm(
     scaled = g.op(node, OpKind.MUL, (name, factor), shape, suffix=".scaled")
     offset = g.build.constant(g.free(f"{node.name}.shift"), shift.astype(np.float32))
     return Held(g.op(node, OpKind.ADD, (scaled, offset), shape), order)
-
-
-def _layer_norm(
-    g: TorchGraph, node: Any, x: Any, sizes: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
-    *_: Any,
-) -> Held:  # fmt: skip
-    if len(sizes) != 1:
-        raise g.fail(node, f"normalises {len(sizes)} dimensions: only the last")
-    held = _last(g, x)
-    shape, axis = memory(g.shape(x), held.order), (len(held.order) - 1,)
-    one = (*shape[:-1], 1)
-
-    def value(array: Any, name: str) -> str:
-        return g.build.constant(g.free(f"{node.name}.{name}"), np.asarray(array, np.float32).reshape(-1))
-
-    mean = g.op(node, OpKind.MEAN, (held.name,), one, suffix=".mean", axes=axis)
-    moved = g.op(node, OpKind.SUB, (held.name, mean), shape, suffix=".centred")
-    square = g.op(node, OpKind.SQUARED_DIFFERENCE, (held.name, mean), shape, suffix=".square")
-    variance = g.op(node, OpKind.MEAN, (square,), one, suffix=".variance", axes=axis)
-    safe = g.op(node, OpKind.ADD, (variance, value([eps], "eps")), one, suffix=".safe")
-    factor = g.op(node, OpKind.RSQRT, (safe,), one, suffix=".factor")
-    name = g.op(node, OpKind.MUL, (moved, factor), shape, suffix=".normal" if weight is not None else "")
-    if weight is not None:
-        inputs = (name, value(g.arrays[weight], "weight"))
-        name = g.op(node, OpKind.MUL, inputs, shape, suffix=".scaled" if bias is not None else "")
-    if bias is not None:
-        name = g.op(node, OpKind.ADD, (name, value(g.arrays[bias], "bias")), shape)
-    return Held(name, held.order)
 
 
 def _each(g: TorchGraph, node: Any, kind: OpKind, x: Any, *, suffix: str = "", **attributes: Any) -> Held:
@@ -180,16 +134,21 @@ def _broadcast(g: TorchGraph, node: Any, x: Any, rank: int, order: Order) -> str
     return g.in_order(held, wide_shape, order)
 
 
-def _mean(g: TorchGraph, node: Any, x: Any, axes: Any, keepdim: bool = False, **_: Any) -> Held:
-    held, shape = g.held(x), g.shape(x)
-    chosen = {a % len(shape) for a in (axes or range(len(shape)))}
-    places = tuple(i for i, dimension in enumerate(held.order) if dimension in chosen)
-    if keepdim:
-        order = held.order
-    else:
-        left = [d for d in range(len(shape)) if d not in chosen]
-        order = tuple(left.index(d) for d in held.order if d not in chosen)
-    return Held(g.op(node, OpKind.MEAN, (held.name,), memory(g.shape(node), order), axes=places), order)
+def _reduce(kind: OpKind) -> Callable[..., Held]:
+    """A reduction keeps the order that the dimensions lie in, whichever of them it takes."""
+
+    def rule(g: TorchGraph, node: Any, x: Any, axes: Any = None, keepdim: bool = False, **_: Any) -> Held:
+        held, shape = g.held(x), g.shape(x)
+        chosen = {a % len(shape) for a in (axes or range(len(shape)))}
+        places = tuple(i for i, dimension in enumerate(held.order) if dimension in chosen)
+        if keepdim:
+            order = held.order
+        else:
+            left = [d for d in range(len(shape)) if d not in chosen]
+            order = tuple(left.index(d) for d in held.order if d not in chosen)
+        return Held(g.op(node, kind, (held.name,), memory(g.shape(node), order), axes=places), order)
+
+    return rule
 
 
 def _reshape(g: TorchGraph, node: Any, x: Any, *_: Any) -> Held:
@@ -222,15 +181,6 @@ def _concatenate(g: TorchGraph, node: Any, parts: Any, axis: int = 0) -> Held:
     names = [g.ordered(p, order) for p in parts]
     place = (order.index(axis % rank),)
     return Held(g.op(node, OpKind.CONCATENATION, names, memory(g.shape(node), order), axes=place), order)
-
-
-def _softmax(g: TorchGraph, node: Any, x: Any, axis: int, *_: Any) -> Held:
-    held, shape = g.held(x), g.shape(x)
-    axis %= len(shape)
-    if held.order[-1] != axis:
-        order = (*(d for d in held.order if d != axis), axis)
-        held = Held(g.ordered(x, order), order)
-    return Held(g.op(node, OpKind.SOFTMAX, (held.name,), memory(shape, held.order)), held.order)
 
 
 def _pad(g: TorchGraph, node: Any, x: Any, pads: Any, mode: Any = "constant", value: Any = None) -> Held:
@@ -270,13 +220,15 @@ RULES: dict[str, Rule] = {
     "elu": _elu, "elu_": _elu, "gelu": _gelu, "prelu": _prelu, "_prelu_kernel": _prelu,
     "minimum": _binary(OpKind.MINIMUM), "maximum": _binary(OpKind.MAXIMUM), "div": _binary(OpKind.DIV),
     "div_": _binary(OpKind.DIV), "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
-    "conv1d": windows.convolution, "conv2d": windows.convolution, "linear": _linear,
-    "batch_norm": _batch_norm, "layer_norm": _layer_norm,
+    "conv1d": windows.convolution, "conv2d": windows.convolution, "linear": products.linear,
+    "batch_norm": _batch_norm, "layer_norm": products.layer_norm,
     "hardtanh": _hard_tanh, "hardtanh_": _hard_tanh, "clamp": _clamp, "clamp_min": _clamp,
     "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
     "add": _binary(OpKind.ADD), "add_": _binary(OpKind.ADD), "sub": _binary(OpKind.SUB),
     "mul": _binary(OpKind.MUL), "mul_": _binary(OpKind.MUL),
-    "mean.dim": _mean, "avg_pool1d": windows.average_pool, "avg_pool2d": windows.average_pool,
+    "mean.dim": _reduce(OpKind.MEAN), "sum.dim_IntList": _reduce(OpKind.SUM),
+    "amax": _reduce(OpKind.REDUCE_MAX), "amin": _reduce(OpKind.REDUCE_MIN),
+    "avg_pool1d": windows.average_pool, "avg_pool2d": windows.average_pool,
     "max_pool1d": windows.max_pool, "max_pool2d": windows.max_pool,
     "adaptive_avg_pool1d": windows.adaptive_pool,
     "adaptive_avg_pool2d": windows.adaptive_pool,
@@ -287,7 +239,10 @@ RULES: dict[str, Rule] = {
     "chunk": moves.split,
     "<built-in function getitem>": moves.part, "repeat": moves.repeat, "expand": moves.expand,
     "flip": moves.flip, "index_select": moves.index_select, "pixel_shuffle": moves.pixel_shuffle,
-    "pixel_unshuffle": moves.pixel_unshuffle, "stack": moves.stack, "softmax": _softmax,
+    "pixel_unshuffle": moves.pixel_unshuffle, "stack": moves.stack,
+    "softmax": products.softmax(OpKind.SOFTMAX), "log_softmax": products.softmax(OpKind.LOG_SOFTMAX),
+    "matmul": products.matmul, "bmm": products.matmul, "scaled_dot_product_attention": products.attention,
+    "conv_transpose1d": windows.transposed, "conv_transpose2d": windows.transposed,
     "pad": _pad, "constant_pad_nd": _pad,
     "upsample_nearest2d": _nearest, "upsample_bilinear2d": _bilinear,
     "dropout": _same, "dropout_": _same, "contiguous": _same, "clone": _same, "alias": _same,

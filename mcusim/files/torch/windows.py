@@ -65,15 +65,35 @@ def convolution(
     else:
         pads = tuple((p, p) for p in pair(padding, signal, 0))
     depthwise = groups == channels and groups > 1
-    if groups != 1 and not depthwise:
-        raise g.fail(node, f"has {groups} groups for {channels} channels: only 1 or one a channel")
     # OIHW to OHWI; depthwise (C, 1, kh, kw) to (1, kh, kw, C).
     w = w.transpose(1, 2, 3, 0) if depthwise else w.transpose(0, 2, 3, 1)
     inputs = [_picture(g, node, x), g.build.constant(g.free(f"{weight.name}"), np.ascontiguousarray(w))]
     if bias is not None:
         inputs.append(g.build.constant(g.free(bias.name), g.arrays[bias].astype(np.float32)))
-    kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
+    kind = OpKind.CONV_2D if groups == 1 else OpKind.GROUPED_CONV_2D
+    kind = OpKind.DEPTHWISE_CONV_2D if depthwise else kind
     name = g.op(node, kind, inputs, _output(g, node), stride=steps, padding=pads, dilation=spread)
+    return _back(g, node, name)
+
+
+def transposed(
+    g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    more: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Held:  # fmt: skip
+    """``conv_transpose1d`` and ``conv_transpose2d``; what is added at the ends is in the output's shape."""
+    signal = len(g.shape(x)) == 3
+    if weight not in g.arrays or groups != 1 or pair(dilation, signal) != (1, 1):
+        raise g.fail(node, f"its weight is computed, or it has {groups} groups or dilation {dilation}")
+    w = g.arrays[weight].astype(np.float32)
+    w = (w[:, :, None] if signal else w).transpose(1, 2, 3, 0)  # IOHW to OHWI
+    inputs = [_picture(g, node, x), g.build.constant(g.free(weight.name), np.ascontiguousarray(w))]
+    if bias is not None:
+        inputs.append(g.build.constant(g.free(bias.name), g.arrays[bias].astype(np.float32)))
+    shape, pads = _output(g, node), pair(padding, signal, 0)
+    name = g.op(
+        node, OpKind.TRANSPOSE_CONV, inputs, shape, stride=pair(stride, signal),
+        padding=((pads[0], pads[0]), (pads[1], pads[1])), shape=shape,
+    )  # fmt: skip
     return _back(g, node, name)
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.reference import elementwise, pool, shape
+from mcusim.kernels.reference import elementwise, filters, normalise, pool, shape
 from mcusim.kernels.reference.moves import MOVES, move
 from mcusim.kernels.reference.pairs import LOOKED_UP, pair
+from mcusim.kernels.reference.product import batch_matmul
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.softmax import softmax
 from mcusim.kernels.reference.unary import unary
@@ -125,6 +126,13 @@ FORWARD: OpTable[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = OpTable(
         OpKind.MUL: _plain(elementwise.multiply),
         OpKind.QUANTIZE: _plain(elementwise.quantize),
         OpKind.DEQUANTIZE: _plain(elementwise.dequantize),
+        OpKind.GROUPED_CONV_2D: _plain(filters.grouped),
+        OpKind.TRANSPOSE_CONV: _plain(filters.transposed),
+        OpKind.BATCH_MATMUL: _plain(batch_matmul),
+        OpKind.LOG_SOFTMAX: _plain(normalise.log_softmax),
+        OpKind.L2_NORMALIZATION: _plain(normalise.l2_normalization),
+        OpKind.SUM: _plain(pool.total),
+        **dict.fromkeys((OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _plain(pool.extreme)),
         OpKind.MEAN: _plain(pool.mean),
         OpKind.AVERAGE_POOL_2D: _plain(pool.average_pool),
         OpKind.MAX_POOL_2D: _plain(pool.max_pool),

@@ -14,6 +14,7 @@ import numpy as np
 from mcusim.graph import Op, OpKind
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference import filters, normalise, product
 from mcusim.kernels.reference.moves import MOVES, gradient
 from mcusim.kernels.reference.pairs import LOOKED_UP, slope
 from mcusim.kernels.reference.shape import interior, nearest, weights
@@ -84,6 +85,36 @@ def _mean(op: Op, tensors: Tensors, index: int) -> Compute:
         count = int(np.prod([shape[a] for a in axes]))
         kept = tuple(1 if i in axes else size for i, size in enumerate(shape))
         return np.broadcast_to(g.reshape(kept) * (ratio / F(count)), shape)
+
+    return compute
+
+
+def _sum(op: Op, tensors: Tensors, index: int) -> Compute:
+    ratio = gradient_ratio(op, tensors, 0)
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        return np.broadcast_to(g.reshape(_kept(op, shape)) * ratio, shape)
+
+    return compute
+
+
+def _kept(op: Op, shape: tuple[int, ...]) -> tuple[int, ...]:
+    axes = {a % len(shape) for a in op.attributes.axes}
+    return tuple(1 if i in axes else size for i, size in enumerate(shape))
+
+
+def _extreme(op: Op, tensors: Tensors, index: int) -> Compute:
+    """All of the gradient goes to the first extreme, in row-major order."""
+
+    def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
+        axes = sorted({a % len(shape) for a in op.attributes.axes})
+        rest = [i for i in range(len(shape)) if i not in axes]
+        order = (*rest, *axes)
+        rows = inputs[0].transpose(order).reshape(*(shape[i] for i in rest), -1)
+        winner = rows.argmax(-1) if op.kind is OpKind.REDUCE_MAX else rows.argmin(-1)
+        g_x = np.zeros(rows.shape, F)
+        np.put_along_axis(g_x, winner[..., None], g.reshape(*winner.shape, 1), -1)
+        return g_x.reshape([shape[i] for i in order]).transpose(np.argsort(order))
 
     return compute
 
@@ -204,6 +235,14 @@ PLAIN: Mapping[OpKind, Callable[[Op, Tensors, int], Compute]] = {
     OpKind.RESHAPE: _reshape,
     OpKind.MUL: _multiply,
     OpKind.MEAN: _mean,
+    OpKind.SUM: _sum,
+    OpKind.REDUCE_MAX: _extreme,
+    OpKind.REDUCE_MIN: _extreme,
+    OpKind.GROUPED_CONV_2D: filters.grouped_gradient,
+    OpKind.TRANSPOSE_CONV: filters.transposed_gradient,
+    OpKind.BATCH_MATMUL: product.gradient,
+    OpKind.LOG_SOFTMAX: normalise.log_softmax_gradient,
+    OpKind.L2_NORMALIZATION: normalise.l2_gradient,
     OpKind.AVERAGE_POOL_2D: _average,
     OpKind.MAX_POOL_2D: _max,
     OpKind.PAD: _pad,

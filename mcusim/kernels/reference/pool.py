@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op
+from mcusim.core import BadModel
+from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import multiply_by_quantized, store
 from mcusim.kernels.reference.window import windows
@@ -53,6 +54,42 @@ def mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
             real = (total - z_x * count).astype(np.float32) / np.float32(count) * np.float32(ratio)
             pre = np.rint(real).astype(np.int64) + z_y
         store(pre, low, high, output, mask)
+
+    return kernel
+
+
+def total(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of SUM: MEAN without the division."""
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    z_x, z_y, ratio = quant_of(x).zero_point, quant_of(y).zero_point, scale_of(x) / scale_of(y)
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        summed = (inputs[0].astype(np.int64) - z_x).sum(tuple(a % inputs[0].ndim for a in op.attributes.axes))
+        if arithmetic is Arithmetic.TFLITE:
+            pre = multiply_by_quantized(summed, *multiplier_and_shift(ratio)) + z_y
+        else:
+            pre = np.rint(summed.astype(np.float32) * np.float32(ratio)).astype(np.int64) + z_y
+        store(pre, low, high, output, mask)
+
+    return kernel
+
+
+def extreme(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    """Return the kernel of REDUCE_MAX or REDUCE_MIN, which compare stored numbers.
+
+    Raises:
+        BadModel: if the output has another scale than the input.
+    """
+    x, y = tensors[op.inputs[0]], tensors[op.output]
+    if not quant_of(x).same_as(quant_of(y)):
+        raise BadModel(f"op {op.name!r} ({op.kind})", "gives one of its input's numbers another scale")
+    choose = np.max if op.kind is OpKind.REDUCE_MAX else np.min
+    low, high = clamp_of(op)
+
+    def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
+        axes = tuple(a % inputs[0].ndim for a in op.attributes.axes)
+        store(choose(inputs[0], axes).astype(np.int64), low, high, output, mask)
 
     return kernel
 

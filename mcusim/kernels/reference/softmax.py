@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import floor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +25,30 @@ F = np.float32
 Kernel = Callable[..., None]
 
 
-def exponentials(op: Op, tensors: Tensors) -> Array:
-    """Return exp(-d * beta * s_x) as 31-bit fractions for d = 0 .. 255; -1 where TFLite takes it as 0."""
+class Differences(NamedTuple):
+    """Of a row's elements from its largest, d = 0 .. 255."""
+
+    fixed: Array
+    """-d * beta * s_x with five integer bits."""
+    radius: int
+    """The largest d that TFLite does not take as infinite."""
+    factor: tuple[int, int]
+    """The fixed-point factor they were made with."""
+
+
+def differences(op: Op, tensors: Tensors) -> Differences:
+    """Return the differences that a row can have."""
     real = min(op.attributes.beta * scale_of(tensors[op.inputs[0]]) * (1 << (31 - DIFF_BITS)), 2.0**31 - 1)
     multiplier, shift = multiplier_and_shift(real)
     radius = floor(((1 << DIFF_BITS) - 1) * (1 << (31 - DIFF_BITS)) / 2.0**shift)
-    difference = -np.arange(256, dtype=np.int64)
-    table = exp_of_negative(multiply_by_quantized(difference, multiplier, shift))
-    return np.where(difference >= -radius, table, -1)
+    fixed = multiply_by_quantized(-np.arange(256, dtype=np.int64), multiplier, shift)
+    return Differences(fixed, radius, (multiplier, shift))
+
+
+def exponentials(op: Op, tensors: Tensors) -> Array:
+    """Return exp(-d * beta * s_x) as 31-bit fractions for d = 0 .. 255; -1 where TFLite takes it as 0."""
+    found = differences(op, tensors)
+    return np.where(np.arange(256) <= found.radius, exp_of_negative(found.fixed), -1)
 
 
 def softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
