@@ -130,7 +130,8 @@ def test_a_pack_of_several_inputs() -> None:
 
 
 def test_every_spelling_has_a_case() -> None:
-    assert {CASES[name].code for name in CASES} >= {*SPELLED}
+    phases = {37, 38}  # see test_files_tflite_dilated
+    assert {CASES[name].code for name in CASES} >= {*SPELLED} - phases
 
 
 WRONG = {

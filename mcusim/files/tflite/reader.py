@@ -9,6 +9,7 @@ import numpy as np
 
 from mcusim.core import BadModel
 from mcusim.files.preprocessing import pixels_fill_the_input
+from mcusim.files.tflite.dilated import FROM_PHASES, TO_PHASES, Dilation
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
 from mcusim.files.tflite.folding import dequantised, fold
 from mcusim.files.tflite.operators import Operator, attributes_of
@@ -87,6 +88,7 @@ class _Reader:
         self.numbered = [tensor.name for tensor in tensors]
         self.tensors = {tensor.name: tensor for tensor in tensors}
         self.ops: list[Op] = []
+        self.dilation = Dilation(self.tensors, self.ops)
 
     def operands(self, table: FlatTable, field: int, thing: str) -> list[str]:
         """Return the tensor names in a vector of indices; trailing -1 are inputs that were left out."""
@@ -111,6 +113,9 @@ class _Reader:
         if self.fold(thing, code, inputs, outputs, table, listed):
             return
         try:
+            if self.dilation.takes(operator_name(code), inputs):
+                self.dilate(code, inputs, outputs, table)
+                return
             steps = spelled(operator_name(code), self.spelling(inputs, outputs, table))
         except BadModel as error:
             raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
@@ -148,6 +153,24 @@ class _Reader:
         """Return an operator as the file has it."""
         given, made = ([self.tensors[name] for name in names] for names in (inputs, outputs))
         return Spelling(given, made, table.table(4))
+
+    def dilate(self, code: int, inputs: list[str], outputs: list[str], table: FlatTable) -> None:
+        """Read an operator between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, or one of them."""
+        name, spelling = operator_name(code), self.spelling(inputs, outputs, table)
+        if name == TO_PHASES:
+            self.dilation.deal(spelling)
+        elif name == FROM_PHASES:
+            self.dilation.gather(spelling)
+        elif name in ("EXPAND_DIMS", "SQUEEZE", "RESHAPE"):
+            self.dilation.view(spelling)
+        elif code in OPERATORS and len(outputs) == 1:
+            operator = Operator(OPERATORS[code], spelling.inputs, spelling.outputs[0], spelling.options)
+            used, attributes = attributes_of(operator)
+            if TRAITS[operator.kind].parametric:
+                _check_parameters(operator)
+            self.dilation.convolve(operator.kind, inputs[:used], spelling.outputs[0], attributes)
+        else:
+            raise BadModel("", f"works on phases of {TO_PHASES}", "supported there: one convolution")
 
     def take(self, step: SpelledOp) -> None:
         """Add an op that an operator amounts to; one of constants alone is computed at once."""
@@ -222,6 +245,12 @@ class _Reader:
         """Return the network of all that was read."""
         inputs = self.operands(subgraph, 1, "the graph's inputs")
         outputs = self.operands(subgraph, 2, "the graph's outputs")
+        for name in filter(self.dilation.holds, outputs):
+            raise BadModel(
+                f"{self.name}: its output {name!r}",
+                f"holds phases of {TO_PHASES}",
+                f"put a {FROM_PHASES} behind",
+            )
         used = {*inputs, *outputs, *(name for op in self.ops for name in (*op.inputs, op.output))}
         model = Model(
             name=PurePath(self.name).stem,

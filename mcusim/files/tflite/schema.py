@@ -25,8 +25,8 @@ FOLDED: dict[int, str] = {
 """Builtin operators that are supported where their outputs follow from constants or shapes."""
 
 SPELLED: dict[int, str] = {
-    43: "SQUEEZE", 49: "SPLIT", 60: "PADV2", 65: "SLICE", 70: "EXPAND_DIMS", 83: "PACK", 88: "UNPACK",
-    102: "SPLIT_V", 130: "BROADCAST_TO",
+    37: "BATCH_TO_SPACE_ND", 38: "SPACE_TO_BATCH_ND", 43: "SQUEEZE", 49: "SPLIT", 60: "PADV2", 65: "SLICE",
+    70: "EXPAND_DIMS", 83: "PACK", 88: "UNPACK", 102: "SPLIT_V", 130: "BROADCAST_TO",
 }  # fmt: skip
 """Builtin operators that are read as other ones, see `mcusim.files.tflite.spelled`."""
 
