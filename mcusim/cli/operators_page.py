@@ -1,0 +1,72 @@
+"""The page of all operators: ``python -m mcusim.cli.operators_page > docs/operators.md`` makes it."""
+
+from __future__ import annotations
+
+from mcusim.deployment.forward import FORWARD
+from mcusim.files.names import NAMES
+from mcusim.files.tflite.schema import SPELLED
+from mcusim.graph import TRAITS, OpKind
+from mcusim.kernels.executable import TYPES
+from mcusim.kernels.reference import GRADIENTS
+
+INTRO = """# Operators
+
+Made by `python -m mcusim.cli.operators_page > docs/operators.md`, from the tables that readers, plans and
+the engine ask themselves. An operator is executed on the types that are listed; a network with others is
+refused by name when it is loaded or planned. *Weights learn* says whether an update scheme may choose its
+weights; where it says *frozen*, they stay as they are and the gradient passes.
+
+| operator | TFLite | ONNX | PyTorch | types | gradient | weights | firmware in C |
+|---|---|---|---|---|---|---|---|
+"""
+SPELLINGS = """
+## Read as others
+
+These TFLite operators become those above when a file is read: {spelled}. What follows from constants and
+shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and `BATCH_TO_SPACE_ND` around one
+convolution are read as the dilated convolution they are.
+
+## Whose bits
+
+Networks from TFLite files use the profile `tflite`. On int8 it gives the bits of TFLite Micro (PyPI
+0.dev20261023) and of LiteRT 2.3.0's reference kernels, one operator at a time
+(`tests/files/test_files_export.py`) and for every tensor of the public files
+(`tests/files/test_files_oracle.py`), but for these:
+
+- `FULLY_CONNECTED`: LiteRT's reference kernel rounds once, half away from zero, the product of the
+  accumulator with s_x·s_W/s_y in float64; TFLite Micro and this project round twice in fixed point. They
+  differ by one, in 93 of 76,800 outputs of random layers.
+- `RELU6`: TFLite Micro does not rescale where input and output have different scales; LiteRT and this
+  project do.
+- `SUM`: LiteRT's reference kernel does not look at the scales of int8 tensors; TFLite Micro and this
+  project do.
+- `DIV`: a shift by more than 31 bits and a division by zero are undefined in C; here the quotient is 0,
+  or the end of the range that the dividend points to.
+- `ELU` is compared with TFLite Micro only; `GELU`, `EXP`, `LOG`, `SQRT`, `TILE`, `RELU_N1_TO_1` and
+  `RELU_0_TO_1` with LiteRT only, since the other has no int8 form of them.
+
+The profile `float` gives what ONNX Runtime's QuantizeLinear form means, rounded half to even;
+`tinyengine` what TinyEngine's firmware computes for the operators it has.
+"""
+
+
+def page() -> str:
+    """Return the page: a row for each kind of op."""
+    rows = "".join(map(_row, OpKind))
+    return (
+        INTRO + rows + SPELLINGS.format(spelled=", ".join(f"`{name}`" for name in sorted(SPELLED.values())))
+    )
+
+
+def _row(kind: OpKind) -> str:
+    names = NAMES[kind]
+    types = ", ".join(f"{x} → {y}" if x != y else x for x, y in TYPES[kind])
+    learn = "learn" if TRAITS[kind].weighted else "frozen" if TRAITS[kind].parametric else ""
+    gradient, firmware = (("yes" if kind in table else "no") for table in (GRADIENTS, FORWARD))
+    others = (", ".join(f"`{name}`" for name in group) for group in (names.onnx, names.torch))
+    cells = (f"`{kind.name}`", str(names.tflite.code), *others, types, gradient, learn, firmware)
+    return "| " + " | ".join(cells) + " |\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
