@@ -19,13 +19,14 @@ def explain(
         typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
     ] = None,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Say when the peak is, which op and tensors make it up, what is holes, and what would lower it.
 
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
-    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections, publish
     from mcusim.core import BadArgument
     from mcusim.planning.facts import flash_shares
     from mcusim.reporting.subject import open_trace
@@ -40,11 +41,13 @@ def explain(
 
         opened = open_trace(trace)
         draw(opened, plot)
+        publish(opened, html)
         found = explain_trace(opened)
     elif wanted.model is not None and wanted.board is not None:
         network = wanted.network()
         planned = wanted.session(network).plan(suggest=True)
         draw(planned, plot)
+        publish(planned, html)
         found, fits = planned.explain(), planned.fits
         flash = {**network.as_dict(), "flash": planned.as_dict()["flash"]}
         first, more = network.sections(), [flash_shares(planned.flash)]

@@ -19,6 +19,7 @@ from mcusim.session.experiment import Experiment
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for checkpoints and results.", metavar="DIR")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Also draw it (.png, .svg, .pdf).", metavar="FILE")]
+Html = Annotated[Path | None, typer.Option("--html", help="Also write a page about it.", metavar="FILE")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Resolution = Annotated[
     int | None, typer.Option(help="Side of the images in pixels, if not the one the network was made for.")

@@ -16,8 +16,10 @@ from mcusim.sections.text import WIDTH, text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mcusim.reporting.page import Reported
     from mcusim.reporting.pictures.picture import Drawable
     from mcusim.sections.kinds import Section
+    from mcusim.session.answers import Answers
 
 DOES_NOT_FIT = 3
 """Exit code of an answer, on stdout as ever, that says: it does not fit."""
@@ -35,6 +37,16 @@ def draw(result: Drawable, path: Path | None) -> None:
         from mcusim.reporting.pictures.picture import plot
 
         plot(result, path)
+
+
+def publish(result: Reported, path: Path | None, *, answers: Answers | None = None) -> None:
+    """Write the page about a result, if a file is given, with the line that was called."""
+    if path is not None:
+        import shlex
+
+        from mcusim.reporting.page import report
+
+        report(result, path, answers=answers, command=shlex.join(["mcusim", *sys.argv[1:]]))
 
 
 def print_json(data: dict[str, Any]) -> None:

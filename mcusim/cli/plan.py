@@ -22,15 +22,17 @@ def plan(
         bool, typer.Option(help="Look for the least SRAM instead of planning for --sram: patches, residency.")
     ] = False,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
-    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections, publish
 
     network = wanted.network()
     session = wanted.session(network)
     found = session.smallest() if smallest else session.plan(suggest=suggest or None)
     draw(found, plot)
+    publish(found, html)
     cost = None if steps is None else session.cost(steps)
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}

@@ -93,3 +93,38 @@ class Lines:
         ]
         sys.stderr.write(f"{', '.join(parts)}\n")
         sys.stderr.flush()
+
+
+SOON_S = 2.0
+"""What takes less needs no bar."""
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is called with the number of things done, and of all: a bar on a terminal, else nothing.
+
+    It shows rate and time that is left, and only once the work has gone on for two seconds.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console, began = Console(stderr=True), monotonic()
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    bar = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(), console=console, transient=True,
+    )  # fmt: skip
+    task = bar.add_task(what, total=None, rate="")
+
+    def report(done: int, total: int) -> None:
+        spent = monotonic() - began
+        if spent > SOON_S:
+            bar.start()
+        bar.update(task, completed=done, total=total, rate=f"{done / max(spent, 1e-9):,.0f} a second")
+
+    try:
+        yield report
+    finally:
+        bar.stop()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mcusim.cli import options as o
-from mcusim.session.experiment import Experiment
+from mcusim.session.experiment import FILE, Experiment
 
 
-@o.takes_settings(but=("data",), file="trace")
+@o.takes_settings(file="trace", reading=True)
 def report(
     wanted: Experiment,
+    reading: Callable[[Path], Experiment],
     trace: Annotated[
         Path | None,
         typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
@@ -23,32 +25,34 @@ def report(
     ),
     json: o.Json = False,
 ) -> None:
-    """Write one HTML file that opens from disk: the verdict, a map of the arena, ops, and all facts.
+    """Write one HTML file that opens from disk: verdict, map of the arena, layers, training, device, origin.
 
-    A plan is made from --model and --board. The file needs no network.
+    A plan is made from --model and --board. Of a run that train --out kept, the network answers its examples
+    again, to show what it confuses. The file needs no network.
     """
-    import shlex
-    import sys
-
-    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections, publish
     from mcusim.core import BadArgument
-    from mcusim.reporting.page import report as write
-    from mcusim.reporting.saved import saved_run
-    from mcusim.reporting.subject import Subject, open_trace
-    from mcusim.sections.kinds import Command, Section
+    from mcusim.reporting.page import Reported
+    from mcusim.reporting.saved import SavedRun
+    from mcusim.reporting.subject import open_trace
+    from mcusim.sections.kinds import Command
 
-    first: list[Section] = []
-    subject: Subject
-    fits = True
+    subject: Reported
+    answers, fits = None, True
     if trace is not None and trace.suffix != o.TOML:
         subject = open_trace(trace)
-        first = saved_run(trace) if trace.is_dir() else []
+        if trace.is_dir():
+            subject = run = SavedRun.open(trace)
+            if (trace / FILE).is_file():
+                from mcusim.cli.answers import answers_of
+
+                answers = answers_of(run, reading(trace / FILE))
     elif wanted.model is not None and wanted.board is not None:
         subject = plan = wanted.session(wanted.network()).plan(suggest=True)
         fits = plan.fits
     else:
         raise BadArgument("report", "has nothing to report on", "give a TRACE, or --model and --board")
-    write(subject, out, first=first, command=shlex.join(["mcusim", *sys.argv[1:]]))
+    publish(subject, out, answers=answers)
     if json:
         print_json({"out": str(out), "bytes": out.stat().st_size})
     else:

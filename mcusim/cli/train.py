@@ -19,10 +19,11 @@ def train(
         bool, typer.Option("--overwrite", help="Train anew where --out holds a run, which is removed.")
     ] = False,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
-    from mcusim.cli.output import draw, print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections, publish
     from mcusim.cli.progress import training_progress
 
     network = wanted.network()
@@ -33,6 +34,10 @@ def train(
             images, recipe=wanted.training, out=out, resume=resume, overwrite=overwrite, progress=report
         )
     draw(run, plot)
+    if html is not None:
+        from mcusim.cli.answers import answers_of
+
+        publish(run, html, answers=answers_of(run, wanted, images))
     if out is not None:
         wanted.write(out / FILE)
     if json:

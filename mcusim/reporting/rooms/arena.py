@@ -1,16 +1,15 @@
 """The arena of a step as SVG: addresses against ops, every tensor a box; live bytes on the same axis.
 
-The picture stands alone, with a title for every box; ``page.js`` adds zoom, a cursor and a list of what is
+The picture stands alone, with a title for every box; ``arena.js`` adds zoom, a cursor and a list of what is
 live at the op under it. Inside the two pictures one unit is one op and one byte, so no number is rounded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -137,13 +136,12 @@ class ArenaPicture:
             notes.append(f"{self.left_out:,} of the smallest tensors are not drawn.")
         return notes
 
-    def data(self) -> str:
-        """Return what the script needs beside the picture, as JSON that may stand in HTML."""
-        found = {
+    def data(self) -> dict[str, Any]:
+        """Return what the script needs beside the picture, as plain data."""
+        return {
             "ops": self.ops, "spans": self.spans, "limit": self.limit_bytes, "bound": self.bound_bytes,
             "top": self.top_bytes,
         }  # fmt: skip
-        return json.dumps(found, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
     def _rect(self, box: Box) -> str:
         thin = "" if 120 * box.bytes > self.top_bytes else " thin"  # its outline would hide it

@@ -159,19 +159,11 @@
     if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
   });
 
-  const tip = document.createElement("div");
-  tip.id = "tip";
-  tip.hidden = true;
-  document.body.append(tip);
   map.addEventListener("mousemove", (event) => {
     const box = boxes.find((b) => b.node === event.target);
-    tip.hidden = !box || (held && held.moved);
-    if (tip.hidden) return;
-    tip.textContent = box.title;
-    tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";
-    tip.style.top = event.clientY + 16 + "px";
+    mcusim.say(!box || (held && held.moved) ? "" : box.title, event.clientX, event.clientY);
   });
-  map.addEventListener("mouseleave", () => { tip.hidden = true; });
+  map.addEventListener("mouseleave", () => mcusim.say(""));
   for (const box of boxes) {
     box.node.setAttribute("aria-label", box.title);
     box.node.querySelector("title").remove(); // the tip says it at once
@@ -185,41 +177,6 @@
         if (box.role === button.dataset.role) box.node.classList.toggle("dim", !on);
       }
     });
-  }
-
-  const value = (row, column) => {
-    const text = row.cells[column].textContent;
-    const plain = parseFloat(text.replace(/,/g, ""));
-    return Number.isNaN(plain) ? text : plain;
-  };
-  for (const table of document.querySelectorAll("table.data")) {
-    const rows = table.tBodies[0];
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
-      head.tabIndex = 0;
-      const sort = () => {
-        const down = head.getAttribute("aria-sort") !== "descending";
-        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        rows.append(...[...rows.rows].sort((a, b) => {
-          const [x, y] = [value(a, column), value(b, column)];
-          return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1);
-        }));
-      };
-      head.addEventListener("click", sort);
-      head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
-    });
-    if (rows.rows.length < 15) continue;
-    const filter = document.createElement("input");
-    filter.className = "filter";
-    filter.type = "search";
-    filter.placeholder = "show rows with …";
-    filter.setAttribute("aria-label", "show rows with");
-    filter.addEventListener("input", () => {
-      for (const row of rows.rows) {
-        row.hidden = !row.textContent.toLowerCase().includes(filter.value.toLowerCase());
-      }
-    });
-    table.before(filter);
   }
 
   draw();

@@ -1,0 +1,67 @@
+"""The first lines of a page: each figure with its kind, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcusim.core import Figure, Provenance
+from mcusim.explore.compare import candidate
+from mcusim.planning.plan import Plan
+from mcusim.reporting.course import Course
+from mcusim.sections.kinds import Column, Table, digits, duration
+
+COLUMNS = (Column("figure", kind="name"), Column("value"), Column("kind", kind="name"), Column("how sure"))
+KINDS = {
+    Provenance.EXACT: "counted", Provenance.MODELLED: "modelled", Provenance.CALIBRATED: "calibrated",
+}  # fmt: skip
+Row = tuple[str, str, str, str]
+
+
+def verdict(plan: Plan, course: Course | None) -> Table:
+    """Return memory, accuracy, time, energy and wear, in this order, as far as they are known."""
+    rows: list[Row] = [("SRAM", plan.verdict, "counted", "every byte has a role")]
+    spare = plan.flash.capacity_bytes - plan.flash.total_bytes
+    rows.append(("flash", f"{spare:,} B to spare" if spare >= 0 else f"{-spare:,} B missing", "counted", ""))
+    if course is not None:
+        rows.append((course.metric.name, course.outcome, "measured", _examples(course)))
+    cost = candidate(plan)
+    if cost.step_ms is not None:
+        rows.append(_figure("time a step", cost.step_ms))
+    if cost.step_mj is not None:
+        rows.append(_figure("energy a step", cost.step_mj))
+    if course is not None:
+        rows += _session(course.session)
+    if cost.write_backs is not None:
+        rows.append(("wear", f"{cost.write_backs:,} write-backs until a sector is worn", "modelled", ""))
+    return Table(COLUMNS, rows)
+
+
+def _examples(course: Course) -> str:
+    count = course.protocol.validation if course.protocol.reported == "validation" else course.protocol.test
+    return f"on {count:,} {course.protocol.reported} examples"
+
+
+def _figure(name: str, figure: Figure) -> Row:
+    bands = []
+    if figure.mean_error is not None:
+        bands.append(f"±{figure.mean_error:.0%} on rows left out")
+    if figure.worst_error is not None:
+        bands.append(f"at worst ±{figure.worst_error:.0%}")
+    return name, f"{digits(figure.value)} {figure.unit}", KINDS[figure.provenance], ", ".join(bands)
+
+
+def _session(session: Mapping[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    if session["compute_s"] is not None:
+        known = session["compute_s"]
+        said = f"{duration(known['value'])} for {session['steps']:,} steps"
+        rows.append(("time of the session", said, _kind(known), ""))
+    if session["energy_mj"] is not None:
+        known = session["energy_mj"]
+        rows.append(("energy of the session", f"{known['value'] / 1000:,.4g} J", _kind(known), ""))
+    return rows
+
+
+def _kind(figure: Mapping[str, Any]) -> str:
+    return KINDS[Provenance(figure["provenance"])]
