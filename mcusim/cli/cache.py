@@ -13,12 +13,12 @@ def cache(
     clear: Annotated[
         list[str] | None,
         typer.Option(
-            "--clear", help="Remove a kind: features, data, fetched, leftover or all.", metavar="KIND"
+            "--clear", help="Remove features, data, firmware, fetched, leftover or all.", metavar="KIND"
         ),
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """List what is kept for later (features, unpacked data, downloads), and remove what is not wanted."""
+    """List what is kept for later (features, data, compiled kernels, downloads), and remove it."""
     from mcusim.cli.output import print_json, print_sections
     from mcusim.explore import cache as explore
 

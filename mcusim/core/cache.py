@@ -1,7 +1,7 @@
 """The user's cache: what is kept there, how much it may be, and what goes first.
 
-Features and unpacked data are made again when they are missing, so the least recently used make room. What
-was fetched stays until a person removes it.
+Features, unpacked data and compiled kernels are made again when they are missing, so the least recently used
+make room. What was fetched stays until a person removes it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ MAX_BYTES = 4 * 1024**3
 """Of all that can be made again, together."""
 LEFTOVER_S = 24 * 3600
 """A file that was being written so long ago will not be finished any more."""
-FEATURES, DATA, FETCHED, LEFTOVER = KINDS = ("features", "data", "fetched", "leftover")
-"""Of the frozen front; unpacked; downloaded; what a process that was killed had begun."""
+FEATURES, DATA, FIRMWARE, FETCHED, LEFTOVER = KINDS = ("features", "data", "firmware", "fetched", "leftover")
+"""Of the frozen front; unpacked; compiled kernels; downloaded; what a process that was killed had begun."""
+REMADE = (FEATURES, DATA, FIRMWARE)
+"""What is made again when it is missing, and so is bounded."""
 
 
 def cache_dir() -> Path:
@@ -60,7 +62,7 @@ class CacheItem:
 
 def items(root: Path) -> list[CacheItem]:
     """Return everything in a cache, the least recently used first."""
-    found = [item for item in map(_item, _places(root)) if item is not None]
+    found = [item for item in map(_item, _entries(root)) if item is not None]
     return sorted(found, key=lambda item: (item.used, item.path))
 
 
@@ -76,11 +78,11 @@ def make_room(root: Path, size: int, mine: Path) -> None:
         OSError: if something cannot be removed.
     """
     others = [item for item in items(root) if item.path != mine]
-    total = sum(item.bytes for item in others if item.kind in (FEATURES, DATA)) + size
+    total = sum(item.bytes for item in others if item.kind in REMADE) + size
     for item in others:
         if item.kind == LEFTOVER and time() - item.used > LEFTOVER_S:
             item.remove()
-        elif item.kind in (FEATURES, DATA) and total > MAX_BYTES:
+        elif item.kind in REMADE and total > MAX_BYTES:
             item.remove()
             total -= item.bytes
 
@@ -91,28 +93,27 @@ def use(path: Path) -> None:
         os.utime(path)
 
 
-def _places(root: Path) -> Iterator[Path]:
-    for folder in (root / "features", root / "data", root / "models"):
-        if folder.is_dir():
-            yield from folder.iterdir()
+def _entries(root: Path) -> Iterator[os.DirEntry[str]]:
+    for name in (FEATURES, DATA, FIRMWARE, "models"):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root / name) as entries:
+            yield from entries
 
 
-def _item(path: Path) -> CacheItem | None:
+def _item(entry: os.DirEntry[str]) -> CacheItem | None:
     try:
-        kind = _kind(path)
-        stat = path.stat()
-        size = sum(_used(p.stat()) for p in path.rglob("*")) if path.is_dir() else _used(stat)
+        stat, path = entry.stat(), Path(entry.path)
+        size = sum(_used(p.stat()) for p in path.rglob("*")) if entry.is_dir() else _used(stat)
+        return CacheItem(path, _kind(path, entry.is_dir()), size, stat.st_mtime)
     except OSError:  # gone, or not ours to see
         return None
-    return CacheItem(path, kind, size, stat.st_mtime)
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, folder: bool) -> str:
     if path.suffix == ".part":
         return LEFTOVER
-    if path.parent.name == FEATURES:
-        return FEATURES
-    return DATA if path.is_dir() else FETCHED
+    if path.parent.name in (FEATURES, FIRMWARE):
+        return path.parent.name
+    return DATA if folder else FETCHED
 
 
 def _used(stat: os.stat_result) -> int:

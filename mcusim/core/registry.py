@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Generic, TypeVar
 
 from mcusim.core.errors import BadArgument, UnknownName
 
 T = TypeVar("T")
+
+
+@cache
+def installed(group: str) -> EntryPoints:
+    """Return the entry points of a group, looked up once a process: it reads a file of every package."""
+    return entry_points(group=group)
 
 
 class Registry(Generic[T]):
@@ -39,7 +46,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return all names, own and installed, sorted."""
-        return sorted({*self._own, *self._places, *(e.name for e in entry_points(group=self.group))})
+        return sorted({*self._own, *self._places, *(e.name for e in installed(self.group))})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -55,7 +62,7 @@ class Registry(Generic[T]):
             module, _, place = self._places[name].partition(":")
             mine: T = getattr(import_module(module), place)
             return mine
-        for entry in entry_points(group=self.group):
+        for entry in installed(self.group):
             if entry.name == name:
                 loaded: T = entry.load()
                 return loaded

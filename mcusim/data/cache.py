@@ -1,7 +1,8 @@
-"""Prepared data that is kept between runs, whole or not at all."""
+"""Prepared data that is kept between runs, whole or not at all, each file with its checksum."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,30 @@ from numpy.typing import NDArray
 from mcusim.core import cache
 
 Arrays = Mapping[str, NDArray[Any]]
+CHECKSUMS = "checksums.json"
+PIECE = 1 << 20
 
 
 def kept(name: str) -> Arrays | None:
-    """Return the arrays that are cached under a name, mapped into memory; ``None`` if they are not, whole."""
+    """Return the arrays that are cached under a name, mapped into memory; ``None`` if they are not, whole.
+
+    A file with other bytes than were written into it is named, in a warning.
+    """
     place = cache.cache_dir() / cache.DATA / name
     try:
-        files = sorted(place.glob("*.npy"))
-        found = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in files}
-    except (OSError, ValueError, EOFError):
+        checksums = dict(json.loads((place / CHECKSUMS).read_bytes()))
+        damaged = [file for file, checksum in checksums.items() if _checksum(place / file) != checksum]
+        if damaged:
+            warnings.warn(f"{place / damaged[0]} is damaged; the data is unpacked anew", stacklevel=3)
+            return None
+        found = {
+            file.removesuffix(".npy"): np.load(place / file, mmap_mode="r", allow_pickle=False)
+            for file in checksums
+        }
+    except (OSError, ValueError, TypeError, EOFError):
         return None
     cache.use(place)
-    return found or None
+    return found
 
 
 def keep(name: str, arrays: Arrays) -> None:
@@ -47,6 +61,8 @@ def keep(name: str, arrays: Arrays) -> None:
                 np.save(target, array)
                 target.flush()
                 os.fsync(target.fileno())
+        checksums = {f"{file}.npy": _checksum(part / f"{file}.npy") for file in arrays}
+        (part / CHECKSUMS).write_text(json.dumps(checksums), "ascii")
         shutil.rmtree(place, ignore_errors=True)  # what is there was not whole
         os.rename(part, place)
     except OSError as error:
@@ -57,3 +73,11 @@ def keep(name: str, arrays: Arrays) -> None:
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _checksum(path: Path) -> int:
+    with path.open("rb") as file:
+        checksum = 0
+        while piece := file.read(PIECE):
+            checksum = crc32(piece, checksum)
+    return checksum

@@ -97,7 +97,7 @@ def open_data(text: str | Path, *, size: tuple[int, int] | int | None = None) ->
 
 def _door(text: str, size: tuple[int, int] | int | None) -> tuple[Callable[..., Dataset], dict[str, Any]]:
     """Return what opens a data set, and its options with their defaults."""
-    if text in DATASETS.names():
+    if text in DATASETS:
         opened = DATASETS[text]
         return opened, _defaults(opened, ("root", "domain"))
     path = Path(text)

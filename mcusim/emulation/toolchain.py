@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from mcusim.core import BadRun, MissingPackage
-from mcusim.core.cache import cache_dir
+from mcusim.core import BadRun, MissingPackage, cache
 from mcusim.emulation.cores import EmulatedCore
 
 OPTIMISE = "-Os"
@@ -78,7 +79,7 @@ def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> P
     named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
     elf = own / f"{core.name}.elf"
-    kernels = _kernels(sorted((folder / "kernels").iterdir()), core)
+    kernels = _kernels(sorted((folder / "kernels").iterdir()), core, own)
     sources = [*sorted((folder / "model").glob("*.c")), own / "startup.c", own / "main.c"]
     _run(core, [
         f"-I{folder / 'kernels'}", f"-I{folder / 'model'}", f"-I{own}",
@@ -88,21 +89,35 @@ def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> P
     return elf
 
 
-def _kernels(sources: Sequence[Path], core: EmulatedCore) -> Path:
-    """Return the kernels as one object, compiled once for a core and kept in the cache."""
+def _kernels(sources: Sequence[Path], core: EmulatedCore, own: Path) -> Path:
+    """Return the kernels as one object, compiled once for a core and kept in the cache.
+
+    Where nothing can be kept that is said, and the object lies in ``own``.
+    """
+    root = cache.cache_dir()
     key = sha256(repr((toolchain(), FLAGS, core)).encode())
     for source in sources:
         key.update(source.name.encode() + source.read_bytes())
     paths = [str(source.resolve()) for source in sources if source.suffix == ".c"]
-    place = cache_dir() / "firmware" / f"{core.name}-{key.hexdigest()[:16]}.o"
-    if not place.is_file():
+    place = root / cache.FIRMWARE / f"{core.name}-{key.hexdigest()[:16]}.o"
+    if place.is_file():
+        cache.use(place)
+        return place
+    # One object of all of them, in which unused functions can still be left out.
+    made = own / place.name
+    _run(core, ["-r", "-nostdlib", *paths, "-o", str(made)])
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=place.parent) as temporary:
-            # One object of all of them, in which unused functions can still be left out.
-            made = Path(temporary) / place.name
-            _run(core, ["-r", "-nostdlib", *paths, "-o", str(made)])
-            os.replace(made, place)
-    return place
+        cache.make_room(root, made.stat().st_size, place)
+        shutil.copyfile(made, part)
+        os.replace(part, place)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        reason = f"cache {root} cannot be used: {error.strerror or error}"
+        warnings.warn(f"{reason}; kernels are compiled anew every time", stacklevel=2)
+    return made
 
 
 def _run(core: EmulatedCore, words: Sequence[str]) -> None:

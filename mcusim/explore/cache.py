@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import SaveFailed, UnknownName
-from mcusim.core.cache import DATA, FEATURES, KINDS, MAX_BYTES, CacheItem, cache_dir, items
+from mcusim.core.cache import KINDS, MAX_BYTES, REMADE, CacheItem, cache_dir, items
 from mcusim.sections.kinds import Column, Facts, Section, Table
 from mcusim.sections.shown import Shown
 
@@ -41,7 +41,7 @@ class Cached(Shown):
     @property
     def bounded_bytes(self) -> int:
         """Bytes of what is made again when it is missing; never more than ``MAX_BYTES``."""
-        return sum(item.bytes for item in self.items if item.kind in (FEATURES, DATA))
+        return sum(item.bytes for item in self.items if item.kind in REMADE)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -55,7 +55,7 @@ class Cached(Shown):
         """Return what is there, and how much there may be."""
         rows = [(self._name(item), item.kind, item.bytes, _time(item)) for item in self.items]
         bound = f"{self.bounded_bytes:,} of at most {MAX_BYTES:,} B, the least recently used goes first"
-        facts: list[tuple[str, str]] = [("cache", str(self.root)), ("features, data", bound)]
+        facts: list[tuple[str, str]] = [("cache", str(self.root)), ("made again", bound)]
         return [*([Table(COLUMNS, rows, last=("in all", "", self.bytes, ""))] if rows else []), Facts(facts)]
 
     def _name(self, item: CacheItem) -> str:
@@ -65,12 +65,12 @@ class Cached(Shown):
 def cache(*, remove: str | Iterable[str] = ()) -> Cached:
     """Return what mcusim keeps on this machine for later, after removing what is not wanted.
 
-    Nothing is lost for good: features and data are made again from the network and the pictures, what was
-    fetched can be fetched again.
+    Nothing is lost for good: features, data and compiled kernels are made again when they are wanted, what
+    was fetched can be fetched again.
 
     Args:
-        remove: kinds to remove: ``features`` of frozen layers, unpacked ``data``, ``fetched`` networks and
-            data sets, ``leftover`` files of processes that were killed; or ``all``.
+        remove: kinds to remove: ``features`` of frozen layers, unpacked ``data``, compiled ``firmware``,
+            ``fetched`` networks and data sets, ``leftover`` files of processes that were killed; or ``all``.
 
     Raises:
         UnknownName: for another kind.

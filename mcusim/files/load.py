@@ -155,7 +155,7 @@ def find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     suffix = path.suffix.removeprefix(".")
     if path.is_file():
-        if suffix not in IMPORTERS.names():
+        if suffix not in IMPORTERS:
             raise UnknownName("model file type", path.suffix, (f".{n}" for n in IMPORTERS.names()))
         return path
     known: dict[str, Path] = {}
@@ -164,7 +164,7 @@ def find(name_or_path: str | Path) -> Path:
             known.setdefault(name, file)
     if str(name_or_path) in known:
         return known[str(name_or_path)]
-    if suffix in IMPORTERS.names() and path.parent != Path():
+    if suffix in IMPORTERS and path.parent != Path():
         raise BadModel(str(path), "there is no such file", "give the path of a model file or a known name")
     public = {name for name, entry in registry().items() if entry.file.startswith("models/")}
     if str(name_or_path) in public:

@@ -36,7 +36,7 @@ def board(name_or_path: str | Path) -> Board:
     name = text.strip().lower()
     if name in _shipped():
         return _load_shipped(name)
-    if name not in BOARDS.names():
+    if name not in BOARDS:
         raise UnknownName("board", text, board_names())
     found = BOARDS[name]
     return found if isinstance(found, Board) else load_board(Path(found))

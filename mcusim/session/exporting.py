@@ -14,7 +14,7 @@ TRAINED = "model.npz"
 
 def is_network(path: Path) -> bool:
     """True if a file of this name is one of a network."""
-    return path.suffix.removeprefix(".") in EXPORTERS.names()
+    return path.suffix.removeprefix(".") in EXPORTERS
 
 
 def export_network(source: Path, out: Path, like: Path | None = None) -> str:

@@ -100,7 +100,7 @@ def scheme(text: str | Scheme) -> Scheme:
     name, _, rest = said.partition(":")
     name, parts = name.strip(), rest.split(",")
     numbered = _NUMBERED.fullmatch(name)
-    if numbered and name not in SCHEMES.names() and numbered[1] in SCHEMES.names():
+    if numbered and name not in SCHEMES and numbered[1] in SCHEMES:
         name, parts = numbered[1], [numbered[2], *parts]
     kind = SCHEMES[name]
     found: Scheme = parse(kind, name, parts, said)

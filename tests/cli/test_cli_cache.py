@@ -17,7 +17,13 @@ def filled() -> Path:
     """One thing of each kind, the last one being written by a process that was killed."""
     root = store.cache_dir()
     for number, name in enumerate(
-        ("features/a.rows", "data/cifar-10-b/train_images.npy", "models/c.npz", "models/.d.npz.x.part")
+        (
+            "features/a.rows",
+            "data/cifar-10-b/train_images.npy",
+            "firmware/cortex-m4-e.o",
+            "models/c.npz",
+            "models/.d.npz.x.part",
+        )
     ):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,14 +35,14 @@ def filled() -> Path:
 
 def test_everything_is_listed_with_its_size_the_least_recently_used_first(run, answer, filled):
     found = answer("cache")
-    assert [item["kind"] for item in found["items"]] == ["features", "data", "fetched", "leftover"]
-    assert [item["bytes"] for item in found["items"]] == [8192, 16384, 24576, 32768]
-    assert found["bytes"] == 81920
+    assert [item["kind"] for item in found["items"]] == [*store.KINDS]
+    assert [item["bytes"] for item in found["items"]] == [8192, 16384, 24576, 32768, 40960]
+    assert found["bytes"] == 122880
     assert found["bound_bytes"] == store.MAX_BYTES
     said = run("cache").stdout
     assert "features/a.rows" in said
-    assert "81,920" in said
-    assert "24,576 of at most" in said
+    assert "122,880" in said
+    assert "49,152 of at most" in said
 
 
 def test_each_kind_is_removed_by_its_name(run, answer, refused, filled):
@@ -56,12 +62,12 @@ def test_all_goes_at_once_and_what_is_not_there_is_no_error(filled):
 def test_the_least_recently_used_makes_room_and_what_was_fetched_stays(filled, monkeypatch):
     mine = filled / "features" / "mine.rows"
     store.make_room(filled, 1, mine)  # only what nobody will finish any more goes
-    assert [item.kind for item in store.items(filled)] == ["features", "data", "fetched"]
-    monkeypatch.setattr(store, "MAX_BYTES", 20_000)
+    assert [item.kind for item in store.items(filled)] == ["features", "data", "firmware", "fetched"]
+    monkeypatch.setattr(store, "MAX_BYTES", 42_000)
     store.make_room(filled, 1, mine)
-    assert [item.kind for item in store.items(filled)] == ["data", "fetched"]
+    assert [item.kind for item in store.items(filled)] == ["data", "firmware", "fetched"]
     store.use(filled / "models" / "c.npz")
-    store.make_room(filled, 20_000, mine)
+    store.make_room(filled, 42_000, mine)
     assert [item.kind for item in store.items(filled)] == ["fetched"]
 
 

@@ -32,6 +32,8 @@ from mcusim.core import McusimError  # noqa: E402
 
 MOST_MIB = 1024
 MOST_SECONDS = 20
+MEMORY = Path("/dev/shm")
+"""A disk would be the slowest part."""
 LONGEST = 2000
 """Characters of a message."""
 NEEDS = {"tflite": "flatbuffers", "onnx": "onnx", "pt2": "torch", "pictures": "PIL"}
@@ -51,7 +53,7 @@ def fuzz(name: str, count: int, seed: int) -> dict[str, Any]:
     read, slowest = 0, 0.0
     signal.signal(signal.SIGALRM, _hangs)
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as place:
         (Path(place) / "seeds").mkdir()
         seeds = reader.seeds(Path(place) / "seeds")
         for files in seeds:
@@ -87,8 +89,10 @@ def _highest_kib() -> int:
 
 
 def _written(folder: Path, files: Files, first: bytes) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    for left in folder.iterdir():  # of the reader
+        if left.name not in files:
+            left.unlink()
     for name, content in files.items():
         (folder / name).write_bytes(content)
     path = folder / next(iter(files))

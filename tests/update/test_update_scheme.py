@@ -268,7 +268,7 @@ def test_a_scheme_from_outside_takes_one_class_and_an_entry_point(monkeypatch):
     module.EveryOther = EveryOther
     monkeypatch.setitem(sys.modules, "a_plugin", module)
     points = EntryPoints([EntryPoint("every-other", "a_plugin:EveryOther", "mcusim.schemes")])
-    monkeypatch.setattr("mcusim.core.registry.entry_points", lambda group: points.select(group=group))
+    monkeypatch.setattr("mcusim.core.registry.installed", lambda group: points.select(group=group))
     found = scheme("every-other:offset=1")
     assert found.name == "every-other:offset=1"
     assert "every-other" in SCHEMES.names()

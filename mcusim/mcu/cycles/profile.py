@@ -94,7 +94,7 @@ def profile(name_or_path: str | Path) -> Profile:
         return load_profile(Path(name_or_path))
     if text in _shipped():
         return _load_shipped(text)
-    if text not in PROFILES.names():
+    if text not in PROFILES:
         raise UnknownName("cycle profile", text, profile_names())
     found = PROFILES[text]
     return found if isinstance(found, Profile) else load_profile(Path(found))

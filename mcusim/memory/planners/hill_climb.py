@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from math import factorial
 from time import monotonic
 
 from mcusim.memory.bound import lower_bound
@@ -15,6 +16,9 @@ from mcusim.memory.problem import Problem, Solution, judge
 
 DEFAULT_EFFORT = 2_000_000
 """Looks at placed blocks: half a second or so."""
+EVERY_ORDER = 20
+FEW = 10
+"""Blocks; of more there are too many orders to try them all."""
 PATIENCE = 80
 """Steps without gain after which the climb starts again from another order."""
 
@@ -33,7 +37,7 @@ def hill_climb(
     placing = Placing(parts.rest)
     starts = [order_of(parts.rest) for order_of in ORDERS.values()]
     end = None if time_limit_s is None else monotonic() + time_limit_s
-    effort = DEFAULT_EFFORT if effort is None else effort
+    effort = min(DEFAULT_EFFORT if effort is None else effort, _exhausting(len(parts.rest.blocks)))
     found = climb(placing, starts, seed=seed, effort=effort, until=end)
     above = {b.name: parts.base + o for b, o in zip(parts.rest.blocks, found, strict=True)}
     placed = {**parts.residents, **above}
@@ -72,6 +76,11 @@ def climb(
         if best_height <= placing.bound.padded_bytes or placing.work >= end:
             break
     return best_offsets
+
+
+def _exhausting(blocks: int) -> int:
+    """Return looks at placed blocks after which a few blocks have been tried in every order, many times."""
+    return EVERY_ORDER * blocks * factorial(min(blocks, FEW))
 
 
 class _Hill:
