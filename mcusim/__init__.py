@@ -10,7 +10,7 @@ Everything that the command line does is here under the same name, by what a per
 
 * networks: `load`, `save`, `show`, `models`, `fetch`, `cache`, `from_torch`; a `Model`, its
   `ModelSummary`, its `Preprocessing`; a `Cached`
-* make one smaller: `quantize`, `prune`
+* make one smaller: `quantize`, `prune`; add to it what learns: `add_adapters`
 * boards: `board`, `boards`, `profiles`, `calibrate` from measurements (`read_measurements`);
   a `Board`, a `Calibration`
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
@@ -59,6 +59,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "compression": {
         "quantize": "mcusim.compress.quantize.quantizer",
         "prune": "mcusim.compress.prune",
+        "add_adapters": "mcusim.update.adapters",
     },
     "boards": {
         "board": "mcusim.mcu.board_files",
@@ -241,6 +242,7 @@ if TYPE_CHECKING:
     from mcusim.traces.replay import replay
     from mcusim.traces.shipped import shipped_traces
     from mcusim.traces.store import Trace, TraceFile, read_trace
+    from mcusim.update.adapters import add_adapters
     from mcusim.update.coverage import Coverage
     from mcusim.update.formats import Formats
     from mcusim.update.optimizer import Sgd
@@ -300,6 +302,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "activations",
+    "add_adapters",
     "allocators",
     "board",
     "boards",

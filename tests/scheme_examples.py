@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcusim.update import SCHEMES
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "adapters": (),
     "none": ("none",),
     "head": ("head",),
     "bias": ("bias", "bias-2"),
@@ -27,9 +28,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tinyprop": ("tinyprop", "tinyprop:s_max=0.5,damping=0.5,layers=all"),
     "static": (),
 }
-"""By name; the published configurations of ``static`` are for networks of their own."""
-ELSEWHERE = {"static": "tests/update/test_update_published.py"}
+"""By name; ``static`` and ``adapters`` are for networks of their own."""
+ELSEWHERE = {
+    "static": "tests/update/test_update_published.py",
+    "adapters": "tests/update/test_update_adapters.py",
+}
 """Schemes that suit no small network, and where they are tested."""
+SPELLED = {"static": "static:mbv2-99kb", "adapters": "adapters:biases=2"}
+"""One spelling of each of those."""
 TEXTS = [text for name in SCHEMES.names() for text in EXAMPLES.get(name, ())]
 LEARNING = [text for text in TEXTS if text != "none"]
 """Those with which something can be trained."""

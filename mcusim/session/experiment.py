@@ -64,6 +64,10 @@ class Experiment(Settings):
     resolution: int | None = setting(
         None, "side of the images, if not the one the network was made for", unit="pixels", least=1
     )
+    adapters: int | None = setting(
+        None, "set low-rank adapters of this rank beside the projections of the last seven blocks", least=1
+    )
+    """Channels between the two convolutions of each; see `mcusim.add_adapters`."""
     arithmetic: str | None = setting(
         None,
         "how accumulators are rescaled, if not as the file's origin does",
@@ -115,10 +119,18 @@ class Experiment(Settings):
         return Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)})
 
     def network(self) -> Network:
-        """Return the network: that of the file, with a fresh head only if one is asked for.
+        """Return the network: that of the file, with a fresh head or adapters only if they are asked for.
 
         The head it came with stays if it has as many outputs as ``classes`` says and no format is asked for.
         """
+        found = self._headed()
+        if self.adapters is None:
+            return found
+        from mcusim.update.adapters import add_adapters
+
+        return found._replace(model=add_adapters(found.model, self.adapters, seed=self.seed))
+
+    def _headed(self) -> Network:
         from mcusim.files.load import load
         from mcusim.graph.head import replace_head
 

@@ -61,6 +61,7 @@ SCHEMES: Registry[type[Any]] = Registry(
     "update scheme",
     "mcusim.schemes",
     {
+        "adapters": "mcusim.update.schemes.adapters:Adapters",
         "bias": "mcusim.update.schemes.bias:Bias",
         "dense": "mcusim.update.schemes.dense:Dense",
         "dynamic": "mcusim.update.schemes.dynamic:Dynamic",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scheme_examples import ELSEWHERE, EXAMPLES, TEXTS
+from scheme_examples import ELSEWHERE, EXAMPLES, SPELLED, TEXTS
 from update_networks import ALL, autoencoder, mobilenet, resnet
 
 from mcusim.core import BadArgument, UnknownName
@@ -14,7 +14,6 @@ from mcusim.update import SCHEMES, Scheme, Statistics, scheme, statistics_for
 from mcusim.update.channels import layers, trunk, trunk_weights
 from mcusim.update.coverage import Coverage
 from mcusim.update.schemes import Dynamic, TinyTrain
-from mcusim.update.schemes.static import CONFIGURATIONS
 
 
 def play(found, model, stages, seed=0):
@@ -43,7 +42,7 @@ def test_every_registered_scheme_has_an_example():
 
 @pytest.mark.parametrize("name", SCHEMES.names())
 def test_a_scheme_calls_itself_what_the_registry_calls_it(name):
-    for text in EXAMPLES[name] or (f"{name}:{next(iter(CONFIGURATIONS))}",):
+    for text in EXAMPLES[name] or (SPELLED[name],):
         assert type(scheme(text)) is SCHEMES[name]
         assert scheme(text).name.replace("-", ":").split(":")[0] == name
 

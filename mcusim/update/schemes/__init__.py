@@ -1,5 +1,6 @@
 """The update schemes of this package, one file each; ``mcusim.update.scheme.SCHEMES`` names them."""
 
+from mcusim.update.schemes.adapters import Adapters
 from mcusim.update.schemes.bias import Bias
 from mcusim.update.schemes.dense import Dense
 from mcusim.update.schemes.dynamic import Dynamic
@@ -13,6 +14,7 @@ from mcusim.update.schemes.tinytrain import TinyTrain
 from mcusim.update.schemes.trady import TraDy
 
 __all__ = [
+    "Adapters",
     "Bias",
     "Dense",
     "Dynamic",
