@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import inner
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.reference.loss import EXP, HALF_ROOT, LN2_HIGH, LN2_LOW, LOG, LOG2E, LOWEST
 
 ONE, HALF = np.float32(1), np.float32(0.5)

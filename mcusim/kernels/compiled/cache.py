@@ -18,7 +18,7 @@ import llvmlite  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-from mcusim.core.jit import njit
+from mcusim.kernels.compiled.compiler import whole
 
 SOURCES = Path(__file__).parents[1]
 KERNELS: list[Any] = []
@@ -52,6 +52,6 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that Python calls: kept on disk, without the GIL, no float reordered."""
-    KERNELS.append(njit(function, nogil=True, error_model="numpy", cache=_Cache))
+    """Compile a kernel that Python calls; see ``compiler.whole``."""
+    KERNELS.append(whole(function, _Cache))
     return KERNELS[-1]

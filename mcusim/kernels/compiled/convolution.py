@@ -9,7 +9,8 @@ import numpy as np
 from mcusim.graph import OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import aligned, array_at, check_shape, inner, record_at
+from mcusim.kernels.compiled.compiler import inner
+from mcusim.kernels.compiled.prepared import aligned, array_at, check_shape, record_at
 from mcusim.kernels.compiled.requant import add_to_row, place_bias, requantise
 from mcusim.kernels.compiled.staging import fill, flip
 from mcusim.kernels.compiled.weighted import RECORD, WeightedForward

@@ -8,7 +8,8 @@ import numpy as np
 
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import array_at, inner, record_at
+from mcusim.kernels.compiled.compiler import inner
+from mcusim.kernels.compiled.prepared import array_at, record_at
 from mcusim.kernels.compiled.requant import place_bias, requantise
 from mcusim.kernels.compiled.staging import fill, flip
 from mcusim.kernels.compiled.weighted import RECORD, WeightedForward

@@ -11,13 +11,13 @@ from mcusim.core import BadArgument
 from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     address_of,
     check,
     check_mask,
     check_shape,
-    inner,
     record_at,
 )
 from mcusim.kernels.compiled.requant import FLOAT, TFLITE, store_bits

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcusim.graph import Arithmetic
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import inner
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.staging import copy, fill, flip
 from mcusim.kernels.vector import columns, fused
 from mcusim.kernels.vector.fused import AT, FLOAT, TFLITE, TINYENGINE

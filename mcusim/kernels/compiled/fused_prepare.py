@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.fused import C_OUT, KH, QUADS, get
-from mcusim.kernels.compiled.prepared import address_of, array_at, inner
+from mcusim.kernels.compiled.prepared import address_of, array_at
 from mcusim.kernels.vector.fused import AT
 from mcusim.kernels.vector.packs import pack_rows
 

@@ -11,6 +11,7 @@ from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.errors import (
     FLOAT32,
     STATISTICS_BYTES,
@@ -27,7 +28,6 @@ from mcusim.kernels.compiled.prepared import (
     aligned,
     array_at,
     check,
-    inner,
     record_at,
     shares_bytes,
 )

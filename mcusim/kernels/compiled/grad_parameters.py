@@ -11,6 +11,7 @@ from mcusim.core import BadArgument
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.errors import load_row
 from mcusim.kernels.compiled.grad_input import sum_tiles
 from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
@@ -22,7 +23,6 @@ from mcusim.kernels.compiled.prepared import (
     check,
     check_shape,
     exist,
-    inner,
     record_at,
 )
 from mcusim.kernels.vector import simd, tiles

@@ -21,14 +21,9 @@ from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
-from mcusim.core.jit import njit
 from mcusim.kernels.arrays import Array, StoreResult
+from mcusim.kernels.compiled.compiler import inner
 
-inner = njit(nogil=True, error_model="numpy")
-"""How what kernels call is compiled: as part of them. numba numbers the cache files of a function that
-has several signatures without a lock, so two processes that compile at once could mix them up."""
-inlined = njit(nogil=True, error_model="numpy", inline="always")
-"""How what is handed a function is compiled: numba cannot cache on disk what passes functions as values."""
 ALIGNMENT = 64
 
 

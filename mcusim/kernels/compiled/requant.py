@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcusim.kernels.compiled.prepared import array_at, inner
+from mcusim.kernels.compiled.compiler import inner
+from mcusim.kernels.compiled.prepared import array_at
 from mcusim.kernels.vector import simd
 
 FLOAT, TFLITE, TINYENGINE, ACCUMULATOR = range(4)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mcusim.graph import Op
 from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.cache import compiled
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.prepared import (
     ForwardKernel,
     address_of,
@@ -17,7 +18,6 @@ from mcusim.kernels.compiled.prepared import (
     check,
     check_mask,
     check_shape,
-    inner,
     record_at,
 )
 from mcusim.kernels.compiled.requant import store_bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcusim.kernels.compiled.prepared import inner
+from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.vector import simd
 
 copy = simd.copy

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcusim.kernels.compiled.prepared import array_at, exist, inlined, inner, record_at
+from mcusim.kernels.compiled.compiler import inlined, inner
+from mcusim.kernels.compiled.prepared import array_at, exist, record_at
 
 FIELDS = (
     "value", "extra", "channels", "selected", "gradient", "velocity", "factor", "factors", "compact", "taps",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import array_at, inner
+from mcusim.kernels.compiled.compiler import inner
+from mcusim.kernels.compiled.prepared import array_at
 from mcusim.kernels.compiled.rules.loops import clamp, over_weight
 
 

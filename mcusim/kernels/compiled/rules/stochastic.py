@@ -9,7 +9,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.prepared import array_at, exist, inner, record_at
+from mcusim.kernels.compiled.compiler import inner
+from mcusim.kernels.compiled.prepared import array_at, exist, record_at
 from mcusim.kernels.compiled.rules.loops import (
     GOLDEN,
     MIX_1,
