@@ -39,21 +39,43 @@ def get(record, at):  # type: ignore[no-untyped-def]
 
 
 @inner
-def plane(record, image, target):  # type: ignore[no-untyped-def]
-    """Copy one image, flipped, into a padded plane of ``plane_w`` pixels a row."""
+def rows(record, image, first, count, target):  # type: ignore[no-untyped-def]
+    """Copy rows of one image from row ``first`` on, flipped and padded to ``plane_w`` pixels a row."""
     c, h, w = get(record, C_IN), get(record, H), get(record, W)
-    width, top, left = get(record, PLANE_W), get(record, TOP), get(record, LEFT)
+    width, left = get(record, PLANE_W), get(record, LEFT)
     nothing = 128 + get(record, Z_X)
-    rows = (get(record, OH) - 1) * get(record, STRIDE_H) + (get(record, KH) - 1) * get(record, DILATION_H) + 1
     inside = min(w, width - left)
-    for i in range(rows):
-        row, y = target + i * width * c, i - top
+    for i in range(count):
+        row, y = target + i * width * c, first + i
         if y < 0 or y >= h:
             fill(row, nothing, width * c)
         else:
             fill(row, nothing, left * c)
             flip(get(record, X) + (image * h + y) * w * c, row + left * c, inside * c)
             fill(row + (left + inside) * c, nothing, (width - left - inside) * c)
+
+
+@inner
+def window_rows(record):  # type: ignore[no-untyped-def]
+    """Return the rows that one line of windows reads."""
+    return (get(record, KH) - 1) * get(record, DILATION_H) + 1
+
+
+@inner
+def plane(record, image, target):  # type: ignore[no-untyped-def]
+    """Copy one image, unless the output grows over it: then each line copies the rows that it reads."""
+    if get(record, OVERLAPS) == 0:
+        count = (get(record, OH) - 1) * get(record, STRIDE_H) + window_rows(record)
+        rows(record, image, -get(record, TOP), count, target)
+
+
+@inner
+def line_of(record, image, i, target):  # type: ignore[no-untyped-def]
+    """Return where line ``i`` of windows begins."""
+    if get(record, OVERLAPS) == 0:
+        return target + i * get(record, STRIDE_H) * get(record, PLANE_W) * get(record, C_IN)
+    rows(record, image, i * get(record, STRIDE_H) - get(record, TOP), window_rows(record), target)
+    return target
 
 
 @inner
@@ -123,12 +145,11 @@ def pointwise_float(record):  # type: ignore[no-untyped-def]
 def window_float(record):  # type: ignore[no-untyped-def]
     """Convolution over windows, straight from a padded plane."""
     target = int64_at(get(record, WORKSPACE))
-    step = get(record, STRIDE_H) * get(record, PLANE_W) * get(record, C_IN)
     oh, width = get(record, OH), get(record, OW) * get(record, C_OUT)
     for image in range(get(record, N)):
         plane(record, image, target)
         for i in range(oh):
-            _line_float(record, target + i * step, (image * oh + i) * width)
+            _line_float(record, line_of(record, image, i, target), (image * oh + i) * width)
 
 
 @compiled
@@ -173,12 +194,11 @@ def pointwise_tflite(record):  # type: ignore[no-untyped-def]
 def window_tflite(record):  # type: ignore[no-untyped-def]
     """Convolution over windows, straight from a padded plane."""
     target = int64_at(get(record, WORKSPACE))
-    step = get(record, STRIDE_H) * get(record, PLANE_W) * get(record, C_IN)
     oh, width = get(record, OH), get(record, OW) * get(record, C_OUT)
     for image in range(get(record, N)):
         plane(record, image, target)
         for i in range(oh):
-            _line_tflite(record, target + i * step, (image * oh + i) * width)
+            _line_tflite(record, line_of(record, image, i, target), (image * oh + i) * width)
 
 
 @compiled
@@ -223,12 +243,11 @@ def pointwise_tinyengine(record):  # type: ignore[no-untyped-def]
 def window_tinyengine(record):  # type: ignore[no-untyped-def]
     """Convolution over windows, straight from a padded plane."""
     target = int64_at(get(record, WORKSPACE))
-    step = get(record, STRIDE_H) * get(record, PLANE_W) * get(record, C_IN)
     oh, width = get(record, OH), get(record, OW) * get(record, C_OUT)
     for image in range(get(record, N)):
         plane(record, image, target)
         for i in range(oh):
-            _line_tinyengine(record, target + i * step, (image * oh + i) * width)
+            _line_tinyengine(record, line_of(record, image, i, target), (image * oh + i) * width)
 
 
 @compiled

@@ -116,8 +116,8 @@ class Fused:
         """Return the kernel and the record for these buffers, or ``None`` if no kernel here takes them.
 
         ``sizes`` are n, h, w, oh, ow; a fully connected op is n pixels of 1 x 1. ``weight`` and ``bias`` are
-        the addresses of what learns. Where the output ``grows`` over the input, only kernels do that read the
-        input itself, a line or two before they write as many.
+        the addresses of what learns. Where the output ``grows`` over the input, only kernels do that
+        read what a line or two of the output need, in the input itself, before they write as many.
         """
         n, h, w, oh, ow = sizes
         a, (c_out, kh, kw, c_in) = self.op.attributes, self.weight.shape
@@ -140,7 +140,7 @@ class Fused:
             r["quads"], r["plane_w"] = -(-kh // 4), max(reach, int(r["left"]) + w)
             room = (4 * int(r["quads"] * r["plane_w"]) + w + n * h * w) * c_out
             c_in = c_out
-        elif (kh, kw, *a.stride) == (1, 1, 1, 1) and c_in % QUAD == 0 and (h, w) == (oh, ow):
+        elif not grows and (kh, kw, *a.stride) == (1, 1, 1, 1) and c_in % QUAD == 0 and (h, w) == (oh, ow):
             entry = pointwise
             frozen = self.learns is Learns.NOTHING
             while frozen and 2 * copies * c_out <= LANES and n * h * w % (2 * copies) == 0:
@@ -152,7 +152,7 @@ class Fused:
             room = rows * int(r["plane_w"]) * c_in
         else:
             return None
-        if grows and entry is not any_ and (entry is not three or oh % 2):
+        if grows and entry is three and oh % 2:
             return None  # the last of an odd number of lines is made twice
         r["c_in"], r["c_out"], r["z_x"] = copies * c_in, copies * c_out, self.z_x
         r["blocks"] = -(-copies * c_out // LANES)
@@ -161,7 +161,10 @@ class Fused:
         self.workspace.reserve(room + SLACK)
         r["workspace"] = address_of(self.workspace.cell)
         r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
-        r["overlaps"] = not grows and r["x"] < r["y"] + y.nbytes and r["y"] < r["x"] + x.nbytes
+        shares = r["x"] < r["y"] + y.nbytes and r["y"] < r["x"] + x.nbytes
+        # Windows are read from a copy: of the whole image, or of the rows of one line if the output grows
+        # over it. Depthwise ops copy an input that they would overwrite, but not one they may grow over.
+        r["overlaps"] = grows if entry is window else shares and not grows
         r["low"], r["high"], r["zero"] = self.scale.low, self.scale.high, self.scale.zero_point
         for name, array in self._constants(entry, copies, int(r["quads"])).items():
             r[name] = address_of(array)

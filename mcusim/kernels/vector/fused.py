@@ -42,7 +42,7 @@ FIELDS = (
     "low", "high", "zero", "z_x",
     "pixels", "c_in", "c_out", "blocks", "quads",
     "n", "h", "w", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "dilation_h", "dilation_w", "top", "left",
-    # Columns of a padded line or plane; whether the output lies on the input.
+    # Columns of a padded line or plane; whether the output lies on the input (see ``fused_record``).
     "plane_w", "overlaps",
     # Of learning ops: parameters as they are, bound on the bias, offsets without it, how weights are packed.
     "weight", "raw_bias", "most_bias", "base", "layout", "row",
