@@ -10,22 +10,36 @@ from mcusim.graph import Model
 from mcusim.update.channels import require
 from mcusim.update.selection import Scope, Selection
 
+TOGETHER = 256
+"""Stages that are counted at once."""
+
 
 class Coverage:
-    """Counts how often each channel of a scheme's eligible layers learnt.
-
-    Attributes:
-        visits: op name -> number of stages each channel learnt in, int64.
-    """
+    """Counts how often each channel of a scheme's eligible layers learnt."""
 
     def __init__(self, model: Model, scope: Scope) -> None:
         self._layers = {op: require(model, op) for op in scope.eligible}
-        self.visits = {op: np.zeros(item.channels, np.int64) for op, item in self._layers.items()}
+        self._visits = {op: np.zeros(item.channels, np.int64) for op, item in self._layers.items()}
+        self._added: list[Selection] = []
 
     def add(self, selection: Selection) -> None:
-        """Count one stage."""
-        for op, chosen in selection.channels.items():
-            self.visits[op][chosen] += 1
+        """Count one stage: many at once later, since some schemes begin one in every step."""
+        self._added.append(selection)
+        if len(self._added) == TOGETHER:
+            self._count()
+
+    @property
+    def visits(self) -> dict[str, NDArray[np.int64]]:
+        """Op name -> number of stages each channel learnt in."""
+        self._count()
+        return self._visits
+
+    def _count(self) -> None:
+        added, self._added = self._added, []
+        for op, visits in self._visits.items():
+            chosen = [selection.channels[op] for selection in added if op in selection.channels]
+            if chosen:
+                visits += np.bincount(np.concatenate(chosen), minlength=visits.size)
 
     @property
     def weights(self) -> int:
@@ -56,4 +70,5 @@ class Coverage:
         """
         if {op: v.shape for op, v in visits.items()} != {op: v.shape for op, v in self.visits.items()}:
             raise BadArgument("saved coverage", "is of another model or scheme", "start without it")
-        self.visits = {op: np.array(v, np.int64) for op, v in visits.items()}
+        self._added.clear()
+        self._visits = {op: np.array(v, np.int64) for op, v in visits.items()}

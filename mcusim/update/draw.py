@@ -20,10 +20,15 @@ _drawn = numbers()
 
 
 @cache
-def _compiled() -> Callable[[int, tuple[int, ...], int, int], NDArray[np.int32]]:
+def _compiled() -> Callable[[int, int, int, int, int], NDArray[np.int32]]:
     from mcusim.update.draw_core import subset
 
     return subset
+
+
+def _words(*numbers: int) -> bool:
+    """True if each is one word of 32 bits."""
+    return 0 <= min(numbers) and max(numbers) <= WORD
 
 
 class Draws:
@@ -50,9 +55,10 @@ class Draws:
 
     def subset(self, count: int, size: int) -> NDArray[np.int32]:
         """Return ``size`` of 0 .. count-1, ascending, every subset equally likely."""
-        if next(_drawn) >= MANY and not self._used and max(self._seed, *self._path, 0) <= WORD:
+        path = self._path
+        if len(path) == 2 and not self._used and next(_drawn) >= MANY and _words(self._seed, *path):
             self._used = count
-            return _compiled()(self._seed, self._path, count, size)
+            return _compiled()(self._seed, *path, count, size)
         return np.sort(self.permutation(count)[:size])
 
     def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:

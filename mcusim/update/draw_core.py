@@ -45,7 +45,9 @@ def _advance(high, low, add_high, add_low):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _subset(entropy, count, size, chosen):  # type: ignore[no-untyped-def]
+def _subset(seed, first, second, count, size):  # type: ignore[no-untyped-def]
+    entropy, chosen = np.zeros(POOL + 2, np.uint32), np.empty(size, np.int32)
+    entropy[0], entropy[POOL], entropy[POOL + 1] = seed, first, second
     pool, key = np.empty(POOL, np.uint32), INIT_A
     for i in range(POOL):
         pool[i], key = _hashed(entropy[i], key)
@@ -80,12 +82,10 @@ def _subset(entropy, count, size, chosen):  # type: ignore[no-untyped-def]
         smallest[place], chosen[place] = word, index
         kept = min(kept + 1, size)
     chosen.sort()
-
-
-def subset(seed: int, path: tuple[int, ...], count: int, size: int) -> NDArray[np.int32]:
-    """Return ``Draws(seed, *path).subset(count, size)``, for a seed and path of one word each."""
-    size = min(size, count)
-    entropy, chosen = np.zeros(POOL + len(path), np.uint32), np.empty(size, np.int32)
-    entropy[0], entropy[POOL:] = seed, path
-    _subset(entropy, count, size, chosen)
     return chosen
+
+
+def subset(seed: int, first: int, second: int, count: int, size: int) -> NDArray[np.int32]:
+    """Return ``Draws(seed, first, second).subset(count, size)``, for numbers of one word each."""
+    found: NDArray[np.int32] = _subset(seed, first, second, count, min(size, count))
+    return found
