@@ -28,7 +28,7 @@ def _compiled() -> Callable[[int, int, int, int, int], NDArray[np.int32]]:
 
 def _words(*numbers: int) -> bool:
     """True if each is one word of 32 bits."""
-    return 0 <= min(numbers) and max(numbers) <= WORD
+    return min(numbers) >= 0 and max(numbers) <= WORD
 
 
 class Draws:
