@@ -113,7 +113,7 @@ def _unscaled(
 def _mean(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, index: int, workspace: Workspace | None
 ) -> Kernel:
-    if not Pool.can(op, tensors):
+    if not Pool.of_image(op, tensors):
         return reference.grad_input(op, tensors, arithmetic, index)
     return PassOn(op, gradient_ratio(op, tensors, 0), spread=True)
 

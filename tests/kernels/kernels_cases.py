@@ -105,10 +105,12 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
 def binary(draw) -> Case:
     rng = np.random.default_rng(draw(SEEDS))
     shape = tuple(int(v) for v in (1, *rng.integers(1, 6, 2), rng.integers(1, 40)))
-    other = tuple(1 if draw(st.booleans()) else s for s in shape) if draw(st.booleans()) else shape
+    some = tuple(1 if draw(st.booleans()) else s for s in shape)
+    other = draw(st.sampled_from([shape, some, (1, 1, 1, shape[3]), (shape[3],)]))
+    a = quant(rng)
     tensors = {
-        "a": Tensor("a", shape, "int8", quant(rng)),
-        "b": Tensor("b", other, "int8", quant(rng)),
+        "a": Tensor("a", shape, "int8", a),
+        "b": Tensor("b", other, "int8", a if draw(st.booleans()) else quant(rng)),
         "y": Tensor("y", shape, "int8", quant(rng)),
     }
     kind = draw(st.sampled_from([*BINARY, *PAIRS]))

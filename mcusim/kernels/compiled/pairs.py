@@ -12,35 +12,39 @@ from mcusim.kernels.arrays import Tensors
 from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.elementwise import Broadcasting
 from mcusim.kernels.compiled.prepared import address_of, array_at, record_at
+from mcusim.kernels.compiled.requant import store_bits
 from mcusim.kernels.reference.pairs import values
 from mcusim.kernels.scales import clamp_of
-from mcusim.kernels.vector import simd
 
-RECORD = np.dtype([(n, np.int64) for n in ("a", "b", "y", "mask", "count", "table", "inside")])
+FIELDS = ("a", "b", "y", "mask", "rows", "count", "step_a", "step_b", "table", "inside")
+RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 
 
 @compiled
 def look_up_pair(address):  # type: ignore[no-untyped-def]
     """Map every two int8 through a table; the mask first, since the output may be an input."""
     r = record_at(address, RECORD)
-    a, b = array_at(r.a, r.count, np.uint8), array_at(r.b, r.count, np.uint8)
-    y = array_at(r.y, r.count, np.int8)
     table, inside = array_at(r.table, 65536, np.int8), array_at(r.inside, 65536, np.uint8)
-    if r.mask != 0:
-        for first in range(0, r.count, 8):
-            bits = np.int64(0)
-            for i in range(min(r.count - first, 8)):
-                bits |= np.int64(inside[np.int64(a[first + i]) * 256 + b[first + i]]) << i
-            simd.store_byte(r.mask + first // 8, bits)
-    for i in range(r.count):
-        y[i] = table[np.int64(a[i]) * 256 + b[i]]
+    for row in range(r.rows):
+        begin = row * r.count
+        a = array_at(r.a + row * r.step_a, r.count, np.uint8)
+        b = array_at(r.b + row * r.step_b, r.count, np.uint8)
+        y = array_at(r.y + begin, r.count, np.int8)
+        if r.mask != 0:
+            for first in range(0, r.count, 8):
+                bits, few = np.int64(0), min(r.count - first, 8)
+                for i in range(few):
+                    bits |= np.int64(inside[np.int64(a[first + i]) * 256 + b[first + i]]) << i
+                store_bits(r.mask, begin + first, bits, few)
+        for i in range(r.count):
+            y[i] = table[np.int64(a[i]) * 256 + b[i]]
 
 
 class Pairs(Broadcasting):
     """DIV, MINIMUM, MAXIMUM, SQUARED_DIFFERENCE and PRELU; see ``forward.forward``. May work in place."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
-        super().__init__(op)
+        super().__init__(op, tensors)
         stored = np.arange(256).astype(np.uint8).view(np.int8).astype(np.int64)
         pre = values(op, tensors, arithmetic)(*np.broadcast_arrays(stored[:, None], stored[None, :]))
         low, high = clamp_of(op)

@@ -1,7 +1,8 @@
-"""MEAN over the image, AVERAGE_POOL_2D and MAX_POOL_2D."""
+"""MEAN over neighbouring dimensions, AVERAGE_POOL_2D and MAX_POOL_2D."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def pool(address):  # type: ignore[no-untyped-def]
 
 
 class Pool(ForwardKernel):
-    """MEAN over height and width, AVERAGE_POOL_2D or MAX_POOL_2D; see ``forward.forward``."""
+    """MEAN over neighbouring dimensions, AVERAGE_POOL_2D or MAX_POOL_2D; see ``forward.forward``."""
 
     def __init__(self, op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
         super().__init__()
@@ -118,9 +119,17 @@ class Pool(ForwardKernel):
 
     @staticmethod
     def can(op: Op, tensors: Tensors) -> bool:
-        """True for poolings, and for means over exactly height and width of an image."""
+        """True for poolings, and for means over dimensions that lie beside each other."""
+        if op.kind is not OpKind.MEAN:
+            return True
+        axes = _axes(op, len(tensors[op.inputs[0]].shape))
+        return bool(axes) and axes == list(range(axes[0], axes[-1] + 1))
+
+    @staticmethod
+    def of_image(op: Op, tensors: Tensors) -> bool:
+        """True for means over exactly height and width of an image."""
         rank = len(tensors[op.inputs[0]].shape)
-        return op.kind is not OpKind.MEAN or (rank == 4 and {a % 4 for a in op.attributes.axes} == {1, 2})
+        return rank == 4 and _axes(op, rank) == [1, 2]
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         y, mask, x = buffers
@@ -128,11 +137,18 @@ class Pool(ForwardKernel):
         r = record[0]
         check(f"input of {name}", x, "int8")
         check(f"output of {name}", y, "int8")
-        r["n"], r["h"], r["w"], r["c"] = x.shape
         if r["what"] == MEAN:
-            (r["kh"], r["kw"]), r["oh"], r["ow"] = x.shape[1:3], 1, 1
-            r["multiplier"], r["shift"] = mean_multiplier(self._ratio, int(r["h"] * r["w"]))
+            axes = _axes(self.op, x.ndim)
+            spans = (
+                prod(x.shape[: axes[0]]),
+                prod(x.shape[axes[0] : axes[-1] + 1]),
+                prod(x.shape[axes[-1] + 1 :]),
+            )
+            (r["n"], r["h"], r["c"]), r["w"], r["kh"] = spans, 1, spans[1]
+            r["kw"] = r["oh"] = r["ow"] = 1
+            r["multiplier"], r["shift"] = mean_multiplier(self._ratio, spans[1])
         else:
+            r["n"], r["h"], r["w"], r["c"] = x.shape
             a = self.op.attributes
             r["oh"], r["ow"] = (
                 (x.shape[1 + i] + sum(a.padding[i]) - a.kernel[i]) // a.stride[i] + 1 for i in range(2)
@@ -143,3 +159,8 @@ class Pool(ForwardKernel):
         r["x"], r["y"], r["mask"] = address_of(x), address_of(y), address_of(mask)
         self.workspace.reserve(aligned(4 * int(r["c"])))
         return pool, record
+
+
+def _axes(op: Op, rank: int) -> list[int]:
+    """Return the dimensions that a MEAN reduces, ascending."""
+    return sorted({axis % rank for axis in op.attributes.axes})

@@ -152,14 +152,18 @@ class ForwardKernel(Prepared):
     ) -> Callable[[], Any]:
         """Return the op as a call without arguments on these buffers: the quickest way to run it often."""
         buffers = self._buffers(inputs, output)
-        if all(a is b for a, b in zip(buffers, inputs, strict=True)):
-            return self.bind(output, mask, *inputs)
+        if self._settled(inputs, buffers):
+            return self.bind(output, mask, *buffers)
         # An operand that has to be copied first is copied anew in every call.
         return partial(self, inputs, output, mask)
 
     def _buffers(self, inputs: tuple[Array, ...], output: Array) -> tuple[Array, ...]:
         """Return the inputs in the form the kernel takes them."""
         return inputs
+
+    def _settled(self, inputs: tuple[Array, ...], buffers: tuple[Array, ...]) -> bool:
+        """True if that form need not be made anew for every call."""
+        return all(a is b for a, b in zip(buffers, inputs, strict=True))
 
 
 class GradInputKernel(Prepared):

@@ -25,6 +25,7 @@ from mcusim.kernels.vector.vectors import (
     constant,
     emitted,
     features,
+    i32,
     load,
     pointer,
     splat,
@@ -155,6 +156,12 @@ def _fixed(b: Any, total: Any, multiplier: Any, rounding: Any, right: Any) -> An
     high = b.shuffle_vector(b.bitcast(even, I32), b.bitcast(odd, I32), ir.Constant(I32, lanes))
     negative = b.ashr(high, constant(I32, 31))
     return b.ashr(b.add(b.add(high, rounding), negative), right)
+
+
+@emitted(i32, i32, i32, i32, i32)
+def fixed(b: Any, total: Any, multiplier: Any, rounding: Any, right: Any) -> Any:
+    """``_fixed`` for kernels that sum by themselves."""
+    return _fixed(b, total, multiplier, rounding, right)
 
 
 def tile(
