@@ -41,7 +41,7 @@ def rule(channels: np.ndarray, weight: np.ndarray, learns: np.ndarray, otherwise
         "y": Tensor("y", (1, 1, 1, 3), "int8", Quant.of(1.0, 0)),
     }
     made = weight_rule(Op("op", OpKind.CONV_2D, ("x", "w"), "y", Attributes()), tensors, "int8")
-    run = made.bind(weight, None, channels, np.ones((len(channels), 1, 1, 3), np.float32), None)
+    run = made.bind(weight, None, channels, np.ones((len(channels), 1, 1, 3), np.float32), None, None)
     rate, iteration = np.full(1, 2.0), np.zeros(1, np.int64)
     numbers = (address_of(rate), address_of(iteration), address_of(learns), 0)
     return row(rule_row, RULE, run, numbers, otherwise, (3.0, 0.0), keep=(rate, iteration))
