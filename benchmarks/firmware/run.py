@@ -4,7 +4,8 @@
 
 ``NAME.json`` is what the command prints, without its list of ops; ``NAME.csv`` is that list: executed
 instructions of the last step by class, beside the work of each op as planning counts it, which a model of
-cycles can be fitted to. Both are exact and do not depend on the machine that they are made on.
+cycles can be fitted to. ``kinds.csv`` sums them up: instructions for each multiply-accumulate of each kind of
+op on each core. All are exact and do not depend on the machine that they are made on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import mcusim
 from mcusim.core import Work
+from mcusim.emulation.instructions import CLASSES
 
 HERE = Path(__file__).parent
 SMALL = "-m synthetic-mbv2 --data synthetic -u dynamic --steps 3"
@@ -64,6 +66,23 @@ def run(name: str) -> bool:
     return bool(found["equal"])
 
 
+def summed(name: str) -> list[tuple[object, ...]]:
+    """Return instructions, multiply-accumulates and outputs of each kind of op of a twin, largest first."""
+    totals: dict[str, list[int]] = {}
+    with (HERE / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        for op in csv.DictReader(file):
+            one = totals.setdefault(op["kind"] or "scales of errors", [0, 0, 0, 0])
+            counts = (
+                sum(int(op[c]) for c in CLASSES),
+                int(op["macs"]) + int(op["float_macs"]),
+                op["outputs"],
+            )
+            for place, count in enumerate((1, *counts)):
+                one[place] += int(count)
+    rows = sorted(totals.items(), key=lambda row: -row[1][1])
+    return [(name, kind, *c, round(c[1] / c[2], 2) if c[2] else "") for kind, c in rows]
+
+
 def main() -> None:
     """Run the twins that are named, or all."""
     parser = argparse.ArgumentParser(
@@ -71,6 +90,10 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TWINS))
     equal = [run(name) for name in parser.parse_args().names or TWINS]
+    with (HERE / "kinds.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["twin", "kind", "ops", "instructions", "macs", "outputs", "instructions_per_mac"])
+        rows.writerows(row for name in TWINS for row in summed(name))
     raise SystemExit(0 if all(equal) else 3)
 
 

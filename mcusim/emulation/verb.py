@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ def twin(
 ) -> TwinRun:
     """Write, compile and emulate the firmware of a training step, and compare it with the engine.
 
-    Both learn from the examples with which a training of one epoch begins, at its learning rates. After every
-    op every live byte of the arena must be the same, and so must losses and scales of errors.
+    Both learn from the examples with which a training begins, at its learning rates: of one epoch, or of as
+    many as the steps take. After every op every live byte of the arena must be the same, and so must losses
+    and scales of errors.
 
     Args:
         model: the network, from ``mcusim.load``.
@@ -72,10 +74,8 @@ def twin_of(
     """Run the twin of a session; see ``twin``."""
     chosen: EmulatedCore = core_named(core or session.board.core)
     plan = session.plan_for(data)
-    if not 1 <= steps <= len(data.train):
-        raise BadArgument(
-            f"{steps} steps", "are no steps of one epoch", f"choose from 1 to {len(data.train)}"
-        )
+    if steps < 1:
+        raise BadArgument(f"{steps} steps", "are no steps", "choose 1 or more")
     if not plan.step.scope.learns:
         raise BadArgument(f"update {session.settings.update}", "learns nothing", "choose what learns")
     found = examples(plan, data, steps)
@@ -83,7 +83,7 @@ def twin_of(
 
 
 def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:
-    """Yield input, target and factor on the learning rates of the first steps of a training of one epoch."""
+    """Yield input, target and factor on the learning rates of the first steps of a training."""
     goals, model = plan.step.goals, plan.step.model
     split = data.train.named(model.inputs, model.outputs)
     assert goals is not None
@@ -91,8 +91,10 @@ def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any
     task = goals.single.task
     prepare = Preprocessor(model, split.image_shape, split.images.dtype.name)
     targets = task.prepared(split.labels, model)
-    schedule = Schedule(len(split) * Recipe().epochs, kind=Recipe().schedule)
-    for step, index in enumerate(split.order(0, plan.settings.seed)[:steps]):
+    epochs = -(-steps // len(split))
+    schedule = Schedule(len(split) * epochs, kind=Recipe().schedule)
+    order = chain.from_iterable(split.order(epoch, plan.settings.seed) for epoch in range(epochs))
+    for step, index in enumerate(islice(order, steps)):
         at = np.array([index])
         x = prepare(split.images[at], at)
         yield x, x if task.reads_input else targets[at][0], schedule.factor(step)

@@ -4,7 +4,13 @@
 #ifndef MCUSIM_ARITHMETIC_H
 #define MCUSIM_ARITHMETIC_H
 
+#include <float.h>
+
 #include "records.h"
+
+#ifdef __FAST_MATH__
+#error "-ffast-math changes results: compile without it, and with -ffp-contract=off"
+#endif
 
 typedef union {
     float f;
@@ -23,12 +29,18 @@ static inline uint32_t mcusim_word(float x) {
     return v.u;
 }
 
-/* Round half to even, |x| <= 2^22: the sum has no bits behind the point. */
-static inline float mcusim_rint(float x) {
-    const float big = 12582912.0f;
-    volatile float sum = x + big; /* volatile: no compiler may take the two apart together */
-    return sum - big;
+/* x + 1.5 * 2^23: for |x| <= 2^22 the sum has no bits behind the point, and its last ones are the integer. */
+static inline float mcusim_shifted(float x) {
+#if FLT_EVAL_METHOD == 0
+    return x + 12582912.0f;
+#else
+    volatile float sum = x + 12582912.0f; /* rounded to float32 where sums are wider */
+    return sum;
+#endif
 }
+
+/* Round half to even, |x| <= 2^22. */
+static inline float mcusim_rint(float x) { return mcusim_shifted(x) - 12582912.0f; }
 
 /* Clamp to a range in which every float32 is an exact int32; NaN becomes the lower end. */
 static inline float mcusim_near(float x, float limit) {
@@ -37,6 +49,12 @@ static inline float mcusim_near(float x, float limit) {
 
 /* Round to the nearest integer, half to even; beyond 2^22 any value will do, it is clamped later. */
 static inline int32_t mcusim_nearest(float x) { return (int32_t)mcusim_rint(mcusim_near(x, 4194304.0f)); }
+
+/* The same of a number that is not NaN, for what is clamped to a byte: beyond 2^22 only the sign is right. */
+static inline int32_t mcusim_byte_near(float x) {
+    int32_t bits = (int32_t)mcusim_word(mcusim_shifted(x));
+    return (bits < 0x4b000000 ? 0x4b000000 : bits) - 0x4b400000;
+}
 
 static inline int32_t mcusim_trunc(float x) { return (int32_t)mcusim_near(x, 1073741824.0f); }
 
@@ -65,13 +83,6 @@ static inline int32_t mcusim_multiply(int32_t x, int32_t multiplier, int shift) 
     return mcusim_divide(mcusim_high((int32_t)((uint32_t)x << left), multiplier), left - shift);
 }
 
-/* An accumulator of channel o as an integer of the output, before the clamp. */
-static inline int32_t mcusim_rescaled(const mcusim_output *out, int32_t acc, int o) {
-    if (out->rounding == MCUSIM_FIXED) return mcusim_multiply(acc, out->multiplier[o], out->shift[o]) + out->zero;
-    float scaled = (float)acc * out->factor[o];
-    return (out->rounding == MCUSIM_NEAREST ? mcusim_nearest(scaled) : mcusim_trunc(scaled)) + out->zero;
-}
-
 static inline int8_t mcusim_clamped(const mcusim_output *out, int32_t v) {
     int32_t low = out->low, high = out->high;
     v = v < low ? low : v;
@@ -93,6 +104,17 @@ static inline void mcusim_bit(mcusim_writer *w, uint32_t bit) {
     if (++w->count == 8) {
         if (w->at) *w->at++ = (uint8_t)w->bits;
         w->bits = w->count = 0;
+    }
+}
+
+/* A few bits at once, the first of them lowest. */
+static inline void mcusim_some_bits(mcusim_writer *w, uint32_t bits, uint32_t count) {
+    w->bits |= bits << w->count;
+    w->count += count;
+    while (w->count >= 8) {
+        if (w->at) *w->at++ = (uint8_t)w->bits;
+        w->bits >>= 8;
+        w->count -= 8;
     }
 }
 

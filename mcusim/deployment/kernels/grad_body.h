@@ -79,8 +79,15 @@ void NAME(mcusim_grad_input_pointwise)(const void *record, mcusim_state *state) 
 /* The output row or column that meets input i through a tap; -1: none. */
 static inline int NAME(met)(int i, int before, int tap, int stride, int outputs) {
     int a = i + before - tap;
-    if (a < 0 || a % stride || a / stride >= outputs) return -1;
-    return a / stride;
+    if (a < 0) return -1;
+    if (stride == 2) {
+        if (a & 1) return -1;
+        a >>= 1;
+    } else if (stride != 1) {
+        if (a % stride) return -1;
+        a /= stride;
+    }
+    return a < outputs ? a : -1;
 }
 
 void NAME(mcusim_grad_input_conv)(const void *record, mcusim_state *state) {
@@ -110,32 +117,69 @@ void NAME(mcusim_grad_input_conv)(const void *record, mcusim_state *state) {
             }
 }
 
+/* Four channels of one input pixel, one output each: every tap is looked up once for all of them. */
+static void NAME(four_channels)(const mcusim_grad_input *r, mcusim_state *state, int y, int x, int k) {
+    const mcusim_window *m = &r->window;
+    const GY *g = (const GY *)r->g;
+    int co = m->co, zw = r->weight_zero;
+    const int8_t *q = (const int8_t *)r->weight + k;
+    const float *f = r->factor + k;
+    float f0 = f[0], f1 = f[1], f2 = f[2], f3 = f[3], s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
+    for (int u = 0; u < m->kh; u++) {
+        int a = NAME(met)(y, m->top, u * m->dh, m->sh, m->oh);
+        if (a < 0) {
+            q += m->kw * co;
+            continue;
+        }
+        for (int v = 0; v < m->kw; v++, q += co) {
+            int b = NAME(met)(x, m->left, v * m->dw, m->sw, m->ow);
+            if (b < 0) continue;
+            uint32_t at = (uint32_t)((a * m->ow + b) * co + k);
+            s0 += NAME(load)(g, r->from.scale, r->mask, at) * f0 * (float)(q[0] - zw);
+            s1 += NAME(load)(g, r->from.scale, r->mask, at + 1) * f1 * (float)(q[1] - zw);
+            s2 += NAME(load)(g, r->from.scale, r->mask, at + 2) * f2 * (float)(q[2] - zw);
+            s3 += NAME(load)(g, r->from.scale, r->mask, at + 3) * f3 * (float)(q[3] - zw);
+        }
+    }
+    uint32_t to = (uint32_t)((y * m->w + x) * m->ci + k);
+    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to, s0);
+    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to + 1, s1);
+    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to + 2, s2);
+    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to + 3, s3);
+}
+
+static void NAME(one_channel)(const mcusim_grad_input *r, mcusim_state *state, int y, int x, int k) {
+    const mcusim_window *m = &r->window;
+    const GY *g = (const GY *)r->g;
+    int co = m->co, taps = m->kh * m->kw, multiplier = co / m->ci, slot = NAME(slot)(r, k), tap = 0;
+    float s = 0.0f;
+    for (int u = 0; u < m->kh; u++) {
+        int a = NAME(met)(y, m->top, u * m->dh, m->sh, m->oh);
+        for (int v = 0; v < m->kw; v++, tap++) {
+            int b = NAME(met)(x, m->left, v * m->dw, m->sw, m->ow);
+            if (a < 0 || b < 0) continue;
+            for (int n = 0; n < multiplier; n++) {
+                int o = k * multiplier + n;
+                int32_t w = slot < 0 ? ((const int8_t *)r->weight)[tap * co + o]
+                                     : r->columns[(slot * taps + tap) * multiplier + n];
+                uint32_t at = (uint32_t)((a * m->ow + b) * co + o);
+                s += NAME(load)(g, r->from.scale, r->mask, at) * r->factor[o] * (float)(w - r->weight_zero);
+            }
+        }
+    }
+    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, (uint32_t)((y * m->w + x) * m->ci + k), s);
+}
+
 void NAME(mcusim_grad_input_depthwise)(const void *record, mcusim_state *state) {
     const mcusim_grad_input *r = (const mcusim_grad_input *)record;
     const mcusim_window *m = &r->window;
-    const GY *g = (const GY *)r->g;
-    int ci = m->ci, co = m->co, taps = m->kh * m->kw, multiplier = co / ci, zw = r->weight_zero;
+    int ci = m->ci, plain = m->co == m->ci && !r->count;
     for (int y = 0; y < m->h; y++)
-        for (int x = 0; x < m->w; x++)
-            for (int k = 0; k < ci; k++) {
-                int slot = NAME(slot)(r, k), tap = 0;
-                float s = 0.0f;
-                for (int u = 0; u < m->kh; u++) {
-                    int a = NAME(met)(y, m->top, u * m->dh, m->sh, m->oh);
-                    for (int v = 0; v < m->kw; v++, tap++) {
-                        int b = NAME(met)(x, m->left, v * m->dw, m->sw, m->ow);
-                        if (a < 0 || b < 0) continue;
-                        for (int n = 0; n < multiplier; n++) {
-                            int o = k * multiplier + n;
-                            int32_t w = slot < 0 ? ((const int8_t *)r->weight)[tap * co + o]
-                                                 : r->columns[(slot * taps + tap) * multiplier + n];
-                            uint32_t at = (uint32_t)((a * m->ow + b) * co + o);
-                            s += NAME(load)(g, r->from.scale, r->mask, at) * r->factor[o] * (float)(w - zw);
-                        }
-                    }
-                }
-                NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, (uint32_t)((y * m->w + x) * ci + k), s);
-            }
+        for (int x = 0; x < m->w; x++) {
+            int k = 0;
+            for (; plain && k + 4 <= ci; k += 4) NAME(four_channels)(r, state, y, x, k);
+            for (; k < ci; k++) NAME(one_channel)(r, state, y, x, k);
+        }
 }
 
 void NAME(mcusim_grad_input_dense)(const void *record, mcusim_state *state) {

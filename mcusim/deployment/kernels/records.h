@@ -344,6 +344,8 @@ MCUSIM_GRADIENTS(f32_i8);
 MCUSIM_GRADIENTS(i16_i16);
 MCUSIM_GRADIENTS(i8_i8);
 
+uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
+                        int each_y);
 float mcusim_exponential(float x);
 float mcusim_logarithm(float x);
 float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state);

@@ -1,0 +1,42 @@
+/* Accumulators become int8 outputs: the innermost work of every layer, in one place. */
+#include "arithmetic.h"
+
+/* Clamp v, write it, and return whether it was inside. */
+static inline uint32_t written(int32_t v, int32_t low, int32_t high, int8_t *y) {
+    int32_t kept = v < low ? low : v;
+    kept = kept > high ? high : kept;
+    *y = (int8_t)kept;
+    return (uint32_t)(kept == v);
+}
+
+static uint32_t fixed(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
+    const int32_t low = out->low, high = out->high, zero = out->zero, *multiplier = out->multiplier + o;
+    const int8_t *shift = out->shift + o;
+    uint32_t inside = 0;
+    for (int e = 0; e < count; e++, multiplier += each_o, shift += each_o, y += each_y)
+        inside |= written(mcusim_multiply(acc[e], *multiplier, *shift) + zero, low, high, y) << e;
+    return inside;
+}
+
+static uint32_t nearest(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
+    const int32_t low = out->low, high = out->high, zero = out->zero;
+    const float *factor = out->factor + o;
+    uint32_t inside = 0;
+    for (int e = 0; e < count; e++, factor += each_o, y += each_y)
+        inside |= written(mcusim_byte_near((float)acc[e] * *factor) + zero, low, high, y) << e;
+    return inside;
+}
+
+/* Write count <= 32 outputs, each_y bytes apart; the channels of their factors begin with o and are each_o apart.
+ * Return which of them were inside the clamp, the first one lowest. */
+uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
+                        int each_y) {
+    if (out->rounding == MCUSIM_FIXED) return fixed(out, acc, count, o, each_o, y, each_y);
+    if (out->rounding == MCUSIM_NEAREST) return nearest(out, acc, count, o, each_o, y, each_y);
+    uint32_t inside = 0;
+    for (int e = 0; e < count; e++, o += each_o, y += each_y) {
+        int32_t v = mcusim_trunc((float)acc[e] * out->factor[o]) + out->zero;
+        inside |= written(v, out->low, out->high, y) << e;
+    }
+    return inside;
+}
