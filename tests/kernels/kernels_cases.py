@@ -83,8 +83,11 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
         a = replace(a, stride=stride, dilation=dilation, padding=padding)
     scales = rng.uniform(1e-3, 1e-2, c_out).astype(np.float32)
     bias = rng.integers(-3000, 3000, c_out).astype(np.int32)
+    weights = int8(rng, *w_shape)
     if draw(st.booleans()):
         dead = rng.random(c_out) < 0.3
+        if draw(st.booleans()):
+            np.moveaxis(weights, 3 if kind is OpKind.DEPTHWISE_CONV_2D else 0, 0)[dead] = 0
         scales[dead] = 1e-9
         bias[dead] = rng.choice([-(2**31), 2**31 - 1, 2**31 - 5000, -(2**31) + 77], dead.sum())
     w_quant = Quant(scales, 0, 3 if kind is OpKind.DEPTHWISE_CONV_2D else 0)
@@ -93,7 +96,7 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
     raw = draw(st.integers(0, 3)) == 0
     tensors = {
         "x": Tensor("x", x_shape, "int8", quant(rng)),
-        "w": Tensor("w", w_shape, "int8", w_quant, int8(rng, *w_shape)),
+        "w": Tensor("w", w_shape, "int8", w_quant, weights),
         "b": Tensor("b", (c_out,), "int32", None, bias),
         "y": Tensor("y", y_shape, "int32" if raw else "int8", quant(rng)),
     }

@@ -19,6 +19,7 @@ from mcusim.kernels.arrays import Array
 from mcusim.kernels.compiled.fused import ENTRIES
 from mcusim.kernels.compiled.fused_prepare import LINES, ROWS, TWO_LINES
 from mcusim.kernels.compiled.prepared import Workspace, address_of
+from mcusim.kernels.reference.rescale import rescale
 from mcusim.kernels.scales import Rescaling
 from mcusim.kernels.vector.fused import FIELDS
 
@@ -28,6 +29,8 @@ SLACK = 256
 """Bytes beyond a plane or line that vectors may touch."""
 MOST_SUM, MOST_REAL, MOST_SHIFT = 1 << 30, 1 << 29, 22
 """Bounds on sums, on sums times factor, and on TFLite's right shift: within them the tiles are exact."""
+MOST_CONSTANT = 1 << 20
+"""Larger outputs of a channel without weights are beyond every clamp as well."""
 
 
 class Learns(Enum):
@@ -43,8 +46,8 @@ class Fused:
     """Makes the records of one op.
 
     Args:
-        weight: [C_out, kh, kw, inputs of one output], less its zero point.
-        bias: of each output.
+        parameters: weights [C_out, kh, kw, inputs of one output], less their zero point; bias of each output;
+            what is added to each output besides (TFLite's profile only).
         learns: what changes from call to call.
         most_bias: magnitude that a learning bias must stay below.
         z_x: zero point of the input.
@@ -53,9 +56,10 @@ class Fused:
     """
 
     def __init__(
-        self, op: Op, weight: Array, bias: Array, learns: Learns, most_bias: int, z_x: int, scale: Rescaling,
-        workspace: Workspace,
+        self, op: Op, parameters: tuple[Array, Array, Array], learns: Learns, most_bias: int, z_x: int,
+        scale: Rescaling, workspace: Workspace,
     ) -> None:  # fmt: skip
+        weight, bias, self.constant = parameters
         self.op, self.weight, self.scale, self.workspace = op, weight, scale, workspace
         self.learns, self.most_bias, self.z_x = learns, most_bias, z_x
         self.base = -(128 + z_x) * weight.astype(np.int64).sum((1, 2, 3))
@@ -84,6 +88,12 @@ class Fused:
         sums = 255 * np.abs(wide.astype(np.int64)).sum((1, 2, 3))
         if learns is Learns.WEIGHT:
             sums = np.full(len(wide), 255 * 128 * wide[0].size)
+        constant = np.zeros(len(wide), np.int64)
+        if scale.arithmetic is Arithmetic.TFLITE and learns is Learns.NOTHING:
+            # Channels without a weight (training with a decay leaves many) give the same for every input.
+            idle = sums == 0
+            found = np.clip(rescale(biases, scale) - scale.zero_point, -MOST_CONSTANT, MOST_CONSTANT)
+            constant, biases = np.where(idle, found, 0), np.where(idle, 0, biases)
         most_bias = MOST_SUM - int(sums.max())
         largest = sums + np.abs(biases)
         if learns is not Learns.NOTHING:
@@ -94,13 +104,14 @@ class Fused:
             # A channel whose outputs all round to the zero point needs no multiplier.
             high = (largest * scale.multiplier.astype(np.int64) + (1 << 30)) >> 31
             dead = 2 * high < 1 << np.maximum(-scale.shift, 0).astype(np.int64)
-            dead |= scale.multiplier == 0
+            dead |= (scale.multiplier == 0) | (constant != 0)
             shift = np.where(dead, -1, scale.shift)
             scale = replace(scale, multiplier=np.where(dead, 0, scale.multiplier), shift=shift)
             exact = bool(shift.min() >= -MOST_SHIFT and shift.max() < 0)
         else:
             exact = bool((largest * scale.factor.astype(np.float64)).max() < MOST_REAL)
-        made = cls(op, wide.astype(np.int8), biases, learns, most_bias, z_x, scale, workspace)
+        parameters = wide.astype(np.int8), biases, constant
+        made = cls(op, parameters, learns, most_bias, z_x, scale, workspace)
         return made if exact else None
 
     def record(
@@ -185,7 +196,8 @@ class Fused:
             if scale.arithmetic is Arithmetic.TFLITE:
                 right = -scale.shift
                 made["factor"], made["right"] = _blocks(scale.multiplier, copies), _blocks(right, copies)
-                rounding = (1 << (right.astype(np.int64) - 1)) + (scale.zero_point << right.astype(np.int64))
+                wide = right.astype(np.int64)
+                rounding = (1 << (wide - 1)) + ((scale.zero_point + self.constant) << wide)
                 made["rounding"] = _blocks(rounding, copies)
             else:
                 made["factor"] = _blocks(scale.factor, copies)
