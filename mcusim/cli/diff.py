@@ -14,6 +14,7 @@ from mcusim.session.experiment import Experiment
 
 if TYPE_CHECKING:
     from mcusim.planning.plan import Plan
+    from mcusim.reporting.saved import SavedRun
     from mcusim.sections.kinds import Section
     from mcusim.traces import Trace, TraceFile
 
@@ -27,20 +28,34 @@ def diff(
     left: Annotated[str, typer.Argument(help=SIDE)],
     right: Annotated[str, typer.Argument(help=SIDE)],
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
-    from mcusim.cli.output import draw, print_json, print_sections
+    from mcusim.cli.output import called, draw, print_json, print_sections
     from mcusim.reporting.diff import diff as compare
 
     (one, first), (other, second) = (_subject(side, wanted, reading) for side in (left, right))
     found = compare(one, other, names=(left, right))
     draw(found, plot)
+    if html is not None:
+        from mcusim.reporting.difference_page import difference_page
+        from mcusim.reporting.page import written
+
+        sides = [_reported(name, side) for name, side in ((left, one), (right, other))]
+        written(difference_page(*sides, names=(left, right), command=called()), html)
     if json:
         print_json(found.as_dict())
     else:
         said = first if first == second else [*first, *second]
         print_sections([*said, *found.sections()])
+
+
+def _reported(name: str, side: TraceFile | Trace | Plan) -> TraceFile | Trace | Plan | SavedRun:
+    """Return the run in a folder rather than its trace: its training is compared too."""
+    from mcusim.reporting.saved import SavedRun
+
+    return SavedRun.open(name) if Path(name).is_dir() else side
 
 
 def _subject(

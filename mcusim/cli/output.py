@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcusim.reporting.pictures.picture import Drawable
     from mcusim.sections.kinds import Section
     from mcusim.session.answers import Answers
+    from mcusim.studies.result import StudyResult
 
 DOES_NOT_FIT = 3
 """Exit code of an answer, on stdout as ever, that says: it does not fit."""
@@ -42,11 +43,25 @@ def draw(result: Drawable, path: Path | None) -> None:
 def publish(result: Reported, path: Path | None, *, answers: Answers | None = None) -> None:
     """Write the page about a result, if a file is given, with the line that was called."""
     if path is not None:
-        import shlex
-
         from mcusim.reporting.page import report
 
-        report(result, path, answers=answers, command=shlex.join(["mcusim", *sys.argv[1:]]))
+        report(result, path, answers=answers, command=called())
+
+
+def publish_study(result: StudyResult, path: Path | None) -> None:
+    """Write the page about a study, if a file is given."""
+    if path is not None:
+        from mcusim.reporting.page import written
+        from mcusim.reporting.study_page import study_page
+
+        written(study_page(result, command=called()), path)
+
+
+def called() -> str:
+    """Return the line that was called."""
+    import shlex
+
+    return shlex.join(["mcusim", *sys.argv[1:]])
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""``mcusim report``: one page about a run, a plan or a trace, to be sent to somebody."""
+"""``mcusim report``: one page about a run, a plan, a trace or a study, to be sent to somebody."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def report(
     reading: Callable[[Path], Experiment],
     trace: Annotated[
         Path | None,
-        typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
+        typer.Argument(help="Trace file, folder of a run or study, or run file (TOML).", metavar="TRACE"),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.", metavar="FILE")] = Path(
         "report.html"
@@ -30,16 +30,20 @@ def report(
     A plan is made from --model and --board. Of a run that train --out kept, the network answers its examples
     again, to show what it confuses. The file needs no network.
     """
-    from mcusim.cli.output import end, print_json, print_sections, publish
+    from mcusim.cli.output import end, print_json, print_sections, publish, publish_study
     from mcusim.core import BadArgument
     from mcusim.reporting.page import Reported
     from mcusim.reporting.saved import SavedRun
     from mcusim.reporting.subject import open_trace
     from mcusim.sections.kinds import Command
+    from mcusim.studies.reading import open_study
+    from mcusim.studies.sweep import FILE as STUDY
 
     subject: Reported
     answers, fits = None, True
-    if trace is not None and trace.suffix != o.TOML:
+    if trace is not None and (trace / STUDY).is_file():
+        publish_study(open_study(trace), out)
+    elif trace is not None and trace.suffix != o.TOML:
         subject = open_trace(trace)
         if trace.is_dir():
             subject = run = SavedRun.open(trace)
@@ -47,12 +51,13 @@ def report(
                 from mcusim.cli.answers import answers_of
 
                 answers = answers_of(run, reading(trace / FILE))
+        publish(subject, out, answers=answers)
     elif wanted.model is not None and wanted.board is not None:
         subject = plan = wanted.session(wanted.network()).plan(suggest=True)
         fits = plan.fits
+        publish(subject, out)
     else:
         raise BadArgument("report", "has nothing to report on", "give a TRACE, or --model and --board")
-    publish(subject, out, answers=answers)
     if json:
         print_json({"out": str(out), "bytes": out.stat().st_size})
     else:

@@ -28,6 +28,7 @@ def sweep(
         bool, typer.Option("--extend", help="Take over the folder of another study of this name.")
     ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Also draw pareto.png. Needs matplotlib.")] = False,
+    html: o.Html = None,
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20,
     json: o.Json = False,
 ) -> None:
@@ -35,7 +36,7 @@ def sweep(
 
     Finished runs are never repeated; call it again to go on with what was killed.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import print_json, print_sections, publish_study
     from mcusim.cli.study_progress import study_table
     from mcusim.studies.picture import save_front
     from mcusim.studies.sweep import sweep as carried_out
@@ -47,6 +48,7 @@ def sweep(
         )  # fmt: skip
     if plot:
         save_front(found)
+    publish_study(found, html)
     if json:
         print_json({"schema": "mcusim.sweep/1", **found.as_dict()})
     else:

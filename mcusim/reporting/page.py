@@ -22,6 +22,7 @@ from mcusim.sections.html import body
 from mcusim.sections.kinds import Column, Facts, Headline, Notes, Section, Series, Table
 from mcusim.session.answers import Answers
 from mcusim.session.run import Run
+from mcusim.traces import Trace
 
 Reported = Subject | SavedRun
 OPS = (
@@ -46,19 +47,17 @@ def page(
     Raises:
         BadTrace: a damaged trace or events that contradict each other.
     """
-    course = _course(subject)
-    plan = _plan(subject)
-    trace = trace_of(subject.trace if isinstance(subject, SavedRun) else subject)
+    course, plan, trace = course_of(subject), plan_of(subject), trace_for(subject)
     arena = ArenaPicture.of(trace.events, trace.header)
     about = [*first, *_about(subject)]
     head = next((s for s in about if isinstance(s, Headline)), Headline("mcusim"))
     top, rest = _begin([s for s in about if s is not head])
     figures: list[Section] = [] if plan is None else [verdict(plan, course)]
-    notes: list[Section] = [Notes(arena.notes(), quiet=True)]
+    missing = ""
     if isinstance(subject, SavedRun) and subject.missing:
-        notes.append(Notes((f"There is no plan of this run: {subject.missing}",), quiet=True))
+        missing = body([Notes((f"There is no plan of this run: {subject.missing}",), quiet=True)])
     rooms = [
-        Room("arena", "The arena over a step", f"{_HELP}{arena.legend()}{arena.svg()}{body(notes)}{_NOW}"),
+        Room("arena", "The arena over a step", f"{HELP}{arena.room()}{missing}"),
         Room(
             "layers",
             "Layers",
@@ -71,7 +70,7 @@ def page(
         Room("origin", "To repeat it", origin_room(trace.header, plan, course, command)),
     ]
     first_lines = body([Headline("", head.verdict, head.good), *figures])
-    return document(head.title, first_lines, rooms, scripts=("arena.js",), data=arena.data())
+    return document(head.title, first_lines, rooms, scripts=("arena.js",), data=[arena.data()])
 
 
 def report(
@@ -108,15 +107,20 @@ def written(text: str, path: str | Path) -> Path:
     return Path(path)
 
 
-_HELP = (
+HELP = (
     '<p class="quiet help">A box is a tensor: as high as its bytes, as wide as its life. Empty is free. '
     "Click an op to see what is live; arrow keys move, + and − zoom (or Ctrl and the wheel), 0 shows all, "
     "dragging moves the view, a role below can be dimmed.</p>"
 )
-_NOW = '<div id="now" aria-live="polite"></div>'
 
 
-def _course(subject: Reported) -> Course | None:
+def trace_for(subject: Reported) -> Trace:
+    """Return the events of a subject, and of a run in a folder."""
+    return trace_of(subject.trace if isinstance(subject, SavedRun) else subject)
+
+
+def course_of(subject: Reported) -> Course | None:
+    """Return how the training of a run went; ``None`` of anything else."""
     match subject:
         case Run():
             return Course.of(subject)
@@ -125,7 +129,8 @@ def _course(subject: Reported) -> Course | None:
     return None
 
 
-def _plan(subject: Reported) -> Plan | None:
+def plan_of(subject: Reported) -> Plan | None:
+    """Return the plan of a subject, if there is one."""
     return subject if isinstance(subject, Plan) else getattr(subject, "plan", None)
 
 

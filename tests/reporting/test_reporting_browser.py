@@ -10,9 +10,9 @@ import mcusim
 from mcusim.reporting.page import page
 
 ARENA = """
-const map = document.getElementById("map"), now = document.getElementById("now");
+const map = one(".map"), now = one(".now");
 const op = () => now.querySelector("b").textContent;
-say("ticks", all("#ticks text").length);
+say("ticks", all(".ticks text").length);
 say("peak", op());
 press(map, "Home"); say("first", op());
 const before = map.getAttribute("viewBox"); press(map, "+");

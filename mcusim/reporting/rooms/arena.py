@@ -17,6 +17,8 @@ from mcusim.events import EventTable, Header
 from mcusim.events.schema import CODES, ENUMERATED
 from mcusim.reporting.axis import clock, phases
 from mcusim.sections.colors import ROLE_COLORS, color
+from mcusim.sections.html import body
+from mcusim.sections.kinds import Notes
 from mcusim.traces.live import inside_ops, live_bytes
 from mcusim.traces.rectangles import rectangles
 
@@ -106,15 +108,21 @@ class ArenaPicture:
                         for start, _, _ in self.spans if start)  # fmt: skip
         label = f"map of the arena: {len(self.boxes)} tensors, {count} ops, {self.top_bytes:,} bytes"
         return (
-            '<svg id="chart" viewBox="0 0 1000 610" role="group" aria-label="arena and live bytes">'
-            f'<svg id="map" x="70" y="24" width="920" height="380" viewBox="0 {-top} {count} {top}" '
+            '<svg class="whole" viewBox="0 0 1000 610" role="group" aria-label="arena and live bytes">'
+            f'<svg class="map" x="70" y="24" width="920" height="380" viewBox="0 {-top} {count} {top}" '
             f'preserveAspectRatio="none" tabindex="0" role="img" aria-label="{label}">'
             f'<g transform="scale(1,-1)">{bands}{boxes}{lines}<rect class="cursor"/></g></svg>'
-            f'<svg id="live" x="70" y="440" width="920" height="130" viewBox="0 {-top} {count} {top}" '
+            f'<svg class="live" x="70" y="440" width="920" height="130" viewBox="0 {-top} {count} {top}" '
             'preserveAspectRatio="none" role="img" aria-label="live bytes over the ops">'
             f'<g transform="scale(1,-1)">{bands}<path class="curve" d="M0 0{curve}V0Z"/>{lines}'
-            '<rect class="cursor"/></g></svg><g id="ticks"></g></svg>'
+            '<rect class="cursor"/></g></svg><g class="ticks"></g></svg>'
         )
+
+    def room(self) -> str:
+        """Return legend, picture, what is not in it, and the place for what is live at the cursor."""
+        notes = body([Notes(self.notes(), quiet=True)])
+        now = '<div class="now" aria-live="polite"></div>'
+        return f'<div class="arena">{self.legend()}{self.svg()}{notes}{now}</div>'
 
     def legend(self) -> str:
         """Return the roles that are there, with their colors."""

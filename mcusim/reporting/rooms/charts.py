@@ -102,13 +102,13 @@ def trend_chart(title: str, trends: Sequence[Trend], axis: str) -> str:
     return _figure(title, keys, f"{title}: {last}", "".join(drawn))
 
 
-def mark_chart(title: str, marks: Sequence[Mark], axes: tuple[str, str], texts: tuple[Text, Text]) -> str:
-    """Return points over two axes; those that are best are joined, from left to right."""
+def mark_chart(title: str, marks: Sequence[Mark], axis: str, texts: tuple[Text, Text]) -> str:
+    """Return points over an axis, as the title says of what; the best are joined, left to right."""
     if not marks:
         return ""
     ys = [mark.y + sign * mark.spread for mark in marks for sign in (-1, 1)]
     across, up = _scales([mark.x for mark in marks], ys, pad=0.06)
-    drawn = [_axes(across, up, *texts, axes[0], axes[1])]
+    drawn = [_axes(across, up, *texts, axis)]
     best = sorted((mark for mark in marks if mark.best), key=lambda mark: mark.x)
     path = " ".join(f"{across(mark.x):.1f},{up(mark.y):.1f}" for mark in best)
     drawn.append(f'<polyline class="trend front" points="{path}"/>')
@@ -142,7 +142,7 @@ def _scales(xs: Sequence[float], ys: Sequence[float], pad: float = 0.0) -> tuple
     return across, up
 
 
-def _axes(across: Scale, up: Scale, x_text: Text, y_text: Text, x_name: str, y_name: str = "") -> str:
+def _axes(across: Scale, up: Scale, x_text: Text, y_text: Text, x_name: str) -> str:
     bottom = HEIGHT - BOTTOM
     parts = [
         f'<path class="grid" d="M{LEFT} {up(v):.1f}H{WIDTH - RIGHT}"/>'
@@ -155,11 +155,6 @@ def _axes(across: Scale, up: Scale, x_text: Text, y_text: Text, x_name: str, y_n
     ]
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_name)}</text>')
-    if y_name:
-        parts.append(
-            f'<text transform="translate(11 {(TOP + bottom) / 2:.0f}) rotate(-90)" text-anchor="middle">'
-            f"{escape(y_name)}</text>"
-        )
     return "".join(parts)
 
 

@@ -1,7 +1,7 @@
 "use strict";
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const [map, live, ticks, now] = ["map", "live", "ticks", "now"].map((id) => document.getElementById(id));
+/* A map of an arena: zoom, pan, a cursor, and a list of what is live at the op under it. */
+function arena(root, data) {
+  const [map, live, ticks, now] = [".map", ".live", ".ticks", ".now"].map((name) => root.querySelector(name));
   const boxes = [...map.querySelectorAll(".box")].map((node) => ({
     node, x: +node.getAttribute("x"), w: +node.getAttribute("width"), y: +node.getAttribute("y"),
     h: +node.getAttribute("height"), role: node.dataset.role, title: node.querySelector("title").textContent,
@@ -73,7 +73,7 @@
   function choose(op) {
     chosen = Math.min(Math.max(op, 0), data.ops.length - 1);
     if (chosen < 0) return;
-    for (const node of document.querySelectorAll(".cursor")) {
+    for (const node of root.querySelectorAll(".cursor")) {
       for (const [key, value] of Object.entries({ x: chosen, y: 0, width: 1, height: all.y1 })) {
         node.setAttribute(key, value);
       }
@@ -169,7 +169,7 @@
     box.node.querySelector("title").remove(); // the tip says it at once
   }
 
-  for (const button of document.querySelectorAll(".legend button")) {
+  for (const button of root.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", on);
@@ -181,4 +181,9 @@
 
   draw();
   choose(chosen);
-})();
+}
+
+{
+  const data = JSON.parse(document.getElementById("data").textContent);
+  document.querySelectorAll(".arena").forEach((root, number) => arena(root, data[number]));
+}

@@ -19,7 +19,7 @@ const mcusim = (() => {
   document.addEventListener("mousemove", (event) => {
     const node = told(event.target);
     if (node) say(node.dataset.tip, event.clientX, event.clientY);
-    else if (!event.target.closest?.("#map")) say("");
+    else if (!event.target.closest?.(".map")) say("");
   });
   document.addEventListener("focusin", (event) => {
     const node = told(event.target);
