@@ -8,6 +8,7 @@ import tarfile
 import wave
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def sounds(
     """Return the recordings of a folder, or of a ``.tar.gz``, as ``float32 [N, samples]`` in -1..1.
 
     Files are PCM of 8, 16, 24 or 32 bits; channels are averaged, and all have one rate, which is that of
-    the front end to be. A class is the folder of a file, or for files side by side named
+    the front end to be. A class is the folder of a file, or for files side by side, all in one folder, named
     ``LABEL_NAME_NUMBER.wav`` its label. Where names say who speaks (also ``HASH_nohash_NUMBER.wav``),
     speakers are groups: the test split holds whole speakers.
 
@@ -52,7 +53,7 @@ def sounds(
     if not 0 < seconds <= 3600:
         raise BadArgument(f"seconds={seconds:g}", "is not the length of an example", "use 1.0, for example")
     path, rows, rate, total = Path(path), [], 0, 0
-    names: list[tuple[str, str]] = []
+    names: list[_Said] = []
     for place, content in _files(path):
         samples, own = _read(f"{path}: {place}", content)
         if rate and own != rate:
@@ -66,10 +67,12 @@ def sounds(
         names.append(_said(place))
     if not rows:
         raise BadData(str(path), "holds no .wav files", "give one folder a class, or LABEL_NAME_NUMBER.wav")
-    labels = sorted({label for label, _ in names})
-    numbers = np.array([labels.index(label) for label, _ in names])
-    speakers = sorted({who for _, who in names})
-    groups = np.array([speakers.index(who) for _, who in names]) if "" not in speakers else None
+    beside = len({said.folder for said in names}) == 1 and all(said.label for said in names)
+    classes = [said.label if beside else said.folder or said.label for said in names]
+    labels = sorted({*classes})
+    numbers = np.array([labels.index(label) for label in classes])
+    speakers = sorted({said.who for said in names})
+    groups = np.array([speakers.index(said.who) for said in names]) if "" not in speakers else None
     whole = Split(np.stack(rows), numbers, groups)
     name = path.name.removesuffix(".gz").removesuffix(".tar")
     return grouped(
@@ -171,13 +174,20 @@ def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
         raise BadData(str(path), f"is no archive: {error}", "give a folder of .wav files") from error
 
 
-def _said(place: PurePosixPath) -> tuple[str, str]:
-    """Return class and speaker of a file, the speaker empty where its name does not say."""
+class _Said(NamedTuple):
+    """What the place of a file says: its folder, and its name of label and speaker; empty if nothing."""
+
+    folder: str
+    label: str
+    who: str
+
+
+def _said(place: PurePosixPath) -> _Said:
     found = _SPEAKER.fullmatch(place.stem)
     folder = place.parent.name
     if found is None:
-        return folder or place.stem.partition("_")[0], ""
-    return folder or found["label"] or "", found["who"] or found["name"]
+        return _Said(folder, "" if folder else place.stem.partition("_")[0], "")
+    return _Said(folder, found["label"] or "", found["who"] or found["name"])
 
 
 def _read(name: str, content: bytes) -> tuple[NDArray[np.float32], int]:

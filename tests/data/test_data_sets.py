@@ -55,6 +55,16 @@ def test_files_that_name_their_speakers_are_divided_by_speakers(tmp_path: Path) 
         open_data(f"{tmp_path}?left_out=eve")
 
 
+def test_files_side_by_side_in_one_folder_of_an_archive_are_named_by_their_labels(tmp_path: Path) -> None:
+    path = tmp_path / "digits.tar.gz"
+    (tmp_path / "all").mkdir()
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(recordings(tmp_path / "all"), "digits-1.0/recordings")
+    data = open_data(f"{path}?left_out=cho")
+    assert data.labels == ("0", "1", "2")
+    assert (len(data.train), len(data.test)) == (12, 6)
+
+
 @pytest.mark.parametrize(("width", "channels"), [(1, 1), (2, 2), (3, 1), (4, 1)])
 def test_every_pcm_width_is_read_to_the_same_samples(tmp_path: Path, width: int, channels: int) -> None:
     tone = 0.8 * np.sin(np.arange(500) * 0.3)
