@@ -2,8 +2,8 @@
 
 Two streams of one pass, three seeds: ten spoken digits from six speakers, one after the other, on the MLPerf
 Tiny keyword network (nRF52840); and CIFAR-10 in five tasks of two new classes, 1,000 examples each, on
-MobileNetV2-w0.35 (STM32F746). Needs the files behind MCUSIM_DATA. Rows that ``streams.csv`` has already are
-not run again.
+MobileNetV2-w0.35 at 64 pixels (nRF52840). Needs the files behind MCUSIM_DATA. Rows that ``streams.csv`` has
+already are not run again.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ STREAMS = {
     ),
     "cifar10-by-class": Stream(
         {
-            "model": "mbv2-w0.35", "classes": 10, "board": "stm32f746", "data": "cifar10",
-            "update": "dynamic:ratio=0.02", "sram": "256KiB", "sgd": {"lr": 0.005},
+            "model": "mbv2-w0.35", "classes": 10, "resolution": 64, "board": "nrf52840", "data": "cifar10",
+            "update": "dynamic:ratio=0.1,stage=200", "residency": "flash", "sgd": {"lr": 0.003},
             "training": {**COMMON["training"], "limit": 1000},
         },
         "class",
-        (None, "latent:60,policy=balanced,place=flash"),
+        (None, "latent:100,policy=balanced,place=flash", "latent:100,policy=fifo,place=flash"),
     ),
 }  # fmt: skip
 
@@ -73,7 +73,10 @@ def rows(name: str, done: set[tuple[str, str, str]]) -> Iterator[dict[str, Any]]
             found = mcusim.stream(experiment.session(network), tasks, recipe=experiment.training).as_dict()
             keys = ("average", "forgetting", "backward_transfer", "forward_transfer", "steps", "replayed",
                     "stored", "replay_bytes", "peak_bytes")  # fmt: skip
-            yield {"stream": name, "replay": buffer or "none", "seed": seed, **{k: found[k] for k in keys}}
+            yield {
+                "stream": name, "replay": buffer or "none", "seed": seed, **{k: found[k] for k in keys},
+                **{k: "" if v is None else v for k, v in found["wear"].items()},
+            }  # fmt: skip
 
 
 def main() -> None:
@@ -90,10 +93,14 @@ def main() -> None:
         for row in rows(name, {(r["stream"], r["replay"], r["seed"]) for r in known}):
             known.append({k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in row.items()})
             with replacing(arguments.out) as file:
-                lines = [",".join(row), *(",".join(v.replace(",", ";") for v in r.values()) for r in known)]
+                lines = [
+                    ",".join(row),
+                    *(",".join(r.get(k, "").replace(",", ";") for k in row) for r in known),
+                ]
                 file.write("\n".join(lines).encode() + b"\n")
     print(
-        "| stream | buffer | average | forgetting | buffer, B | peak SRAM, B |\n|---|---|---:|---:|---:|---:|"
+        "| stream | buffer | average | forgetting | buffer, B | peak SRAM, B | erased |\n"
+        "|---|---|---:|---:|---:|---:|---:|"
     )
     for name, buffer in dict.fromkeys((r["stream"], r["replay"]) for r in known):
         mine = [r for r in known if (r["stream"], r["replay"]) == (name, buffer)]
@@ -102,7 +109,7 @@ def main() -> None:
             values = [100 * float(r[key]) for r in mine]
             shown.append(f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else ""))
         sizes = [f"{int(mine[0][key]):,}" for key in ("replay_bytes", "peak_bytes")]
-        print(f"| {name} | {buffer} | {' | '.join([*shown, *sizes])} |")
+        print(f"| {name} | {buffer} | {' | '.join([*shown, *sizes, mine[0].get('erased', '')])} |")
 
 
 if __name__ == "__main__":

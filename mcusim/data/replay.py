@@ -92,21 +92,21 @@ class ReplayBuffer:
         self.kept: list[int] = []
         self._labels: list[int] = []
         self._seen = 0
-        self.stored = 0
-        """Examples that were written, those that were put out again included."""
+        self.written: list[int] = []
+        """Places that were written, one after the other, those of examples that were put out again too."""
 
     def offer(self, number: int, label: int) -> None:
         """Keep an example, or not, as the policy says."""
         self._seen += 1
+        place: int | None = len(self.kept)
         if len(self.kept) < self._replay.capacity:
             self.kept.append(number)
             self._labels.append(label)
-            self.stored += 1
-            return
-        place = self._place(label)
+        else:
+            place = self._place(label)
         if place is not None:
             self.kept[place], self._labels[place] = number, label
-            self.stored += 1
+            self.written.append(place)
 
     def _place(self, label: int) -> int | None:
         """Return whose place an example takes; ``None`` if it is not kept."""

@@ -11,6 +11,7 @@ from mcusim.graph.outputs import heads
 from mcusim.lowering.constants import actions, quant_bytes, record_bytes
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
+from mcusim.mcu.flash.ring import Ring
 from mcusim.mcu.flash.store import header_bytes
 
 ITERATION_BYTES = 8
@@ -97,10 +98,10 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
         area = -(-(header_bytes(board) + learned) // unit) * unit
         place("checkpoint A", Role.CHECKPOINT, area, unit)
         place("checkpoint B", Role.CHECKPOINT, area, unit)
-    if step.replay_bytes:
+    if step.kept is not None:
         # On erase units of its own: what is rewritten there must not take the program with it.
-        unit = max(s.bytes for s in board.flash.sectors[-1:])
-        place("replay", Role.REPLAY, -(-step.replay_bytes // unit) * unit, unit)
+        ring = Ring(board, *step.kept)
+        place("replay", Role.REPLAY, ring.bytes, ring.unit)
     return FlashLayout(tuple(items), board.flash.bytes)
 
 

@@ -83,7 +83,7 @@ def lower(
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
     emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
-    replay_bytes = 0 if replay is None else emit_replay(builder, model, flow, goals, replay)
+    kept = None if replay is None else emit_replay(builder, model, flow, goals, replay)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -103,7 +103,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        goals=goals, front_end=front_end, replay_bytes=replay_bytes, overlaps=builder.overlaps(tensors),
+        goals=goals, front_end=front_end, kept=kept, overlaps=builder.overlaps(tensors),
     )  # fmt: skip
 
 

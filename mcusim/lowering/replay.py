@@ -8,14 +8,20 @@ from mcusim.graph import Model
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.gradients import Flow
+from mcusim.lowering.step import Kept
+from mcusim.mcu.flash.ring import INDEX_BYTES
 from mcusim.tasks.goals import Goals
 
 BUFFER = "replay"
 """The tensor that holds the examples."""
+INDEX = "replay_index"
+"""That of where in flash they are."""
 
 
-def emit_replay(builder: Builder, model: Model, flow: Flow, goals: Goals, replay: Rehearsal) -> int:
-    """Emit the buffer, and the move of one example in or out of it; return its bytes in flash.
+def emit_replay(builder: Builder, model: Model, flow: Flow, goals: Goals, replay: Rehearsal) -> Kept | None:
+    """Emit the buffer, and the move of one example in or out of it; return what is kept in flash.
+
+    Of a buffer in flash SRAM holds the place of each example.
 
     Raises:
         BadArgument: for latents of a network of which nothing is frozen.
@@ -35,8 +41,10 @@ def emit_replay(builder: Builder, model: Model, flow: Flow, goals: Goals, replay
     work = Work("copy", outputs=one)
     if replay.place == "flash":
         work = Work("copy", outputs=one, flash_read=one)
-        builder.op(BUFFER, Action.REPLAY, Phase.FORWARD, work=work)
-        return size
+        index = builder.tensor(INDEX, (INDEX_BYTES * replay.capacity,), "uint8", Role.REPLAY, persistent=True)
+        partly = {index: INDEX_BYTES}
+        builder.op(BUFFER, Action.REPLAY, Phase.FORWARD, reads=(index,), partly=partly, work=work)
+        return Kept(one, replay.capacity)
     builder.tensor(BUFFER, (size,), "uint8", Role.REPLAY, persistent=True)
     builder.op(BUFFER, Action.REPLAY, Phase.FORWARD, reads=(BUFFER,), partly={BUFFER: one}, work=work)
-    return 0
+    return None

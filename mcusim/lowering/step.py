@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import prod
+from typing import NamedTuple
 
 from mcusim.core import Interval, Phase, Role, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
@@ -51,6 +52,13 @@ class StepTensor:
     def bytes(self) -> int:
         """Bytes it occupies."""
         return prod(self.shape) * DTYPES[self.dtype]
+
+
+class Kept(NamedTuple):
+    """Examples in flash: bytes of one with its label, and how many."""
+
+    record_bytes: int
+    capacity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +126,8 @@ class Step:
     """Buffers that may share bytes at the op that reads the one for the last time and writes the other."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
-    replay_bytes: int = 0
-    """Of flash, for examples that are kept there to be learned again."""
+    kept: Kept | None = None
+    """Examples that are kept in flash to be learned again."""
 
     @property
     def target(self) -> Tensor | None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mcusim.core import BadArgument, Role, UnknownName
+from mcusim.core import BadArgument, BadBoard, Role, UnknownName
 from mcusim.core.chosen import chosen
 from mcusim.data.dataset import Dataset, Split
 from mcusim.data.replay import Rehearsal, ReplayBuffer, composed
 from mcusim.data.streams import by_class, by_domain, by_group
 from mcusim.graph import Model
+from mcusim.mcu.flash.ring import Ring
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
-from mcusim.sections.kinds import Cell, Column, Facts, Headline, Section, Table
+from mcusim.sections.kinds import Cell, Column, Facts, Headline, Section, Table, duration
 from mcusim.sections.shown import Shown
 from mcusim.session.checkpoint import FILE as CHECKPOINT
 from mcusim.session.evaluation import evaluate
@@ -46,6 +49,7 @@ class StreamResult(Shown):
         steps: batch-1 steps, replayed ones included.
         replayed: steps on examples of the buffer.
         stored: examples that were written into the buffer, those put out again included.
+        ring: of a buffer in flash, what was programmed and erased there.
     """
 
     tasks: tuple[str, ...]
@@ -56,6 +60,7 @@ class StreamResult(Shown):
     steps: int
     replayed: int
     stored: int
+    ring: Ring | None = None
 
     @property
     def average(self) -> float:
@@ -83,7 +88,23 @@ class StreamResult(Shown):
     @property
     def replay_bytes(self) -> int:
         """Bytes of the buffer, in SRAM or flash."""
-        return self.plan.by_role[Role.REPLAY] or self.plan.step.replay_bytes
+        kept = self.plan.step.kept
+        return self.plan.by_role[Role.REPLAY] if kept is None else prod(kept)
+
+    @property
+    def wear(self) -> dict[str, Any]:
+        """What a buffer in flash costs it: erased blocks, seconds of writing, such streams until it is worn.
+
+        ``None`` where nothing is written there, or a figure of the board is missing.
+        """
+        found: dict[str, Any] = {"erased": None, "writing_s": None, "streams_until_worn": None}
+        if self.ring is not None:
+            found["erased"] = sum(self.ring.erases)
+            with suppress(BadBoard):
+                found["writing_s"] = self.ring.time_s.value
+            with suppress(BadBoard):
+                found["streams_until_worn"] = self.ring.sessions
+        return found
 
     @property
     def table(self) -> pd.DataFrame:
@@ -100,7 +121,8 @@ class StreamResult(Shown):
             "scores": [list(row) for row in self.scores], "average": self.average,
             "forgetting": self.forgetting, "backward_transfer": self.backward_transfer,
             "forward_transfer": self.forward_transfer, "steps": self.steps, "replayed": self.replayed,
-            "stored": self.stored, "replay_bytes": self.replay_bytes, "peak_bytes": self.plan.peak_bytes,
+            "stored": self.stored, "replay_bytes": self.replay_bytes, "wear": self.wear,
+            "peak_bytes": self.plan.peak_bytes,
             "step_ms": None if self.plan.estimate is None else self.plan.estimate.time_ms.value,
         }  # fmt: skip
 
@@ -130,8 +152,16 @@ class StreamResult(Shown):
     def _buffer(self) -> str:
         if not self.replay_bytes:
             return "none"
-        place = "SRAM" if self.plan.by_role[Role.REPLAY] else "flash"
-        return f"{self.replay_bytes:,} B in {place}, {self.stored:,} examples written"
+        place = "SRAM" if self.ring is None else "flash"
+        said = [f"{self.replay_bytes:,} B in {place}", f"{self.stored:,} examples written"]
+        wear = self.wear
+        if wear["erased"] is not None:
+            said.append(f"{wear['erased']:,} blocks erased")
+        if wear["writing_s"] is not None:
+            said.append(f"{duration(wear['writing_s'])} of writing")
+        if wear["streams_until_worn"] is not None:
+            said.append(f"worn after {wear['streams_until_worn']:,} such streams")
+        return ", ".join(said)
 
 
 def stream(
@@ -196,8 +226,18 @@ def stream(
         plan, metric = run.plan, run.metric
     return StreamResult(
         tuple(task.name for task in tasks), metric, before, tuple(scores), plan, steps, replayed,
-        0 if buffer is None else buffer.stored,
+        0 if buffer is None else len(buffer.written), None if buffer is None else _worn(plan, buffer),
     )  # fmt: skip
+
+
+def _worn(plan: Plan, buffer: ReplayBuffer) -> Ring | None:
+    """Return what writing a buffer did to flash; ``None`` if it lies in SRAM."""
+    if plan.step.kept is None:
+        return None
+    ring = Ring(plan.board, *plan.step.kept)
+    for place in buffer.written:
+        ring.write(place)
+    return ring
 
 
 def tasks_of(

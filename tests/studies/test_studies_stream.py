@@ -29,9 +29,9 @@ def data(count: int = 64, *, groups: bool = False) -> Dataset:
     )  # fmt: skip
 
 
-def session(replay: str | None = None, update: str = "dense") -> mcusim.Session:
+def session(replay: str | None = None, update: str = "dense", board: str = "stm32f746") -> mcusim.Session:
     return mcusim.Session(
-        small_network(), "stm32f746", update, replay=replay, sgd=mcusim.Sgd(lr=0.02), patches=None,
+        small_network(), board, update, replay=replay, sgd=mcusim.Sgd(lr=0.02), patches=None,
         formats=mcusim.Formats(weight="int8+res8"),
     )  # fmt: skip
 
@@ -135,16 +135,19 @@ def test_a_buffer_in_sram_is_a_tensor_with_a_role() -> None:
 def test_latents_are_smaller_and_a_buffer_in_flash_takes_whole_erase_units() -> None:
     plan = session("latent:10,place=flash", "last-1").plan()
     boundary = plan.step.tensors[plan.step.boundary].bytes
-    assert plan.step.replay_bytes == 10 * (boundary + 1)
+    assert plan.step.kept == (boundary + 1, 10)
     item = next(i for i in plan.flash.items if i.name == "replay")
     unit = plan.board.flash.sectors[-1].bytes
     assert item.bytes % unit == item.offset % unit == 0
-    assert plan.by_role[Role.REPLAY] == 0
+    assert item.bytes >= 10 * (boundary + 1) + unit  # one block stays erased
+    assert plan.by_role[Role.REPLAY] == 10 * 2  # where each of them is
 
 
 def test_a_buffer_that_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(mcusim.OutOfSram):
         mcusim.stream(session("raw:500"), by_class(data(), 2))
+    with pytest.raises(mcusim.OutOfFlash):  # three erase units of 256 KiB
+        mcusim.stream(session("raw:4,place=flash"), by_class(data(), 2))
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,18 @@ def test_replay_forgets_less_and_counts_its_steps(plain: StreamResult) -> None:
     assert kept.steps == 2 * 3 * 24 + kept.replayed
     assert kept.replayed == 2 * 3 * 24 - 1
     assert kept.stored >= 20
+
+
+def test_a_buffer_in_flash_is_worn_and_timed(tmp_path: Path) -> None:
+    replay = "raw:4,policy=fifo,place=flash"
+    found = mcusim.stream(session(replay, board="nrf52840"), by_class(data(), 2))
+    wear = found.wear
+    assert found.stored == found.steps - found.replayed
+    assert wear["erased"] > 0
+    assert wear["writing_s"] > 0
+    assert 0 < wear["streams_until_worn"] < found.plan.board.flash.endurance_cycles * 10
+    assert "blocks erased" in str(found)
+    assert mcusim.stream(session("raw:4"), by_class(data(), 2)).wear["erased"] is None
 
 
 def test_a_stream_goes_on_where_it_was_to_the_same_bits(tmp_path: Path) -> None:
