@@ -21,14 +21,14 @@ Everything that the command line does is here under the same name, by what a per
   a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`;
   tasks that come one after the other: `stream`, a `StreamResult`
 * take a step to a device: `firmware` in C, and its `twin` on an emulated core; a `Firmware`, a `TwinRun`
-* hold plans to limits: `check`; a `Verdict`
+* hold plans to limits: `check`; a `Verdict`; and `prove` that they hold: a `Certificate`
 * this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `plot` of any result (`plot_live`, `plot_arena`), `open_trace`, `read_trace`,
   `replay`, `export`, `pack`, `shipped_traces`; an `Explanation`, a `Trace`, a `TraceFile`, a `Replay`,
   a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
-  `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadRun`, `BadTrace`, `Diverged`, `MissingPackage`,
-  `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
+  `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadProof`, `BadRun`, `BadTrace`, `Diverged`,
+  `MissingPackage`, `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
 
 Public is what stands in ``mcusim.__all__`` and ``mcusim.data.__all__`` and, for schemes and planners of
 one's own, in ``mcusim.update.__all__`` and ``mcusim.memory.__all__``, with the parameters and attributes
@@ -123,6 +123,8 @@ GROUPS: dict[str, dict[str, str]] = {
     "gate": {
         "check": "mcusim.gate.verdict",
         "Verdict": "mcusim.gate.verdict",
+        "prove": "mcusim.proof.prove",
+        "Certificate": "mcusim.proof.certificate",
     },
     "this machine": {
         "doctor": "mcusim.explore.installation",
@@ -154,6 +156,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "BadData": "mcusim.core.errors",
         "BadModel": "mcusim.core.errors",
         "BadProblem": "mcusim.core.errors",
+        "BadProof": "mcusim.core.errors",
         "BadRun": "mcusim.core.errors",
         "BadTrace": "mcusim.core.errors",
         "Diverged": "mcusim.core.errors",
@@ -178,6 +181,7 @@ if TYPE_CHECKING:
         BadData,
         BadModel,
         BadProblem,
+        BadProof,
         BadRun,
         BadTrace,
         Diverged,
@@ -222,6 +226,8 @@ if TYPE_CHECKING:
     from mcusim.planning.search_space import SearchSpace
     from mcusim.planning.settings import Settings
     from mcusim.planning.timeline import timeline
+    from mcusim.proof.certificate import Certificate
+    from mcusim.proof.prove import prove
     from mcusim.reporting.diff import Difference, diff
     from mcusim.reporting.explain import explain
     from mcusim.reporting.page import report
@@ -256,11 +262,13 @@ __all__ = [
     "BadData",
     "BadModel",
     "BadProblem",
+    "BadProof",
     "BadRun",
     "BadTrace",
     "Board",
     "Cached",
     "Calibration",
+    "Certificate",
     "Comparison",
     "Coverage",
     "Difference",
@@ -330,6 +338,7 @@ __all__ = [
     "plot_live",
     "predict",
     "profiles",
+    "prove",
     "prune",
     "quantize",
     "read_measurements",

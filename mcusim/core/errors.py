@@ -65,6 +65,10 @@ class BadProblem(McusimError, ValueError):
     """An allocation problem, plan or allocator request breaks its own rules."""
 
 
+class BadProof(McusimError, ValueError):
+    """A certificate is damaged, or something in it is not so."""
+
+
 class BadTrace(McusimError, ValueError):
     """A trace is damaged, of another version, or its events contradict each other."""
 

@@ -13,6 +13,7 @@ output and input overlap (``rows`` of their records).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -29,24 +30,47 @@ REGISTERS = 16
 """Bytes of one pixel that a kernel can hold in registers."""
 
 
-def distance(op: Op, tensors: Tensors) -> int | None:
-    """Return how many bytes below its first input the output of an op has to begin, at the least.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order an op reads one tensor and writes the other, pixel after pixel.
 
-    At batch 1. ``None`` if the op reads its input in another order, or all of it for every output; 0 if the
-    output never gets ahead of what is read.
+    Attributes:
+        rows, columns: of the op's windows.
+        read, written: bytes of a pixel of either tensor.
+        backward: the op's outputs are read, and its inputs written.
+        own: the pixel that is being written still reads too.
+    """
+
+    rows: Axis
+    columns: Axis
+    read: int
+    written: int
+    backward: bool
+    own: bool
+
+    @property
+    def distance(self) -> int:
+        """Bytes by which what is written has to begin below what is read, at the least."""
+        return _distance(self)
+
+
+def order(op: Op, tensors: Tensors) -> Order | None:
+    """Return the order in which an op reads its first input and writes its output, at batch 1.
+
+    ``None`` if it reads that input in another order, or all of it for every output.
     """
     x, y = tensors[op.inputs[0]], tensors[op.output]
     if op.traits.family in (Family.CONVOLUTION, Family.POOL):
-        return _distance(
-            *axes(op, tensors), _pixel(x), _pixel(y), backward=False, own=not _held(op, tensors, _pixel(x))
-        )
+        own = not _held(op, tensors, _pixel(x))
+        return Order(*axes(op, tensors), _pixel(x), _pixel(y), backward=False, own=own)
     if op.traits.family in (Family.UNARY, Family.CONVERSION) and x.elements == y.elements:
-        # Element after element: the output of the last but one ends where the last input begins.
-        return max((y.elements - 1) * (DTYPES[y.dtype] - DTYPES[x.dtype]), 0)
+        # Element after element: each is read before the one at its place is written.
+        row = (x.elements, x.elements, 1, 1, 1, 0)
+        return Order((1, 1, 1, 1, 1, 0), row, DTYPES[x.dtype], DTYPES[y.dtype], backward=False, own=False)
     return None
 
 
-def gradient_distance(op: Op, tensors: Tensors, error_bytes: int) -> int | None:
+def gradient_order(op: Op, tensors: Tensors, error_bytes: int) -> Order | None:
     """Return the same for the gradient of a weighted op's input and that of its output.
 
     Args:
@@ -61,7 +85,22 @@ def gradient_distance(op: Op, tensors: Tensors, error_bytes: int) -> int | None:
     # Where pixels meet one to one, scratch holds one of them; a depthwise op has an error or more a channel.
     alike = _window(op, tensors) == op.attributes.stride == (1, 1) and x.shape[1:3] == y.shape[1:3]
     held = op.kind is OpKind.DEPTHWISE_CONV_2D or alike
-    return _distance(*axes(op, tensors), read, written, backward=True, own=not held)
+    return Order(*axes(op, tensors), read, written, backward=True, own=not held)
+
+
+def distance(op: Op, tensors: Tensors) -> int | None:
+    """Return how many bytes below its first input the output of an op has to begin, at the least.
+
+    ``None`` as for ``order``; 0 if the output never gets ahead of what is read.
+    """
+    found = order(op, tensors)
+    return None if found is None else found.distance
+
+
+def gradient_distance(op: Op, tensors: Tensors, error_bytes: int) -> int | None:
+    """Return the same for the gradient of a weighted op's input, see ``gradient_order``."""
+    found = gradient_order(op, tensors, error_bytes)
+    return None if found is None else found.distance
 
 
 def _held(op: Op, tensors: Tensors, read: int) -> bool:
@@ -93,20 +132,16 @@ def _pixel(tensor: Tensor) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _distance(rows: Axis, columns: Axis, read: int, written: int, *, backward: bool, own: bool) -> int:
-    """Return the largest lead of what is written over what is still read, 0 if there is none.
-
-    ``read`` and ``written`` are bytes of a pixel. Backward, outputs of the op are read and inputs written.
-    With ``own`` the pixel that is being written still reads too.
-    """
-    first = _first_output if backward else _first_input
-    width = columns[1] if backward else columns[0]
-    above, before = first(rows), first(columns)
+def _distance(order: Order) -> int:
+    """Return the largest lead of what is written over what is still read, 0 if there is none."""
+    first = _first_output if order.backward else _first_input
+    width = order.columns[1] if order.backward else order.columns[0]
+    above, before = first(order.rows), first(order.columns)
     needed = (above[:, None] * width + before[None, :]).reshape(-1)
     # What any later pixel needs.
-    later = np.minimum.accumulate(needed[::-1])[::-1][0 if own else 1 :]
-    ends = np.arange(1, len(later) + 1) * written
-    lead = (ends - later * read)[later < FAR]
+    later = np.minimum.accumulate(needed[::-1])[::-1][0 if order.own else 1 :]
+    ends = np.arange(1, len(later) + 1) * order.written
+    lead = (ends - later * order.read)[later < FAR]
     return max(int(lead.max(initial=0)), 0)
 
 

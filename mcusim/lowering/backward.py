@@ -9,7 +9,7 @@ from typing import Literal
 
 from mcusim.core import Kind, Phase, Role, Slot, SlotPart
 from mcusim.graph import Model, Op, OpKind
-from mcusim.kernels.reach import gradient_distance
+from mcusim.kernels.reach import gradient_order
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -102,7 +102,7 @@ class Backward:
             same = dtype == self._dtype(op.output) and op.traits.in_place == "always" and not accumulate
             last = (index, name) == wanted[-1]
             # Only convolutions, whose input and output are errors of one format.
-            below = None if accumulate else gradient_distance(op, model.tensors, self.error.bytes)
+            reach = None if accumulate else gradient_order(op, model.tensors, self.error.bytes)
             builder.op(
                 f"{op.name}:grad_input" + (f"[{index}]" if len(wanted) > 1 else ""),
                 Action.GRAD_INPUT, Phase.BACKWARD, source=op,
@@ -111,7 +111,7 @@ class Backward:
                 scratch_bytes=scratch_bytes(op, model.tensors, "grad_input"), mask=self._mask(op),
                 index=index, accumulate=accumulate,
                 overwrites=(gradient_name(op.output),) if same and last else (),
-                overlaps={} if below is None or not last else {gradient_name(op.output): below},
+                overlaps={} if reach is None or not last else {gradient_name(op.output): reach},
             )  # fmt: skip
             self.written.add(gradient)
 

@@ -8,6 +8,7 @@ from math import prod
 
 from mcusim.core import Interval, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.graph import DTYPES, Op
+from mcusim.kernels.reach import Order
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Box, StepOp, StepTensor
 from mcusim.lowering.traffic import counted, moved
@@ -33,7 +34,7 @@ class Builder:
         self.ops: list[StepOp] = []
         self.drafts: dict[str, _Draft] = {}
         self._candidates: list[tuple[int, str, str]] = []
-        self._reaches: list[tuple[int, str, str, int]] = []
+        self._reaches: list[tuple[int, str, str, Order]] = []
         self._sizes: dict[str, int] = {}
 
     def tensor(
@@ -67,15 +68,15 @@ class Builder:
         box: Box | None = None,
         part: SlotPart | None = None,
         overwrites: Iterable[str] = (),
-        overlaps: Mapping[str, int] | None = None,
+        overlaps: Mapping[str, Order] | None = None,
         partly: Mapping[str, int] | None = None,
     ) -> None:
         """Append an op.
 
         ``overwrites`` lists inputs that its output may take the place of, ``overlaps`` those it may grow over
-        if it begins so many bytes below, ``partly`` the bytes it touches of tensors it does not touch as a
-        whole. ``work`` comes with all constants in flash; here those that lie in SRAM move there, and the
-        bytes of SRAM become those of the op's tensors.
+        as far as the order of its loops allows, ``partly`` the bytes it touches of tensors it does not touch
+        as a whole. ``work`` comes with all constants in flash; here those that lie in SRAM move there, and
+        the bytes of SRAM become those of the op's tensors.
         """
         scratch = None
         if scratch_bytes:
@@ -83,8 +84,8 @@ class Builder:
         reads, writes = tuple(reads), tuple(writes)
         for old in overwrites:
             self._candidates.append((len(self.ops), old, writes[0]))
-        for old, distance in (overlaps or {}).items() if self.overlap else ():
-            self._reaches.append((len(self.ops), old, writes[0], distance))
+        for old, order in (overlaps or {}).items() if self.overlap else ():
+            self._reaches.append((len(self.ops), old, writes[0], order))
         read, written = moved(action, phase, reads, writes, scratch, mask, self._sizes, partly or {})
         self.ops.append(
             StepOp(
@@ -128,16 +129,16 @@ class Builder:
                 self._overwrite(made, time, old, new)
         return made
 
-    def overlaps(self, made: Mapping[str, StepTensor]) -> tuple[Overlap, ...]:
-        """Return which of the buffers of ``made`` may share bytes at an op, and how far apart they begin."""
-        found = []
-        for time, old, new, distance in self._reaches:
+    def overlaps(self, made: Mapping[str, StepTensor]) -> dict[Overlap, Order]:
+        """Return which of the buffers of ``made`` may share bytes at an op, and the order of its loops."""
+        found = {}
+        for time, old, new, order in self._reaches:
             x, y = made[old], made[new]
             dies = x.lifetime.end == time + 1 and x.lifetime.start < time and not self.drafts[old].persistent
             fresh = y.lifetime.start == time and y.buffer == y.name and not self.drafts[new].persistent
-            if dies and fresh and distance < y.bytes:
-                found.append(Overlap(x.buffer, y.buffer, distance))
-        return tuple(found)
+            if dies and fresh and order.distance < y.bytes:
+                found[Overlap(x.buffer, y.buffer, order.distance)] = order
+        return found
 
     def _overwrite(self, made: dict[str, StepTensor], time: int, old: str, new: str) -> None:
         x, y = made[old], made[new]

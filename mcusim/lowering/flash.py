@@ -105,17 +105,24 @@ def flash_layout(step: Step, board: Board) -> FlashLayout:
     return FlashLayout(tuple(items), board.flash.bytes)
 
 
-def checkpoint_bytes(step: Step) -> int:
-    """Return the bytes of one copy of the learned parameters: residuals and master weights included, and the
-    number of steps done.
+def learned_parameters(step: Step) -> dict[Slot, int]:
+    """Return the bytes in a checkpoint of every learned parameter by its slot: residuals and master weights
+    included.
     """
-    total = 0
+    found: dict[Slot, int] = {}
     for op in step.model.ops:
         parameters = zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True)
         for part, learning, name in parameters:
             if learning and name is not None:
                 tensor = step.model.tensors[name]
-                total += tensor.elements * step.formats.parameter(part, tensor.dtype).bytes
+                size = tensor.elements * step.formats.parameter(part, tensor.dtype).bytes
+                found[Slot(op.name, Kind.VALUE, part)] = size
+    return found
+
+
+def checkpoint_bytes(step: Step) -> int:
+    """Return the bytes of one copy of the learned parameters and the number of steps done."""
+    total = sum(learned_parameters(step).values())
     return total + (ITERATION_BYTES if total else 0)
 
 

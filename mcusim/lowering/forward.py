@@ -8,7 +8,7 @@ from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
-from mcusim.kernels.reach import distance
+from mcusim.kernels.reach import order
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
@@ -102,14 +102,14 @@ def emit_op(
     name = None
     if mask:
         name = builder.tensor(mask_name(op), ((output.elements + 7) // 8,), "uint8", Role.MASK)
-    below = distance(op, tensors) if builder.overlap else None
-    planes = in_place and _plane(op) and not (below is not None and _narrower(op, tensors, below))
+    reach = order(op, tensors) if builder.overlap else None
+    planes = in_place and _plane(op) and not (reach is not None and _narrower(op, tensors, reach.distance))
     overwrites = [n for n in inputs if overwritable(op, tensors, n) and (planes or not _plane(op))]
     builder.op(
         op.name + tag, Action.FORWARD, Phase.FORWARD, source=source or op, reads=(*inputs, *parameters),
         writes=(op.output,), work=work, mask=name,
         scratch_bytes=scratch_bytes(op, tensors, "forward", in_place=planes),
-        overwrites=overwrites, overlaps={} if below is None or planes else {op.inputs[0]: below},
+        overwrites=overwrites, overlaps={} if reach is None or planes else {op.inputs[0]: reach},
         partly=_partly(op, tensors, work, parameters, builder),
     )  # fmt: skip
 

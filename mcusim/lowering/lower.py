@@ -103,7 +103,7 @@ def lower(
         model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        goals=goals, front_end=front_end, kept=kept, overlaps=builder.overlaps(tensors),
+        goals=goals, front_end=front_end, kept=kept, orders=builder.overlaps(tensors),
     )  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def _lower_inference(
         model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency.SRAM, patch_macs=extra, tail=len(builder.ops), boundary=None,
         logits=flow.logits, resident=builder.resident, front_end=front_end,
-        overlaps=builder.overlaps(tensors),
+        orders=builder.overlaps(tensors),
     )  # fmt: skip
 
 

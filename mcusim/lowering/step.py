@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mcusim.core import Interval, Phase, Role, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
 from mcusim.graph import DTYPES, Model, Op, Tensor
+from mcusim.kernels.reach import Order
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.traffic import Traffic
@@ -122,8 +123,8 @@ class Step:
     """Op name -> pixels kept of its saved input, where the pattern of features prunes it."""
     goals: Goals | None = None
     """What the outputs are for; ``None`` if this is an inference."""
-    overlaps: tuple[Overlap, ...] = ()
-    """Buffers that may share bytes at the op that reads the one for the last time and writes the other."""
+    orders: Mapping[Overlap, Order] = field(default_factory=dict)
+    """Why buffers may share bytes at the op that reads the one for the last time and writes the other."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
     kept: Kept | None = None
@@ -136,6 +137,11 @@ class Step:
         """
         goal = None if self.goals is None else self.goals.single
         return None if goal is None else goal.target(self.model)
+
+    @property
+    def overlaps(self) -> tuple[Overlap, ...]:
+        """Buffers that may share bytes at the op that reads the one last and writes the other."""
+        return tuple(self.orders)
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""

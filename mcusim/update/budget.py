@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, OutOfSram
 from mcusim.graph import Model
 from mcusim.update.channels import Layer, trunk_weights
+from mcusim.update.selection import Limit
 
 T = TypeVar("T")
 
@@ -48,9 +49,14 @@ class Budget:
         both = ((self.weights, _weights), (self.elements, _elements))
         return tuple((limit, cost) for limit, cost in both if limit is not None)
 
-    def most_weights(self) -> int:
-        """Return the most weights that the budget can buy: an element is a weight or an activation."""
-        return min(limit for limit, _ in self.limits())
+    def shared_by(self, eligible: Sequence[Layer]) -> tuple[Limit, ...]:
+        """Return the limits with what one channel of each of these layers takes of them."""
+        both = (("weights", self.weights, _weights), ("elements", self.elements, _elements))
+        return tuple(
+            Limit(what, limit, {item.op: cost(item) for item in eligible})
+            for what, limit, cost in both
+            if limit is not None
+        )
 
     def share(self, eligible: Sequence[Layer]) -> Fraction:
         """Return the largest fraction of the eligible channels that the budget allows, at most 1."""

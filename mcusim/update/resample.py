@@ -90,7 +90,7 @@ class Resampled:
             self.where.biases,
             self.where.head,
             fixed=fixed,
-            weight_limit=self.budget.most_weights(),
+            limits=self.budget.shared_by(self.eligible),
         )
 
     def even(self, choose: Callable[[Layer, int], Channels]) -> Selection:

@@ -92,6 +92,24 @@ def _ascend(channels: Channels) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget that the layers of a selection share.
+
+    Attributes:
+        what: what is counted, ``weights`` or ``elements`` (weights and saved activations).
+        most: how many of them one selection may take.
+        cost: op name -> how many one channel takes, for every eligible layer.
+    """
+
+    what: str
+    most: int
+    cost: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cost", FrozenDict(dict(self.cost)))
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The most that a scheme selects, over all stages: what the memory plan must hold.
 
@@ -103,7 +121,7 @@ class Scope:
         fixed: True if every selection has exactly these numbers of channels, so that one memory plan
             serves every stage. If not, no layer ever has more, but together they may have far less:
             planning each stage anew then needs less memory than planning for the scope.
-        weight_limit: most weights that learn at once, where that is less than all layers at their most.
+        limits: what the layers share, where that is less than all of them at their most.
     """
 
     channels: Mapping[str, int]
@@ -111,7 +129,7 @@ class Scope:
     biases: tuple[str, ...] = ()
     head: bool = True
     fixed: bool = True
-    weight_limit: int | None = None
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", FrozenDict(dict(self.channels)))
@@ -153,7 +171,8 @@ class Scope:
         """Return the most weights that learn in one iteration, the head excluded."""
         known = layers(model)
         weights = sum(count * known[name].channel_weights for name, count in self.channels.items())
-        return weights if self.weight_limit is None else min(weights, self.weight_limit)
+        # An element is a weight or an activation, so that no limit lets more weights learn than it counts.
+        return min([weights, *(limit.most for limit in self.limits)])
 
 
 def _check_head(head: bool, model: Model) -> None:

@@ -26,6 +26,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "pack": ("PROBLEM", "--capacity", "5"),
     "sweep": ("STUDY", "--out", "SWEPT"),
     "check": ("BUDGETS",),
+    "prove": DENSE,
     "firmware": (*DENSE, "--out", "SWEPT"),
     "twin": (*DENSE, "--data", "IMAGES"),
     "stream": (*DENSE, "--data", "IMAGES"),

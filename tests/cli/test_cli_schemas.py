@@ -97,11 +97,16 @@ def test_the_schema_of_studies_is_that_of_the_code():
         assert SCHEMAS["study"] == made
 
 
+@pytest.mark.parametrize("update", ["dynamic", "trady"])
+def test_certificates(update):
+    check("certificate", output("prove", *MODEL, "--update", update))
+
+
 def test_streams():
     check("stream", output("stream", *MODEL, "--data", "synthetic", "--new", "5", "--limit", "2"))
 
 
-@pytest.mark.parametrize("name", ["plan", "train", "sweep", "stream"])
+@pytest.mark.parametrize("name", ["certificate", "plan", "train", "sweep", "stream"])
 def test_the_version_in_the_output_is_that_of_the_schema(name):
     version = SCHEMAS[name]["properties"]["schema"]["const"]
     assert f"urn:{version.replace('.', ':').replace('/', ':')}" == SCHEMAS[name]["$id"]

@@ -94,6 +94,7 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "sweep": ("sweep", folder / "study.toml", "--out", folder / "swept"),
         "firmware": ("firmware", *mine, *BOARD, "--out", folder / "firmware"),
         "twin": ("twin", *mine, *BOARD, "--data", images),
+        "prove": ("prove", *mine, *BOARD),
         "check": ("check", folder / "budgets.toml"),
         "profiles": ("profiles",),
         "schemes": ("schemes",),

@@ -11,6 +11,7 @@ from mcusim.core import BadArgument, OutOfSram
 from mcusim.update.budget import Budget, largest_that_fits, spend
 from mcusim.update.channels import Layer
 from mcusim.update.quota import quota
+from mcusim.update.selection import Limit
 
 pools = st.lists(
     st.tuples(st.integers(1, 60), st.integers(1, 400), st.integers(1, 300)), min_size=1, max_size=8
@@ -82,7 +83,8 @@ def test_a_ratio_is_a_number_of_weights():
     assert Budget.of(mobilenet(), ratio=None, elements=5) == Budget(None, 5)
     assert Budget(100, None).share((Layer("a", 5, 10, 1),)) == 1
     assert Budget(100, 70).share((Layer("a", 20, 10, 1),)) == Fraction(70, 220)
-    assert Budget(100, 70).most_weights() == 70
+    limits = Budget(100, 70).shared_by((Layer("a", 20, 10, 1),))
+    assert limits == (Limit("weights", 100, {"a": 10}), Limit("elements", 70, {"a": 11}))
 
 
 @given(st.integers(0, 1000), st.integers(1, 50), st.integers(0, 2000))

@@ -7,6 +7,7 @@ from update_networks import autoencoder, mobilenet
 from mcusim.core import BadArgument, UnknownName
 from mcusim.update import Scope, Selection
 from mcusim.update.coverage import Coverage
+from mcusim.update.selection import Limit
 
 
 def chosen(*numbers):
@@ -62,7 +63,8 @@ def test_a_scope_contains_its_selections():
     assert not scope.contains(Selection({"b1.expand": chosen(1, 2), "stem": chosen(0)}))
     assert not scope.contains(Selection({"b1.expand": chosen(1, 2)}, ("b1.expand",)))
     assert scope.weights_updated(mobilenet()) == 48
-    assert Scope({"b1.expand": 8}, ("b1.expand",), weight_limit=50).weights_updated(mobilenet()) == 50
+    limits = (Limit("weights", 50, {"b1.expand": 8}),)
+    assert Scope({"b1.expand": 8}, ("b1.expand",), limits=limits).weights_updated(mobilenet()) == 50
 
 
 def test_same_selections():

@@ -80,7 +80,7 @@ class TinyTrain:
             where.biases,
             where.head,
             fixed=False,
-            weight_limit=budget.most_weights(),
+            limits=budget.shared_by(where.layers),
         )
 
     def probing_stages(self, model: Model) -> int:
