@@ -6,7 +6,7 @@ import json
 from math import comb, prod
 from typing import Any
 
-from mcusim.core import BadArgument, Figure, LiveBlock, OutOfSram, Provenance
+from mcusim.core import BadArgument, LiveBlock, OutOfSram
 from mcusim.graph import Model
 from mcusim.lowering.flash import ITERATION_BYTES, flash_layout, learned_parameters
 from mcusim.lowering.step import Step, StepOp
@@ -16,6 +16,7 @@ from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners import PLANNERS
 from mcusim.memory.problem import Problem, Solution
+from mcusim.planning.allowance import allowances
 from mcusim.planning.plan import Plan
 from mcusim.proof.certificate import Certificate
 from mcusim.proof.checker import SCHEMA, seal
@@ -83,7 +84,7 @@ def certificate(plan: Plan, scheme: Scheme) -> Certificate:
         "figures": [
             {"name": name, "bytes": int(figure.value), "provenance": str(figure.provenance),
              "source": figure.source}
-            for name, figure in _figures(plan.board).items()
+            for name, figure in allowances(plan.board).items()
         ],
     }  # fmt: skip
     plain = json.loads(json.dumps(data))  # as it is read again: slots become texts
@@ -189,12 +190,3 @@ def _flash(step: Step, board: Board) -> dict[str, Any]:
             {"name": i.name, "role": str(i.role), "offset": i.offset, "bytes": i.bytes} for i in layout.items
         ],
     }  # fmt: skip
-
-
-def _figures(board: Board) -> dict[str, Figure]:
-    """Return what the firmware takes beside its tensors, with where these figures come from."""
-    found = {}
-    for name, field in (("stack", "stack_bytes"), ("statics", "static_bytes"), ("code", "code_bytes")):
-        path, size = f"runtime.{field}", getattr(board.runtime, field)
-        found[name] = Figure(size, "B", Provenance.MODELLED, board.source(path))
-    return found
