@@ -1,4 +1,4 @@
-"""What firmware takes beside the tensors that are placed: stack, statics and code, with where they come from."""
+"""What firmware takes beside the tensors that are placed: stack, statics, code, and the source of each."""
 
 from __future__ import annotations
 
