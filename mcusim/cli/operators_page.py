@@ -28,14 +28,23 @@ convolution are read as the dilated convolution they are.
 
 ## Whose bits
 
-Networks from TFLite files use the profile `tflite`. On int8 it gives the bits of TFLite Micro (PyPI
-0.dev20261023) and of LiteRT 2.3.0's reference kernels, one operator at a time
-(`tests/files/test_files_export.py`) and for every tensor of the public files
-(`tests/files/test_files_oracle.py`), but for these:
+The arithmetic of a network is a value of it: `mcusim show` and `mcusim.load` say which, and whose integers
+those are; `--arithmetic` chooses another.
 
-- `FULLY_CONNECTED`: LiteRT's reference kernel rounds once, half away from zero, the product of the
-  accumulator with s_x·s_W/s_y in float64; TFLite Micro and this project round twice in fixed point. They
-  differ by one, in 93 of 76,800 outputs of random layers.
+- `tflite`, of TFLite files: an int32 multiplier and a shift, rounded twice. The integers of TFLite Micro
+  (compared: PyPI 0.dev20261023), of CMSIS-NN, and of LiteRT's reference kernels before TensorFlow 2.20.
+- `litert`: the same, but `FULLY_CONNECTED` rounds acc · (s_x·s_W/s_y) once, in float64, half away from
+  zero. The integers of LiteRT's reference kernels from TensorFlow 2.20 on (compared: ai-edge-litert 2.3.0).
+- `float`, of ONNX files and of tiny-training: float32(acc) · float32(s), rounded half to even. What ONNX's
+  QuantizeLinear means; the integers of tiny-training's simulator.
+- `tinyengine`: (float)acc · s, cut off towards zero. The integers of TinyEngine's firmware, for the
+  operators that it has.
+
+Both of the first two are compared one operator at a time (`tests/files/test_files_export.py`), TFLite Micro
+also for every tensor of the public files (`tests/files/test_files_oracle.py`). They differ in single units of
+fully connected layers: 68 of 38,400 outputs of random ones. No firmware is written for `litert`, since no
+microcontroller computes so. What else LiteRT and TFLite Micro do not do alike:
+
 - `RELU6`: TFLite Micro does not rescale where input and output have different scales; LiteRT and this
   project do.
 - `SUM`: LiteRT's reference kernel does not look at the scales of int8 tensors; TFLite Micro and this
@@ -44,9 +53,6 @@ Networks from TFLite files use the profile `tflite`. On int8 it gives the bits o
   or the end of the range that the dividend points to.
 - `ELU` is compared with TFLite Micro only; `GELU`, `EXP`, `LOG`, `SQRT`, `TILE`, `RELU_N1_TO_1` and
   `RELU_0_TO_1` with LiteRT only, since the other has no int8 form of them.
-
-The profile `float` gives what ONNX Runtime's QuantizeLinear form means, rounded half to even;
-`tinyengine` what TinyEngine's firmware computes for the operators it has.
 """
 
 

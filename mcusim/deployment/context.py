@@ -27,6 +27,7 @@ from mcusim.lowering.step import Step, StepOp, StepTensor
 
 ROUNDINGS = {
     Arithmetic.TFLITE: CText("MCUSIM_FIXED"),
+    Arithmetic.LITERT: CText("MCUSIM_FIXED"),
     Arithmetic.FLOAT: CText("MCUSIM_NEAREST"),
     Arithmetic.TINYENGINE: CText("MCUSIM_TRUNCATED"),
 }
@@ -166,7 +167,7 @@ class StepContext:
             "rounding": self.rounding,
         }  # fmt: skip
         factors = accumulator_factors(op, self.tensors)
-        if self.model.arithmetic is not Arithmetic.TFLITE:
+        if not self.model.arithmetic.fixed_point:
             return {"factor": self._quant(op, "factor", factors.astype(np.float32)), **fields}
         fixed = [multiplier_and_shift(float(f)) for f in factors]
         return {

@@ -23,13 +23,13 @@ from mcusim.deployment.context import (
 from mcusim.deployment.moving import concatenation, pad, reshape, transpose
 from mcusim.deployment.records import Call
 from mcusim.deployment.text import CText
-from mcusim.graph import DTYPES, Arithmetic, Op, OpKind, OpTable
+from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import POOLS, UNARY
 from mcusim.kernels.reference.pool import mean_multiplier
 from mcusim.kernels.reference.shape import nearest, weights
 from mcusim.kernels.reference.softmax import exponentials
 from mcusim.kernels.reference.unary import bounds, values
-from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, scale_of
+from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, rounds_once, scale_of
 from mcusim.lowering.step import StepOp
 
 Maker = Callable[[StepContext, StepOp], Call]
@@ -104,6 +104,10 @@ def _dense(context: StepContext, op: StepOp) -> Call:
     }
     if output.dtype == "int32":
         return Call("mcusim_dense_int32", "mcusim_dense", fields)
+    if rounds_once(source.kind, context.model.arithmetic):
+        raise refusal(
+            f"op {source.name!r} ({source.kind})", "is rounded in float64, as no microcontroller does"
+        )
     return Call("mcusim_dense_int8", "mcusim_dense", fields | {"output": context.output(source)})
 
 
@@ -265,7 +269,7 @@ def _softmax(context: StepContext, op: StepOp) -> Call:
         "columns": shape[-1], "scratch": CText(f"(float *){context.at(op.scratch)}"),
         "x_float": x.dtype == "float32", "y_float": y.dtype == "float32",
     }  # fmt: skip
-    if x.dtype == "int8" and context.model.arithmetic is Arithmetic.TFLITE:
+    if x.dtype == "int8" and context.model.arithmetic.fixed_point:
         table = exponentials(source, context.tensors).astype(np.int32)
         fields["table"] = context.table(source, "exponentials", table)
     else:

@@ -92,9 +92,9 @@ def load(
         classes: give the network a fresh classifier for so many classes; None keeps the one it has.
         head: format of the fresh classifier, ``float32`` or ``int8``; see `replace_head`.
         seed: seed of the fresh classifier's weights.
-        arithmetic: how to rescale, if not as the file's origin does: ``float``, ``tflite`` or
-            ``tinyengine``. A network trained with ``tflite`` and written as ``.tflite`` gives the same
-            predictions on TFLite Micro and LiteRT's reference kernels.
+        arithmetic: how to rescale, if not as the file's origin does: ``float``, ``tflite``,
+            ``tinyengine`` or ``litert``. A network trained with ``tflite`` and written as ``.tflite``
+            gives the same predictions on TFLite Micro, one with ``litert`` on LiteRT's reference kernels.
         resolution: side in pixels of the images it takes, if not those it was made for; see
             `at_resolution`.
         strict: refuse a network whose 32-bit accumulators can overflow for some input; else that is a

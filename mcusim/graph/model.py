@@ -22,13 +22,21 @@ class Arithmetic(StrEnum):
     """int32 multiplier and shift with TFLite's double rounding."""
     TINYENGINE = "tinyengine"
     """Truncation toward zero of (float)acc * s, as TinyEngine's firmware computes it."""
+    LITERT = "litert"
+    """``tflite``, but FULLY_CONNECTED rounds once: acc * s in float64, half away from zero."""
+
+    @property
+    def fixed_point(self) -> bool:
+        """True if accumulators are rescaled by an int32 multiplier and a shift."""
+        return self in (Arithmetic.TFLITE, Arithmetic.LITERT)
 
     @property
     def twin(self) -> str:
         """Whose integers these are, in words."""
         return {
             Arithmetic.FLOAT: "the public simulator of tiny-training",
-            Arithmetic.TFLITE: "TFLite Micro, CMSIS-NN and LiteRT's reference kernels",
+            Arithmetic.TFLITE: "TFLite Micro, CMSIS-NN and the reference kernels of LiteRT before 2.20",
+            Arithmetic.LITERT: "the reference kernels of LiteRT from TensorFlow 2.20 on",
             Arithmetic.TINYENGINE: "TinyEngine's firmware",
         }[self]
 

@@ -23,6 +23,7 @@ from mcusim.kernels.compiled.softmax import FixedSoftmax
 from mcusim.kernels.compiled.unary import Unary
 from mcusim.kernels.executable import check_forward
 from mcusim.kernels.reference.pairs import LOOKED_UP
+from mcusim.kernels.scales import rounds_once
 
 Kernel = Callable[..., None]
 Make = Callable[[Op, Tensors, Arithmetic, Learns, Workspace | None], Kernel]
@@ -78,6 +79,8 @@ def _fully_connected(
 ) -> Kernel:
     if tensors[op.inputs[1]].dtype == "float32":
         return FloatFullyConnected(op, tensors, learns is Learns.NOTHING)
+    if rounds_once(op.kind, arithmetic) and tensors[op.output].dtype == "int8":
+        return reference.forward(op, tensors, arithmetic, frozen=learns is Learns.NOTHING)
     return Convolution(op, tensors, arithmetic, learns, workspace)
 
 
@@ -98,7 +101,7 @@ def _moved(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
 
 def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
-    fixed = arithmetic is Arithmetic.TFLITE and tensors[op.inputs[0]].dtype == "int8"
+    fixed = arithmetic.fixed_point and tensors[op.inputs[0]].dtype == "int8"
     return FixedSoftmax(op, tensors) if fixed else reference.forward(op, tensors, arithmetic)
 
 

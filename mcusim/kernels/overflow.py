@@ -97,7 +97,7 @@ def _channels(op: Op, weights: NDArray[np.int64]) -> NDArray[np.int64]:
 def _limits(model: Model, op: Op, channels: int) -> NDArray[np.int64]:
     """Return the largest accumulator of each channel that is rescaled right."""
     y = model.tensors[op.output]
-    if model.arithmetic is not Arithmetic.TFLITE or y.dtype != "int8":
+    if not model.arithmetic.fixed_point or y.dtype != "int8":
         return np.full(channels, LIMIT, np.int64)
     factors = accumulator_factors(op, model.tensors)
     shifts = rescaling(factors, quant_of(y).zero_point, op, model.arithmetic).shift

@@ -56,7 +56,8 @@ class Rescaling:
     """How accumulators of ``C`` channels become output integers.
 
     ``factor`` (float32, shape (C,)) serves FLOAT and TINYENGINE, ``multiplier`` and ``shift``
-    (int32, shape (C,)) serve TFLITE. ``low`` and ``high`` are the clamp, both ends included.
+    (int32, shape (C,)) serve TFLITE and LITERT; ``real`` (float64, shape (C,)) is there where an op
+    rounds once, see `rounds_once`. ``low`` and ``high`` are the clamp, both ends included.
     """
 
     arithmetic: Arithmetic
@@ -66,6 +67,15 @@ class Rescaling:
     zero_point: int
     low: int
     high: int
+    real: NDArray[np.float64] | None = None
+
+
+def rounds_once(kind: OpKind, arithmetic: Arithmetic) -> bool:
+    """Return whether the int8 output of an op is rounded but once, from a product in float64.
+
+    Source: FullyConnected in TensorFlow 2.20's ``reference/integer_ops/fully_connected.h``.
+    """
+    return arithmetic is Arithmetic.LITERT and kind is OpKind.FULLY_CONNECTED
 
 
 def rescaling(factors: NDArray[np.float64], zero_point: int, op: Op, arithmetic: Arithmetic) -> Rescaling:
@@ -80,6 +90,7 @@ def rescaling(factors: NDArray[np.float64], zero_point: int, op: Op, arithmetic:
         zero_point,
         low,
         high,
+        np.asarray(factors, np.float64) if rounds_once(op.kind, arithmetic) else None,
     )
 
 

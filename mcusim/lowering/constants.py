@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from mcusim.core import Kind, Slot, SlotPart
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Op, OpKind
 from mcusim.graph.traits import Family
 from mcusim.kernels.reference.unary import FUNCTIONS
+from mcusim.kernels.scales import rounds_once
 from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
@@ -49,20 +50,22 @@ def actions(step: Step) -> dict[str, set[Action]]:
 def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
     """Return the bytes of an op's scales and tables.
 
-    Of an op with weights, for each output channel: a multiplier of 4 bytes and a shift of 1 in the tflite
-    profile, a float32 factor in the others, where the output is int8; the float32 derivative of the output
-    if gradients pass it, which in the float profiles is that factor; 1 / s_W**2 if the weight learns, and
-    1 / (s_x * s_W)**2 if the bias does. Functions of one int8 are tables of 256 values, with 256 bits where
-    a clamp is noted and 256 float32 slopes where a gradient passes; shares in fixed point have 256 numbers.
+    Of an op with weights, for each output channel: a multiplier of 4 bytes and a shift of 1 in fixed point,
+    a float64 factor where the output is rounded once, a float32 one elsewhere, where the output is int8; the
+    float32 derivative of the output if gradients pass it, which in the float profiles is that factor;
+    1 / s_W**2 if the weight learns, and 1 / (s_x * s_W)**2 if the bias does. Functions of one int8 are
+    tables of 256 values, with 256 bits where a clamp is noted and 256 float32 slopes where a gradient
+    passes; shares in fixed point have 256 numbers.
     """
     tensors, model = step.model.tensors, step.model
-    tflite = model.arithmetic is Arithmetic.TFLITE
+    tflite = model.arithmetic.fixed_point
     if op.traits.parametric:
         if tensors[op.inputs[1]].quant is None:
             return 0
         channels = tensors[op.output].shape[-1]
         int8, passes = tensors[op.output].dtype == "int8", bool(done & BACKWARD)
-        forward = (5 if tflite else 4) if int8 else 0
+        once = rounds_once(op.kind, model.arithmetic)
+        forward = (8 if once else 5 if tflite else 4) if int8 else 0
         backward = 4 if passes and (tflite or not int8) else 0
         learning = 4 * sum(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
         return channels * (forward + backward + learning)

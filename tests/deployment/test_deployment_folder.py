@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from emulation_networks import c_op_network
 from every_op import every_op_network
 from networks import small_network
 
@@ -13,6 +14,7 @@ from mcusim.core import BadArgument, BadModel, BadRun, OutOfSram
 from mcusim.deployment.project import PLAN
 from mcusim.deployment.tables import LOSSES
 from mcusim.emulation.toolchain import zig
+from mcusim.graph import Arithmetic
 from mcusim.tasks.task import TASKS
 
 
@@ -66,6 +68,8 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(BadModel, match="no C kernel"):
         session(every_op_network(), "head").firmware(tmp_path / "out")
+    with pytest.raises(BadModel, match="float64"):
+        session(c_op_network(Arithmetic.LITERT), "head").firmware(tmp_path / "out")
     for update in ("tinyprop", "medyate"):
         with pytest.raises(BadModel, match="update"):
             session(None, update).firmware(tmp_path / "out")

@@ -228,6 +228,38 @@ FILTERED: list[tuple[OpKind, Any, Any, Any, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+def dense(rng: np.random.Generator, rows: int) -> GraphBuilder:
+    """Return a fully connected layer of 64 outputs, with one scale or one a row."""
+    build, columns, along = GraphBuilder(), int(rng.integers(4, 60)), 0 if rows > 1 else None
+    scales, given = rng.uniform(0.002, 0.01, rows).astype(np.float32), np.float32(rng.uniform(0.01, 0.1))
+    build.activation("x", (1, columns), Quant.of(float(given), 7))
+    build.constant("w", rng.integers(-127, 128, (64, columns), dtype=np.int8), Quant(scales, 0, along))
+    numbers = rng.integers(-3000, 3000, 64, dtype=np.int32)
+    build.constant("b", numbers, Quant(scales * given, 0, along))
+    build.activation("y", (1, 64), Quant.of(float(rng.uniform(0.01, 0.2)), -11))
+    build.op("op", OpKind.FULLY_CONNECTED, ("x", "w", "b"), "y", Attributes())
+    return build
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("rows", [1, 64])
+def test_each_runtime_rounds_a_dense_layer_as_its_profile_does(rows: int) -> None:
+    apart = 0
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        build = dense(rng, rows)
+        data = to_tflite(Model("one", tuple(build.ops), build.tensors, ("x",), ("y",)))
+        model = parse_tflite(data, "one")
+        x = rng.integers(-128, 128, model.input.shape, dtype=np.int8)
+        ours = {arithmetic: np.empty((1, 64), np.int8) for arithmetic in Arithmetic}
+        for arithmetic, y in ours.items():
+            forward(model.ops[0], model.tensors, arithmetic)((x,), y)
+        np.testing.assert_array_equal(ours[Arithmetic.LITERT], run(data, x))
+        np.testing.assert_array_equal(ours[Arithmetic.TFLITE], run_micro(data, x))
+        apart += int((ours[Arithmetic.LITERT] != ours[Arithmetic.TFLITE]).sum())
+    assert apart
+
+
 def assert_agrees(build: GraphBuilder, xs: list[np.ndarray], *, litert: bool = True) -> None:
     """Assert that LiteRT and TFLite Micro compute what our kernel of the one op does."""
     names = tuple(name for name, tensor in build.tensors.items() if not tensor.constant and name != "y")

@@ -285,6 +285,7 @@ def any_tinyengine(record):  # type: ignore[no-untyped-def]
 ENTRIES = {
     Arithmetic.FLOAT: (pointwise_float, window_float, three_float, any_float),
     Arithmetic.TFLITE: (pointwise_tflite, window_tflite, three_tflite, any_tflite),
+    Arithmetic.LITERT: (pointwise_tflite, window_tflite, three_tflite, any_tflite),
     Arithmetic.TINYENGINE: (pointwise_tinyengine, window_tinyengine, three_tinyengine, any_tinyengine),
 }
 """Kernels of pointwise, other, 3x3 depthwise and other depthwise convolutions."""

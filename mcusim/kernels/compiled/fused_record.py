@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op, OpKind
+from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array
 from mcusim.kernels.compiled.fused import ENTRIES
 from mcusim.kernels.compiled.fused_prepare import LINES, ROWS, TWO_LINES
@@ -89,7 +89,7 @@ class Fused:
         if learns is Learns.WEIGHT:
             sums = np.full(len(wide), 255 * 128 * wide[0].size)
         constant = np.zeros(len(wide), np.int64)
-        if scale.arithmetic is Arithmetic.TFLITE and learns is Learns.NOTHING:
+        if scale.arithmetic.fixed_point and learns is Learns.NOTHING:
             # Channels without a weight (training with a decay leaves many) give the same for every input.
             idle = sums == 0
             found = np.clip(rescale(biases, scale) - scale.zero_point, -MOST_CONSTANT, MOST_CONSTANT)
@@ -100,7 +100,7 @@ class Fused:
             largest = np.full(len(wide), MOST_SUM - 1)
         if largest.max() >= MOST_SUM or most_bias <= 0:
             return None
-        if scale.arithmetic is Arithmetic.TFLITE:
+        if scale.arithmetic.fixed_point:
             # A channel whose outputs all round to the zero point needs no multiplier.
             high = (largest * scale.multiplier.astype(np.int64) + (1 << 30)) >> 31
             dead = 2 * high < 1 << np.maximum(-scale.shift, 0).astype(np.int64)
@@ -193,7 +193,7 @@ class Fused:
             scale = self.scale
             made = {"packed": self._packed(entry, copies, quads), "offset": _blocks(self.offset, copies)}
             made["base"] = _blocks(self.base, copies)
-            if scale.arithmetic is Arithmetic.TFLITE:
+            if scale.arithmetic.fixed_point:
                 right = -scale.shift
                 made["factor"], made["right"] = _blocks(scale.multiplier, copies), _blocks(right, copies)
                 wide = right.astype(np.int64)

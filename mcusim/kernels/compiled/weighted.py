@@ -42,7 +42,13 @@ FIELDS = (
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 LANES = 16
-MODES = {Arithmetic.FLOAT: FLOAT, Arithmetic.TFLITE: TFLITE, Arithmetic.TINYENGINE: TINYENGINE}
+MODES = {
+    Arithmetic.FLOAT: FLOAT,
+    Arithmetic.TFLITE: TFLITE,
+    Arithmetic.TINYENGINE: TINYENGINE,
+    Arithmetic.LITERT: TFLITE,
+}
+"""Of what is rounded once, see ``scales.rounds_once``, there is the slow kernel only."""
 
 
 class WeightedForward(ForwardKernel):

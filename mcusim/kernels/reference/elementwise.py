@@ -44,7 +44,7 @@ def add(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
         p, q = (i.astype(np.int64) for i in inputs)
-        store(fixed(p, q) if arithmetic is Arithmetic.TFLITE else floating(p, q), low, high, output, mask)
+        store(fixed(p, q) if arithmetic.fixed_point else floating(p, q), low, high, output, mask)
 
     return kernel
 
@@ -63,7 +63,7 @@ def multiply(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
         product = (inputs[0].astype(np.int64) - z_a) * (inputs[1].astype(np.int64) - z_b)
-        if arithmetic is Arithmetic.TFLITE:
+        if arithmetic.fixed_point:
             pre = multiply_by_quantized(product, *multiplier_and_shift(factor)) + z_y
         else:
             scaled = product.astype(np.float32) * np.float32(factor)

@@ -29,7 +29,7 @@ def _rows(x: Array) -> Array:
 
 def log_softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     """Return the kernel of LOG_SOFTMAX."""
-    if arithmetic is Arithmetic.TFLITE:
+    if arithmetic.fixed_point:
         return _fixed_log_softmax(op, tensors)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     s_x, s_y, z_y = F(scale_of(x)), F(scale_of(y)), quant_of(y).zero_point
@@ -94,7 +94,7 @@ def l2_normalization(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel
         norm = np.sqrt(F(max(int((row * row).sum()), 1)))
         return np.asarray(np.rint(row.astype(F) / norm / s_y).astype(np.int64) + z_y)
 
-    compute = fixed if arithmetic is Arithmetic.TFLITE else floating
+    compute = fixed if arithmetic.fixed_point else floating
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
         pre = np.stack([compute(row) for row in _rows(inputs[0]).astype(np.int64) - z_x])

@@ -49,7 +49,7 @@ class Pair:
 
 def values(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Values:
     """Return the function from two arrays of stored values to output values before the clamp."""
-    if arithmetic is Arithmetic.TFLITE:
+    if arithmetic.fixed_point:
         return PAIRS.of(op).fixed(op, tensors)
     a, b, y = (tensors[n] for n in (*op.inputs, op.output))
     s_y, z_y = F(scale_of(y)), quant_of(y).zero_point

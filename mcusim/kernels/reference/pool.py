@@ -43,7 +43,7 @@ def mean(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
         axes = tuple(a % inputs[0].ndim for a in op.attributes.axes)
         count = prod(inputs[0].shape[a] for a in axes)
         total = inputs[0].astype(np.int64).sum(axes)
-        if arithmetic is Arithmetic.TFLITE:
+        if arithmetic.fixed_point:
             multiplier, shift = mean_multiplier(ratio, count)
             pre = multiply_by_quantized(total - z_x * count, multiplier, shift) + z_y
         elif arithmetic is Arithmetic.TINYENGINE and same:
@@ -66,7 +66,7 @@ def total(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
         summed = (inputs[0].astype(np.int64) - z_x).sum(tuple(a % inputs[0].ndim for a in op.attributes.axes))
-        if arithmetic is Arithmetic.TFLITE:
+        if arithmetic.fixed_point:
             pre = multiply_by_quantized(summed, *multiplier_and_shift(ratio)) + z_y
         else:
             pre = np.rint(summed.astype(np.float32) * np.float32(ratio)).astype(np.int64) + z_y

@@ -1,4 +1,4 @@
-"""Rescaling of accumulators in the three arithmetic profiles, and storing with clamp and mask."""
+"""Rescaling of accumulators in the arithmetic profiles, and storing with clamp and mask."""
 
 from __future__ import annotations
 
@@ -57,9 +57,12 @@ def half_away(x: Array) -> Array:
 def rescale(acc: Array, r: Rescaling) -> Array:
     """Return accumulators [..., C] as integers of the output, before the clamp.
 
-    TFLITE and TINYENGINE accumulate in 32 bits and wrap, as the firmware does; FLOAT does not wrap.
+    All but FLOAT accumulate in 32 bits and wrap, as the firmware does.
     """
-    if r.arithmetic is Arithmetic.TFLITE:
+    if r.real is not None:
+        once = half_away(wrap(acc).astype(np.float64) * r.real)
+        return np.asarray(np.clip(once, -FAR, FAR).astype(np.int64) + r.zero_point)
+    if r.arithmetic.fixed_point:
         return multiply_by_quantized(wrap(acc), r.multiplier, r.shift) + r.zero_point
     if r.arithmetic is Arithmetic.TINYENGINE:
         scaled = np.trunc(wrap(acc).astype(np.float32) * r.factor)

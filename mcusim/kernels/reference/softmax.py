@@ -53,7 +53,7 @@ def exponentials(op: Op, tensors: Tensors) -> Array:
 
 def softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     """Return the kernel of SOFTMAX."""
-    if tensors[op.inputs[0]].dtype == "int8" and arithmetic is Arithmetic.TFLITE:
+    if tensors[op.inputs[0]].dtype == "int8" and arithmetic.fixed_point:
         return _fixed(op, tensors)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     step = F((scale_of(x) if x.dtype == "int8" else 1.0) * op.attributes.beta)

@@ -69,7 +69,7 @@ def _curve(function: Callable[[np.float32], np.float32 | float]) -> Maker:
 def _leaky_relu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     """One factor from zero up and one below; TFLite takes both in float32 before it makes them fixed."""
     alpha = F(op.attributes.alpha)
-    if arithmetic is not Arithmetic.TFLITE:
+    if not arithmetic.fixed_point:
         return _real(op, tensors, arithmetic, lambda x: x if x >= 0 else x * alpha)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     s_x, s_y, z_x = F(scale_of(x)), F(scale_of(y)), quant_of(x).zero_point
@@ -109,7 +109,7 @@ def _gelu_slope(op: Op, x: Floats) -> Floats:
 
 def _square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     """LiteRT cuts the root off instead of rounding it; what is negative counts as 0."""
-    if arithmetic is not Arithmetic.TFLITE:
+    if not arithmetic.fixed_point:
         return _curve(lambda x: sqrt(max(float(x), 0.0)))(op, tensors, arithmetic)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     z_x, s_x, s_y = quant_of(x).zero_point, F(scale_of(x)), F(scale_of(y))
@@ -123,7 +123,7 @@ def _square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[
 
 def _inverse_square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     """TFLite's fixed-point root of the integer; 0, and what is negative, gives the largest number."""
-    if arithmetic is not Arithmetic.TFLITE:
+    if not arithmetic.fixed_point:
         return _curve(lambda x: 1 / sqrt(float(x)) if x > 0 else BEYOND)(op, tensors, arithmetic)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     fine, z_x, z_y = 20, quant_of(x).zero_point, quant_of(y).zero_point
@@ -141,7 +141,7 @@ def _inverse_square_root(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Ca
 
 
 def _absolute(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
-    if arithmetic is not Arithmetic.TFLITE:
+    if not arithmetic.fixed_point:
         return _curve(abs)(op, tensors, arithmetic)
     x, y = tensors[op.inputs[0]], tensors[op.output]
     factor = multiplier_and_shift(float(F(scale_of(x)) / F(scale_of(y))))
@@ -163,7 +163,7 @@ def _real(
     def compute(stored: Ints) -> Ints:
         reals = [function(s_x * F(int(q) - quant_of(x).zero_point)) * inverse for q in stored.reshape(-1)]
         scaled = np.array(reals, F)
-        rounded = half_away(scaled) if arithmetic is Arithmetic.TFLITE else np.rint(scaled)
+        rounded = half_away(scaled) if arithmetic.fixed_point else np.rint(scaled)
         whole = np.clip(rounded, -(2.0**31), 2.0**31).astype(np.int64)
         return whole.reshape(stored.shape) + quant_of(y).zero_point
 
@@ -172,7 +172,7 @@ def _real(
 
 def _hard_swish(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
     """TFLite's 16-bit fixed-point x * relu6(x + 3) / 6; in float32 for the other arithmetics."""
-    if arithmetic is not Arithmetic.TFLITE:
+    if not arithmetic.fixed_point:
         return _real(op, tensors, arithmetic, lambda x: x * min(max(x + F(3), F(0)), F(6)) / F(6))
     x, y = tensors[op.inputs[0]], tensors[op.output]
     fine = F(1 / 128) * F(scale_of(x))
