@@ -9,6 +9,7 @@ from enum import StrEnum
 from mcusim.core import UnknownName
 from mcusim.core.frozen import FrozenDict
 from mcusim.graph.ops import Op
+from mcusim.graph.purpose import Purpose, purpose
 from mcusim.graph.tensor import Tensor
 from mcusim.graph.traits import CONVOLUTIONS
 
@@ -34,9 +35,9 @@ class Arithmetic(StrEnum):
     def twin(self) -> str:
         """Whose integers these are, in words."""
         return {
-            Arithmetic.FLOAT: "the public simulator of tiny-training",
-            Arithmetic.TFLITE: "TFLite Micro, CMSIS-NN and the reference kernels of LiteRT before 2.20",
-            Arithmetic.LITERT: "the reference kernels of LiteRT from TensorFlow 2.20 on",
+            Arithmetic.FLOAT: "tiny-training's simulator, and what ONNX QuantizeLinear means",
+            Arithmetic.TFLITE: "TFLite Micro, CMSIS-NN and LiteRT before TensorFlow 2.20",
+            Arithmetic.LITERT: "LiteRT's reference kernels since TensorFlow 2.20",
             Arithmetic.TINYENGINE: "TinyEngine's firmware",
         }[self]
 
@@ -137,6 +138,26 @@ class Model:
         """Return a copy in which some tensors are replaced."""
         return replace(self, tensors={**self.tensors, **changed})
 
+    @property
+    def purpose(self) -> Purpose:
+        """What the network is for, or what is missing to know."""
+        inputs, outputs = ([self.tensors[name] for name in names] for names in (self.inputs, self.outputs))
+        return purpose(self.ops, inputs, outputs)
+
+    @property
+    def task(self) -> str:
+        """What the network is for, as far as it says so itself; empty if it does not. Data may say more."""
+        return self.purpose.task
+
+    @property
+    def twin(self) -> str:
+        """Whose integers are computed, in words."""
+        return self.arithmetic.twin
+
     def __repr__(self) -> str:
-        shape = "x".join(map(str, self.input.shape))
-        return f"<Model {self.name}: {len(self.ops)} ops, input {shape}, {self.conv_weights:,} conv weights>"
+        inputs = ", ".join("x".join(map(str, self.tensors[name].shape)) for name in self.inputs)
+        said = f"{self.task or 'no task said'}, {f'head {self.head!r}' if self.head else 'no head'}"
+        return (
+            f"<Model {self.name}: {len(self.ops)} ops, input {inputs}, {self.conv_weights:,} conv weights, "
+            f"{said}, {self.arithmetic} as {self.twin}>"
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mcusim.core import BadData, BadModel
 from mcusim.graph import Model, OpKind
 from mcusim.graph.batch import at_batch_one, batch_of
+from mcusim.graph.purpose import last_kind
 from mcusim.tasks.task import TASKS, Array, Task, require_one
 
 AUTO = "auto"
@@ -32,8 +33,7 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
     pictures of class numbers are segmentation; without labels a network that gives as many numbers as it
     takes reconstructs its input.
 
-    Without data: a softmax means classification, a sigmoid binary or multi-label, an output of the
-    input's shape reconstruction, one output regression, other vectors classification.
+    Without data it goes by what the network says itself, see `Model.purpose`.
 
     Raises:
         UnknownName: if there is no such task; suggests the nearest.
@@ -59,22 +59,13 @@ def _require_single(model: Model) -> None:
 
 
 def _of_network(model: Model) -> str:
-    output, last = model.output, _last(model)
-    inputs = [model.tensors[name].shape for name in model.inputs]
-    if output.elements != output.shape[-1]:
-        if [output.shape] == inputs:
-            return "reconstruction"
+    found = model.purpose
+    if not found.task:
         raise BadModel(
-            f"{model.name} with the output {output.name!r} {list(output.shape)}",
-            "does not say what it is for", "choose a task: segmentation or regression",
+            f"{model.name} with the output {model.output.name!r} {list(model.output.shape)}",
+            "does not say what it is for", found.way_out,
         )  # fmt: skip
-    if last in (OpKind.SOFTMAX, OpKind.ARG_MAX):
-        return "classification"
-    if output.elements == 1:
-        return "binary" if last is OpKind.LOGISTIC else "regression"
-    if last is OpKind.LOGISTIC:
-        return "multi-label"
-    return "reconstruction" if [output.shape] == inputs else "classification"
+    return found.task
 
 
 def _of_data(model: Model, targets: Array | None) -> str:
@@ -91,7 +82,7 @@ def _of_data(model: Model, targets: Array | None) -> str:
         return "multi-label"
     if targets.ndim == 3:
         return "segmentation"
-    if output.elements > 1 or _last(model) is OpKind.ARG_MAX:
+    if output.elements > 1 or last_kind(model.ops) is OpKind.ARG_MAX:
         return "classification"
     if int(targets.max()) > 1:
         raise BadData(
@@ -99,9 +90,3 @@ def _of_data(model: Model, targets: Array | None) -> str:
             f"give float32 targets for regression, or load it with classes={int(targets.max()) + 1}",
         )  # fmt: skip
     return "binary"
-
-
-def _last(model: Model) -> OpKind | None:
-    """Return the kind of the op that makes the output, what only changes its type or shape left out."""
-    through = (OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.RESHAPE)
-    return next((op.kind for op in reversed(model.ops) if op.kind not in through), None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from files_cases import case
 
 import mcusim
 from mcusim.core import BadData, BadModel, UnknownName
@@ -17,11 +17,8 @@ BOARD = mcusim.board("stm32h743")
 
 
 def file(name):
-    """Return one of the files beside the real data."""
-    path = Path(os.environ.get("MCUSIM_DATA", ".")).parent / "cases" / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip("the cases are not here")
-    return path
+    """Return one of the TFLite files among the cases."""
+    return case(f"{name}.tflite")
 
 
 def network(name):
@@ -137,3 +134,49 @@ def test_squeezenet_learns_with_its_own_head_and_a_fresh_one(data_dir, classes):
     run = mcusim.Session(model, BOARD, "head").train(from_arrays(x, np.arange(6) % 3), epochs=2)
     assert run.plan.settings.task == "classification"
     assert run.rows[-1]["loss"] < run.rows[0]["loss"]
+
+
+def test_two_inputs_are_planned_and_trained():
+    model = network("two_inputs_concat")
+    assert model.inputs == ("input", "second")
+    rng = np.random.default_rng(0)
+    x = {name: rng.integers(-128, 128, (40, 8)).astype(np.int8) for name in model.inputs}
+    run = mcusim.Session(model, BOARD, "dense").train(from_arrays(x, np.arange(40) % 3), epochs=2)
+    assert run.plan.settings.task == "classification"
+    assert run.rows[-1]["loss"] < run.rows[0]["loss"]
+    with pytest.raises(BadData, match="2 inputs: input, second"):
+        train(model, lambda x: np.arange(len(x)) % 3)
+
+
+def test_a_float_op_at_the_end_is_part_of_the_loss_and_refused_by_itself():
+    model = mcusim.load(case("qdq_then_float_sigmoid.onnx"))
+    run = train(model, lambda x: (x[:, :4] > 0).astype(int))
+    assert run.plan.settings.task == "multi-label"
+    assert run.rows[0]["loss"] > 0
+    with pytest.raises(BadModel, match=r"'y' .*mcusim quantize"):
+        mcusim.predict(model, np.zeros((1, 6), np.int8))
+
+
+def test_every_case_has_a_test():
+    written = "".join(path.read_text("utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
+    folder = case("binary_sigmoid.tflite").parent
+    files = [path for path in folder.iterdir() if path.suffix in (".tflite", ".onnx")]
+    assert files
+    assert not [path.name for path in files if path.stem not in written]
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "head"),
+    [
+        ("four_features_four_classes", "classification", "fc2"), ("binary_sigmoid", "binary", "fc2"),
+        ("sine_regression", "regression", "fc2"), ("segmentation", "", None), ("two_heads_5_3", "", None),
+        ("conv_autoencoder", "reconstruction", None),
+    ],
+)  # fmt: skip
+def test_a_network_says_task_head_arithmetic_and_twin(name, task, head):
+    model = network(name)
+    assert (model.task, model.head, str(model.arithmetic)) == (task, head, "tflite")
+    assert "TFLite Micro" in model.twin
+    said = repr(model)
+    for word in (task or "no task said", head or "no head", "tflite", model.twin):
+        assert word in said
