@@ -31,8 +31,8 @@ def here(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, 1, -1) if x.ndim > 2 else x
 
 
-def test_there_are_seventeen():
-    assert len(NETWORKS) == 17
+def test_there_are_eighteen():
+    assert len(NETWORKS) == 18
 
 
 def test_the_page_says_the_same():
@@ -74,3 +74,21 @@ def test_each_is_quantised_and_trains(name):
 def test_counting_dimensions_in_another_order_moves_nothing(name):
     model = from_torch(made(name), NETWORKS[name][1])
     assert not [op.name for op in model.ops if op.kind == "transpose"]
+
+
+def test_a_transformer_learns_as_a_whole_inside_512_kib():
+    x = here(examples("CCT", 16))
+    twin = mcusim.quantize(made("CCT"), x)
+    with torch.no_grad():
+        theirs = made("CCT")(torch.tensor(examples("CCT", 16))).numpy()
+    assert np.corrcoef(mcusim.predict(twin, x).ravel(), theirs.ravel())[0, 1] > 0.999
+    session = mcusim.Session(twin, "stm32h743", "dense", sgd=mcusim.Sgd(lr=0.005), sram=512 * 1024)
+    run = session.train(from_arrays(x, np.arange(16) % CLASSES), epochs=2)
+    assert run.plan.fits
+    learned = {
+        op.name
+        for op in twin.ops
+        if op.weight and not run.model.tensors[op.weight].same_as(twin.tensors[op.weight])
+    }
+    dense = {op.name for op in twin.ops if op.kind == "fully_connected"}
+    assert {"blocks.0.qkv", "blocks.0.out", "blocks.1.mlp.0", "classifier"} <= learned & dense

@@ -1,4 +1,4 @@
-"""Seventeen architectures that people quantise, written small: what makes each of them special is in it."""
+"""Eighteen architectures that people quantise, written small: what makes each of them special is in it."""
 
 from __future__ import annotations
 
@@ -420,6 +420,49 @@ class DsCnn(nn.Module):
         return functional.softmax(self.fc(functional.avg_pool2d(y, y.shape[2:]).flatten(1)), dim=1)
 
 
+class Attention(nn.Module):
+    """Attention of two heads and a small perceptron, each behind a normalisation, with a way around."""
+
+    def __init__(self, width: int, heads: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.one, self.two = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, width = x.shape[1:]
+        parts = self.qkv(self.one(x)).chunk(3, -1)
+        query, key, value = (
+            p.reshape(-1, rows, self.heads, width // self.heads).transpose(1, 2) for p in parts
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(mixed.transpose(1, 2).reshape(-1, rows, width))
+        return x + self.mlp(self.two(x))
+
+
+class Cct(nn.Module):
+    """Tokens by convolution, attention, pooling by learned shares (Hassani et al., 2021)."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.tokens = nn.Sequential(
+            conv(3, width), nn.MaxPool2d(3, 2, 1), conv(width, width), nn.MaxPool2d(3, 2, 1)
+        )
+        self.position = nn.Parameter(0.2 * torch.randn(1, 64, width))
+        self.blocks = nn.Sequential(Attention(width), Attention(width))
+        self.norm, self.pool, self.classifier = (
+            nn.LayerNorm(width),
+            nn.Linear(width, 1),
+            nn.Linear(width, CLASSES),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.blocks(self.tokens(x).flatten(2).transpose(1, 2) + self.position))
+        shares = torch.softmax(self.pool(x), 1)
+        return self.classifier((shares.transpose(1, 2) @ x).squeeze(1))
+
+
 IMAGE = (1, 3, 32, 32)
 NETWORKS: dict[str, tuple[type[nn.Module], tuple[int, ...], str]] = {
     "LeNet": (LeNet, IMAGE, "classification"),
@@ -439,6 +482,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], tuple[int, ...], str]] = {
     "autoencoder": (Autoencoder, (1, 64), "reconstruction"),
     "U-Net": (UNet, IMAGE, "segmentation"),
     "DS-CNN": (DsCnn, (1, 1, 49, 10), "classification"),
+    "CCT": (Cct, IMAGE, "classification"),
 }
 """By name: the module, the shape of its input (planes first), and what it learns."""
 
