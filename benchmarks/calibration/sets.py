@@ -1,21 +1,22 @@
-"""The measured sets behind the shipped profiles: which rows, which form, which cores together."""
+"""The measured rows behind the shipped profiles: what ran where, and how much work it was."""
 
 from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from mcusim import Board, board, load
+import numpy as np
+
+from mcusim import board, load
 from mcusim.core import Work
-from mcusim.lowering.lower import lower_inference
+from mcusim.graph import Op, Tensor
 from mcusim.lowering.work import forward_work
-from mcusim.mcu.cycles.form import CycleForm, network_form
-from mcusim.mcu.cycles.measurement import Measurement
-from mcusim.mcu.cycles.sram import Access, sram_stalls
-from mcusim.memory.planners import best
+from mcusim.mcu.board_files import board_names
+from mcusim.mcu.cycles.hierarchy import Origin
 
 DATA = Path(os.environ.get("MCUSIM_DATA", "MCUSIM_DATA is not set"))
 NETWORKS = {
@@ -24,131 +25,200 @@ NETWORKS = {
     "kws": "mlperftiny_kws_ref_model",
     "vww": "mlperftiny_vww_96_int8",
 }
-BOARDS = {
-    "STM32L4R5ZI": "stm32l4r5",
-    "STM32U575ZI": "stm32u575",
-    "STM32U385RG": "stm32u385",
-    "STM32F746NG": "stm32f746",
-    "STM32H7A3ZI": "stm32h7a3",
-}
-"""Chips whose flash wait states are known; the others (nRF5340, PSoC62) are taken without stalls."""
-CORES = {"Cortex-M4": "cortex-m4", "Cortex-M7": "cortex-m7", "Cortex-M33": "cortex-m33"}
-OTHER_VARIANTS = ("max_performance", "min_ram", "float")
-"""Bosch submitted differently tuned firmware of the same version; only the plain one is fitted."""
+FAMILIES = {
+    "ad": "autoencoder", "ic": "resnet", "kws": "dscnn", "vww": "mobilenet_v1",
+    "st_fdmobilenet": "fdmobilenet",
+    "st_miniresnet": "miniresnet", "st_mobilenet_v1": "mobilenet_v1", "st_resnet_v1": "resnet",
+    "st_squeezenet": "squeezenet",
+}  # fmt: skip
+"""By what a network's name begins with. The zoo's ResNet-8 and MobileNetV1 are those of MLPerf Tiny."""
+CHIPS = {
+    "STM32L4R5ZI": "stm32l4r5", "STM32U575ZI": "stm32u575", "STM32U585AI": "stm32u585",
+    "B-U585I-IOT02A": "stm32u585", "STM32U385RG": "stm32u385", "STM32F746NG": "stm32f746",
+    "STM32H7A3ZI": "stm32h7a3", "STM32H747I-DISCO": "stm32h747", "STM32F769I-DISCO": "stm32f769",
+    "STM32G0B1RE": "stm32g0b1", "nRF5340": "nrf5340", "PSoC62": "psoc62",
+}  # fmt: skip
+SUPPOSED_STALL = 0.25
+"""Cycles a byte of constants waits on a chip whose flash nobody sourced; its own factor is fitted."""
+CORES = {
+    "Cortex-M0+": "cortex-m0plus", "Cortex-M4": "cortex-m4", "Cortex-M7": "cortex-m7",
+    "Cortex-M33": "cortex-m33",
+}  # fmt: skip
+OTHER_OPTIONS = ("max_performance", "max_perf", "min_ram", "float")
+"""Bosch submitted differently tuned firmware of the same version: one or two rows of each, not fitted."""
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredSet:
-    """One library version on the chips that are fitted together."""
+class Library:
+    """A kernel library as its makers built and measured it."""
 
+    name: str
     key: str
-    framework: str
-    """As in ``mlperf_tiny.csv``."""
-    library: str
+    option: str
+    versions: tuple[str, ...]
+    """Oldest first."""
+    drops_from: str | None = None
+    """First version that removes output channels whose weights are all zero and that give zero."""
+
+    def drops(self, version: str) -> bool:
+        """True if that version removes dead channels."""
+        return (
+            self.drops_from is not None and version in self.versions[self.versions.index(self.drops_from) :]
+        )
+
+
+LIBRARIES = {
+    found.name: found
+    for found in (
+        Library(
+            "X-CUBE-AI", "cubeai", "balanced", ("7.1", "7.3", "8.0", "8.1", "9.0", "10.0", "10.2"), "8.1"
+        ),
+        Library("Bosch HALE", "bosch-hale", "unstated", ("1.1", "1.0.175")),
+        Library("Plumerai", "plumerai", "unstated", ("0.7", "1.0", "2023.05"), "2023.05"),
+        Library("CMSIS-NN (microTVM)", "cmsis-nn-microtvm", "unstated", ("1.0",)),
+        Library("TFLM reference kernels", "tflm-reference", "unstated", ("2.3.1",)),
+    )
+}
+"""Libraries whose rows are named well enough for a profile. Bosch's first version is known by the round it
+was submitted to, as are Plumerai's first two and microTVM's; ``1.1`` came before ``1.0.175``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row: a network on a chip with one version of a library."""
+
+    network: str
+    family: str
+    library: Library
     version: str
-    chips: tuple[str, ...]
-    form: CycleForm
-    ratio_from: str
-    """Where the one structural number of the form, the cost of a fully connected MAC, comes from."""
+    core: str
+    chip: str
+    works: tuple[Work, ...]
+    cycles: float
+    row: dict[str, str]
+
+    @property
+    def origin(self) -> Origin:
+        """What its constants share with others."""
+        versions = self.library.versions[: self.library.versions.index(self.version) + 1]
+        return Origin(self.library.name, versions, self.core, self.chip)
+
+    @property
+    def profile(self) -> str:
+        """The name of its profile."""
+        return f"{self.core}-{self.library.key}-{self.version}-{self.library.option}"
 
 
-ST_CHIPS = ("STM32L4R5ZI", "STM32U575ZI", "STM32F746NG", "STM32H7A3ZI")
-SETS = (
-    MeasuredSet(
-        "cubeai-7.3", "X-CUBE-AI 7.3", "X-CUBE-AI", "7.3", ST_CHIPS, network_form(1.4),
-        "1.4, the smallest worst error on the rows of version 7.1 (ratio.csv), which are not fitted",
-    ),
-    MeasuredSet(
-        "bosch-hale-1.0.175", "Bosch HALE 1.0.175", "Bosch HALE", "1.0.175", ST_CHIPS, network_form(1.2),
-        "1.2, the smallest worst error on the rows of the version submitted to v1.1 (ratio.csv), not fitted",
-    ),
-    MeasuredSet(
-        "cmsis-nn", "microTVM + CMSIS-NN", "CMSIS-NN (microTVM)", "MLPerf Tiny v1.0 and v1.1",
-        ("STM32L4R5ZI", "nRF5340"), network_form(1.0),
-        "1.0, not chosen by any row: CMSIS-NN's fully connected and matrix kernels load alike",
-    ),
-)  # fmt: skip
-PROBES = (
-    MeasuredSet("cubeai-7.1", "X-CUBE-AI 7.1", "X-CUBE-AI", "7.1", ST_CHIPS, network_form(1.4), ""),
-    MeasuredSet("bosch-hale-v1.1", "Bosch HALE", "Bosch HALE", "v1.1", ST_CHIPS, network_form(1.2), ""),
-)
-"""Older versions: the structural number was chosen on them."""
+def _library(row: dict[str, str]) -> tuple[Library, str] | None:
+    framework = row["framework"]
+    name, _, version = framework.rpartition(" ")
+    match name:
+        case "X-CUBE-AI":
+            return LIBRARIES[name], version.removesuffix(".0") if version.count(".") == 2 else version
+        case "Bosch HALE" | "Plumerai":
+            return LIBRARIES[name], version
+    if framework in ("Bosch HALE", "Plumerai"):
+        return LIBRARIES[framework], row["round"].removeprefix("v")
+    if framework == "microTVM + CMSIS-NN":
+        return LIBRARIES["CMSIS-NN (microTVM)"], "1.0"
+    if framework.startswith("TFLM 2.3.1"):
+        return LIBRARIES["TFLM reference kernels"], "2.3.1"
+    return None
 
 
-def network_works() -> dict[str, tuple[Work, ...]]:
-    """Return the work of the four MLPerf Tiny networks, op by op."""
-    return {task: model_works(name) for task, name in NETWORKS.items()}
+def measured() -> list[Measured]:
+    """Return all rows of whole int8 networks on CPUs whose library is named."""
+    return [*_mlperf_tiny(), *_zoo()]
 
 
-def model_works(name: str) -> tuple[Work, ...]:
-    """Return the work of one ``.tflite`` network, op by op."""
-    model = load(DATA / "tflite" / f"{name}.tflite")
-    return tuple(forward_work(op, model.tensors) for op in model.ops)
+def _rows(name: str) -> list[dict[str, str]]:
+    with (DATA / "silicon" / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def stall_per_byte(chip: str) -> float:
-    """Return the cycles a byte of constants waits for the flash of ``chip``; 0 where it is not known."""
-    if chip not in BOARDS:
-        return 0.0
-    flash = board(BOARDS[chip]).flash
-    return (flash.wait_states or 0) / (flash.fetch_bytes or 1)
+def _mlperf_tiny() -> Iterator[Measured]:
+    for row in _rows("mlperf_tiny.csv"):
+        found = _library(row)
+        left_out = row["use"] == "float" or row["note"].startswith(("accelerator", "FPGA"))
+        if (
+            found is None or left_out or "accelerator" in row["core"] or row["core"] not in CORES
+            or any(option in row["system"] for option in OTHER_OPTIONS)
+        ):  # fmt: skip
+            continue
+        library, version = found
+        yield Measured(
+            row["task"], FAMILIES[row["task"]], library, version, CORES[row["core"]], CHIPS[row["soc"]],
+            model_works(f"tflite/{NETWORKS[row['task']]}", library.drops(version)),
+            float(row["cycles_per_inf"]), row,
+        )  # fmt: skip
+
+
+def _zoo() -> Iterator[Measured]:
+    library = LIBRARIES["X-CUBE-AI"]
+    for row in _rows("zoo_measured.csv"):
+        name = row["file"].removesuffix(".tflite")
+        version = row["stm32cubeai_version"].removesuffix(".0")
+        works = model_works(f"zoo/{name}", library.drops(version))
+        family = next(family for start, family in FAMILIES.items() if name.startswith(start))
+        yield Measured(
+            name, family, library, version, CORES[row["core"]], CHIPS[row["board"]], works,
+            float(row["inference_ms"]) * float(row["mhz"]) * 1e3, row,
+        )  # fmt: skip
 
 
 @cache
-def accesses(task: str) -> tuple[tuple[Access, ...], ...]:
-    """Return what each op of a network moves where, in our placement: nobody published theirs."""
-    step = lower_inference(load(DATA / "tflite" / f"{NETWORKS[task]}.tflite"))
-    return tuple(map(tuple, step.accesses(best(step.problem(), seed=0).offsets)))
+def model_works(name: str, live: bool = False) -> tuple[Work, ...]:
+    """Return the work of one ``.tflite`` network, op by op; if ``live``, without its dead channels."""
+    model = load(DATA / f"{name}.tflite")
+    works = [forward_work(op, model.tensors) for op in model.ops]
+    if not live:
+        return tuple(works)
+    share: dict[str, float] = {}
+    found = []
+    for op, work in zip(model.ops, works, strict=True):
+        into = share.get(op.inputs[0], 1.0)
+        out = into
+        if op.traits.weighted and not work.kind.startswith("depthwise"):
+            out = _live_share(op, model.tensors)
+        if len([name for name in op.inputs if not model.tensors[name].constant]) > 1:
+            out = 1.0
+        share[op.output] = out
+        found.append(_without_dead(work, into, out))
+    return tuple(found)
 
 
-def home_of(chip: str, wait_states: int | None = None) -> Board | None:
-    """Return the board of a chip; ``wait_states`` are supposed for regions nobody has a figure of."""
-    if chip not in BOARDS:
-        return None
-    home = board(BOARDS[chip])
-    regions = (r if r.wait_states is not None else replace(r, wait_states=wait_states) for r in home.sram)
-    return replace(home, sram=tuple(regions))
+def _live_share(op: Op, tensors: dict[str, Tensor]) -> float:
+    """Return the share of output channels that have weights, or a bias that shows.
 
-
-def waiting_for_sram(task: str, chip: str, wait_states: int | None = None) -> int:
-    """Return the cycles of one inference that the core waits for SRAM; 0 where nothing is known."""
-    home = home_of(chip, wait_states)
-    if home is None:
-        return 0
-    found = sram_stalls(accesses(task), home)
-    return sum(found.regions) + sum(found.misses)
-
-
-def table() -> list[dict[str, str]]:
-    """Return the rows of ``mlperf_tiny.csv`` that are measurements of int8 networks on a CPU."""
-    with (DATA / "silicon" / "mlperf_tiny.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        row
-        for row in rows
-        if row["use"] != "float"
-        and not row["note"].startswith(("NOT COMPARABLE", "accelerator", "FPGA"))
-        and not any(variant in row["system"] for variant in OTHER_VARIANTS)
-    ]
-
-
-def measurements(
-    framework: str,
-    chips: tuple[str, ...],
-    works: dict[str, tuple[Work, ...]],
-    wait_states: int | None = None,
-) -> tuple[list[Measurement], list[dict[str, str]]]:
-    """Return the measurements of one library version on some chips, and their CSV rows.
-
-    ``wait_states`` are supposed for regions of SRAM nobody has a figure of.
+    A channel without either is zero everywhere and can go; one that gives another constant has to stay, for
+    beside padding it is not constant to what follows.
     """
-    rows = [r for r in table() if r["framework"] == framework and r["soc"] in chips]
-    found = [
-        Measurement(
-            f"{r['submitter']} {r['round']}", r["task"], r["soc"], CORES[r["core"]], works[r["task"]],
-            float(r["cycles_per_inf"]), stall_per_byte(r["soc"]),
-            waiting_for_sram(r["task"], r["soc"], wait_states),
-        )
-        for r in rows
-    ]  # fmt: skip
-    return found, rows
+    weight = tensors[op.inputs[1]].data
+    if weight is None:
+        return 1.0
+    live = np.asarray(weight).reshape(weight.shape[0], -1).any(1)
+    if op.bias:
+        x, w, y = (np.asarray(tensors[n].quant.scale, float) for n in (*op.inputs[:2], op.output))
+        live = live | (np.round(np.asarray(tensors[op.inputs[2]].data) * x * w / y) > 0)
+    return float(live.mean())
+
+
+def _without_dead(work: Work, into: float, out: float) -> Work:
+    both = out if work.kind == "depthwise" else into * out
+    return replace(
+        work, macs=round(work.macs * both), outputs=round(work.outputs * out),
+        weight_bytes=round(work.weight_bytes * both), input_bytes=round(work.input_bytes * into),
+        requants=round(work.requants * out), int_ops=round(work.int_ops * out),
+        im2col_bytes=round(work.im2col_bytes * into), flash_read=round(work.flash_read * both),
+    )  # fmt: skip
+
+
+@cache
+def stall_per_byte(chip: str) -> float:
+    """Return the cycles a byte of constants waits for the flash of a chip; supposed where not known."""
+    if chip not in board_names():
+        return SUPPOSED_STALL
+    flash = board(chip).flash
+    if flash.wait_states is None or flash.fetch_bytes is None:
+        return SUPPOSED_STALL
+    return flash.wait_states / flash.fetch_bytes

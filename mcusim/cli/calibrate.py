@@ -22,12 +22,7 @@ def calibrate(
     name: Annotated[str, typer.Option(help="Name of the new profile.")],
     out: Annotated[Path | None, typer.Option(help="TOML file to write; NAME.toml if not given.")] = None,
     version: Annotated[str, typer.Option(help="Version of the library.")] = "",
-    fully_connected: Annotated[
-        float,
-        typer.Option(
-            help="Whole networks: cost of a fully connected MAC relative to others.", min=0.1, max=10
-        ),
-    ] = 1.2,
+    option: Annotated[str, typer.Option(help="How the library was built.")] = "",
     json: o.Json = False,
 ) -> None:
     """Fit a cycle profile, leave every group of rows out once, and write it."""
@@ -38,15 +33,13 @@ def calibrate(
     from mcusim.mcu.cycles.profile_writer import write_profile
     from mcusim.sections.kinds import Command
 
-    found = fitted(
-        measurements, name=name, core=core, library=library, version=version, fully_connected=fully_connected
-    )
+    found = fitted(measurements, name=name, core=core, library=library, version=version, option=option)
     path = out or Path(f"{name}.toml")
     write_profile(found.profile, path)
     if json:
         rows = [
-            {"row": e.row.name, "group": e.row.group, "cycles": e.row.cycles, "fitted_error": e.fitted,
-             "held_out_error": e.held_out}
+            {"row": e.row.name, "group": e.row.group, "cycles": e.row.cycles, "modelled": e.modelled,
+             "error_before": e.before, "fitted_error": e.fitted, "held_out_error": e.held_out}
             for e in found.rows
         ]  # fmt: skip
         print_json({"out": str(path), "profile": asdict(found.profile), "rows": rows})

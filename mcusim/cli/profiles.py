@@ -12,9 +12,9 @@ from mcusim.sections.kinds import Column
 COLUMNS = (
     Column("cycle profile", kind="name"), Column("core", kind="name", priority=1),
     Column("library", priority=3),
-    Column("rows", kind="number", priority=2), Column("left out", priority=2),
-    Column("mean error", kind="share"), Column("worst error", kind="share"),
-    Column("boards", priority=1),
+    Column("rows", kind="number", priority=2), Column("families", kind="number", priority=3),
+    Column("mean error", kind="share"), Column("90%", kind="share"), Column("worst", kind="share"),
+    Column("in band", kind="share", digits=0, priority=2), Column("boards", priority=1),
 )  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def profiles(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """List the cycle profiles, with their error on measured networks left out of the fit."""
+    """List the cycle profiles, with their errors on families of networks left out of the fit."""
     from dataclasses import asdict
 
     from mcusim.cli.output import print_json, print_sections
@@ -33,7 +33,7 @@ def profiles(
     from mcusim.sections.kinds import Facts, Headline, Notes, Table
 
     def library(one: Profile) -> str:
-        return f"{one.library} {one.version}".rstrip()
+        return " ".join(part for part in (one.library, one.version, one.option) if part)
 
     found = [profile(each) for each in ([name] if name else profile_names())]
     if json:
@@ -42,8 +42,9 @@ def profiles(
     if name is None:
         used = {each.name: [b.name for b in boards() if b.profile == each.name] for each in found}
         rows = [
-            (p.name, p.core, library(p), p.fitted.rows, p.fitted.held_out or "nothing",
-             p.fitted.held_out_mean_error, p.fitted.held_out_worst_error, ", ".join(used[p.name]))
+            (p.name, p.core, library(p), p.fitted.rows, p.fitted.families, p.fitted.held_out_mean_error,
+             p.fitted.held_out_90_error, p.fitted.held_out_worst_error, p.fitted.coverage,
+             ", ".join(used[p.name]))
             for p in found
         ]  # fmt: skip
         print_sections([Table(COLUMNS, rows)])
@@ -61,6 +62,8 @@ def profiles(
     )
     facts = [
         ("core", one.core), ("library", library(one)), ("rests on", one.source),
-        ("measured kinds", ", ".join(one.calibrated) or "none"), ("other kinds", one.default_source),
+        ("boards measured", ", ".join(one.chips) or "none"),
+        ("measured kinds", ", ".join(one.calibrated) or "none"),
+        ("other kinds", one.default_source),
     ]  # fmt: skip
     print_sections([Headline(one.name), Facts(facts), Table(columns, terms), Notes(one.notes, quiet=True)])

@@ -21,24 +21,37 @@ class Provenance(StrEnum):
 class Figure:
     """A number with its unit, kind, source and error band.
 
-    ``mean_error`` and ``worst_error`` are relative errors on rows that were not used for
-    fitting (0.08 means 8 %); ``None`` where nothing was left out to test on.
+    ``low`` and ``high`` are the ends of the band in the figure's own unit: of modelled and calibrated
+    times the 90 % interval, of energies also the spread between laboratories; ``None`` where no band
+    is known.
     """
 
     value: float
     unit: str
     provenance: Provenance
     source: str
-    mean_error: float | None = None
-    worst_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def band(self) -> str:
+        """The band in percent of the value, with a space before it; empty where there is none."""
+        if self.low is None or self.high is None or not self.value:
+            return ""
+        below, above = round(100 * (1 - self.low / self.value)), round(100 * (self.high / self.value - 1))
+        return f" ±{above}%" if above - below in (0, 1, 2) else f" -{below}% +{above}%"
+
+    def scaled(self, factor: float, unit: str) -> Figure:
+        """Return the figure and its band times ``factor``, in another unit."""
+        low, high = (None if end is None else end * factor for end in (self.low, self.high))
+        return Figure(self.value * factor, unit, self.provenance, self.source, low, high)
 
     def __str__(self) -> str:
-        band = "" if self.mean_error is None else f" ±{self.mean_error:.0%}"
-        return f"{self.value:,.4g} {self.unit}{band} ({self.provenance}: {self.source})"
+        return f"{self.value:,.4g} {self.unit}{self.band} ({self.provenance}: {self.source})"
 
     def as_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""
         return {
             "value": self.value, "unit": self.unit, "provenance": str(self.provenance),
-            "source": self.source, "mean_error": self.mean_error, "worst_error": self.worst_error,
+            "source": self.source, "low": self.low, "high": self.high,
         }  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 class Work:
     """Work counts of one op at batch 1. All counts are exact integers.
 
-    ``kind`` names the loop nest a kernel library has for it: ``conv``, ``pointwise``,
+    ``kind`` names the loop nest a kernel library has for it: ``conv``, ``stem``, ``pointwise``,
     ``depthwise``, ``fully_connected``, ``add``, ``pool``, ``softmax``, ``copy``, ``elementwise``,
     ``loss``, ``grad_input.<forward kind>``, ``grad_weight.<forward kind>``, ``grad_bias``,
     ``update`` …

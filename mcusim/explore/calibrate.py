@@ -20,12 +20,13 @@ def calibrate(
     data: str = "",
     command: str = "",
     version: str = "",
-    fully_connected: float = 1.2,
+    option: str = "",
 ) -> Calibration:
     """Fit a cycle profile of one core.
 
-    Rows of single ops are fitted kind by kind, one constant a count; rows of whole networks share a few
-    constants. Every group of rows is left out once.
+    The rows move the nearest profile that there is, few rows little: those of single ops kind by kind, one
+    constant a count, those of whole networks the constants that the profile has. Every group of rows is
+    left out once.
 
     Args:
         measurements: a CSV file as ``read_measurements`` describes, or rows of this core. A column
@@ -36,17 +37,16 @@ def calibrate(
         data: which rows of which file, for the profile's provenance; the file if there is one.
         command: what to run to get the profile again; for a file ``mcusim calibrate`` with these choices.
         version: of the library.
-        fully_connected: cost of a fully connected MAC relative to another one (whole networks only).
+        option: how the library was built.
 
     Returns:
         The profile, with the error of every row, fitted and left out.
 
     Raises:
-        BadData: if the file cannot be read, or if rows of ops and of networks are mixed, are too few,
-            collinear, or of another core.
+        BadData: if the file cannot be read, or if rows of ops and of networks are mixed, are fewer than
+            two, or of another core.
         BadArgument: for rows without ``data`` or ``command``: no profile is without its source.
         UnknownName: if nothing is known of the core's float arithmetic, or of a network by that name.
-        MissingPackage: if scipy is not installed.
     """
     if isinstance(measurements, str | Path):
         path = Path(measurements)
@@ -60,7 +60,7 @@ def calibrate(
             raise BadArgument(f"{what} of profile {name}", "is not said", "say where the rows come from")
     return calibration(
         rows, name=name, core=core, library=library, data=data, command=command, version=version,
-        fully_connected=fully_connected,
+        option=option,
     )  # fmt: skip
 
 

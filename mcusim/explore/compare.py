@@ -38,7 +38,7 @@ class Candidate:
     plan: Plan
     step_ms: Figure | None
     step_mj: Figure | None
-    """Energy of one step; its error band is the spread between laboratories."""
+    """Energy of one step; its band is that of the time and the spread of power between laboratories."""
     write_backs: int | None
     """Times the learned parameters can be stored until the flash reaches its endurance; ``None`` if unknown,
     or if nothing learns."""
@@ -147,7 +147,7 @@ def candidate(plan: Plan) -> Candidate:
         missing.append(f"{board.name} has no cycle profile")
     else:
         try:
-            joules = energy(board, estimate.seconds).figure
+            joules = energy(board, estimate.time_ms.scaled(1e-3, "s")).figure
         except BadBoard as error:
             missing.append(f"{error.thing}: {error.reason}")
     learned = checkpoint_bytes(plan.step)

@@ -71,7 +71,7 @@ def _time(plan: Plan) -> Figure:
 def _energy(plan: Plan) -> Figure:
     from mcusim.mcu.energy import energy
 
-    return energy(plan.board, _time(plan).value / 1000).figure
+    return energy(plan.board, _time(plan).scaled(1e-3, "s")).figure
 
 
 def _bytes(text: str | float) -> float:

@@ -25,11 +25,19 @@ from mcusim.graph.traits import Family
 from mcusim.lowering.counts import FORWARD, GRADIENT, windows
 
 Tensors = Mapping[str, Tensor]
+WINDOWED = (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D)
+STEM_CHANNELS = 4
 What = Literal["grad_input", "grad_bias", "grad_weight", "update", "update_bias"]
 
 
 def kind_of(op: Op, tensors: Tensors) -> str:
-    """Return the name of the loop nest that a kernel library has for ``op``."""
+    """Return the name of the loop nest that a kernel library has for ``op``.
+
+    Windows over few channels, such as those of a picture, have no inner loop over channels: ``stem``.
+    """
+    few = op.kind in WINDOWED and tensors[op.inputs[0]].shape[-1] <= STEM_CHANNELS
+    if few and tensors[op.inputs[1]].shape[1:3] != (1, 1):
+        return "stem"
     if op.kind is OpKind.CONV_2D:
         window = tensors[op.inputs[1]].shape[1:3]
         unpadded = op.attributes.padding == ((0, 0), (0, 0))
@@ -84,6 +92,11 @@ def _shape_of(op: Op, tensors: Tensors) -> tuple[int, int, int]:
     return windows(op, tensors, (window[0], window[1]))
 
 
+def _has_columns(op: Op, kind: str) -> bool:
+    """True if kernels gather im2col columns for ``op``, of some kind."""
+    return op.kind is OpKind.CONV_2D and kind != "pointwise"
+
+
 def _macs(op: Op, tensors: Tensors, taps: int) -> int:
     weight = tensors[op.inputs[1]].shape
     return taps * (weight[-1] if op.kind is OpKind.DEPTHWISE_CONV_2D else weight[0] * weight[-1])
@@ -95,7 +108,7 @@ def _weighted(op: Op, tensors: Tensors) -> Work:
     channels = weight.shape[-1] if op.kind is OpKind.FULLY_CONNECTED else x.shape[-1]
     kind = kind_of(op, tensors)
     window = 1 if op.kind is OpKind.FULLY_CONNECTED else weight.shape[1] * weight.shape[2]
-    columns = y.elements // y.shape[-1] * window * channels * DTYPES[x.dtype] if kind == "conv" else 0
+    columns = y.elements // y.shape[-1] * window * channels * DTYPES[x.dtype] if _has_columns(op, kind) else 0
     bias = tensors[op.inputs[2]].bytes if op.bias else 0
     constants = weight.bytes // window * positions + bias
     clamps = 2 * y.elements if op.attributes.clamp is not None and y.dtype != "int32" else 0

@@ -40,7 +40,7 @@ class SessionCost(Shown):
     writing_s: Figure | None
     """All write-backs. The core is taken to wait, which bounds parts that read while they write."""
     energy_mj: Figure | None
-    """Of both; the error band is the spread between laboratories."""
+    """Of both; the band is that of the time and the spread of power between laboratories together."""
     sessions: int | None
     """Sessions like this until the flash reaches its endurance; ``None`` if nothing is written or known."""
     missing: tuple[str, ...] = ()
@@ -65,15 +65,16 @@ class SessionCost(Shown):
         """Return what the session costs, as pairs of a label and a text."""
         rows = [("session", f"{self.steps:,} steps; {NOT_COUNTED}")]
         if self.compute_s is not None:
-            band = "" if self.compute_s.mean_error is None else f" ±{self.compute_s.mean_error:.0%}"
-            rows.append(("time", f"{duration(self.compute_s.value)}{band} ({self.compute_s.provenance})"))
+            rows.append(
+                (
+                    "time",
+                    f"{duration(self.compute_s.value)}{self.compute_s.band} ({self.compute_s.provenance})",
+                )
+            )
         if self.energy_mj is not None:
             found = self.energy_mj
-            worst = found.worst_error
-            spread = "" if worst is None else f"; laboratories differ by up to {worst:.0%}"
-            rows.append(
-                ("energy", f"{found.value / 1000:,.4g} J ({found.provenance}: {found.source}{spread})")
-            )
+            said = f"{found.provenance}: {found.source}"
+            rows.append(("energy", f"{found.value / 1000:,.4g} J{found.band} ({said})"))
         if self.writing_s is not None and self.write_backs:
             rows.append(("write-backs", f"{self.write_backs:,}, {duration(self.writing_s.value)} in all"))
         if self.sessions is not None:
@@ -115,11 +116,9 @@ def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None =
     if plan.estimate is None:
         missing.append(f"{board.name} has no cycle profile: neither time nor energy of a session")
     else:
-        count = steps * plan.estimate.total_cycles if cycles is None else cycles
-        one = plan.estimate.time_ms
-        compute = Figure(
-            count / board.clock_hz, "s", one.provenance, one.source, one.mean_error, one.worst_error
-        )
+        one = plan.estimate.total_cycles
+        count = steps * one if cycles is None else cycles
+        compute = plan.estimate.time_ms.scaled(count / max(1, one) / 1000, "s")
     writes = write_backs_of(plan, scheme.stage, steps)
     if not writes:
         writing = Figure(0.0, "s", Provenance.EXACT, "nothing is written back")
@@ -131,15 +130,12 @@ def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None =
         back = None
     if back is not None:
         try:
-            one = back.time_ms
-            writing = Figure(
-                writes * one.value / 1000, "s", Provenance.MODELLED, one.source, None, one.worst_error
-            )
+            writing = back.time_ms.scaled(writes / 1000, "s")
         except BadBoard as error:
             missing.append(_why(error, board))
     if compute is not None:
         try:
-            joules = energy(board, compute.value, 0.0 if writing is None else writing.value).figure
+            joules = energy(board, compute, 0.0 if writing is None else writing).figure
         except BadBoard as error:
             missing.append(_why(error, board))
     if joules is not None and writing is None:

@@ -107,8 +107,7 @@ class Column:
             case int() if self.kind != "share":
                 return f"{value:+,}" if self.kind == "change" else f"{value:,}"
             case Figure():
-                error = value.mean_error if value.mean_error is not None else value.worst_error
-                return digits(value.value) + ("" if error is None else f" ±{error:.0%}")
+                return digits(value.value) + value.band
         sign = "+" if self.kind == "change" else ""
         return f"{value:{sign}.{self.digits}%}" if self.kind in ("share", "change") else digits(value)
 

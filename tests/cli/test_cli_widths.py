@@ -121,7 +121,6 @@ for call in json.loads(sys.argv[2]):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_every_verb_prints_in_60_columns_of_every_code_page(encoding, tmp_path, model, images):
-    pytest.importorskip("scipy")  # calibrate
     each = calls(tmp_path, model, images)
     assert set(each) == set(VERBS) - {"fetch"}, "how is the new verb called? (fetch prints a path alone)"
     lines = [[str(word) for word in call] for call in each.values()]

@@ -73,6 +73,6 @@ def test_lists_name_all_there_is(verb: str) -> None:
 def test_one_profile_shows_its_terms() -> None:
     from typer.testing import CliRunner
 
-    result = CliRunner().invoke(build(), ["profiles", "cortex-m4-cubeai-7.3"])
+    result = CliRunner().invoke(build(), ["profiles", "cortex-m4-cubeai-10.2-balanced"])
     assert "cycles each" in result.stdout
     assert CliRunner().invoke(build(), ["profiles", "cortex-m4-cubai"]).exit_code == 2

@@ -64,7 +64,7 @@ def test_forward_counts_what_the_slow_twin_counts(drawn):
     assert work.outputs == tensors["y"].elements
     assert work.requants == count.requants
     assert work.int_ops == count.int_ops
-    assert work.im2col_bytes == (count.im2col if work.kind == "conv" else 0)
+    assert work.im2col_bytes == (count.im2col if work.kind in ("conv", "stem") else 0)
     assert work.sram_read == count.read_bytes("x")
     assert work.flash_read == count.read_bytes("w") + count.read_bytes("b", 4)
     assert work.sram_written == count.written_bytes("y", twin.element_bytes(tensors["y"]))
@@ -186,7 +186,7 @@ def test_known_counts_of_a_padded_3x3_convolution():
     work = forward_work(op, tensors)
     assert work.macs == 10 * 10 * 2 * 3  # 4 outputs a side: 2 + 3 + 3 + 2 taps
     assert work.im2col_bytes == 16 * 9 * 2
-    assert kind_of(op, tensors) == "conv"
+    assert kind_of(op, tensors) == "stem"
 
 
 def test_float_ops_are_float_work():

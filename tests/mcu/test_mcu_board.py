@@ -11,7 +11,7 @@ from mcusim import Session
 from mcusim.core import BadBoard, UnknownName
 from mcusim.mcu import Board, board, board_names, boards, load_board
 
-PROFILE = 'profile = "cortex-m7-cubeai-7.3"'
+PROFILE = 'profile = "cortex-m7-cubeai-10.0-balanced"'
 BOARD = files("mcusim.mcu").joinpath("boards", "stm32f746.toml").read_text()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcusim.core import BadBoard, Provenance, Work
-from mcusim.mcu import Board, board, estimate, load_board
+from mcusim.mcu import Board, board, estimate, load_board, profile
 from mcusim.mcu.board import Cache, SramRegion
 from mcusim.mcu.cycles.sram import BUS_BYTES, Access, split, sram_stalls
 
@@ -110,16 +110,20 @@ def test_a_line_is_missed_once_and_not_just_after_it_was_touched():
 
 
 def test_an_estimate_adds_the_stalls_and_says_where_they_come_from():
-    home = replace(a_board([(64, 0, False), (1 << 20, 2, True)], 4096, 32), profile="cortex-m7-cubeai-7.3")
+    home = replace(
+        a_board([(64, 0, False), (1 << 20, 2, True)], 4096, 32), profile="cortex-m7-cubeai-10.0-balanced"
+    )
     works = [Work("pointwise", macs=1000, outputs=100, requants=100, flash_read=320)] * 2
     accesses = [[Access(0, 64, 64, 0), Access(64, 8192, 8192, 0)], [Access(32, 64, 0, 64)]]
+    flash = round(320 * profile(home.profile).flash_stall * 7 / 32)
     plain, placed = estimate(works, home), estimate(works, home, accesses=accesses)
     assert placed.total_cycles == plain.total_cycles + 256 * 2
     assert placed.breakdown == {
-        "compute": plain.breakdown["compute"], "flash_stalls": 2 * 70, "sram_stalls": 0, "cache_misses": 512,
+        "compute": plain.breakdown["compute"], "flash_stalls": 2 * flash, "sram_stalls": 0,
+        "cache_misses": 512,
     }  # fmt: skip
     assert sum(placed.breakdown.values()) == placed.total_cycles
-    assert placed.stalls == (70 + 512, 70)
+    assert placed.stalls == (flash + 512, flash)
     assert placed.time_ms.provenance is Provenance.MODELLED
     assert plain.time_ms.provenance is Provenance.CALIBRATED
     assert [u.as_dict()["stall_cycles"] for u in placed.regions] == [0, 512]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mcusim.core import BadArgument, BadBoard
+from mcusim.core import BadArgument, BadBoard, Figure, Provenance
 from mcusim.mcu import Board, board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
@@ -154,9 +154,11 @@ def test_energy_states_the_spread_between_laboratories():
     found = energy(board("stm32l4r5"), 1.0, 0.5)
     assert found.mj == pytest.approx(44.7 * 1.5)
     assert (found.low_mj, found.high_mj) == (pytest.approx(33 * 1.5), pytest.approx(78.2 * 1.5))
-    assert found.figure.worst_error == pytest.approx(78.2 / 44.7 - 1)
+    assert found.figure.band == " -26% +75%"
     assert "flash_write_mw" in found.notes[0]
-    assert energy(board("nrf52840"), 1.0).figure.worst_error is None
+    assert energy(board("nrf52840"), 1.0).figure.high is None
+    timed = energy(board("stm32l4r5"), Figure(1.0, "s", Provenance.MODELLED, "", 0.5, 2.0))
+    assert (timed.low_mj, timed.high_mj) == (pytest.approx(33 * 0.5), pytest.approx(78.2 * 2))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 
 from mcusim.core import BadBoard, Figure, Provenance, Work
 from mcusim.mcu.board import Board
+from mcusim.mcu.cycles.band import ends
+from mcusim.mcu.cycles.form import FLASH
 from mcusim.mcu.cycles.profile import Profile, profile
 from mcusim.mcu.cycles.sram import Access, RegionUse, SramStalls, sram_stalls
 
@@ -26,6 +28,8 @@ class Estimate:
     """Cycles of each op, in the order given, stalls included."""
     calibrated_cycles: int
     """Cycles of ops whose terms rest on measurements; the rest is modelled."""
+    deviation: float
+    """Standard deviation of the logarithm of all cycles."""
     flash_stalls: tuple[int, ...] = ()
     """Of these, by op, those spent waiting for constants from flash."""
     sram: SramStalls | None = None
@@ -50,9 +54,8 @@ class Estimate:
     def unknown(self) -> tuple[str, ...]:
         """Parts of ``breakdown`` that lack a figure of the board and count less than they are; see notes."""
         waiting = {use.region.cached for use in self.regions if use.stall_cycles is None}
-        flash = self.board.flash
         parts = {
-            "flash_stalls": self.profile.flash_stall > 0 and None in (flash.wait_states, flash.fetch_bytes),
+            "flash_stalls": _stall_per_byte(self.board, self.profile)[1] != (),
             "sram_stalls": False in waiting,
             "cache_misses": True in waiting,
         }
@@ -90,23 +93,20 @@ class Estimate:
 
     @property
     def time_ms(self) -> Figure:
-        """Time of all ops, with the profile's name and its held-out error band.
+        """Time of all ops, with the profile's name and the 90 % band.
 
-        The figure is ``calibrated`` if every op's terms rest on measurements, else ``modelled``. The
-        band was measured on whole forward passes. Backward ops were never measured, so for a
-        ``modelled`` time the source says which share of the cycles the band does not speak of.
+        The figure is ``calibrated`` if every op's terms rest on measurements, else ``modelled``; the
+        source says which share of the cycles nobody measured. ``mcu/cycles/band.py`` says what widens
+        the band.
         """
-        fitted, total = self.profile.fitted, self.total_cycles
+        total = self.total_cycles
         modelled = total - self.calibrated_cycles
-        share = f"; {modelled / total:.0%} of the cycles modelled, outside the band" if modelled else ""
+        share = f"; {modelled / total:.0%} of the cycles modelled" if modelled else ""
+        milliseconds = self.seconds * 1000
         return Figure(
-            self.seconds * 1000,
-            "ms",
-            Provenance.MODELLED if modelled else Provenance.CALIBRATED,
-            self.profile.source + share,
-            fitted.held_out_mean_error,
-            fitted.held_out_worst_error,
-        )
+            milliseconds, "ms", Provenance.MODELLED if modelled else Provenance.CALIBRATED,
+            self.profile.source + share, *ends(milliseconds, self.deviation),
+        )  # fmt: skip
 
 
 def estimate(
@@ -143,20 +143,39 @@ def estimate(
             else f"correct profile or core in {board.file or board.name + '.toml'}, or leave profile out",
         )
     stall, notes = _stall_per_byte(board, found)
-    cycles, flash, calibrated = [], [], 0
+    chip = found.chips.get(board.name)
+    speed = 1.0 if chip is None else chip.speed
+    constants = found.band.of_terms()
+    parts = [0.0] * len(found.band.constants)
+    waiting = list(found.band.constants).index(FLASH) if FLASH in found.band.constants else None
     measured = frozenset(found.calibrated)
+    cycles, flash, calibrated, modelled, macs = [], [], 0, 0.0, 0
     for work in works:
-        count = round(sum(_terms(work, found)) + stall * work.flash_read)
-        cycles.append(count)
-        flash.append(min(count, round(stall * work.flash_read)))
+        total = stall * work.flash_read
+        if waiting is None:
+            modelled += total
+        else:
+            parts[waiting] += total
+        for count, cost in _terms(work, found):
+            place = constants.get((work.kind, count)) if work.kind in measured else None
+            if place is None:
+                modelled += speed * cost
+            else:
+                parts[place] += speed * cost
+            total += speed * cost
+        count_of_cycles = round(total)
+        cycles.append(count_of_cycles)
+        flash.append(min(count_of_cycles, round(stall * work.flash_read)))
+        macs += work.macs
         if work.kind in measured and not work.float_macs and not work.float_ops:
-            calibrated += count
+            calibrated += count_of_cycles
+    deviation = found.band.deviation(parts, modelled, chip is not None, macs)
     if accesses is None:
-        return Estimate(board, found, tuple(cycles), calibrated, tuple(flash), None, notes)
+        return Estimate(board, found, tuple(cycles), calibrated, deviation, tuple(flash), None, notes)
     sram = sram_stalls(accesses, board)
     cycles = [c + r + m for c, r, m in zip(cycles, sram.regions, sram.misses, strict=True)]
     notes += tuple(_unknown(use, board, sum(cycles)) for use in sram.uses if use.stall_cycles is None)
-    return Estimate(board, found, tuple(cycles), calibrated, tuple(flash), sram, notes)
+    return Estimate(board, found, tuple(cycles), calibrated, deviation, tuple(flash), sram, notes)
 
 
 def _unknown(use: RegionUse, board: Board, cycles: int) -> str:
@@ -168,19 +187,22 @@ def _unknown(use: RegionUse, board: Board, cycles: int) -> str:
     )
 
 
-def _terms(work: Work, found: Profile) -> Iterator[float]:
+def _terms(work: Work, found: Profile) -> Iterator[tuple[str, float]]:
     own = found.terms.get(work.kind)
     default = found.default
     for count, coefficient in (default if own is None else own).items():
-        yield coefficient * (1 if count == "ops" else getattr(work, count))
+        yield count, coefficient * (1 if count == "ops" else getattr(work, count))
     if own is not None:
         for count in FLOAT_COUNTS:
             if count not in own and count in default:
-                yield default[count] * getattr(work, count)
+                yield count, default[count] * getattr(work, count)
 
 
 def _stall_per_byte(board: Board, found: Profile) -> tuple[float, tuple[str, ...]]:
     """Return the cycles that a byte of constants keeps the core waiting, and what is unknown of it."""
+    chip = found.chips.get(board.name)
+    if chip is not None and chip.flash_cycles_per_byte is not None:
+        return chip.flash_cycles_per_byte, ()
     if not found.flash_stall:
         return 0.0, ()
     flash = board.flash

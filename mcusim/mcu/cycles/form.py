@@ -1,91 +1,84 @@
-"""The form of a cycle model: which counts a few free constants weigh, and what is fixed beforehand."""
+"""The form of a cycle model: which counts the constants weigh, and what is supposed of each beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mcusim.core import Work
 
-Weighs = Mapping[str, Mapping[str, float]]
-"""kind -> count -> factor."""
-
-DSP_FIXED: Weighs = {
-    "conv": {"requants": 30.0, "im2col_bytes": 1.0},
-    "pointwise": {"requants": 30.0},
-    "depthwise": {"requants": 30.0},
-    "fully_connected": {"requants": 30.0},
-    "add": {"outputs": 15.0},
-    "elementwise": {"outputs": 15.0},
-    "pool": {"int_ops": 2.0, "outputs": 15.0},
-    "softmax": {"outputs": 100.0},
-    "copy": {"outputs": 1.0},
-    "reshape": {},
-    "load": {},
-}
-"""Cycles of the small parts of an op on the reference core, in the order of instructions: bias, 64-bit
-product, shift with rounding, clamp and store (30 an output), one load-extend-store a column byte, two
-rescaled operands of a residual addition (15 an output). Together below a fifth of any measured network;
-whole-network rows cannot tell them apart, so they are stated, not fitted."""
+Weighs = Mapping[str, tuple[str, ...]]
+"""kind -> counts; ``ops`` counts calls."""
+FLASH = "flash"
+"""The constant that weighs what the board's flash keeps the core waiting for constants."""
+DIRECT = ("add", "elementwise", "pool", "softmax", "copy")
+"""Kinds without weights that move every element."""
+MATRIX = ("conv", "stem", "pointwise", "fully_connected")
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One free number of the model, and the counts it weighs."""
+    """One number of the model, the counts it weighs, and what it is supposed to be.
+
+    ``cycles`` is what is supposed before any row is seen, on a Cortex-M4; it is uncertain by a factor
+    of e to the power of ``spread`` (one standard deviation).
+    """
 
     name: str
     weighs: Weighs
+    cycles: float
+    spread: float = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class CycleForm:
-    """cycles = speed(core) x (sum of constants x counts + fixed terms) + stalls of the board.
+def _macs(kind: str, cycles: float) -> Constant:
+    return Constant(kind, {kind: ("macs",)}, cycles)
 
-    The stalls are flash_stall x the cycles constants wait for flash, and the cycles spent waiting for
-    SRAM (``mcu/sram.py``): figures of the board that no fit changes.
 
-    ``speed`` is 1 for the first core of a fit and free, one number a core, for the others.
+KERNELS: tuple[Constant, ...] = (
+    _macs("conv", 2.0),
+    _macs("stem", 2.5),
+    _macs("pointwise", 2.0),
+    _macs("depthwise", 4.0),
+    _macs("fully_connected", 2.5),
+    Constant("requants", dict.fromkeys(MATRIX, ("requants",)), 25.0),
+    Constant("depthwise_requants", {"depthwise": ("requants",)}, 25.0),
+    Constant("elements", dict.fromkeys(DIRECT, ("outputs", "int_ops")), 8.0),
+    Constant("calls", dict.fromkeys((*MATRIX, "depthwise", *DIRECT), ("ops",)), 1500.0),
+    Constant(FLASH, {}, 0.6, 0.5),
+)
+"""What whole networks can tell apart. Supposed beforehand, in the order of instructions: two products a
+16-bit dual multiply-accumulate with their loads (2 cycles a MAC), a channel at a time in depthwise (4);
+weights used once (2.5); a 64-bit product, shift with rounding, clamp and store (25 an output); two loads,
+a sum and a store (8 an element); a call with its set-up (1500)."""
+
+
+def op_form(kind: str, counts: Sequence[str], cycles: Mapping[str, float]) -> tuple[Constant, ...]:
+    """Return the form for measurements of single ops of one kind: one constant a count.
+
+    Args:
+        kind: of the ops.
+        counts: of ``Work``.
+        cycles: what is supposed of a count.
     """
-
-    name: str
-    constants: tuple[Constant, ...]
-    fixed: Weighs
-    flash_stall: float = 0.0
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds that a free constant weighs: what measurements speak about."""
-        return tuple(sorted({kind for c in self.constants for kind in c.weighs}))
+    return tuple(Constant(f"{kind}.{count}", {kind: (count,)}, cycles[count], 1.0) for count in counts)
 
 
-def network_form(fully_connected: float) -> CycleForm:
-    """Return the form for whole networks on cores with 16-bit SIMD multiply-accumulate.
+def weigh(works: Iterable[Work], constants: Sequence[Constant], stall_per_byte: float) -> NDArray[np.float64]:
+    """Return how much of each constant some work takes.
 
-    All matrix products share one constant a MAC. In a fully connected layer nothing is reused: a
-    weight serves one MAC, not two or four, so its MAC costs ``fully_connected`` times as much. Each
-    distinct byte of constants waits for the flash once (re-reads are caught by caches and prefetch).
+    Args:
+        works: the work of each op.
+        constants: of the model.
+        stall_per_byte: cycles that a byte of constants waits for the flash.
     """
-    gemm = Constant(
-        "gemm",
-        {
-            "conv": {"macs": 1.0},
-            "pointwise": {"macs": 1.0},
-            "fully_connected": {"macs": fully_connected},
-        },
-    )
-    depthwise = Constant("depthwise", {"depthwise": {"macs": 1.0}})
-    return CycleForm("network", (gemm, depthwise), DSP_FIXED, flash_stall=1.0)
-
-
-def op_form(kind: str, counts: tuple[str, ...] = ("macs", "outputs", "weight_bytes")) -> CycleForm:
-    """Return the form for measurements of single ops of one kind: one constant a count."""
-    return CycleForm(f"op.{kind}", tuple(Constant(count, {kind: {count: 1.0}}) for count in counts), {})
-
-
-def weigh(works: tuple[Work, ...], weighs: Weighs) -> float:
-    """Return the weighted sum of the counts of ``works``."""
-    return sum(
-        factor * (1 if count == "ops" else getattr(work, count))
-        for work in works
-        for count, factor in weighs.get(work.kind, {}).items()
-    )
+    found = np.zeros(len(constants))
+    for work in works:
+        for i, constant in enumerate(constants):
+            for count in constant.weighs.get(work.kind, ()):
+                found[i] += 1 if count == "ops" else getattr(work, count)
+            if constant.name == FLASH:
+                found[i] += stall_per_byte * work.flash_read
+    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mcusim.core import BadData, Work
 from mcusim.core.boundary import reads
-from mcusim.mcu.cycles.profile import COUNTS
+from mcusim.mcu.cycles.terms import COUNTS
 
 LARGEST_FILE = 16 << 20
 UNIT_TOLERANCE = 0.02

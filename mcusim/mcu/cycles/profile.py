@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 
-from mcusim.core import BadBoard, Registry, UnknownName, Work
+from mcusim.core import BadBoard, Registry, UnknownName
 from mcusim.core.boundary import reads
 from mcusim.mcu import toml_files
+from mcusim.mcu.cycles.band import Band
+from mcusim.mcu.cycles.terms import Terms, check_terms
 from mcusim.mcu.toml_files import unknown_key
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
-Coefficient = Annotated[float, Ge(0), Le(100_000)]
 Error = Annotated[float, Ge(0), Le(100)]
-Terms = Mapping[str, Coefficient]
-"""Cycles per unit of a count of ``Work``; ``ops`` is cycles per call."""
-
-COUNTS = tuple(f.name for f in fields(Work) if f.name != "kind")
-"""The counts a term can weigh, beside ``ops``."""
 
 PROFILES: Registry[str | Path | Profile] = Registry("cycle profile", "mcusim.profiles")
 """Other packages register a ``Profile`` or the path of a TOML file under ``mcusim.profiles``."""
@@ -39,24 +35,42 @@ class Fitted:
     command: Annotated[str, MinLen(1)]
     """What to run to get these numbers again."""
     rows: Annotated[int, Ge(1)]
-    """Rows fitted, over all cores that were fitted together."""
-    constants: Annotated[int, Ge(1)]
-    """Numbers that were free in that fit."""
+    """Rows of this profile; others may have been fitted with it, see ``data``."""
+    families: Annotated[int, Ge(1)]
+    """Of networks, or of layers, among the rows: what is left out together."""
+    constants: Annotated[float, Ge(0)]
+    """Numbers the rows determined: free ones, each as far as they moved it from what was supposed."""
     mean_error: Error
     worst_error: Error
     held_out: str = ""
-    """What was left out in turn, such as ``network`` or ``layer``; empty where nothing was."""
+    """What was left out in turn, such as ``family`` or ``layer``; empty where nothing was."""
     held_out_mean_error: Error | None = None
+    held_out_90_error: Error | None = None
+    """Nine of ten errors are smaller."""
     held_out_worst_error: Error | None = None
+    coverage: Annotated[float, Ge(0), Le(1)] | None = None
+    """Share of these rows that lay in the band that was printed without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """What the rows told of one chip, by the name of its board."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    speed: Annotated[float, Gt(0), Le(10)] = 1.0
+    """Factor on the cycles of all terms."""
+    flash_cycles_per_byte: Annotated[float, Ge(0), Le(100)] | None = None
+    """What a byte of constants waits for the flash, as fitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Cycles of one kernel library on one core.
+    """Cycles of one version of a kernel library, built with one option, on one core.
 
-    An op costs ``sum(terms[kind][count] * count)``, plus ``flash_stall`` times the cycles the board's
-    flash keeps the core waiting for the op's constants (``flash_read * wait_states / fetch_bytes``), plus
-    what it waits for SRAM (``mcu/sram.py``).
+    An op costs ``speed * sum(terms[kind][count] * count)``, plus what the flash keeps the core waiting for
+    the op's constants, plus what it waits for SRAM (``mcu/cycles/sram.py``). A byte of constants waits
+    ``flash_stall * wait_states / fetch_bytes`` of the board, unless ``chips`` knows better; speed is 1
+    unless it does.
     A kind without terms of its own uses ``default``; so do all float counts, and backward kinds.
     """
 
@@ -69,10 +83,14 @@ class Profile:
     """Terms of everything that was not measured: float work, backward ops, updates."""
     default_source: Annotated[str, MinLen(1)]
     fitted: Fitted
+    band: Band
     version: str = ""
+    option: str = ""
+    """How it was built, such as ``balanced``; ``unstated`` where the measurers do not say."""
     calibrated: Annotated[tuple[str, ...], MinLen(1)] = ()
     """Kinds whose terms rest on measurements; other kinds in ``terms`` are modelled after them."""
     flash_stall: Annotated[float, Ge(0), Le(4)] = 0.0
+    chips: Mapping[str, Chip] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
     file: str = field(default="", compare=False)
 
@@ -118,12 +136,13 @@ def load_profile(path: Path) -> Profile:
     found = toml_files.build(Profile, {**data, "file": str(path)}, str(path))
     tables = {f"terms.{kind}": terms for kind, terms in found.terms.items()}
     for where, terms in {**tables, "default": found.default}.items():
-        for count in terms:
-            if count != "ops" and count not in COUNTS:
-                raise unknown_key(str(path), f"{where}.{count}", count, ("ops", *COUNTS))
+        check_terms(str(path), where, terms)
     for kind in found.calibrated:
         if kind not in found.terms:
             raise unknown_key(str(path), f"calibrated: {kind}", kind, tuple(found.terms))
+    size = len(found.band.constants)
+    if [len(row) for row in found.band.covariance] != [size] * size:
+        raise BadBoard(str(path), f"band.covariance is not {size} x {size}", "give a row a constant")
     return found
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mcusim.core.files import replacing
+from mcusim.core.toml_text import toml
 from mcusim.mcu.cycles.profile import Profile
+
+DIGITS = 5
 
 
 def write_profile(profile: Profile, path: str | Path) -> None:
@@ -17,39 +20,16 @@ def write_profile(profile: Profile, path: str | Path) -> None:
     Raises:
         SaveFailed: if the place cannot be written.
     """
+    data = {key: value for key, value in asdict(profile).items() if key != "file" and value not in ("", ())}
     with replacing(path) as file:
-        file.write(("\n".join(_lines(profile)) + "\n").encode())
+        file.write(toml(_rounded(data)).encode())
 
 
-def _lines(profile: Profile) -> Iterator[str]:
-    for name in ("name", "core", "library", "version"):
-        yield f"{name} = {_value(getattr(profile, name))}"
-    yield f"flash_stall = {_value(profile.flash_stall)}"
-    yield f"calibrated = {_value(profile.calibrated)}"
-    yield f"default_source = {_value(profile.default_source)}"
-    if profile.notes:
-        yield f"notes = {_value(profile.notes)}"
-    yield ""
-    yield "[fitted]"
-    for field in fields(profile.fitted):
-        value = getattr(profile.fitted, field.name)
-        if value is not None:
-            yield f"{field.name} = {_value(value)}"
-    for kind, terms in sorted(profile.terms.items()):
-        yield from _table(f"terms.{_value(kind)}" if "." in kind else f"terms.{kind}", terms)
-    yield from _table("default", profile.default)
-
-
-def _table(name: str, terms: Mapping[str, float]) -> Iterator[str]:
-    yield ""
-    yield f"[{name}]"
-    for count, value in terms.items():
-        yield f"{count} = {_value(value)}"
-
-
-def _value(value: object) -> str:
+def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_rounded(each) for each in value]
+    return value

@@ -46,7 +46,7 @@ class WriteBack:
         """Typical time; the error band ends at the maximum time, if one is known."""
         typical, worst = self.typical_ms, self.worst_ms
         source = f"{self.board.source('flash.sectors')}; {self._program_source()}"
-        return Figure(typical, "ms", Provenance.MODELLED, source, None, worst / typical - 1)
+        return Figure(typical, "ms", Provenance.MODELLED, source, typical, worst)
 
     @property
     def sessions(self) -> int:

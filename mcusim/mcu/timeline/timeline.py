@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mcusim.core import BadBoard, Figure, Provenance
+from mcusim.core import BadBoard, Figure
 from mcusim.mcu.energy import Energy, energy
 from mcusim.mcu.timeline.device import Device, Slice, Totals
 from mcusim.mcu.timeline.scenario import NS, Scenario
@@ -74,11 +74,7 @@ class Timeline(Shown):
         Raises:
             BadBoard: as ``energy``.
         """
-        figure = self.energy.figure
-        hours = self.seconds / 3600
-        return Figure(
-            figure.value / hours, "mJ/h", figure.provenance, figure.source, None, figure.worst_error
-        )
+        return self.energy.figure.scaled(3600 / self.seconds, "mJ/h")
 
     @property
     def average_current_ma(self) -> Figure:
@@ -90,9 +86,7 @@ class Timeline(Shown):
         volts: float = self.scenario.board.need("power.voltage_v", "a current")
         figure = self.energy.figure
         source = f"{figure.source}; {self.scenario.board.source('power.voltage_v')}"
-        return Figure(
-            figure.value / self.seconds / volts, "mA", Provenance.MODELLED, source, None, figure.worst_error
-        )
+        return replace(figure.scaled(1 / self.seconds / volts, "mA"), source=source)
 
     @property
     def flash_lifetime_days(self) -> float | None:
@@ -158,8 +152,7 @@ def _shown(value: Figure | float | None) -> str:
         return "nothing is written"
     if not isinstance(value, Figure):
         return f"{value:,.0f} days" if value >= 10 else f"{value:.2g} days"
-    spread = "" if value.worst_error is None else f", laboratories differ by up to {value.worst_error:.0%}"
-    return f"{digits(value.value)} {value.unit} ({value.provenance}{spread})"
+    return f"{digits(value.value)} {value.unit}{value.band} ({value.provenance})"
 
 
 def simulate(scenario: Scenario, *, window_s: float = 10.0) -> Timeline:
