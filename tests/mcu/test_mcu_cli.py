@@ -55,7 +55,7 @@ def test_calibrate_writes_a_profile_that_can_be_used(tmp_path):
     assert "left out: mean 0." in text
     profile = load_profile(out)
     assert profile.terms["pointwise"] == pytest.approx(
-        {"macs": 2.5, "outputs": 40, "weight_bytes": 3}, rel=0.02
+        {"macs": 2.5, "outputs": 40, "weight_bytes": 3}, rel=0.05
     )
     assert profile.fitted.held_out_mean_error == pytest.approx(0, abs=0.01)
     assert estimate([], board("stm32l4r5"), out).total_cycles == 0

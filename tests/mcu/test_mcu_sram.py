@@ -115,7 +115,7 @@ def test_an_estimate_adds_the_stalls_and_says_where_they_come_from():
     )
     works = [Work("pointwise", macs=1000, outputs=100, requants=100, flash_read=320)] * 2
     accesses = [[Access(0, 64, 64, 0), Access(64, 8192, 8192, 0)], [Access(32, 64, 0, 64)]]
-    flash = round(320 * profile(home.profile).flash_stall * 7 / 32)
+    flash = round(320 * profile(home.profile).chips[home.name].flash_cycles_per_byte)
     plain, placed = estimate(works, home), estimate(works, home, accesses=accesses)
     assert placed.total_cycles == plain.total_cycles + 256 * 2
     assert placed.breakdown == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import expm1
+from math import expm1, sqrt
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def widening(residuals: Iterable[tuple[float, float]]) -> float:
         residuals: ln(predicted / measured) and its standard deviation, of each row left out.
     """
     squares = [(r / deviation) ** 2 for r, deviation in residuals]
-    return max(1.0, ((SUPPOSED_ROWS + sum(squares)) / (SUPPOSED_ROWS + len(squares))) ** 0.5)
+    return max(1.0, sqrt((SUPPOSED_ROWS + sum(squares)) / (SUPPOSED_ROWS + len(squares))))
 
 
 def score(residuals: Iterable[tuple[float, float]]) -> Score | None:

@@ -43,12 +43,7 @@ def _examples(course: Course) -> str:
 
 
 def _figure(name: str, figure: Figure) -> Row:
-    bands = []
-    if figure.mean_error is not None:
-        bands.append(f"±{figure.mean_error:.0%} on rows left out")
-    if figure.worst_error is not None:
-        bands.append(f"at worst ±{figure.worst_error:.0%}")
-    return name, f"{digits(figure.value)} {figure.unit}", KINDS[figure.provenance], ", ".join(bands)
+    return name, f"{digits(figure.value)} {figure.unit}", KINDS[figure.provenance], figure.band.strip()
 
 
 def _session(session: Mapping[str, Any]) -> list[Row]:
