@@ -27,7 +27,7 @@ class Classification(Task):
     def misfit(self, model: Model) -> str:
         """Return why the output is no vector of at least two scores."""
         if model.ops[-1].kind is OpKind.ARG_MAX:
-            return ""
+            return "" if model.output.elements == 1 else "that needs one vector of scores"
         if model.output.elements != model.output.shape[-1]:
             return "that needs one vector of scores"
         return "" if model.output.elements > 1 else "that needs a score for each of at least two classes"

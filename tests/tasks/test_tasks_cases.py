@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from files_cases import case
+from one_op import Edge, alone
 
 import mcusim
 from mcusim.core import BadData, BadModel, UnknownName
 from mcusim.data import from_arrays
+from mcusim.graph import OpKind
 from mcusim.session.experiment import Experiment
+from mcusim.tasks.choice import Labels, choose
 
 BOARD = mcusim.board("stm32h743")
 
@@ -180,3 +183,12 @@ def test_a_network_says_task_head_arithmetic_and_twin(name, task, head):
     said = repr(model)
     for word in (task or "no task said", head or "no head", "tflite", model.twin):
         assert word in said
+
+
+def test_a_class_for_every_pixel_is_no_class_of_the_whole():
+    model = alone(OpKind.ARG_MAX, Edge("pixels", {"axes": (3,)}))
+    assert model.output.shape == (1, 4, 6)
+    with pytest.raises(BadModel, match="one vector of scores"):
+        choose(model, "auto", Labels(np.arange(4)))
+    with pytest.raises(BadModel, match="does not say what it is for"):
+        choose(model)

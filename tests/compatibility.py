@@ -1,0 +1,264 @@
+"""The page of what networks go through: ``python tests/compatibility.py > docs/compatibility.md`` makes it.
+
+Each network is loaded, its integers are compared with TFLite Micro's and LiteRT's, it is planned, trained for
+a few examples, and written as a TFLite file again. Real files are those below ``MCUSIM_DATA``.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from one_op import EDGES, Edge, alone, between
+
+import mcusim
+from mcusim.core import McusimError
+from mcusim.data import from_arrays
+from mcusim.files.tflite.reader import parse_tflite
+from mcusim.files.tflite.writer import to_tflite
+from mcusim.graph import Arithmetic, Model, OpKind
+from mcusim.kernels.forward import forward
+
+Arrays = Sequence[np.ndarray]
+YES, NOTHING = "yes", "–"
+EXAMPLES = 4
+INTRO = """# What networks go through
+
+Made by `python tests/compatibility.py > docs/compatibility.md`; `tests/files/test_files_compatibility.py`
+makes some of the rows anew and compares. *Loads*: the file is read.
+*TFLite Micro*, *LiteRT*: the first output has the same bits as there (PyPI 0.dev20261023, profile `tflite`;
+ai-edge-litert 2.3.0 with its reference kernels, profile `litert`), where the runtime can execute it.
+*Plans*, *trains*: as a whole or, where that has no gradient, its head, on a microcontroller with enough
+memory; of a single operator, between a layer that learns and a classifier. *Exports*: written as `.tflite`
+and read again it gives the same bits. A refusal names its reason. What differs is explained in
+[operators](operators.md#whose-bits).
+
+"""
+COLUMNS = ("network", "loads", "TFLite Micro", "LiteRT", "plans", "trains", "exports")
+
+
+def large_board() -> mcusim.Board:
+    """Return a microcontroller with more memory than any has, in one block."""
+    board = mcusim.board("stm32h743")
+    block, flash = board.sram[1], board.flash
+    sector = replace(flash.sectors[-1], count=2**26 // flash.sectors[-1].bytes)
+    return replace(
+        board, sram=(replace(block, bytes=2**28),), flash=replace(flash, bytes=2**26, sectors=(sector,))
+    )
+
+
+def files() -> list[Path]:
+    """Return the TFLite files that the page is about."""
+    root = Path(os.environ["MCUSIM_DATA"])
+    return sorted(path for folder in ("tflite", "zoo") for path in (root / folder).glob("*.tflite"))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out warnings: what is said of accumulators and saturation is no row of this page."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def attempted(action: Callable[[], str]) -> str:
+    """Return what an action says, or why it is refused."""
+    try:
+        return action()
+    except McusimError as error:
+        reason = getattr(error, "reason", str(error))
+        return f"no: {reason}".replace("|", "/")
+
+
+def file_row(path: Path) -> tuple[str, ...]:
+    """Return the row of a file."""
+    data = path.read_bytes()
+    try:
+        with quiet():
+            model = mcusim.load(path)
+    except McusimError as error:
+        return (path.stem, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 5)
+    return (path.stem, YES, *_rest(data, model, model))
+
+
+def operator_row(kind: OpKind, edge: Edge) -> tuple[str, ...]:
+    """Return the row of one operator: alone for its bits, between layers for what learns."""
+    given, name = alone(kind, edge), f"`{kind.name}`, {edge.name}"
+    data = to_tflite(given)
+    try:
+        model = parse_tflite(data, given.name)
+    except McusimError as error:
+        return (name, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 5)
+    return (name, YES, *_rest(data, model, between(kind, edge)))
+
+
+def _rest(data: bytes, model: Model, learner: Model | None) -> tuple[str, ...]:
+    with quiet():
+        xs = inputs_of(model)
+        micro = _compared(model, Arithmetic.TFLITE, xs, lambda: tflite_micro(data, xs))
+        litert = _compared(model, Arithmetic.LITERT, xs, lambda: reference(data, xs))
+        plans, trains = (NOTHING, NOTHING) if learner is None else _learned(learner)
+        return micro, litert, plans, trains, attempted(lambda: _exported(model, xs))
+
+
+def inputs_of(model: Model) -> list[np.ndarray]:
+    """Return random values for every input."""
+    rng = np.random.default_rng(0)
+    tensors = [model.tensors[name] for name in model.inputs]
+    return [
+        rng.uniform(-1, 1, t.shape).astype(np.float32)
+        if t.dtype == "float32"
+        else rng.integers(-128, 128, t.shape).astype(np.int8)
+        for t in tensors
+    ]
+
+
+def compute(model: Model, xs: Arrays) -> np.ndarray:
+    """Return the first output, op by op."""
+    values = dict(zip(model.inputs, xs, strict=True))
+    for op in model.ops:
+        names = op.inputs[:1] if op.traits.weighted else op.inputs
+        inputs = tuple(values[n] if n in values else np.asarray(model.tensors[n].data) for n in names)
+        tensor = model.tensors[op.output]
+        values[op.output] = np.zeros(tensor.shape, tensor.dtype)
+        forward(op, model.tensors, model.arithmetic)(inputs, values[op.output])
+    return values[model.outputs[0]]
+
+
+def _signed(y: np.ndarray) -> np.ndarray:
+    return (y ^ 128).view(np.int8) if y.dtype == np.uint8 else y
+
+
+def tflite_micro(data: bytes, xs: Arrays) -> np.ndarray:
+    """Return the first output of TFLite Micro."""
+    from tflite_micro.python.tflite_micro import runtime
+
+    found = runtime.Interpreter.from_bytes(data, arena_size=2**26)
+    for i, x in enumerate(xs):
+        unsigned = found.get_input_details(i)["dtype"] is np.uint8
+        found.set_input(x.view(np.uint8) ^ 128 if unsigned else x, i)
+    found.invoke()
+    return _signed(np.array(found.get_output(0)))
+
+
+def reference(data: bytes, xs: Arrays) -> np.ndarray:
+    """Return the first output of LiteRT's reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    found = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    found.allocate_tensors()
+    for details, x in zip(found.get_input_details(), xs, strict=True):
+        given = x.view(np.uint8) ^ 128 if details["dtype"] == np.uint8 else x
+        found.set_tensor(details["index"], given)
+    found.invoke()
+    return _signed(found.get_tensor(found.get_output_details()[0]["index"]))
+
+
+def _compared(model: Model, arithmetic: Arithmetic, xs: Arrays, oracle: Callable[[], np.ndarray]) -> str:
+    def compared() -> str:
+        ours = compute(replace(model, arithmetic=arithmetic), xs)
+        try:
+            theirs = oracle()
+        except Exception:  # each runtime has its own
+            return "does not run there"
+        differ = int((ours.reshape(-1) != theirs.reshape(-1)).sum())
+        return "equal" if not differ else f"{differ:,} of {ours.size:,} differ"
+
+    return attempted(compared)
+
+
+def _targets(model: Model, count: int) -> tuple[str, Any]:
+    """Return an output that can be chosen, and labels that suit it."""
+    choice = "0" if len(model.outputs) > 1 else "auto"
+    shape = model.output.shape
+    if model.task == "regression":
+        return choice, np.linspace(0, 1, count * model.output.elements, dtype=np.float32).reshape(count, -1)
+    if model.task == "reconstruction":
+        return choice, None
+    if model.task == "multi-label":
+        return choice, np.arange(count * shape[-1]).reshape(count, -1) % 2
+    if _mapped(model):
+        return choice, np.arange(count * shape[1] * shape[2]).reshape(count, *shape[1:3]) % 2
+    return choice, np.arange(count) % 2
+
+
+def _mapped(model: Model) -> bool:
+    """Return whether a network gives a class for every pixel."""
+    return not model.task and len(model.output.shape) >= 3
+
+
+def _learned(model: Model) -> tuple[str, str]:
+    """Return whether a network can be planned and trained."""
+    output, targets = _targets(model, EXAMPLES)
+    rng = np.random.default_rng(1)
+    x = {
+        name: rng.integers(-128, 128, (EXAMPLES, *model.tensors[name].shape[1:])).astype(np.int8)
+        for name in model.inputs
+    }
+    given = x if len(x) > 1 else next(iter(x.values()))
+    task = "segmentation" if _mapped(model) else "auto"
+    outcome = (NOTHING, NOTHING)
+    for update in ("dense", "head"):
+        if update == "head" and model.head is None:
+            break
+        session = mcusim.Session(
+            model, large_board(), update, task=task, output=output, sgd=mcusim.Sgd(lr=0.05)
+        )
+        suffix = "" if update == "dense" else ", its head"
+
+        def planned(session: Any = session, suffix: str = suffix) -> str:
+            session.plan()
+            return YES + suffix
+
+        def trained(session: Any = session, suffix: str = suffix) -> str:
+            run = session.train(from_arrays(given, targets), epochs=1)
+            return YES + suffix if np.isfinite(run.rows[-1]["loss"]) else "no: its loss is not finite"
+
+        found = (attempted(planned), attempted(trained))
+        if found[1].startswith(YES):
+            return found
+        outcome = found if outcome[0] == NOTHING else outcome
+    return outcome
+
+
+def _exported(model: Model, xs: Arrays) -> str:
+    again = parse_tflite(to_tflite(model), model.name)
+    return YES if np.array_equal(compute(model, xs), compute(again, xs)) else "other bits"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in Markdown."""
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def shares(rows: Sequence[Sequence[str]]) -> str:
+    """Return how many of the rows get how far."""
+    loaded = [row for row in rows if row[1] == YES]
+    compared = [cell for row in loaded for cell in row[2:4] if cell == "equal" or cell.endswith("differ")]
+    equal = compared.count("equal")
+    done = [sum(row[i].startswith(YES) for row in loaded) for i in (4, 5, 6)]
+    return (
+        f"{len(loaded)} of {len(rows)} load; {equal} of {len(compared)} comparisons are equal; of those that "
+        f"load {done[0]} plan, {done[1]} train and {done[2]} are exported.\n\n"
+    )
+
+
+def page() -> str:
+    """Return the page."""
+    real = [file_row(path) for path in files()]
+    single = [operator_row(kind, edge) for kind, edges in EDGES.items() for edge in edges]
+    return (
+        f"{INTRO}## Public files\n\n{shares(real)}{table(real)}\n"
+        f"## Single operators\n\n{shares(single)}{table(single)}"
+    )
+
+
+if __name__ == "__main__":
+    print(page(), end="")
