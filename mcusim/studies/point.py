@@ -15,6 +15,7 @@ from mcusim.engine.feature_cache import front_key
 from mcusim.explore.compare import candidate as costed
 from mcusim.graph import Model
 from mcusim.planning.plan import Plan
+from mcusim.planning.recipe import Recipe
 from mcusim.session.experiment import Experiment
 from mcusim.session.identity import device, program
 from mcusim.session.protocol import divided
@@ -30,6 +31,8 @@ VERSION = 1
 WAITING, DONE, STOPPED, FAILED, UNFIT = "waiting", "done", "stopped", "failed", "does not fit"
 FREE = ("lr", "weight_rate", "bias_rate", "head_rate", "layer_rates")
 """Settings of the optimiser that no plan depends on."""
+OF_NETWORK = ("model", "classes", "head", "resolution", "adapters", "arithmetic", "strict", "output", "seed")
+"""Settings that a network depends on, as it is loaded."""
 
 
 @dataclass(slots=True)
@@ -114,26 +117,30 @@ class Point:
 
 
 class Points:
-    """Plans the points of a study, each different step once, and opens each data set once."""
+    """Plans the points of a study: each network is loaded, each data set opened and divided, and each
+    different step planned once.
+    """
 
     def __init__(self, limits: Constraints) -> None:
         self._limits = limits
         self._data: dict[str, tuple[Dataset, str]] = {}
+        self._held: dict[str, Dataset] = {}
+        self._models: dict[str, Model] = {}
         self._plans: dict[str, Plan | McusimError] = {}
 
     def point(self, candidate: Combination, seed: int) -> Point:
         """Return a point, planned: waiting, or recorded as one that does not fit or makes no sense."""
         wanted = candidate.experiment(seed)
         try:
-            network = wanted.network()
+            model = self.model(wanted)
             data, digest = self.data(wanted)
-            held = divided(data, wanted.training)
-            plan = self._plan(wanted, Session(network.model, wanted.target(), settings=wanted.settings), held)
+            held = self._divided(data, digest, wanted.training)
+            plan = self._plan(wanted, Session(model, wanted.target(), settings=wanted.settings), held)
         except McusimError as error:
             key = _digest(wanted.as_dict(), program())
             return Point(key, candidate.number, seed, candidate.values, wanted, FAILED, str(error))
         identity = {
-            **program(), **device(plan), "model": front_key(network.model, network.model.ops),
+            **program(), **device(plan), "model": front_key(model, model.ops),
             "data": digest, "settings": plan.settings.as_dict(), "training": wanted.training.as_dict(),
         }  # fmt: skip
         point = Point(
@@ -143,7 +150,7 @@ class Points:
             candidate.values,
             wanted,
             plan=plan,
-            model=network.model,
+            model=model,
         )
         point.figures = _figures(plan)
         reason = self._unfit(plan, point.figures)
@@ -151,15 +158,29 @@ class Points:
             point.status, point.reason = UNFIT, reason
         return point
 
+    def model(self, wanted: Experiment) -> Model:
+        """Return the network of an experiment, loaded once."""
+        name = _digest({name: getattr(wanted, name) for name in OF_NETWORK})
+        if name not in self._models:
+            self._models[name] = wanted.network().model
+        return self._models[name]
+
     def data(self, wanted: Experiment) -> tuple[Dataset, str]:
         """Return the data set of an experiment, opened once, and a digest of all its examples."""
-        model = wanted.network().model
-        name = f"{wanted.data} {model.input.shape}"
+        model = self.model(wanted)
+        name = f"{wanted.data} {wanted.front_end} {model.input.shape}"
         if name not in self._data:
             data = wanted.dataset(model)
             parts = {part: split.digest() for part, split in data.parts.items()}
             self._data[name] = (data, _digest(parts))
         return self._data[name]
+
+    def _divided(self, data: Dataset, digest: str, recipe: Recipe) -> Dataset:
+        """Return the data set with its validation part; where nothing is held out, as it is."""
+        name = _digest(digest, recipe.validation, recipe.validation_seed)
+        if name not in self._held:
+            self._held[name] = divided(data, recipe)
+        return self._held[name]
 
     def _plan(self, wanted: Experiment, session: Session, data: Dataset) -> Plan:
         """Return the plan; experiments that differ in nothing a plan depends on share one."""

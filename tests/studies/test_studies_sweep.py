@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import pytest
 
 import mcusim
 from mcusim.core import BadArgument, BadRun, OutOfSram
+from mcusim.session.experiment import Experiment
+from mcusim.studies.point import Points
+from mcusim.studies.study import Constraints
 from mcusim.studies.sweep import Standing
 
 
@@ -273,3 +277,22 @@ def test_a_difference_is_claimed_with_its_probability(base, tmp_path: Path) -> N
     assert one_sided == found.difference(other, one)
     assert 0 <= one_sided < 1
     assert found.difference(one, one) in (None, pytest.approx(1))
+
+
+def test_networks_and_data_are_made_once_and_anew_where_they_differ(base, monkeypatch) -> None:
+    loaded, opened = [], []
+    network, dataset = Experiment.network, Experiment.dataset
+    monkeypatch.setattr(Experiment, "network", lambda self: loaded.append(self.seed) or network(self))
+
+    def recorded(self, model):
+        opened.append(self.front_end)
+        return dataset(replace(self, front_end=None), model)
+
+    monkeypatch.setattr(Experiment, "dataset", recorded)
+    points = Points(Constraints())
+    one = Experiment.from_dict(base)
+    given = [one, replace(one, update="head"), replace(one, seed=1), replace(one, front_end="mfcc:rate=8000")]
+    for wanted in (*given, *given):
+        points.data(wanted)
+    assert loaded == [one.seed, 1]
+    assert opened == [None, "mfcc:rate=8000"]
