@@ -24,8 +24,8 @@ Everything that the command line does is here under the same name, by what a per
 * hold plans to limits: `check`; a `Verdict`; and `prove` that they hold: a `Certificate`
 * this machine: `doctor`; an `Installation`
 * memory: `explain`, `report`, `plot` of any result (`plot_live`, `plot_arena`), `open_trace`, `read_trace`,
-  `replay`, `export`, `pack`, `shipped_traces`; an `Explanation`, a `Trace`, a `TraceFile`, a `Replay`,
-  a `Solution`
+  `replay`, a `tour` of all planners and allocators, `export`, `pack`, `shipped_traces`; an `Explanation`,
+  a `Trace`, a `TraceFile`, a `Replay`, a `Tour`, a `Solution`
 * figures and errors: a `Figure` with its provenance; every error is a `McusimError`: `BadArgument`,
   `BadBoard`, `BadData`, `BadModel`, `BadProblem`, `BadProof`, `BadRun`, `BadTrace`, `Diverged`,
   `MissingPackage`, `OutOfFlash`, `OutOfSram`, `SaveFailed`, `UnknownName`
@@ -137,6 +137,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "open_trace": "mcusim.reporting.subject",
         "read_trace": "mcusim.traces.store",
         "replay": "mcusim.traces.replay",
+        "tour": "mcusim.traces.tour",
         "export": "mcusim.traces.export",
         "pack": "mcusim.memory.pack",
         "plot_live": "mcusim.reporting.pictures.memory",
@@ -146,6 +147,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Trace": "mcusim.traces.store",
         "TraceFile": "mcusim.traces.store",
         "Replay": "mcusim.traces.outcome",
+        "Tour": "mcusim.traces.tour",
         "Solution": "mcusim.memory.problem",
     },
     "figures and errors": {
@@ -248,6 +250,7 @@ if TYPE_CHECKING:
     from mcusim.traces.replay import replay
     from mcusim.traces.shipped import shipped_traces
     from mcusim.traces.store import Trace, TraceFile, read_trace
+    from mcusim.traces.tour import Tour, tour
     from mcusim.update.adapters import add_adapters
     from mcusim.update.coverage import Coverage
     from mcusim.update.formats import Formats
@@ -303,6 +306,7 @@ __all__ = [
     "Study",
     "StudyResult",
     "Timeline",
+    "Tour",
     "Trace",
     "TraceFile",
     "TwinRun",
@@ -356,6 +360,7 @@ __all__ = [
     "stream",
     "sweep",
     "timeline",
+    "tour",
     "train",
     "twin",
 ]

@@ -24,7 +24,7 @@ from mcusim.sections.spelling import forgive
 
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "cache", "quantize", "prune",
-    "show", "explain", "diff", "pack", "replay", "export", "timeline", "calibrate", "search",
+    "show", "explain", "diff", "pack", "replay", "tour", "export", "timeline", "calibrate", "search",
     "report", "check", "prove", "profiles", "schemes", "doctor", "sweep", "stream", "firmware", "twin",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""

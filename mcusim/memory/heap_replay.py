@@ -61,7 +61,8 @@ class HeapReplay:
 
     Attributes:
         offsets: int64, the offset of the block of each event.
-        top_bytes: highest address in use at any time: the heap that was needed.
+        top_bytes: highest address in use at any time.
+        peak_bytes: most bytes needed at any time, see ``Heap``.
         peak_live_bytes: most payload bytes live at once.
         peak_event: index of the first event after which they were.
         peak_overhead_bytes: headers, rounding and control structures then.
@@ -69,6 +70,7 @@ class HeapReplay:
 
     offsets: npt.NDArray[np.int64]
     top_bytes: int
+    peak_bytes: int
     peak_live_bytes: int
     peak_event: int
     peak_overhead_bytes: int
@@ -118,7 +120,7 @@ def replay(allocator: str, capacity: int, events: HeapEvents) -> HeapReplay:
     )
     if status != core.DONE:
         return replay_slowly(allocator, capacity, events)
-    return HeapReplay(offsets, top, max(peak, 0), peak_event, taken + heap.control_bytes - max(peak, 0))
+    return HeapReplay(offsets, top, top, max(peak, 0), peak_event, taken + heap.control_bytes - max(peak, 0))
 
 
 def replay_slowly(allocator: str, capacity: int, events: HeapEvents) -> HeapReplay:
@@ -152,7 +154,7 @@ def replay_slowly(allocator: str, capacity: int, events: HeapEvents) -> HeapRepl
                 heap.shrink(offset_of[block], size)
             except BadProblem as error:
                 raise BadTrace(f"event {index}", f"{name} {error.reason}") from error
-    return HeapReplay(offsets, heap.top_bytes, max(peak, 0), peak_event, peak_overhead)
+    return HeapReplay(offsets, heap.top_bytes, heap.peak_bytes, max(peak, 0), peak_event, peak_overhead)
 
 
 def _most_live(kind: npt.NDArray[np.int8]) -> int:

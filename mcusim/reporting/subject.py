@@ -9,6 +9,7 @@ from mcusim.events import EventTable, TableSink
 from mcusim.planning.plan import Plan
 from mcusim.session.run import TRACE, Run
 from mcusim.traces import Trace, TraceFile
+from mcusim.traces.foreign import reader_of
 from mcusim.traces.limits import MAX_LOADED
 from mcusim.traces.problems import is_problem, read_problem
 from mcusim.traces.shipped import shipped_traces
@@ -22,7 +23,9 @@ def open_trace(path: str | Path) -> TraceFile | Trace:
 
     Args:
         path: a trace file, the folder that a training wrote, the name of a trace that comes with the
-            package, or an allocation problem in the minimalloc CSV form: the trace of one step.
+            package, or what becomes the trace of one step: an allocation problem in the minimalloc CSV form,
+            a CSV file of allocs and frees, a log of an RTOS heap (.log, .txt), a memory snapshot of PyTorch
+            (.json, .pickle, .pkl).
 
     Returns:
         The trace file; iterating reads it group by group, and ``mcusim.Trace`` is one held in memory.
@@ -38,7 +41,10 @@ def open_trace(path: str | Path) -> TraceFile | Trace:
         place = place / TRACE
     elif not place.exists():
         place = shipped_traces().get(str(path), place)
-    return read_problem(place) if is_problem(place) else TraceFile(place)
+    if is_problem(place):
+        return read_problem(place)
+    read = reader_of(place)
+    return TraceFile(place) if read is None else read(place)
 
 
 def trace_of(subject: Subject) -> Trace:

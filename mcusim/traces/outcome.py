@@ -18,7 +18,8 @@ class Replay(Shown):
         method: ``recorded``, ``planner`` or ``allocator``.
         name: of the planner or allocator.
         sram_bytes: the capacity it was given, 0 if none.
-        peak_bytes: highest address in use at any time, headers and padding included.
+        peak_bytes: highest address in use at any time, headers and padding included; of a buddy system,
+            whose blocks lie all over its heap, the most it held.
         live_bytes: most bytes of blocks live at once; no placement needs less.
         overhead_bytes: headers and rounding of the allocator when most was live.
         moment: the first moment with the most live bytes.

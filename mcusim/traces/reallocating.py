@@ -40,7 +40,7 @@ def reallocate(trace: Source, allocator: str, capacity: int | None) -> Replay:
         method="allocator",
         name=allocator,
         sram_bytes=capacity,
-        peak_bytes=result.top_bytes,
+        peak_bytes=result.peak_bytes,
         live_bytes=live_bytes,
         overhead_bytes=result.peak_overhead_bytes,
         moment=moment_at(trace, peak_row),

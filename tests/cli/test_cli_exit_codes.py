@@ -23,6 +23,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
     "compare": ("--model", "MODEL", "--boards", "nrf52840,rp2040", "--updates", "dense", "--sram", "10KiB"),
     "search": (*TIGHT[:4], "--sram", "7KiB", "--data", "IMAGES", "--steps", "4", "--patches", "off"),
     "replay": (TRACE, "--sram", "100"),
+    "tour": ("PROBLEM", "--sram", "5"),
     "pack": ("PROBLEM", "--capacity", "5"),
     "sweep": ("STUDY", "--out", "SWEPT"),
     "check": ("BUDGETS",),

@@ -102,11 +102,17 @@ def test_certificates(update):
     check("certificate", output("prove", *MODEL, "--update", update))
 
 
+def test_tours(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("event,id,bytes\nalloc,a,9\nalloc,b,8\nfree,a,\n")
+    check("tour", output("tour", str(path), "--sram", "10"))
+
+
 def test_streams():
     check("stream", output("stream", *MODEL, "--data", "synthetic", "--new", "5", "--limit", "2"))
 
 
-@pytest.mark.parametrize("name", ["certificate", "plan", "train", "sweep", "stream"])
+@pytest.mark.parametrize("name", ["certificate", "plan", "train", "sweep", "stream", "tour"])
 def test_the_version_in_the_output_is_that_of_the_schema(name):
     version = SCHEMAS[name]["properties"]["schema"]["const"]
     assert f"urn:{version.replace('.', ':').replace('/', ':')}" == SCHEMAS[name]["$id"]

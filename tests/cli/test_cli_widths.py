@@ -85,6 +85,7 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "diff": ("diff", trace, trace),
         "pack": ("pack", folder / "problem.csv"),
         "replay": ("replay", trace),
+        "tour": ("tour", folder / "problem.csv", "--sram", 100),
         "export": ("export", trace, folder / "trace.json"),
         "timeline": ("timeline", *mine, *BOARD),
         "calibrate": ("calibrate", folder / "rows.csv", "--core", "cortex-m4", "--library", "mine",

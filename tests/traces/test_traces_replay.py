@@ -254,7 +254,7 @@ def heap_of(events, allocator, capacity):
 def test_an_allocator_needs_what_its_heap_says(problem, allocator):
     events = session([planned(problem)] * 2)
     result = replay(Trace(Header(sram_bytes=2**16), events), allocator=allocator)
-    assert result.peak_bytes == heap_of(events, allocator, result.sram_bytes).top_bytes
+    assert result.peak_bytes == heap_of(events, allocator, result.sram_bytes).peak_bytes
     assert result.live_bytes == ledger_of(events).peak.live_bytes
     assert result.peak_bytes >= result.live_bytes
     assert replay(events, allocator=allocator, sram=result.sram_bytes).peak_bytes == result.peak_bytes

@@ -90,4 +90,4 @@ def buddy(capacity: int, /, *, min_block: int = MIN_BLOCK) -> Heap:
     Raises:
         BadProblem: if the capacity or the smallest block makes no sense.
     """
-    return Heap("buddy", capacity, Buddy(capacity, min_block))
+    return Heap("buddy", capacity, Buddy(capacity, min_block), scattered=True)

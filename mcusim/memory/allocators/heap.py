@@ -71,12 +71,16 @@ class Heap:
         overhead_bytes: headers, rounding and padding of the live blocks, control structures, and
             bytes that were freed but cannot be used yet (under blocks of a stack).
         top_bytes: highest address in use so far.
+        peak_bytes: most bytes needed so far: the highest address, or where blocks are ``scattered`` over the
+            heap, whose holes serve others, what they and the control structures took.
     """
 
-    def __init__(self, name: str, capacity: int, policy: FreeSpace) -> None:
+    def __init__(self, name: str, capacity: int, policy: FreeSpace, *, scattered: bool = False) -> None:
         self.name, self.capacity, self._policy = name, capacity, policy
         self.live_bytes = 0
         self.top_bytes = 0
+        self.peak_bytes = 0
+        self._scattered, self._held = scattered, policy.control_bytes
         self._live: dict[int, Allocation] = {}
 
     def alloc(
@@ -106,6 +110,8 @@ class Heap:
         self._live[piece.offset] = Allocation(name, role, size, piece)
         self.live_bytes += size
         self.top_bytes = max(self.top_bytes, piece.end)
+        self._held += piece.end - piece.start
+        self.peak_bytes = max(self.peak_bytes, self._held) if self._scattered else self.top_bytes
         return piece.offset
 
     def free(self, offset: int) -> Allocation:
@@ -118,6 +124,7 @@ class Heap:
         if allocation is None:
             raise BadProblem(f"free of {offset}", "hits no live block", "free each block once, at its offset")
         self.live_bytes -= allocation.bytes
+        self._held -= allocation.piece.end - allocation.piece.start
         self._policy.give(allocation.piece)
         return allocation
 
@@ -136,6 +143,7 @@ class Heap:
         piece = self._policy.trim(old.piece, size)
         self._live[offset] = replace(old, bytes=size, piece=piece)
         self.live_bytes -= old.bytes - size
+        self._held -= old.piece.end - piece.end
         return old.piece.end - piece.end
 
     @property

@@ -15,12 +15,13 @@ from mcusim.planning.plan import Plan
 from mcusim.reporting.diff import Difference
 from mcusim.session.run import Run
 from mcusim.traces import Trace, TraceFile
+from mcusim.traces.tour import Tour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawable = (
-    Plan | Run | Trace | TraceFile | EventTable | Comparison | Difference | Found | Timeline
+    Plan | Run | Trace | TraceFile | EventTable | Comparison | Difference | Found | Timeline | Tour
     | tuple[Problem, Solution]
 )  # fmt: skip
 
@@ -30,7 +31,8 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
 
     A plan or a trace is drawn as live bytes over its step beside the map of its arena, a run as its
     metric and loss, a comparison as bars by role, a difference as pairs of bars, a search as gain over
-    peak, a timeline as its tracks, an allocation problem with its solution as blocks in time and space.
+    peak, a tour as bars, a timeline as its tracks, an allocation problem with its solution as blocks in time
+    and space.
 
     Args:
         result: what is drawn; of a problem the pair ``(problem, solution)``.
@@ -53,7 +55,16 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
 
 
 def _drawn(result: Drawable) -> Figure:
-    from mcusim.reporting.pictures import choice, comparison, difference, frames, memory, placement, training
+    from mcusim.reporting.pictures import (
+        choice,
+        comparison,
+        difference,
+        frames,
+        memory,
+        placement,
+        tour,
+        training,
+    )
 
     match result:
         case Plan() | Trace() | TraceFile() | EventTable():
@@ -66,6 +77,8 @@ def _drawn(result: Drawable) -> Figure:
             return difference.plot_difference(result)
         case Found():
             return choice.plot_choice(result)
+        case Tour():
+            return tour.plot_tour(result)
         case Timeline():
             return frames.plot_frames(result)
         case (Problem() as problem, Solution() as solution):
