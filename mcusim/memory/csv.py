@@ -146,6 +146,9 @@ def parse(
             block = _block(cells, where)
             if block.name in blocks:
                 raise BadProblem(where, f"repeats the id {block.name!r}", "ids are unique")
+            if capacity is not None and block.bytes > capacity:
+                reason = f"has {block.bytes:,} bytes, more than the capacity of {capacity:,}"
+                raise BadProblem(f"{where}: block {block.name!r}", reason, "give at least its size")
             blocks[block.name] = block
             overlaps += [_overlap(part, block, where) for part in cells.get("overlaps", "").splitlines()]
             if "offset" in cells:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcusim.core.errors import BadProblem
 from mcusim.core.units import parse_bytes
 from mcusim.memory.checker import check
 from mcusim.memory.csv import read_csv
@@ -38,18 +37,12 @@ def pack(
 
     Raises:
         UnknownName: if there is no such planner; suggests the nearest.
-        BadProblem: if the file is missing or breaks any rule, with the row; if a block alone is larger than
-            the capacity.
+        BadProblem: if the file is missing or breaks any rule, with the row.
     """
     if not isinstance(problem, Problem):
         problem = read_csv(problem, align=align)
     if capacity is not None:
         problem = problem.with_capacity(parse_bytes(capacity))
-    if problem.capacity is not None:
-        large = max(problem.blocks, key=lambda block: block.bytes, default=None)
-        if large is not None and large.bytes > problem.capacity:
-            reason = f"has {large.bytes:,} bytes, more than the capacity of {problem.capacity:,}"
-            raise BadProblem(f"block {large.name!r}", reason, "give at least its size")
     solution = PLANNERS[planner](problem, seed=seed, effort=effort, time_limit_s=time_limit_s)
     check(problem.with_capacity(None), solution)
     return solution
