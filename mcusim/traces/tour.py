@@ -18,7 +18,7 @@ from mcusim.traces.source import Source, Traced
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class TourStop:
     """What one planner or allocator made of the trace.
 
     Attributes:
@@ -69,10 +69,10 @@ class Tour(Shown):
 
     title: str
     sram_bytes: int | None
-    stops: tuple[Stop, ...]
+    stops: tuple[TourStop, ...]
 
     @property
-    def best(self) -> Stop | None:
+    def best(self) -> TourStop | None:
         """The one with the lowest peak of those that fit; of equals the fastest."""
         return next((stop for stop in self.stops if stop.fits), None)
 
@@ -154,7 +154,7 @@ def _entries(only: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from ((method, name) for name in registry.names() if not only or name in only)
 
 
-def _stop(source: Traced, method: str, name: str, capacity: int | None, seed: int) -> Stop:
+def _stop(source: Traced, method: str, name: str, capacity: int | None, seed: int) -> TourStop:
     began, failure = perf_counter(), ""
     how = {method: name}
     try:
@@ -164,8 +164,8 @@ def _stop(source: Traced, method: str, name: str, capacity: int | None, seed: in
             failure = f"{error.missing_bytes:,} B are missing" + (f" at {error.where}" if error.where else "")
             found = replay(source, seed=seed, **how)
     except McusimError as error:
-        return Stop(method, name, False, None, None, None, failure or str(error), perf_counter() - began)
+        return TourStop(method, name, False, None, None, None, failure or str(error), perf_counter() - began)
     seconds = perf_counter() - began
-    return Stop(
+    return TourStop(
         method, name, not failure, found.peak_bytes, found.live_bytes, found.overhead_bytes, failure, seconds
     )
