@@ -7,9 +7,9 @@ from pathlib import Path
 from mcusim.core.errors import BadArgument, BadTrace
 from mcusim.events import EventTable, TableSink
 from mcusim.planning.plan import Plan
+from mcusim.reporting.foreign import reader_of
 from mcusim.session.run import TRACE, Run
 from mcusim.traces import Trace, TraceFile
-from mcusim.traces.foreign import reader_of
 from mcusim.traces.limits import MAX_LOADED
 from mcusim.traces.problems import is_problem, read_problem
 from mcusim.traces.shipped import shipped_traces
