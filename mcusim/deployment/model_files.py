@@ -33,7 +33,7 @@ def files(network: FirmwareTables, plan: Plan) -> dict[str, str]:
 
 
 CHECKPOINT = """/* The first copy of what is learned: the network as it came. A linker script that gives it
- * its place, the first half of the checkpoint area, names a section; else it lies with the constants. */
+ * its place, the start of the checkpoint area, names a section; else it lies with the constants. */
 #ifndef MCUSIM_CHECKPOINT
 #define MCUSIM_CHECKPOINT
 #endif

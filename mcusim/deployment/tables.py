@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument, Kind, Role, Slot, SlotPart
+from mcusim.core import BadArgument, Interval, Kind, Role, Slot, SlotPart
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.forward import TYPES, forward
 from mcusim.deployment.gradients import grad_input
@@ -23,6 +23,7 @@ from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.step import Step, StepOp
+from mcusim.mcu.flash.flash import sector_at
 from mcusim.mcu.flash.store import header_bytes
 from mcusim.planning.plan import Plan
 from mcusim.update.policy import POLICIES
@@ -277,11 +278,14 @@ class _Writer:
                 f"is programmed in units of {flash.program_bytes} bytes, and C kernels gather {LARGEST_UNIT}"
             )
             raise refusal(f"flash of {self._plan.board.name}", reason)
-        area = next((i for i in self._plan.flash.items if i.role is Role.CHECKPOINT), None)
-        size = 0 if area is None else area.bytes
-        assert checkpoint_bytes(self._step) <= size
+        copies = self._plan.flash.copies
+        assert all(checkpoint_bytes(self._step) <= len(copy) for copy in copies)
+        first, second = copies or (Interval(0, 0), Interval(0, 0))
+        assert first.end == second.start
         return {
-            "copy_bytes": size, "area_bytes": 2 * size, "erase_bytes": flash.sectors[-1].bytes,
+            "copy_bytes": len(first), "area_bytes": second.end - first.start,
+            "erase_bytes": sector_at(flash, first.start).bytes,
+            "second_erase_bytes": sector_at(flash, second.start).bytes,
             "program_bytes": flash.program_bytes, "header_bytes": header_bytes(self._plan.board),
         }  # fmt: skip
 

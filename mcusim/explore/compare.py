@@ -152,7 +152,7 @@ def candidate(plan: Plan) -> Candidate:
             missing.append(f"{error.thing}: {error.reason}")
     learned = checkpoint_bytes(plan.step)
     try:
-        writes = write_back(board, learned).sessions if learned else None
+        writes = write_back(board, learned, places=plan.flash.copies).sessions if learned else None
     except (BadBoard, OutOfFlash) as error:
         missing.append(f"{error.thing}: {error.reason}")
     return Candidate(plan, None if estimate is None else estimate.time_ms, joules, writes, tuple(missing))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mcusim.core import Kind, Role, Slot, SlotPart
+from mcusim.core import Interval, Kind, Role, Slot, SlotPart
 from mcusim.graph import Op
 from mcusim.graph.outputs import heads
 from mcusim.lowering.constants import actions, quant_bytes, record_bytes
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
+from mcusim.mcu.flash.areas import behind, placed
 from mcusim.mcu.flash.ring import Ring
 from mcusim.mcu.flash.store import header_bytes
 
 ITERATION_BYTES = 8
+COPIES = (("checkpoint A", Role.CHECKPOINT), ("checkpoint B", Role.CHECKPOINT))
+REPLAY = ("replay", Role.REPLAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class FlashItem:
 
 @dataclass(frozen=True, slots=True)
 class FlashLayout:
-    """Every constant of a session, in order, with the checkpoint area at the end."""
+    """Every constant of a session, in order, and the areas that are rewritten."""
 
     items: tuple[FlashItem, ...]
     capacity_bytes: int
@@ -52,57 +55,60 @@ class FlashLayout:
         """True if it all fits."""
         return self.total_bytes <= self.capacity_bytes
 
+    @property
+    def copies(self) -> tuple[Interval, ...]:
+        """Where the two copies of what is learned lie; none if nothing learns, or not all of it fits."""
+        found = (i for i in self.items if i.role is Role.CHECKPOINT and self.fits)
+        return tuple(Interval(i.offset, i.offset + i.bytes) for i in found)
+
 
 def flash_layout(step: Step, board: Board) -> FlashLayout:
-    """Place the constants of a step.
+    """Place the constants of a step, and the areas that are rewritten.
 
     Program first, then per op scales and tables (see ``constants``), weights, bias and other constants, then
-    the records of the ops, all 4-byte aligned, then two copies of the learned parameters on erase units of
+    the records of the ops, all 4-byte aligned, and two copies of the learned parameters on erase units of
     their own, so that one copy is whole at any moment. What learns lies in these copies only: the first of
     them is programmed with the network as it came. Left out are the numbers of channels of a selection that
-    never changes.
+    never changes. Examples that are kept lie on erase units of their own too: what is rewritten there must
+    not take the program with it.
+
+    Where sectors are of different sizes, the choice of them is searched (see ``areas.placed``).
     """
-    items: list[FlashItem] = []
-    offset = 0
+    items = [(name, role, size) for name, role, size in _constants(step, board) if size]
+    sizes = [size for _, _, size in items]
+    learned = checkpoint_bytes(step)
+    ring = 0 if step.kept is None else Ring(board, *step.kept).bytes
+    wanted = (header_bytes(board) + learned if learned else 0, ring)
+    found = placed(board.flash, sizes, *wanted) if len(board.flash.sectors) > 1 and any(wanted) else None
+    offsets, places = found or behind(board.flash, sizes, *wanted)
+    constants = (FlashItem(n, r, at, size) for (n, r, size), at in zip(items, offsets, strict=True))
+    names = [*(COPIES if learned else ()), *([REPLAY] if ring else ())]
+    areas = (FlashItem(n, r, at.start, len(at)) for (n, r), at in zip(names, places, strict=True))
+    return FlashLayout((*constants, *areas), board.flash.bytes)
 
-    def place(name: str, role: Role, size: int, align: int = 4) -> None:
-        nonlocal offset
-        if size:
-            offset = -(-offset // align) * align
-            items.append(FlashItem(name, role, offset, size))
-            offset += size
 
-    model, placed = step.model, set[str]()
-    place("program", Role.CODE, board.runtime.code_bytes)
+def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
+    """Yield what is never rewritten: name, role and bytes, in order."""
+    model, shared = step.model, set[str]()
+    yield "program", Role.CODE, board.runtime.code_bytes
     done = actions(step)
     for op in model.ops:
-        place(Slot(op.name, Kind.QUANT), Role.QUANT, quant_bytes(step, op, done.get(op.name, set())))
+        yield Slot(op.name, Kind.QUANT), Role.QUANT, quant_bytes(step, op, done.get(op.name, set()))
         head = op.name in heads(model)
         if op.traits.weighted:
             for part, learning, name in zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True):
                 if not learning and name is not None:
                     role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
-                    size = model.tensors[name].bytes
-                    place(Slot(op.name, Kind.VALUE, part), Role.HEAD if head else role, size)
+                    slot = Slot(op.name, Kind.VALUE, part)
+                    yield slot, Role.HEAD if head else role, model.tensors[name].bytes
         else:  # factors, offsets, slopes: what several ops share lies there once
             for name in op.inputs:
-                if model.tensors[name].constant and name not in placed:
-                    placed.add(name)
-                    place(name, Role.WEIGHT, model.tensors[name].bytes)
-    place("records", Role.QUANT, record_bytes(step))
+                if model.tensors[name].constant and name not in shared:
+                    shared.add(name)
+                    yield name, Role.WEIGHT, model.tensors[name].bytes
+    yield "records", Role.QUANT, record_bytes(step)
     if step.front_end is not None:
-        place("front_end", Role.WEIGHT, step.front_end.table_bytes)
-    learned = checkpoint_bytes(step)
-    if learned:
-        unit = max(s.bytes for s in board.flash.sectors[-1:])
-        area = -(-(header_bytes(board) + learned) // unit) * unit
-        place("checkpoint A", Role.CHECKPOINT, area, unit)
-        place("checkpoint B", Role.CHECKPOINT, area, unit)
-    if step.kept is not None:
-        # On erase units of its own: what is rewritten there must not take the program with it.
-        ring = Ring(board, *step.kept)
-        place("replay", Role.REPLAY, ring.bytes, ring.unit)
-    return FlashLayout(tuple(items), board.flash.bytes)
+        yield "front_end", Role.WEIGHT, step.front_end.table_bytes
 
 
 def learned_parameters(step: Step) -> dict[Slot, int]:

@@ -123,7 +123,7 @@ def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None =
     if not writes:
         writing = Figure(0.0, "s", Provenance.EXACT, "nothing is written back")
     try:
-        back = write_back(board, checkpoint_bytes(plan.step)) if writes else None
+        back = write_back(board, checkpoint_bytes(plan.step), places=plan.flash.copies) if writes else None
         sessions = None if back is None else back.sessions // writes
     except (BadBoard, OutOfFlash) as error:
         missing.append(_why(error, board))

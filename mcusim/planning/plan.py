@@ -150,6 +150,7 @@ class Plan(Shown):
             raise OutOfFlash(
                 capacity_bytes=self.flash.capacity_bytes, needed_bytes=self.flash.total_bytes,
                 live=[LiveBlock(str(r), str(r), b) for r, b in self.flash.by_role.items()],
+                suggestions=self.suggestions,
             )  # fmt: skip
         if not self.fits:
             raise OutOfSram(
@@ -248,7 +249,8 @@ class Plan(Shown):
             self.sram_shares(), flash_shares(self.flash),
         ]  # fmt: skip
         if self.suggestions:
-            found.append(Notes(self.suggestions, "what would lower the peak"))
+            what = "what would lower the peak" if self.flash.fits else "what would help"
+            found.append(Notes(self.suggestions, what))
         return found
 
     def _facts(self) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Settings that would lower the peak, each with the effect that really re-planning shows."""
+"""Settings that would lower what a plan needs, each with the effect that really re-planning shows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.settings import Settings
 from mcusim.update.scheme import Scheme
+from mcusim.update.scheme import scheme as named
 
 RESOLUTION = Setting(("resolution",), (int,), None, About("side of the images"))
 """Not one of a session, but of how its network was loaded."""
+REGIONS: dict[str, Callable[[Plan], int]] = {
+    "flash": lambda plan: plan.flash.total_bytes, "SRAM": lambda plan: plan.peak_bytes
+}  # fmt: skip
+"""What can be missing, and how much of it a plan needs."""
 LEARNING = ("update", "residency", "formats", "sgd")
 """Settings, or groups of them, that change nothing where nothing learns."""
 
@@ -32,38 +37,53 @@ class Suggestion:
 
     Attributes:
         change: as the person who asked would write it, see ``written``.
+        needed_bytes: of SRAM at the peak, or of flash where that is what is missing.
+        region: ``SRAM`` or ``flash``.
         setting: name of the setting, with that of its group before it.
     """
 
     saved_bytes: int
     change: str
-    peak_bytes: int
+    needed_bytes: int
     extra_macs: int
     fits: bool
     setting: tuple[str, ...]
+    region: str = "SRAM"
 
     def __str__(self) -> str:
         cost = f", {self.extra_macs:+,} MACs a step" if self.extra_macs else ""
         fits = "" if self.fits else ", still too large"
         side = ", which changes the accuracy" if self.setting == RESOLUTION.path else ""
-        return f"{self.change}{side}: {self.saved_bytes:,} B less ({self.peak_bytes:,} B{cost}{fits})"
+        of = "" if self.region == "SRAM" else f" of {self.region}"
+        return f"{self.change}{side}: {self.saved_bytes:,} B{of} less ({self.needed_bytes:,} B{cost}{fits})"
 
 
 def suggest(plan: Plan, scheme: Scheme) -> tuple[Suggestion, ...]:
-    """Return the changes that lower the peak, most bytes first."""
+    """Return the changes that lower what is missing, most bytes first.
+
+    Where flash is missing those that lower what lies there, and only then those that lower the peak.
+    """
     now = Settings.fixed(plan.settings)
+    regions = _missing(plan)
     found = []
     for item, value, attempt in _attempts(plan, scheme, now):
         try:
             other = attempt()
         except McusimError:
             continue
-        saved = plan.peak_bytes - other.peak_bytes
-        if saved > 0:
-            extra = _macs(other) - _macs(plan)
-            change = written(item, value, now)
-            found.append(Suggestion(saved, change, other.peak_bytes, extra, other.fits, item.path))
-    return tuple(sorted(_worth(found), key=lambda s: (-s.saved_bytes, s.change)))
+        for region, needed in REGIONS.items():
+            saved = needed(plan) - needed(other)
+            if saved > 0 and region in regions:
+                extra, change = _macs(other) - _macs(plan), written(item, value, now)
+                found.append(Suggestion(saved, change, needed(other), extra, other.fits, item.path, region))
+    return tuple(sorted(_worth(found), key=lambda s: (regions.index(s.region), -s.saved_bytes, s.change)))
+
+
+def _missing(plan: Plan) -> list[str]:
+    """Return what to look for, the most urgent first; the peak of a plan to which nothing is missing."""
+    if plan.flash.fits:
+        return ["SRAM"]
+    return ["flash"] if plan.peak_bytes <= plan.settings.sram_bytes and not plan.apart else ["flash", "SRAM"]
 
 
 def suggestions(plan: Plan, scheme: Scheme) -> tuple[str, ...]:
@@ -79,7 +99,7 @@ def _attempts(plan: Plan, scheme: Scheme, now: Settings) -> Iterator[tuple[Setti
         if item.path[0] in LEARNING and not plan.step.scope.learns:
             continue
         if item.path == ("update",):
-            for sparser in _sparser(scheme):
+            for sparser in _sparser(plan, scheme):
                 settings = replace(now, update=sparser.name)
                 yield item, sparser.name, partial(largest, model, plan.board, sparser, settings)
             continue
@@ -99,9 +119,18 @@ def _sides(model: Model) -> list[int]:
     return [shape[1] * 3 // 4, shape[1] // 2] if len(shape) == 4 else []
 
 
-def _sparser(scheme: Scheme) -> Iterator[Scheme]:
-    """Yield the scheme with half as many channels, if it is one with a knob for that."""
+def _sparser(plan: Plan, scheme: Scheme) -> Iterator[Scheme]:
+    """Yield the scheme with half as many channels or in half as many blocks, if it has a knob for that.
+
+    Where flash is missing also the head alone.
+    """
     fields: Any = scheme
+    blocks = getattr(scheme, "blocks", 1)
+    if not plan.flash.fits:  # what may learn is written twice, selected or not
+        if blocks > 1:
+            yield replace(fields, blocks=blocks // 2)
+        if plan.step.scope.head and scheme.name != "head":
+            yield named("head")
     for knob in ("ratio", "elements"):
         value = getattr(scheme, knob, None)
         if value is not None:

@@ -43,7 +43,9 @@ def timeline(plan: Plan, *, duty: Duty | None = None, window_s: float = 10.0, **
             "give --profile",
         )
     learned = checkpoint_bytes(plan.step)
-    writes = write_back(board, learned, wanted.slots) if wanted.write_back_every and learned else None
+    writes = None
+    if wanted.write_back_every and learned:
+        writes = write_back(board, learned, wanted.slots, places=plan.flash.copies)
     return simulate(
         scenario(
             board, plan.estimate, frames_per_s=wanted.frames_per_s, duration_s=wanted.hours * 3600,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from mcusim.emulation.cores import core_named
 from mcusim.emulation.emulator import EmulatedDevice
 from mcusim.emulation.toolchain import build
 from mcusim.mcu.flash.flash import SimulatedFlash
-from mcusim.mcu.flash.store import Store, lay_out
+from mcusim.mcu.flash.store import Layout, Store, header_bytes
 
 SAVE, LOAD = 4, 5
 FOREVER = 1 << 30
@@ -25,7 +26,7 @@ class Kept:
     """A device whose learned parameters can be changed, written and read."""
 
     def __init__(self, folder, board):
-        self.session = session = mcusim.Session(small_network(), mcusim.board(board), "last-2")
+        self.session = session = mcusim.Session(small_network(), board, "last-2")
         self.plan = plan = session.plan()
         made = tables(plan, session.scheme)
         core = core_named("cortex-m4")
@@ -62,9 +63,23 @@ class Kept:
         self.device.write(self.device.symbols["twin_flash"], data)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return Kept(tmp_path_factory.mktemp("store") / "firmware", "stm32u585")
+def with_sectors_of_two_sizes():
+    """Return a board on which the first copy takes a small sector, and the second a large one."""
+    board = mcusim.board("stm32u585")
+    small, large = (replace(board.flash.sectors[0], count=c, bytes=b) for c, b in ((33, 2048), (20, 8192)))
+    flash = replace(board.flash, bytes=33 * 2048 + 20 * 8192, sectors=(small, large))
+    return replace(board, flash=flash)
+
+
+BOARDS = {"equal copies": mcusim.board("stm32u585"), "unequal copies": with_sectors_of_two_sizes()}
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def kept(request, tmp_path_factory):
+    found = Kept(tmp_path_factory.mktemp("store") / "firmware", BOARDS[request.param])
+    first, second = found.plan.flash.copies
+    assert (len(first) == len(second)) is (request.param == "equal copies")
+    return found
 
 
 def test_the_last_good_copy_survives_a_power_cut_at_every_operation(kept):
@@ -103,8 +118,7 @@ def test_the_last_good_copy_survives_a_power_cut_at_every_operation(kept):
 def test_the_host_reads_what_the_device_wrote(kept):
     kept.flash = b"\xff" * kept.size
     assert kept.command(SAVE)[0] == 0
-    payload = kept.plan.flash.items[-1].bytes
-    layout = lay_out(kept.plan.board, payload - 64)
+    layout = Layout(kept.plan.flash.copies, header_bytes(kept.plan.board))
     flash = SimulatedFlash(kept.plan.board, layout.area)
     flash.data[:] = kept.flash
     copy = Store(flash, layout).recover()

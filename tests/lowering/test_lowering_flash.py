@@ -11,6 +11,7 @@ import mcusim
 from mcusim.core import Role
 from mcusim.lowering.flash import checkpoint_bytes, flash_layout
 from mcusim.lowering.lower import lower
+from mcusim.mcu.flash.write_back import write_back
 from mcusim.update.scheme import scheme
 
 
@@ -49,3 +50,22 @@ def test_frozen_weights_lie_once_and_learning_ones_in_the_two_copies_alone():
     assert not {Role.WEIGHT, Role.BIAS, Role.HEAD} & set(dense.by_role)
     learned = checkpoint_bytes(lower(model, scheme("dense").scope(model)))
     assert dense.by_role[Role.CHECKPOINT] >= 2 * learned
+
+
+def test_tiny_trainings_own_deployment_has_room_in_flash(data_dir):
+    """MCUNet-5fps with its static scheme of 49 KB on an STM32F746: copies in sectors of two sizes."""
+    plan = mcusim.plan(
+        mcusim.load("mcunet-5fps", classes=10), mcusim.board("stm32f746"), "static:mcunet-49kb"
+    )
+    assert plan.fits
+    assert [(c.start, c.end) for c in plan.flash.copies] == [(65_536, 131_072), (131_072, 262_144)]
+
+
+def test_wear_and_time_of_a_write_back_are_those_of_the_sectors_that_are_taken():
+    board = mcusim.board("stm32f746")
+    plan = mcusim.plan(mcusim.load("synthetic-mbv2"), board, "head")
+    first, second = plan.flash.copies
+    assert (len(first), len(second)) == (32_768, 32_768)
+    cost = write_back(board, checkpoint_bytes(plan.step), places=plan.flash.copies)
+    assert (cost.erased_sectors, cost.erased_bytes) == (1, 32_768)
+    assert cost.layout.slots == plan.flash.copies

@@ -30,20 +30,20 @@ def test_suggestions_are_sorted_by_what_they_save(found):
     plan, by_change = found
     saved = [s.saved_bytes for s in by_change.values()]
     assert saved == sorted(saved, reverse=True)
-    assert all(s.peak_bytes + s.saved_bytes == plan.peak_bytes for s in by_change.values())
+    assert all(s.needed_bytes + s.saved_bytes == plan.peak_bytes for s in by_change.values())
 
 
 def test_each_suggestion_is_what_a_session_with_that_change_needs(found):
     plan, by_change = found
     model, board = mcusim.load("synthetic-mbv2"), mcusim.board(BOARD)
     small = mcusim.Session(at_resolution(model, 24), board, "dynamic", patches=None).plan()
-    assert by_change["resolution=24"].peak_bytes == small.peak_bytes
+    assert by_change["resolution=24"].needed_bytes == small.peak_bytes
     sparse = mcusim.Session(model, board, "dynamic:ratio=0.01", patches=None).plan()
     change = f"update={sparse.settings.update!r}"
-    assert sparse.peak_bytes >= plan.peak_bytes or by_change[change].peak_bytes == sparse.peak_bytes
+    assert sparse.peak_bytes >= plan.peak_bytes or by_change[change].needed_bytes == sparse.peak_bytes
     formats = mcusim.Formats(error="int8")
     int8 = mcusim.Session(model, board, "dynamic", patches=None, formats=formats).plan()
-    assert by_change["formats=Formats(error='int8')"].peak_bytes == int8.peak_bytes
+    assert by_change["formats=Formats(error='int8')"].needed_bytes == int8.peak_bytes
 
 
 def test_a_patch_stage_that_costs_more_saves_more():
@@ -62,7 +62,7 @@ def test_fewer_pixels_of_saved_features_are_suggested_where_they_lower_the_peak(
     by_change = {s.change: s for s in suggest(session.plan(), session.scheme)}
     formats = mcusim.Formats(feature="checker")
     pruned = mcusim.Session(model, board, "dense", patches=None, formats=formats).plan()
-    assert by_change["formats=Formats(feature='checker')"].peak_bytes == pruned.peak_bytes
+    assert by_change["formats=Formats(feature='checker')"].needed_bytes == pruned.peak_bytes
 
 
 def test_residuals_of_biases_are_offered_for_sale():
@@ -71,7 +71,7 @@ def test_residuals_of_biases_are_offered_for_sale():
     session = mcusim.Session(model, board, "bias", patches=None, formats=formats)
     by_change = {s.change: s for s in suggest(session.plan(), session.scheme)}
     plain = mcusim.Session(model, board, "bias", patches=None).plan()
-    assert by_change["formats=Formats()"].peak_bytes == plain.peak_bytes
+    assert by_change["formats=Formats()"].needed_bytes == plain.peak_bytes
 
 
 WASTEFUL = {
@@ -120,3 +120,19 @@ def test_a_new_setting_with_a_cheaper_value_is_suggested(wasteful, monkeypatch):
 
     found = {s.change: s for s in suggest(wasteful.plan(), wasteful.scheme)}
     assert found["grains=1"].saved_bytes > 0
+
+
+def test_where_flash_is_missing_suggestions_are_about_flash():
+    board = mcusim.board("nrf52840")
+    flash = replace(board.flash, bytes=131_072, sectors=(replace(board.flash.sectors[0], count=32),))
+    session = mcusim.Session(mcusim.load("synthetic-mbv2"), replace(board, flash=flash), "dense")
+    plan = session.plan()
+    assert not plan.flash.fits
+    assert plan.peak_bytes <= plan.settings.sram_bytes
+    found = suggest(plan, session.scheme)
+    assert found
+    assert {s.region for s in found} == {"flash"}
+    assert all(s.needed_bytes + s.saved_bytes == plan.flash.total_bytes for s in found)
+    assert " B of flash less" in plan.suggestions[0]
+    with pytest.raises(mcusim.OutOfFlash, match="of flash less"):
+        plan.require()

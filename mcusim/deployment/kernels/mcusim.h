@@ -89,8 +89,8 @@ typedef struct {
     uint32_t stage_steps;                   /* steps of a stage; 0: one stage for ever */
     uint64_t seed;
     uint16_t error_scales;                  /* integer error tensors */
-    uint32_t area_bytes, copy_bytes;        /* of the checkpoint area, and of one of its two copies */
-    uint32_t erase_bytes, program_bytes;    /* units of the flash */
+    uint32_t area_bytes, copy_bytes;        /* of the checkpoint area, and of the first of its two copies */
+    uint32_t erase_bytes, second_erase_bytes, program_bytes; /* units of the flash: of either copy */
     mcusim_state *state;
 } mcusim_network;
 

@@ -32,7 +32,7 @@ static uint32_t units(const mcusim_network *n, uint32_t bytes) {
 /* The sequence number of a whole copy; 0: it is none. */
 static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy) {
     uint8_t head[HEADER], block[BLOCK];
-    uint32_t at = copy * n->copy_bytes, end;
+    uint32_t at = copy ? n->copy_bytes : 0, end;
     if (f->read(at, head, HEADER)) return 0;
     if (head[0] != 'm' || head[1] != 'c' || head[2] != 'u' || head[3] != 'S') return 0;
     if (get(head + 12, 4) != n->learned_bytes) return 0;
@@ -80,11 +80,13 @@ static void append(stream *s, const uint8_t *data, uint32_t bytes) {
 int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
     uint8_t head[HEADER] = {'m', 'c', 'u', 'S'};
     uint64_t sequence;
-    uint32_t start = newest(n, f, &sequence) == 0 ? n->copy_bytes : 0;
+    int second = newest(n, f, &sequence) == 0;
+    uint32_t start = second ? n->copy_bytes : 0, stop = second ? n->area_bytes : n->copy_bytes;
+    uint32_t unit = second ? n->second_erase_bytes : n->erase_bytes;
     put(head + 4, sequence + 1, 8);
     put(head + 12, n->learned_bytes, 4);
-    for (uint32_t at = 0; at < n->copy_bytes; at += n->erase_bytes)
-        if (f->erase(start + at, n->erase_bytes)) return 1;
+    for (uint32_t at = start; at < stop; at += unit)
+        if (f->erase(at, unit)) return 1;
     stream s; /* field by field: setting all of it to zero first would call a library */
     s.network = n, s.flash = f, s.used = 0, s.failed = 0;
     s.at = start + units(n, HEADER), s.crc = mcusim_crc(0, head + 4, 12);
@@ -102,7 +104,7 @@ int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
     uint64_t sequence;
     int copy = newest(n, f, &sequence);
     if (copy < 0) return 1;
-    uint32_t at = (uint32_t)copy * n->copy_bytes + units(n, HEADER);
+    uint32_t at = (copy ? n->copy_bytes : 0) + units(n, HEADER);
     for (uint32_t i = 0; i < n->learned_count; at += n->learned[i++].bytes)
         if (f->read(at, n->learned[i].data, n->learned[i].bytes)) return 1;
     mcusim_stage(n, n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0);

@@ -24,6 +24,11 @@ def sectors(flash: FlashMemory) -> Iterator[tuple[Interval, FlashSectors]]:
             start += kind.bytes
 
 
+def sector_at(flash: FlashMemory, offset: int) -> FlashSectors:
+    """Return the kind of the erase unit that holds the byte at an offset."""
+    return next(kind for unit, kind in sectors(flash) if offset in unit)
+
+
 class SimulatedFlash:
     """A part of a board's flash that starts and ends on sector boundaries, with wear and power cuts.
 

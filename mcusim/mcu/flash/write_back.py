@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcusim.core import BadBoard, Figure, Provenance
+from mcusim.core import BadBoard, Figure, Interval, Provenance
 from mcusim.mcu.board import Board
 from mcusim.mcu.flash.flash import sectors
-from mcusim.mcu.flash.store import Layout, lay_out
+from mcusim.mcu.flash.store import Layout, header_bytes, lay_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,20 @@ class WriteBack:
         return self.board.source("flash.program_typ_us" if typical else "flash.program_max_us")
 
 
-def write_back(board: Board, payload_bytes: int, slots: int = 2) -> WriteBack:
+def write_back(
+    board: Board, payload_bytes: int, slots: int = 2, *, places: tuple[Interval, ...] = ()
+) -> WriteBack:
     """Return the cost of writing ``payload_bytes`` of learned parameters back to flash.
+
+    The copies lie at ``places``, whole sectors; if there are none given, or another number than ``slots``,
+    at the end of flash.
 
     Raises:
         OutOfFlash: if ``slots`` copies on whole sectors do not fit.
         BadArgument: if there are fewer than two slots or no payload.
     """
-    layout = lay_out(board, payload_bytes, slots)
+    given = Layout(places, header_bytes(board)) if len(places) == slots else None
+    layout = given or lay_out(board, payload_bytes, slots)
     unit = board.flash.program_bytes
     largest = max(layout.slots, key=len)
     return WriteBack(
