@@ -12,7 +12,7 @@ from mcusim.sections.kinds import Column
 COLUMNS = (
     Column("board", kind="name"), Column("core"), Column("clock", "MHz", "number", 1),
     Column("SRAM", "B", "number"), Column("flash", "B", "number"), Column("active", "mW", "number", 2),
-    Column("cycle profile", priority=3),
+    Column("cycle profile", priority=3), Column("answers", priority=1),
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def boards(
     rows = [
         (
             b.name, b.core, b.clock_hz / 1e6, b.sram_bytes, b.flash.bytes,
-            b.power.active_mw, b.profile,
+            b.power.active_mw, b.profile, ", ".join(b.answers),
         )
         for b in known
     ]  # fmt: skip

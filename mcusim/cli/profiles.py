@@ -13,7 +13,8 @@ COLUMNS = (
     Column("cycle profile", kind="name"), Column("core", kind="name", priority=1),
     Column("library", priority=3),
     Column("rows", kind="number", priority=2), Column("families", kind="number", priority=3),
-    Column("mean error", kind="share"), Column("90%", kind="share"), Column("worst", kind="share"),
+    Column("mean error", kind="share"), Column("90%", kind="share", priority=1),
+    Column("worst", kind="share", priority=1),
     Column("in band", kind="share", digits=0, priority=2), Column("boards", priority=1),
 )  # fmt: skip
 

@@ -233,6 +233,22 @@ class Board:
         parts = path.split(".")
         return any(".".join(parts[: i + 1]) in self.sources for i in range(len(parts)))
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What can be said of a session here beside its memory, as far as figures are filled in."""
+        flash = self.flash
+        erased = all(s.erase_typ_ms is not None or s.erase_max_ms is not None for s in flash.sectors)
+        written = flash.program_typ_us is not None or flash.program_max_us is not None
+        known = {
+            "memory": True,
+            "time": self.profile is not None,
+            "energy": self.profile is not None and self.power.active_mw is not None,
+            "sleep": self.power.sleep_mw is not None,
+            "write-back": erased and written,
+            "wear": flash.endurance_cycles is not None,
+        }
+        return tuple(what for what, there in known.items() if there)
+
     def __str__(self) -> str:
         return (
             f"{self.title}: {self.core} at {self.clock_hz / 1e6:g} MHz, "

@@ -10,6 +10,7 @@ from networks import small_network
 from mcusim import Session
 from mcusim.core import BadBoard, UnknownName
 from mcusim.mcu import Board, board, board_names, boards, load_board
+from mcusim.mcu.flash.write_back import write_back
 
 PROFILE = 'profile = "cortex-m7-cubeai-10.0-balanced"'
 BOARD = files("mcusim.mcu").joinpath("boards", "stm32f746.toml").read_text()
@@ -52,6 +53,26 @@ def test_the_boards_of_the_issue_are_there():
     assert board("rp2040").sram_bytes == 264 * 1024
     assert [b.name for b in boards()] == board_names()
     assert all(b.runtime_bytes > 0 for b in boards())
+    assert {
+        "stm32f411", "stm32f769", "stm32h747", "stm32h747-sdram", "stm32n6", "esp32s3", "esp32c3", "rp2350",
+        "rp2350-riscv", "nrf5340", "nrf54l15", "alif-e7",
+    } <= set(board_names())  # fmt: skip
+
+
+def test_a_board_says_what_it_can_answer():
+    """Of every board, what it says it answers is what the figures that are needed allow."""
+    for found in boards():
+        assert ("time" in found.answers) == (found.profile is not None)
+        for what, path in (("energy", "power.active_mw"), ("wear", "flash.endurance_cycles")):
+            if what in found.answers:
+                assert found.need(path) > 0
+        if "write-back" in found.answers:
+            assert write_back(found, 1000).typical_ms > 0
+        else:
+            with pytest.raises(BadBoard):
+                _ = write_back(found, 1000).typical_ms
+    assert board("stm32l4r5").answers == ("memory", "time", "energy", "write-back", "wear")
+    assert board("stm32n6").answers == ("memory",)
 
 
 def test_sources_name_real_figures():
