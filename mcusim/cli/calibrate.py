@@ -14,7 +14,7 @@ def calibrate(
     measurements: Annotated[
         Path,
         typer.Argument(
-            help="CSV: cycles (or us and mhz), and kind with counts, or model; sram_stalls if known."
+            help="CSV: cycles (or us and mhz), and kind with counts, or model; or with --model a log of ops."
         ),
     ],
     core: Annotated[str, typer.Option(help="Core that was measured, e.g. cortex-m4.")],
@@ -23,6 +23,14 @@ def calibrate(
     out: Annotated[Path | None, typer.Option(help="TOML file to write; NAME.toml if not given.")] = None,
     version: Annotated[str, typer.Option(help="Version of the library.")] = "",
     option: Annotated[str, typer.Option(help="How the library was built.")] = "",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Network of a log: TFLM profiler, ETDump, X-CUBE-AI validation, cycles by op (DWT, GVSoC)."
+        ),
+    ] = None,
+    mhz: Annotated[float | None, typer.Option(help="Clock of a log of times.", min=0.1, max=5000)] = None,
+    unit: Annotated[str, typer.Option(help="Of a log that does not say: cycles, us, ms, s.")] = "",
     json: o.Json = False,
 ) -> None:
     """Fit a cycle profile, leave every group of rows out once, and write it."""
@@ -33,7 +41,17 @@ def calibrate(
     from mcusim.mcu.cycles.profile_writer import write_profile
     from mcusim.sections.kinds import Command
 
-    found = fitted(measurements, name=name, core=core, library=library, version=version, option=option)
+    found = fitted(
+        measurements,
+        name=name,
+        core=core,
+        library=library,
+        version=version,
+        option=option,
+        model=model,
+        mhz=mhz,
+        unit=unit,
+    )
     path = out or Path(f"{name}.toml")
     write_profile(found.profile, path)
     if json:

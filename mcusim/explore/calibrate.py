@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mcusim.core import BadArgument, Work
+from mcusim.explore.op_logs import measurements_of
+from mcusim.graph import Model
 from mcusim.mcu.cycles.calibration import Calibration, calibration
 from mcusim.mcu.cycles.measurement import Measurement, read_measurements
 
@@ -21,6 +23,9 @@ def calibrate(
     command: str = "",
     version: str = "",
     option: str = "",
+    model: Model | str | Path | None = None,
+    mhz: float | None = None,
+    unit: str = "",
 ) -> Calibration:
     """Fit a cycle profile of one core.
 
@@ -38,6 +43,10 @@ def calibrate(
         command: what to run to get the profile again; for a file ``mcusim calibrate`` with these choices.
         version: of the library.
         option: how the library was built.
+        model: the network that ran, if the file is a log of its ops: TFLite Micro's profiler, ExecuTorch's
+            ETDump, an X-CUBE-AI validation, cycles by op as firmware, GVSoC or Renode print them.
+        mhz: clock of the core, for logs of times.
+        unit: of such a log, where it does not say: cycles, us, ms or s.
 
     Returns:
         The profile, with the error of every row, fitted and left out.
@@ -50,9 +59,14 @@ def calibrate(
     """
     if isinstance(measurements, str | Path):
         path = Path(measurements)
-        rows: Sequence[Measurement] = read_measurements(path, core, _works(path))
+        rows: Sequence[Measurement]
+        if model is None:
+            rows = read_measurements(path, core, _works(path))
+        else:
+            rows = measurements_of(path, _network(model), core, mhz=mhz, unit=unit)
         data = data or str(path)
-        command = command or f"mcusim calibrate {path} --core {core} --library {library!r} --name {name}"
+        asked = f"mcusim calibrate {path} --core {core} --library {library!r} --name {name}"
+        command = command or asked + ("" if model is None else f" --model {model}")
     else:
         rows = measurements
     for said, what in ((data, "data"), (command, "command")):
@@ -62,6 +76,12 @@ def calibrate(
         rows, name=name, core=core, library=library, data=data, command=command, version=version,
         option=option,
     )  # fmt: skip
+
+
+def _network(model: Model | str | Path) -> Model:
+    from mcusim.files.load import load
+
+    return model if isinstance(model, Model) else load(model)
 
 
 def _works(path: Path) -> dict[str, tuple[Work, ...]]:

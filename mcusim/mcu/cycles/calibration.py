@@ -23,6 +23,8 @@ from mcusim.sections.shown import Shown
 OP_COUNTS = ("macs", "outputs", "weight_bytes", "int_ops")
 """Counts that a single op's cycles are explained by, those of them that the rows fill in."""
 LEAST_ROWS = 2
+UNIT_STEP = 100.0
+"""No core is so much slower or faster than the nearest profile; a unit is by 1,000."""
 COLUMNS = (
     Column("row"), Column("cycles", "", "number"), Column("modelled", "", "number"),
     Column("before", "", "change"), Column("fitted", "", "change"), Column("left out", "", "change"),
@@ -128,6 +130,7 @@ def calibration(
             if pair is not None:
                 pairs.append(pair)
         fits.append(found)
+    _check_units(data, errors, start)
     left = score(pairs)
     fitted = Fitted(
         data=data, command=command, rows=len(errors), families=len({r.group for r in rows}),
@@ -147,6 +150,16 @@ def calibration(
         notes=(f"began at {start.profile.name}, {start.why}; what no row told stays as it was there",),
     )  # fmt: skip
     return Calibration(made, tuple(errors), made.notes[0])
+
+
+def _check_units(data: str, errors: Sequence[RowError], start: Nearest) -> None:
+    """Refuse rows that are as far from the nearest profile as a unit is from the next."""
+    ratio = float(np.median([1 / (1 + error.before) for error in errors]))
+    if not 1 / UNIT_STEP < ratio < UNIT_STEP:
+        raise BadData(
+            data, f"takes {ratio:.3g} times the cycles of {start.profile.name}: units mixed up by 1,000?",
+            "check cycles, us, ms and MHz",
+        )  # fmt: skip
 
 
 def _mean(errors: Sequence[RowError]) -> float:
