@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mcusim.core import BadData, Work
-from mcusim.mcu import load_profile, profile, profile_names
+from mcusim.mcu import board, estimate, load_profile, profile, profile_names
 from mcusim.mcu.cycles.calibration import calibration
 from mcusim.mcu.cycles.form import Constant
 from mcusim.mcu.cycles.hierarchy import Observation, Origin, Spreads, fit
@@ -97,6 +97,20 @@ def test_few_rows_shrink_to_the_nearest_profile_and_many_do_not():
     assert many.band.noise < 0.1
     place = list(many.band.constants).index("fully_connected")
     assert many.band.covariance[place][place] > 4 * many.band.covariance[2][2]
+
+
+def test_backward_ops_that_were_measured_are_fitted_by_their_float_work():
+    rng = np.random.default_rng(5)
+    rows = []
+    for i in range(12):
+        macs, outputs = (int(v) for v in rng.integers(1_000, 100_000, 2))
+        work = Work("grad_weight.conv", float_macs=macs, outputs=outputs)
+        rows.append(Measurement(f"{i}", f"{i}", "", "cortex-m4", (work,), 6.5 * macs + 20 * outputs))
+    made = calibrated(rows, core="cortex-m4").profile
+    assert made.terms["grad_weight.conv"] == pytest.approx({"float_macs": 6.5, "outputs": 20}, rel=0.02)
+    alone = estimate([rows[0].works[0]], board("stm32l4r5"), made)
+    assert alone.total_cycles == pytest.approx(rows[0].cycles, rel=0.02)
+    assert alone.deviation < 0.2 < estimate([rows[0].works[0]], board("stm32l4r5")).deviation
 
 
 def test_rows_left_out_lie_in_the_band_as_often_as_it_says():

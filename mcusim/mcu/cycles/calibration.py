@@ -20,7 +20,7 @@ from mcusim.mcu.cycles.shrunk import Shrunk, left_out, shrink
 from mcusim.sections.kinds import Column, Headline, Notes, Section, Table
 from mcusim.sections.shown import Shown
 
-OP_COUNTS = ("macs", "outputs", "weight_bytes", "int_ops")
+OP_COUNTS = ("macs", "float_macs", "outputs", "weight_bytes", "int_ops", "float_ops")
 """Counts that a single op's cycles are explained by, those of them that the rows fill in."""
 LEAST_ROWS = 2
 UNIT_STEP = 100.0
