@@ -4,8 +4,8 @@
 
 Writes ``mcusim/mcu/profiles/*.toml`` and, beside this file, ``rows.csv`` (every row, predicted without its
 family), ``summary.csv`` (every profile, by what was left out), ``evidence.csv`` (how the spreads were
-chosen), ``energy.csv``, ``training.csv`` and ``predicted.png``. Deterministic: running it again changes
-nothing.
+chosen), ``energy.csv``, ``training.csv``, ``both_models.csv`` (our firmware's instructions beside a
+library's profile) and ``predicted.png``. Deterministic: running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # many small solves: threads only get in the way
 import numpy as np
+from both_models import both_models
 from energies import energies
 from figure import draw
 from layers import BOARD, CHIP, CORE, FORMS, OTHER_KERNEL, fit_layers, layers
@@ -83,6 +84,7 @@ def main() -> None:
     save("evidence.csv", evidence(rows))
     save("energy.csv", energies(rows, [r for r, _ in lefts["family"]]))
     save("training.csv", training_steps())
+    save("both_models.csv", both_models())
     draw([*lines, *new], HERE / "predicted.png")
     for entry in summary:
         print("  ".join(f"{v}" for v in entry.values()))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument, BadRun
+from mcusim.core import BadArgument, BadRun, Figure, Phase
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.deployment.project import fill
 from mcusim.deployment.tables import FirmwareTables, tables
@@ -26,6 +26,8 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
 from mcusim.lowering.step import StepTensor
+from mcusim.mcu.core import core, core_names
+from mcusim.mcu.instructions import EXACT, instruction_cycles
 from mcusim.memory.arena import Arena
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Facts, Headline, Section
@@ -78,6 +80,8 @@ class TwinRun(Shown):
     bytes_differing: int
     first_difference: FirstDifference | None
     op_instructions: tuple[tuple[str, tuple[int, ...]], ...]
+    forward: frozenset[str]
+    """Names of the ops that belong to the forward pass."""
     stack_bytes: int
     statics_bytes: int
     code_bytes: int
@@ -102,6 +106,19 @@ class TwinRun(Shown):
         rows = [counts for _, counts in self.op_instructions]
         return dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True))
 
+    @property
+    def cycles(self) -> dict[str, Figure]:
+        """Cycles of the forward pass and of the rest of the last step; empty if the core's file has none."""
+        name = {"cortex-m0+": "cortex-m0plus"}.get(self.core, self.core)
+        found: dict[str, Figure] = {}
+        for part, forward in (("forward", True), ("backward", False)):
+            rows = [c for op, c in self.op_instructions if (op in self.forward or op == "load") is forward]
+            counts = dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True)) if rows else {}
+            figure = instruction_cycles(counts, core(name)) if name in core_names() else None
+            if figure is not None:
+                found[part] = figure
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
         first = self.first_difference
@@ -115,6 +132,7 @@ class TwinRun(Shown):
             },
             "instructions_per_step": self.instructions_per_step,
             "instructions_by_class": self.instructions_by_class,
+            "cycles": {part: figure.as_dict() for part, figure in self.cycles.items()},
             "op_instructions": [
                 {"op": name, **dict(zip(CLASSES, counts, strict=True))}
                 for name, counts in self.op_instructions
@@ -135,6 +153,7 @@ class TwinRun(Shown):
             *([] if self.first_difference is None else [("first", str(self.first_difference))]),
             ("instructions a step", f"{self.instructions_per_step:,}"),
             ("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds)),
+            *((f"cycles {part}", f"{round(f.value):,}{f.band} ({EXACT})") for part, f in self.cycles.items()),
             ("stack", f"{self.stack_bytes:,} B"),
             ("statics", f"{self.statics_bytes:,} B"),
             ("code", f"{self.code_bytes:,} B"),
@@ -226,6 +245,7 @@ class Twin:
             core=device.core.name, steps=steps, ops=len(names), bytes_compared=self._compared,
             bytes_differing=self._differing, first_difference=self._first,
             op_instructions=tuple(zip(names, map(tuple, counts.tolist()), strict=False)),
+            forward=frozenset(op.name for op in self._plan.step.ops if op.phase is Phase.FORWARD),
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
             toolchain=toolchain(), emulator=emulator(),

@@ -1,4 +1,4 @@
-"""Cores as data: what work costs on them that no kernel library was measured at."""
+"""Cores as data: what work costs on them that no library was measured at, and what instructions cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,32 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import MinLen
+from annotated_types import Ge, Le, MinLen
 
 from mcusim.core import UnknownName
 from mcusim.mcu import toml_files
 from mcusim.mcu.cycles.terms import Terms, check_terms
+
+Cycles = Annotated[float, Ge(0), Le(1000)]
+Spread = Annotated[float, Ge(0), Le(2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """Cycles of an instruction of each class, memory without wait states, branches taken as often as not."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+    load: Cycles
+    store: Cycles
+    multiply: Cycles
+    divide: Cycles
+    branch: Cycles
+    float: Cycles
+    float_divide: Cycles
+    other: Cycles
+    spread: Spread
+    """Standard deviation of the logarithm of their sum."""
+    source: Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +46,7 @@ class Core:
     default: Terms
     """Cycles of work that no row measured: float arithmetic, backward ops, updates. Always modelled."""
     default_source: Annotated[str, MinLen(1)]
+    instructions: Instructions | None = None
 
 
 def core(name: str) -> Core:
