@@ -16,7 +16,7 @@ Everything that the command line does is here under the same name, by what a per
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
   (`Formats`, `Sgd`, `Patches`), a `Timeline` and its `Duty`
 * train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
-  a `Run`, `read_run`
+  a `Run`, `read_run`, `watch` one that goes on; a `Watched`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
   a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`;
   tasks that come one after the other: `stream`, a `StreamResult`
@@ -87,6 +87,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "training": {
         "Session": "mcusim.session.session",
+        "watch": "mcusim.reporting.watching",
         "train": "mcusim.session.verbs",
         "evaluate": "mcusim.session.evaluation",
         "predict": "mcusim.session.verbs",
@@ -96,6 +97,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Recipe": "mcusim.planning.recipe",
         "Run": "mcusim.session.run",
         "read_run": "mcusim.session.run",
+        "Watched": "mcusim.reporting.watching",
     },
     "exploring": {
         "compare": "mcusim.explore.compare",
@@ -236,6 +238,7 @@ if TYPE_CHECKING:
     from mcusim.reporting.pictures.memory import plot_arena, plot_live
     from mcusim.reporting.pictures.picture import plot
     from mcusim.reporting.subject import open_trace
+    from mcusim.reporting.watching import Watched, watch
     from mcusim.session.evaluation import evaluate
     from mcusim.session.run import Run, read_run
     from mcusim.session.session import Session
@@ -312,6 +315,7 @@ __all__ = [
     "TwinRun",
     "UnknownName",
     "Verdict",
+    "Watched",
     "__version__",
     "activations",
     "add_adapters",
@@ -363,6 +367,7 @@ __all__ = [
     "tour",
     "train",
     "twin",
+    "watch",
 ]
 
 

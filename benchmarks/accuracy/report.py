@@ -215,7 +215,7 @@ def draw(results: list[Result], path: Path) -> None:
     for axes, labels in labelled:
         _label(axes, labels)
     with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+        figure.savefig(file, format=path.suffix.removeprefix("."), dpi=120)
 
 
 def _panel(axes: Any, runs: list[Result], colours: dict[str, str]) -> list[tuple[float, float, str, str]]:

@@ -25,7 +25,8 @@ from mcusim.sections.spelling import forgive
 VERBS = (
     "plan", "train", "demo", "compare", "boards", "models", "fetch", "cache", "quantize", "prune",
     "show", "explain", "diff", "pack", "replay", "tour", "export", "timeline", "calibrate", "search",
-    "report", "check", "prove", "profiles", "schemes", "doctor", "sweep", "stream", "firmware", "twin",
+    "report", "watch", "check", "prove", "profiles", "schemes", "doctor", "sweep", "stream", "firmware",
+    "twin",
 )  # fmt: skip
 """In the order in which help lists them; verb ``v`` is the function ``v`` of ``mcusim/cli/v.py``."""
 
@@ -95,7 +96,7 @@ def _note(message: Warning | str, *_: Any, **__: Any) -> None:
 def build() -> typer.Typer:
     """Return the command line with every verb."""
     app = typer.Typer(
-        cls=Verbs, name="mcusim", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        cls=Verbs, name="mcusim", no_args_is_help=True, pretty_exceptions_enable=False,
         help="A memory-accurate simulator of training neural networks on microcontrollers.", epilog=EXITS,
     )  # fmt: skip
     for name in VERBS:

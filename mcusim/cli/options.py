@@ -20,6 +20,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Out = Annotated[Path | None, typer.Option(help="Folder for checkpoints and results.", metavar="DIR")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Also draw it (.png, .svg, .pdf).", metavar="FILE")]
 Html = Annotated[Path | None, typer.Option("--html", help="Also write a page about it.", metavar="FILE")]
+LivePage = Annotated[
+    bool, typer.Option("--live", help="Serve its page on this machine while it runs, and say where.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Resolution = Annotated[
     int | None, typer.Option(help="Side of the images in pixels, if not the one the network was made for.")
@@ -146,7 +149,11 @@ def _described(item: Setting) -> Any:
     return Annotated[
         str | None,
         typer.Option(
-            *item.flags, help=help_of(item), show_default=shown, metavar=metavar or item.name.upper()
+            *item.flags,
+            help=help_of(item),
+            show_default=shown,
+            metavar=metavar or item.name.upper(),
+            autocompletion=lambda incomplete: [v for v in item.values if v.startswith(incomplete)],
         ),
     ]
 

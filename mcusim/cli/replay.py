@@ -22,13 +22,15 @@ def replay(
     planner: Annotated[str | None, typer.Option(help="Lay it out anew with this static planner.")] = None,
     allocator: Annotated[str | None, typer.Option(help="Serve it with this dynamic allocator.")] = None,
     seed: o.Seed = 0,
+    plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Replay a trace in another SRAM, with another planner, or on a dynamic allocator.
 
     Exits with 3 if it does not fit, and says at which event, what is live there, and when most is.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections, publish
     from mcusim.core import BadArgument, OutOfSram
     from mcusim.mcu.board_files import board as find_board
     from mcusim.reporting.subject import open_trace
@@ -52,6 +54,8 @@ def replay(
                 }
             )  # fmt: skip
         raise
+    draw(found, plot)
+    publish(file, html)
     if json:
         print_json(found.as_dict())
         return

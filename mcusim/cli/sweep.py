@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcusim.cli import options as o
+
+if TYPE_CHECKING:
+    from mcusim.studies.sweep import Standing
 
 
 def sweep(
@@ -27,8 +32,9 @@ def sweep(
     extend: Annotated[
         bool, typer.Option("--extend", help="Take over the folder of another study of this name.")
     ] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Also draw pareto.png. Needs matplotlib.")] = False,
+    plot: o.Plot = None,
     html: o.Html = None,
+    live: o.LivePage = False,
     rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20,
     json: o.Json = False,
 ) -> None:
@@ -36,20 +42,60 @@ def sweep(
 
     Finished runs are never repeated; call it again to go on with what was killed.
     """
-    from mcusim.cli.output import print_json, print_sections, publish_study
+    from mcusim.cli.output import draw, print_json, print_sections, publish_study
     from mcusim.cli.study_progress import study_table
-    from mcusim.studies.picture import save_front
     from mcusim.studies.sweep import sweep as carried_out
 
-    with study_table(wanted=not json) as tell:
+    with ExitStack() as stack:
+        told = [stack.enter_context(study_table(wanted=not json))]
+        if live:
+            told.append(stack.enter_context(_served(study, out)))
+
+        def progress(standing: Standing) -> None:
+            for tell in told:
+                if tell is not None:
+                    tell(standing)
+
         found = carried_out(
             study, out, workers=workers, scheduler=scheduler, memory=memory, plan_only=plan, retry=retry,
-            extend=extend, progress=tell,
+            extend=extend, progress=progress,
         )  # fmt: skip
-    if plot:
-        save_front(found)
+    draw(found, plot)
     publish_study(found, html)
     if json:
         print_json({"schema": "mcusim.sweep/1", **found.as_dict()})
     else:
         print_sections(found.sections(rows))
+
+
+@contextmanager
+def _served(file: Path, out: Path | None) -> Iterator[Callable[[Standing], None]]:
+    """Yield what takes the standing of a study and serves its page; say where."""
+    from mcusim.reporting.live import Live
+    from mcusim.reporting.study_page import study_page
+    from mcusim.studies.result import StudyResult
+    from mcusim.studies.study import Study
+
+    study = Study.read(file)
+    folder = out if out is not None else Path("studies") / study.name
+    last: list[Standing] = []
+
+    def drawn(standing: Standing) -> str:
+        ended = sum(point.status != "waiting" for point in standing.points)
+        said = f"{ended} of {standing.total} ended, {len(standing.running)} running, {standing.seconds:.0f} s"
+        left = "" if standing.left_s is None else f", about {standing.left_s:.0f} s left"
+        return study_page(
+            StudyResult(study, folder, standing.points), live=said + left, running=tuple(standing.running)
+        )
+
+    with Live(study_page(StudyResult(study, folder, ()), live="It begins: points are planned.")) as live:
+        typer.echo(f"live at {live.url}", err=True)
+
+        def report(standing: Standing) -> None:
+            last[:] = [standing]
+            if live.due():
+                live.show(drawn(standing))
+
+        yield report
+        if last:
+            live.show(drawn(last[0]))

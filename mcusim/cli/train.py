@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcusim.cli import options as o
 from mcusim.session.experiment import FILE, Experiment
+
+if TYPE_CHECKING:
+    from mcusim.planning.plan import Plan
+
+Report = Callable[[dict[str, Any]], None]
 
 
 @o.takes_settings(group="training")
@@ -20,6 +28,10 @@ def train(
     ] = False,
     plot: o.Plot = None,
     html: o.Html = None,
+    live: o.LivePage = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also write scalars for TensorBoard here.", metavar="DIR")
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """Train at batch 1 inside the board's SRAM, and say what came of it."""
@@ -29,7 +41,19 @@ def train(
     network = wanted.network()
     images = wanted.dataset(network.model)
     session = wanted.session(network)
-    with training_progress(lines=not json) as report:
+    with ExitStack() as stack:
+        told: list[Report] = [stack.enter_context(training_progress(lines=not json))]
+        if live:
+            told.append(stack.enter_context(_served(session.plan_for(images))))
+        if tensorboard is not None:
+            from mcusim.reporting.scalars import Scalars
+
+            told.append(stack.enter_context(Scalars(tensorboard)))
+
+        def report(counts: dict[str, Any]) -> None:
+            for tell in told:
+                tell(counts)
+
         run = session.train(
             images, recipe=wanted.training, out=out, resume=resume, overwrite=overwrite, progress=report
         )
@@ -51,3 +75,24 @@ def train(
         )
         return
     print_sections([*network.sections(), *run.sections()])
+
+
+@contextmanager
+def _served(plan: Plan) -> Iterator[Report]:
+    """Yield what takes the counts of a training and serves its page; say where."""
+    from mcusim.reporting.live import Live
+    from mcusim.reporting.live_training import LiveTraining
+
+    drawing = LiveTraining(plan)
+    last: list[dict[str, Any]] = []
+    with Live(drawing.page()) as live:
+        typer.echo(f"live at {live.url}", err=True)
+
+        def report(counts: dict[str, Any]) -> None:
+            last[:] = [counts]
+            if live.due():
+                live.show(drawing.page(counts))
+
+        yield report
+        if last:
+            live.show(drawing.page(last[0]))

@@ -356,7 +356,7 @@ class Training:
             {
                 "epoch": self.progress.epoch, "epochs": self.recipe.epochs, "position": done,
                 "per_epoch": self.per_epoch, "step": self.state.iteration,
-                "metric": metric,
+                "metric": metric, "rows": self.progress.history,
                 "loss": self.progress.loss_sum / done if done else last.get("loss"),
                 "train": self.progress.score_sum / done if done else last.get(f"train_{metric.key}", 0.0),
                 "part": first,

@@ -35,7 +35,7 @@ TOO_LITTLE: dict[str, tuple[str, ...]] = {
 """What each verb about memory is asked that cannot fit."""
 NOTHING_TO_FIT = {
     "demo", "boards", "models", "fetch", "quantize", "prune", "show", "diff", "export", "calibrate",
-    "profiles", "schemes", "doctor", "cache",
+    "profiles", "schemes", "doctor", "cache", "watch",
 }  # fmt: skip
 """Verbs that are not asked whether something fits: they have no SRAM given, or only compare and write."""
 

@@ -91,6 +91,7 @@ def calls(folder: Path, model: Path, images: Path) -> dict[str, tuple[object, ..
         "calibrate": ("calibrate", folder / "rows.csv", "--core", "cortex-m4", "--library", "mine",
                       "--name", "mine", "--out", folder / "mine.toml"),
         "report": ("report", folder / "run", "--out", folder / "page.html"),
+        "watch": ("watch", folder / "run"),
         "stream": ("stream", *mine, *BOARD, "--data", images, "--replay", "raw:5"),
         "sweep": ("sweep", folder / "study.toml", "--out", folder / "swept"),
         "firmware": ("firmware", *mine, *BOARD, "--out", folder / "firmware"),

@@ -30,19 +30,27 @@ def probed(text: str, script: str, folder: Path) -> dict[str, Any]:
 
     Skips where there is no Chromium.
     """
+    file = folder / "probed.html"
+    whole = re.sub("<body[^>]*>", lambda found: f"{found[0]}{WATCH}", text, count=1)
+    file.write_text(whole.replace("</body>", PROBE.replace("SCRIPT", script) + "</body>"), "utf-8")
+    found = re.search(r'<pre id="probe">(.*?)</pre>', seen(file.as_uri(), folder), re.DOTALL)
+    assert found
+    assert found[1], "the script did not come to its end"
+    return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+
+
+def seen(address: str, folder: Path, *, budget: int = 2000) -> str:
+    """Return the document at an address after so many milliseconds of a browser's time.
+
+    Skips where there is no Chromium.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
         pytest.skip("no Chromium on this machine")
-    file = folder / "probed.html"
-    whole = re.sub("<body[^>]*>", lambda found: f"{found[0]}{WATCH}", text, count=1)
-    file.write_text(whole.replace("</body>", PROBE.replace("SCRIPT", script) + "</body>"), "utf-8")
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
-         "--window-size=1100,1500", "--virtual-time-budget=2000", "--dump-dom", file.as_uri()],
+         "--window-size=1100,1500", f"--virtual-time-budget={budget}", "--dump-dom", address],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found
-    assert found[1], "the script did not come to its end"
-    return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    return done.stdout

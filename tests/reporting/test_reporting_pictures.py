@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reporting_study import some_study
 
 import mcusim
 from mcusim.core.errors import BadArgument, MissingPackage
@@ -39,11 +40,24 @@ def results() -> dict[str, Any]:
             model, board, mcusim.sensitivity(model, board, data, steps=5), mcusim.Settings(sram="160KiB")
         ),
         "tuple": (problem, mcusim.pack(problem)),
+        "Replay": mcusim.replay(mcusim.open_trace("synthetic-mbv2-session"), sram="96KiB"),
+        "StudyResult": some_study(Path("some")),
         "TraceFile": mcusim.open_trace("synthetic-mbv2-session"),
     }
 
 
-KINDS = ("Plan", "Run", "Comparison", "Difference", "Timeline", "Found", "tuple", "TraceFile")
+KINDS = (
+    "Plan",
+    "Run",
+    "Comparison",
+    "Difference",
+    "Timeline",
+    "Found",
+    "tuple",
+    "Replay",
+    "StudyResult",
+    "TraceFile",
+)
 
 
 def test_every_kind_that_can_be_drawn_is_drawn_here() -> None:
@@ -117,6 +131,7 @@ def test_wrong_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 VERBS = {
     "plan": ["-m", "synthetic-mbv2", "-b", "stm32f746", "--no-suggest"],
     "compare": ["-m", "synthetic-mbv2", "--boards", "stm32f746", "--updates", "head"],
+    "replay": ["synthetic-mbv2-session"],
     "explain": ["synthetic-mbv2-session"],
     "diff": ["head", "bias", "-m", "synthetic-mbv2", "-b", "stm32f746"],
     "timeline": ["-m", "synthetic-mbv2", "-b", "stm32f746", "--hours", "0.01"],

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from networks import small_network
 from reporting_browser import probed
+from reporting_study import some_study
 
 import mcusim
 from mcusim.core import BadRun
@@ -15,11 +16,8 @@ from mcusim.reporting.difference_page import difference_page
 from mcusim.reporting.rooms.parallel import Upright
 from mcusim.reporting.saved import SavedRun
 from mcusim.reporting.study_page import AXES, study_page
-from mcusim.session.experiment import Experiment
-from mcusim.studies.point import DONE, UNFIT, WAITING, Point
+from mcusim.studies.point import WAITING
 from mcusim.studies.reading import open_study
-from mcusim.studies.result import StudyResult
-from mcusim.studies.study import Study
 
 STUDY = """
 move(one("#fronts .mark")); say("mark", tip.textContent);
@@ -36,30 +34,8 @@ say("ops", all(".now b").map((node) => node.textContent));
 """
 
 
-def result(folder) -> StudyResult:
-    """Return twelve points: two schemes, three rates, two seeds, those of ``dense`` not fitting."""
-    study = Study(name="some", axes={"update": ["head", "dense"], "sgd.lr": [1, 2, 3], "seed": [0, 1]})
-    points = []
-    for number in range(12):
-        update, lr, seed = ("head", "dense")[number // 6], 1 + number // 2 % 3, number % 2
-        wanted = Experiment(model="net", board="nrf52840", seed=seed)
-        point = Point(f"k{number}", number // 2, seed, {"update": update, "sgd.lr": lr}, wanted)
-        point.figures = {"peak_bytes": 1000 * (number + 1), "flash_bytes": 5000, "step_ms": 2.0 + lr,
-                         "step_mj": None, "write_backs": 10, "weights": 3, "ratio": 0.1}  # fmt: skip
-        point.status, point.reason = (UNFIT, "too large") if update == "dense" else (DONE, "")
-        if point.status == DONE:
-            row = {"epoch": 1.0, "test_accuracy": 0.5 + lr / 10 + seed / 50}
-            examples = {"train": 2, "validation": 0, "test": 2, "validation_seed": None, "evaluate": "epoch",
-                        "reported": "test"}  # fmt: skip
-            about = {"name": "accuracy", "unit": "%", "higher_is_better": True}
-            point.result = {"rows": [row], "examples": examples,
-                            "metric": {**about, "before": 0.1, "after": row["test_accuracy"]}}  # fmt: skip
-        points.append(point)
-    return StudyResult(study, folder, tuple(points))
-
-
 def test_every_candidate_is_a_mark_and_a_line_and_every_point_a_row(tmp_path):
-    found = result(tmp_path)
+    found = some_study(tmp_path)
     text = study_page(found, command="mcusim sweep some.toml")
     known = [name for name in AXES if found.means[0].figure(name) is not None]
     assert len(known) == 3
@@ -74,21 +50,21 @@ def test_every_candidate_is_a_mark_and_a_line_and_every_point_a_row(tmp_path):
 
 
 def test_a_study_nothing_of_which_is_done_has_a_page(tmp_path):
-    found = result(tmp_path)
+    found = some_study(tmp_path)
     for point in found.points:
         point.status, point.result = WAITING, {}
     assert "No candidate is done yet" in study_page(replace(found))
 
 
 def test_a_study_lives_in_a_browser(tmp_path):
-    said = probed(study_page(result(tmp_path)), STUDY, tmp_path)
+    said = probed(study_page(some_study(tmp_path)), STUDY, tmp_path)
     assert "peak SRAM, KiB" in said.pop("mark")
     assert said.pop("line").startswith("update head")
     assert said == {"shown": 6, "errors": []}
 
 
 def test_a_folder_gives_the_study_that_lies_in_it(tmp_path):
-    found = result(tmp_path)
+    found = some_study(tmp_path)
     for point in found.points:
         folder = tmp_path / "runs" / point.key
         folder.mkdir(parents=True)

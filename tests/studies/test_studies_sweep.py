@@ -257,10 +257,11 @@ def test_a_study_is_carried_out_by_one_process_at_a_time(base, tmp_path: Path) -
 
 def test_the_picture(base, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from mcusim.studies.picture import plot_front, save_front
+    from mcusim.reporting.pictures.front import plot_front
 
     found = mcusim.sweep(study(base), tmp_path / "out")
-    assert save_front(found).read_bytes().startswith(b"\x89PNG")
+    mcusim.plot(found, tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     assert len(plot_front(found).axes) == 4
     shutil.rmtree(tmp_path / "out")
     planned = mcusim.sweep(study(base), tmp_path / "out", plan_only=True)

@@ -14,7 +14,9 @@ from mcusim.memory.problem import Problem, Solution
 from mcusim.planning.plan import Plan
 from mcusim.reporting.diff import Difference
 from mcusim.session.run import Run
+from mcusim.studies.result import StudyResult
 from mcusim.traces import Trace, TraceFile
+from mcusim.traces.outcome import Replay
 from mcusim.traces.tour import Tour
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 Drawable = (
     Plan | Run | Trace | TraceFile | EventTable | Comparison | Difference | Found | Timeline | Tour
-    | tuple[Problem, Solution]
+    | Replay | StudyResult | tuple[Problem, Solution]
 )  # fmt: skip
 
 
@@ -31,8 +33,8 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
 
     A plan or a trace is drawn as live bytes over its step beside the map of its arena, a run as its
     metric and loss, a comparison as bars by role, a difference as pairs of bars, a search as gain over
-    peak, a tour as bars, a timeline as its tracks, an allocation problem with its solution as blocks in time
-    and space.
+    peak, a tour as bars, a timeline as its tracks, a replay as a bar, a study as fronts, an allocation
+    problem with its solution as blocks in time and space.
 
     Args:
         result: what is drawn; of a problem the pair ``(problem, solution)``.
@@ -60,8 +62,10 @@ def _drawn(result: Drawable) -> Figure:
         comparison,
         difference,
         frames,
+        front,
         memory,
         placement,
+        replayed,
         tour,
         training,
     )
@@ -81,6 +85,10 @@ def _drawn(result: Drawable) -> Figure:
             return tour.plot_tour(result)
         case Timeline():
             return frames.plot_frames(result)
+        case Replay():
+            return replayed.plot_replay(result)
+        case StudyResult():
+            return front.plot_front(result)
         case (Problem() as problem, Solution() as solution):
             return placement.plot_placement(problem, solution)
     raise BadArgument(

@@ -121,6 +121,8 @@ const mcusim = (() => {
     root.querySelectorAll("figure.chart svg").forEach(chart);
     root.querySelectorAll(".beside").forEach(pair);
   }
+  const sections = (root) => [...root.querySelectorAll("main > section")];
+  const served = new Map(sections(document).map((part) => [part.id, part.innerHTML])); // before it is made ready
   ready(document);
 
   async function again(known) {
@@ -132,20 +134,17 @@ const mcusim = (() => {
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     standing.textContent = fresh.getElementById("standing")?.textContent ?? "";
-    for (const part of fresh.querySelectorAll("main > section")) {
+    for (const part of sections(fresh)) {
       if (known.get(part.id) === part.innerHTML) continue;
-      const here = document.getElementById(part.id);
-      if (known.has(part.id) || !here) {
-        const next = document.importNode(part, true);
-        if (here) here.replaceWith(next);
-        else document.querySelector("main").append(next);
-        ready(next);
-      }
+      const here = document.getElementById(part.id), next = document.importNode(part, true);
       known.set(part.id, part.innerHTML);
+      if (here) here.replaceWith(next);
+      else document.querySelector("main").append(next);
+      ready(next);
     }
     setTimeout(again, 2000, known);
   }
-  if (document.body.hasAttribute("data-live")) setTimeout(again, 1000, new Map());
+  if (document.body.hasAttribute("data-live")) setTimeout(again, 1000, served);
 
   return { say, ready };
 })();
