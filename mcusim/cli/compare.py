@@ -18,21 +18,25 @@ def compare(
     boards: Annotated[str, typer.Option(help="Names or TOML files, with commas.")] = BOARDS,
     updates: Annotated[str, typer.Option(help="Update schemes, with commas.")] = "head,last-3,dynamic",
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Say for each scheme on each board: fits, peak, time and energy a step, life of the flash.
 
     --sram is at most what is used; a board that has less uses all it has.
     """
-    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.explore.compare import compare as side_by_side
     from mcusim.mcu.board_files import board
     from mcusim.update.spelling import split_list
 
     network = wanted.network()
     targets = [board(name.strip()) for name in boards.split(",")]
-    found = side_by_side(network.model, targets, split_list(updates), settings=network.settings)
+    with working(f"planning for {len(targets)} boards"):
+        found = side_by_side(network.model, targets, split_list(updates), settings=network.settings)
     draw(found, plot)
+    publish_sections(found.sections(), html, title=network.model.name)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})
     else:

@@ -27,6 +27,7 @@ def explain(
     Suggestions come from planning again, so they need --model and --board rather than a trace.
     """
     from mcusim.cli.output import draw, end, print_json, print_sections, publish
+    from mcusim.cli.progress import working
     from mcusim.core import BadArgument
     from mcusim.planning.facts import flash_shares
     from mcusim.reporting.subject import open_trace
@@ -45,7 +46,8 @@ def explain(
         found = explain_trace(opened)
     elif wanted.model is not None and wanted.board is not None:
         network = wanted.network()
-        planned = wanted.session(network).plan(suggest=True)
+        with working("planning"):
+            planned = wanted.session(network).plan(suggest=True)
         draw(planned, plot)
         publish(planned, html)
         found, fits = planned.explain(), planned.fits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,15 @@ def publish_study(result: StudyResult, path: Path | None) -> None:
         from mcusim.reporting.study_page import study_page
 
         written(study_page(result, command=called()), path)
+
+
+def publish_sections(sections: Sequence[Section], path: Path | None, *, title: str) -> None:
+    """Write the page about a result that is told in sections, if a file is given."""
+    if path is not None:
+        from mcusim.reporting.page import written
+        from mcusim.reporting.plain_page import plain_page
+
+        written(plain_page(sections, title=title, command=called()), path)
 
 
 def called() -> str:

@@ -27,10 +27,12 @@ def plan(
 ) -> None:
     """Say whether a training step fits, what its peak is made of, and how long it would take."""
     from mcusim.cli.output import draw, end, print_json, print_sections, publish
+    from mcusim.cli.progress import working
 
     network = wanted.network()
     session = wanted.session(network)
-    found = session.smallest() if smallest else session.plan(suggest=suggest or None)
+    with working("planning"):
+        found = session.smallest() if smallest else session.plan(suggest=suggest or None)
     draw(found, plot)
     publish(found, html)
     cost = None if steps is None else session.cost(steps)

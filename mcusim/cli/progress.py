@@ -100,6 +100,34 @@ SOON_S = 2.0
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal what goes on and for how long, once it has gone on for two seconds.
+
+    For work whose end nobody knows: exact planners, fits, whatever is planned many times.
+    """
+    from threading import Timer
+
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    shown = Progress(SpinnerColumn(), TextColumn(what), TimeElapsedColumn(), console=console, transient=True)
+    shown.add_task(what, total=None)
+    timer = Timer(SOON_S, shown.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        shown.stop()
+
+
+@contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield what is called with the number of things done, and of all: a bar on a terminal, else nothing.
 

@@ -39,6 +39,7 @@ def search(
     workers: Annotated[int, typer.Option(help="Processes that train, one core each.", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Choose layers, channels, formats, residency and patches for a budget, by expected gain.
@@ -50,15 +51,19 @@ def search(
     --train settles it by short trainings on a validation part, by successive halving: layers, formats and
     learning rate are those that learned best. The test examples are not looked at.
     """
-    from mcusim.cli.output import draw, print_json, print_sections
+    from mcusim.cli.output import draw, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.core.files import replacing
     from mcusim.explore.search import search as searched
 
     network, target = wanted.network(), wanted.target()
-    ranking = _ranking(wanted, network.settings.part(network.model), target, analysis, steps)
-    found = searched(network.model, target, ranking, network.settings, space=wanted.search)
+    with working("measuring gradients"):
+        ranking = _ranking(wanted, network.settings.part(network.model), target, analysis, steps)
+    with working("planning selections"):
+        found = searched(network.model, target, ranking, network.settings, space=wanted.search)
     result = {**network.as_dict(), **found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     draw(found, plot)
+    publish_sections(found.sections(len(found.options)), html, title=network.model.name)
     if out is not None:
         from json import dumps
 

@@ -22,13 +22,14 @@ def stream(
         typer.Option(help="Data sets that come after --data, with commas, instead of dividing it."),
     ] = None,
     out: o.Out = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Learn one task after the other and test on all of them after each: what is gained, what forgotten.
 
     --replay keeps examples to be learned again; its bytes, its moves and its steps are counted.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import print_json, print_sections, publish_sections
     from mcusim.cli.progress import training_progress
     from mcusim.studies.stream import stream as learned
     from mcusim.studies.stream import tasks_of
@@ -37,6 +38,7 @@ def stream(
     tasks = tasks_of(wanted, network.model, by=by, new=new, then=None if then is None else then.split(","))
     with training_progress(lines=not json) as report:
         found = learned(wanted.session(network), tasks, out=out, recipe=wanted.training, progress=report)
+    publish_sections(found.sections(), html, title=network.model.name)
     if json:
         print_json({"schema": "mcusim.stream/1", **found.as_dict()})
         return

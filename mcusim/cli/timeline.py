@@ -16,10 +16,11 @@ def timeline(
     wanted: Experiment,
     trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
-    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections, publish_sections
     from mcusim.mcu.timeline.timeline_views import write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
 
@@ -37,6 +38,7 @@ def timeline(
     if trace is not None:
         write_timeline_trace(found, trace)
     draw(found, plot)
+    publish_sections(found.sections(), html, title=plan.title)
     if json:
         print_json({**answer, **found.as_dict()})
         return

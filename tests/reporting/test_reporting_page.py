@@ -130,6 +130,19 @@ def test_a_trace_of_nothing_has_a_page():
     elements(page(EventTable.empty()))
 
 
+def test_what_is_told_in_sections_has_a_page(plan):
+    from mcusim.reporting.plain_page import plain_page
+
+    found = mcusim.compare(small_network(), [plan.board], ["head", "last-2"])
+    made = plain_page(found.sections(), title="small", command="mcusim compare")
+    tags = [tag for tag, _ in elements(made)]
+    assert tags.count("h2") == 2
+    assert made[made.index('<section id="result"') :].partition("</section>")[0].count("<tr>") == 3
+    assert all(row.plan.settings.update in made for row in found.rows)
+    day = mcusim.timeline(plan, hours=0.01)
+    assert "training steps" in plain_page(day.sections(), title="a day")
+
+
 def test_a_page_is_written_whole_or_not_at_all(plan, text, tmp_path):
     path = report(plan, tmp_path / "page.html", command="mcusim report --model small")
     assert path.read_text("utf-8") == text

@@ -86,7 +86,11 @@ def extents(figure: Any) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_cut_off_and_no_label_lies_on_another(kind: str, results: dict[str, Any]) -> None:
-    figure = mcusim.plot(results[kind])
+    drawn(mcusim.plot(results[kind]))
+
+
+def drawn(figure: Any) -> None:
+    """Assert that nothing of a picture is cut off, and no text lies on another."""
     assert figure.get_size_inches()[0] == WIDTH
     texts = extents(figure)
     assert texts
@@ -97,6 +101,12 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(kind: str, results: dic
     for (one, a), (other, b) in combinations(texts, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert width <= 1.5 or height <= 1.5, f"{one!r} lies on {other!r}"
+
+
+def test_what_does_not_fit_is_said_beside_the_legend() -> None:
+    model, board = mcusim.load("synthetic-mbv2"), mcusim.board("nrf52840")
+    updates = ["head", "dynamic:stage=100,blocks=5", "dense"]
+    drawn(mcusim.plot(mcusim.compare(model, [board], updates, sram="64KiB")))
 
 
 def test_a_long_title_is_wrapped(results: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BAR = 0.26
 """Inches a bar."""
+LETTER = 0.0135
+"""Part of the width that a letter beside a bar takes."""
 
 
 def plot_comparison(found: Comparison) -> Figure:
@@ -35,13 +37,16 @@ def plot_comparison(found: Comparison) -> Figure:
         ax.barh(rows, holes, left=left, color=OTHER, height=0.72)
         drawn.append("holes")
     most = max((plan.peak_bytes / KIB for plan in plans), default=1.0)
+    room = 1.75 * most
     for row, (plan, candidate) in enumerate(zip(plans, found.rows, strict=True)):
         limit, end = plan.settings.sram_bytes / KIB, plan.peak_bytes / KIB
         if limit < 1.05 * most:
             ax.plot([limit, limit], [row - 0.42, row + 0.42], color=ALERT, linewidth=1.4)
             end = max(end, limit)
+        said = _said(candidate)
+        room = max(room, end / (1 - min(len(said) * LETTER, 0.8)))
         ax.annotate(
-            _said(candidate), (end, row), xytext=(4, 0), textcoords="offset points", va="center",
+            said, (end, row), xytext=(4, 0), textcoords="offset points", va="center",
             fontsize=SMALL, color=INK if plan.fits else ALERT,
         )  # fmt: skip
     for row in rows[1:]:
@@ -49,7 +54,7 @@ def plot_comparison(found: Comparison) -> Figure:
             ax.axhline(row - 0.5, color=OTHER, linewidth=0.5)
     ax.set_yticks(list(rows), [f"{p.board.name}, {p.settings.update}" for p in plans], fontsize=SMALL)
     ax.set_ylim(len(plans) - 0.4, -0.6)
-    ax.set_xlim(0, 1.75 * most)
+    ax.set_xlim(0, room)
     ax.set_xlabel("KiB of SRAM at the peak; red: what there is, where it is near", fontsize=FONT, color=INK)
     titled(ax, found.model.name)
     legend(ax, drawn)

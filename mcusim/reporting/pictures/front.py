@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcusim.core import BadArgument
 from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, titled
+from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas
 from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plot_front(result: StudyResult) -> Figure:
         front = sorted(result.pareto(name), key=lambda row: row.figure(name) or 0)
         pane.plot(
             [(row.figure(name) or 0) / unit for row in front], [factor * row.reported for row in front], "o-",
-            color=ALERT, linewidth=1, markersize=3.5,
+            color=ALERT, linewidth=1, markersize=3.5, zorder=5,
         )  # fmt: skip
         pane.set_xlabel(label, fontsize=FONT, color=INK)
         said = f" ({metric.unit})" if metric.unit else ""
@@ -57,5 +57,6 @@ def plot_front(result: StudyResult) -> Figure:
         pane.tick_params(labelsize=SMALL)
     for pane in panes[len(known) :]:
         pane.remove()
-    titled(panes[0], f"study {result.study.name}; red: beaten by no other")
+    said = f"study {result.study.name}; red: beaten by no other; bars: one standard deviation over seeds"
+    figure.suptitle(said, x=0.01, ha="left", fontsize=FONT, color=INK)
     return figure
