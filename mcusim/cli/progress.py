@@ -36,7 +36,9 @@ def training_progress(*, lines: bool) -> Iterator[Report]:
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[metric]}"), TimeRemainingColumn(), console=console, transient=True,
     ) as bar:  # fmt: skip
-        task = bar.add_task("compiling kernels, evaluating", total=None, rate="", metric="")
+        task = bar.add_task(
+            "compiling kernels (once, up to a minute), evaluating", total=None, rate="", metric=""
+        )
 
         def report(counts: dict[str, Any]) -> None:
             metric = counts["metric"]
