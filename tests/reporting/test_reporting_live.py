@@ -6,6 +6,7 @@ import http.client
 import re
 import shutil
 import sys
+from contextlib import closing
 from threading import Thread
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -24,9 +25,10 @@ from mcusim.sections.braille import plotted
 def asked(url: str, method: str = "GET", path: str | None = None, host: str | None = None) -> tuple[int, str]:
     parts = urlsplit(url)
     line = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
-    line.request(method, path or parts.path, headers={} if host is None else {"Host": host})
-    answer = line.getresponse()
-    return answer.status, answer.read().decode()
+    with closing(line):
+        line.request(method, path or parts.path, headers={} if host is None else {"Host": host})
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def counts(run, rows: int):

@@ -70,6 +70,11 @@ def titled(ax: Axes, title: str) -> None:
     ax.set_title("\n".join(lines), loc="left", color=INK, fontsize=FONT, pad=6)
 
 
+def beside(count: int) -> float:
+    """Return the inches a picture is high at least, with a legend of so many names beside it."""
+    return 0.5 + 0.152 * count
+
+
 def legend(ax: Axes, names: Iterable[str]) -> None:
     """Name the colours of roles beside the picture, the topmost first."""
     from matplotlib.patches import Patch

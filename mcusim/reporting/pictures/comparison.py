@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, legend, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, beside, canvas, legend, titled
 from mcusim.sections.colors import ALERT, INK, OTHER, ROLE_COLORS
 from mcusim.sections.kinds import digits
 
@@ -22,7 +22,8 @@ LETTER = 0.0135
 def plot_comparison(found: Comparison) -> Figure:
     """Draw a bar a candidate: bytes by role at the peak, holes, and the SRAM there is."""
     plans = [row.plan for row in found.rows]
-    figure, (ax,) = canvas(0.9 + BAR * max(len(plans), 3))
+    named = sum(any(plan.by_role.get(role, 0) for plan in plans) for role in ROLE_COLORS) + 1
+    figure, (ax,) = canvas(max(0.9 + BAR * max(len(plans), 3), beside(named)))
     left = [0.0] * len(plans)
     drawn = []
     rows = range(len(plans))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, canvas, legend, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, beside, canvas, legend, titled
 from mcusim.sections.colors import ALERT, INK, OTHER, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def plot_replay(found: Replay) -> Figure:
     """Draw one bar: bytes by role, what lies between them up to the peak, and the SRAM there is."""
-    figure, (ax,) = canvas(1.9)
+    figure, (ax,) = canvas(max(1.9, beside(1 + sum(map(bool, found.moment.by_role.values())))))
     left, drawn = 0.0, []
     for role, shade in ROLE_COLORS.items():
         size = found.moment.by_role.get(role, 0) / KIB
