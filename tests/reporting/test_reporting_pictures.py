@@ -41,6 +41,9 @@ def results() -> dict[str, Any]:
         ),
         "tuple": (problem, mcusim.pack(problem)),
         "Replay": mcusim.replay(mcusim.open_trace("synthetic-mbv2-session"), sram="96KiB"),
+        "Tour": mcusim.tour(
+            mcusim.open_trace("synthetic-mbv2-session"), only=("greedy_by_size", "first_fit")
+        ),
         "StudyResult": some_study(Path("some")),
         "TraceFile": mcusim.open_trace("synthetic-mbv2-session"),
     }
@@ -55,6 +58,7 @@ KINDS = (
     "Found",
     "tuple",
     "Replay",
+    "Tour",
     "StudyResult",
     "TraceFile",
 )
