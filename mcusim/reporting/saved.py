@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadRun, McusimError
-from mcusim.core.boundary import reads
+from mcusim.core.boundary import reading, reads
 from mcusim.planning.plan import Plan
 from mcusim.planning.settings import Decided, Settings
 from mcusim.reporting.course import Course
@@ -70,9 +70,12 @@ class SavedRun:
         data = self.data
         return f"{data['model']} on {data['board']}, {data['task']}, update {data['update']}"
 
-    @reads(BadRun, "resume the run, which writes it anew")
     def sections(self) -> list[Section]:
         """Return the outcome and the sizes of the run."""
+        with reading(self.folder, BadRun, "resume the run, which writes it anew"):
+            return self._sections()
+
+    def _sections(self) -> list[Section]:
         data = self.data
         sram, flash, weights = data["sram"], data["flash"], data["weights"]
         rows = [

@@ -265,11 +265,14 @@ def _use_profile(path: Path) -> None:
     load_profile(path)
 
 
+RUN_FILES = ("run.json", "history.csv", "trace.parquet")
+
+
 def _runs(folder: Path) -> list[Files]:
     from test_session_training import session, tiny_data
 
     session("last-2").train(tiny_data(6), out=folder / "run")
-    return [{"run.json": (folder / "run" / "run.json").read_bytes()}]
+    return [{name: (folder / "run" / name).read_bytes() for name in RUN_FILES}]
 
 
 def _run(rng: Random, data: bytes) -> bytes:
@@ -280,10 +283,10 @@ def _run(rng: Random, data: bytes) -> bytes:
 
 
 def _use_run(path: Path) -> None:
-    from mcusim.reporting.saved import saved_run
+    from mcusim.reporting.saved import SavedRun
     from mcusim.sections.text import text
 
-    text(saved_run(path.parent))
+    text(SavedRun.open(path.parent).sections())
 
 
 def _checkpoints(folder: Path) -> list[Files]:
@@ -377,6 +380,38 @@ def _use_measurements(path: Path) -> None:
 
 
 NETWORK = m.archive(json=m.json_text, npy=m.array)
+EVENTS = b"event,id,bytes,time\nalloc,a,100,0\nalloc,b,50,1.5\nfree,a,,2\nalloc,a,80,3\nfree,b,50,4\n"
+LOG = b"""boot
+[1] traceMALLOC pvAddress=0x20000100 uiSize=64
+[2] alloc mem 0x20000140, 24 bytes
+[3] free 0x20000100
+"""
+
+
+def _snapshot(suffix: str) -> Callable[[Path], list[Files]]:
+    history = [
+        {"action": action, "addr": address, "size": 512}
+        for action, address in (("alloc", 4096), ("alloc", 8192), ("free_completed", 4096))
+    ]
+    data = {"segments": [], "device_traces": [history]}
+    text = json.dumps(data).encode() if suffix == "json" else pickle.dumps(data, protocol=4)
+    return lambda _: [{f"heap.{suffix}": text}]
+
+
+def _certificate(folder: Path) -> list[Files]:
+    from networks import small_network
+
+    path = folder / "proof.json"
+    mcusim.prove(small_network(), mcusim.board("nrf52840"), "dynamic:ratio=0.2").save(path)
+    return [{"proof.json": path.read_bytes()}]
+
+
+def _use_certificate(path: Path) -> None:
+    found = mcusim.Certificate.read(path)
+    found.require()
+    found.sections()
+
+
 READERS = {
     "npz": Reader(_network, NETWORK, load, 150),
     "tflite": Reader(_tflite, m.raw, load, 250),
@@ -396,5 +431,10 @@ READERS = {
     "arrays": Reader(_arrays, m.archive(npy=m.array), mcusim.data.open_data, 400),
     "pictures": Reader(_pictures, _picture, _use_picture, 700),
     "batches": Reader(_batches, m.raw, _use_batch, 500),
+    "heap events": Reader(lambda _: [{"heap.csv": EVENTS}], m.text, mcusim.open_trace, 400),
+    "heap logs": Reader(lambda _: [{"heap.log": LOG}], m.text, mcusim.open_trace, 400),
+    "snapshots": Reader(_snapshot("json"), m.json_text, mcusim.open_trace, 400),
+    "snapshot pickles": Reader(_snapshot("pickle"), m.raw, mcusim.open_trace, 400),
+    "certificates": Reader(_certificate, m.json_text, _use_certificate, 150),
 }
 """Every reader that takes a file from outside, by what the file is."""

@@ -19,7 +19,13 @@ from mcusim.planning.timeline import timeline
 from mcusim.reporting.diff import diff
 from mcusim.update.scheme import SCHEMES
 
-NEEDY = {"last": "last-1", "static": None, "dynamic": "dynamic:ratio=0.2", "tinytrain": "tinytrain:ratio=0.2"}
+NEEDY = {
+    "last": "last-1",
+    "static": None,
+    "adapters": None,
+    "dynamic": "dynamic:ratio=0.2",
+    "tinytrain": "tinytrain:ratio=0.2",
+}
 """Texts of schemes whose bare name does not suit the small network; the published ones are of others."""
 BOARD = mcusim.board("stm32f746")
 
