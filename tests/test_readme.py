@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import mcusim
 from mcusim.cli.main import VERBS, build
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +69,13 @@ def test_memory_table(data_dir: Path) -> None:
         patch.setattr("sys.argv", ["memory_table.py"])
         runpy.run_path(str(ROOT / "benchmarks" / "memory_table.py"), run_name="__main__")
     agree(r"<!-- memory table -->\n(.*?)<!-- end -->", f"\n{output.getvalue()}\n")
+
+
+@pytest.mark.parametrize("update", ["head", "dynamic"])
+def test_the_least_sram_of_the_table_is_what_planning_finds(data_dir: Path, update: str) -> None:
+    kept = runpy.run_path(str(ROOT / "benchmarks" / "memory_table.py"))["least"]()
+    model, board = mcusim.load("mbv2-w0.35", classes=10), mcusim.board("stm32f746")
+    assert mcusim.plan(model, board, update, smallest=True).peak_bytes == kept[update]
 
 
 def test_ci_runs_the_second_command() -> None:
