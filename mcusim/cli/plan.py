@@ -21,6 +21,13 @@ def plan(
     smallest: Annotated[
         bool, typer.Option(help="Look for the least SRAM instead of planning for --sram: patches, residency.")
     ] = False,
+    measured: Annotated[
+        str | None,
+        typer.Option(
+            help="Runtime and code as measured: of mcusim twin --json, or of the shipped kernels on a core.",
+            metavar="FILE|CORE",
+        ),
+    ] = None,
     plot: o.Plot = None,
     html: o.Html = None,
     json: o.Json = False,
@@ -31,6 +38,8 @@ def plan(
 
     network = wanted.network()
     session = wanted.session(network)
+    if measured is not None:
+        session.board = session.board.with_measured(measured)
     with working("planning"):
         found = session.smallest() if smallest else session.plan(suggest=suggest or None)
     draw(found, plot)
@@ -38,6 +47,8 @@ def plan(
     cost = None if steps is None else session.cost(steps)
     if json:
         whole = {} if cost is None else {"session": cost.as_dict()}
+        if (step := found.measured()) is not None:
+            whole["measured"] = step
         schema = {"schema": "mcusim.plan/1"}
         print_json(
             {

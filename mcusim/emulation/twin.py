@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim import __version__
 from mcusim.core import BadArgument, BadRun, Figure, Phase
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.deployment.project import fill
@@ -25,6 +26,7 @@ from mcusim.engine.buffers import ArenaBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
+from mcusim.lowering.digest import digest
 from mcusim.lowering.step import StepTensor
 from mcusim.mcu.core import core, core_names
 from mcusim.mcu.instructions import EXACT, instruction_cycles
@@ -69,10 +71,15 @@ class FirstDifference:
 class TwinRun(Shown):
     """What a twin has shown.
 
+    ``step`` is the digest of what was run, by which a plan knows it again.
     ``op_instructions`` pairs each op of the last step with its executed instructions, one number for each of
     ``CLASSES`` of ``mcusim.emulation.instructions``.
     """
 
+    network: str
+    board: str
+    update: str
+    step: str
     core: str
     steps: int
     ops: int
@@ -123,7 +130,8 @@ class TwinRun(Shown):
         """Return everything as plain data."""
         first = self.first_difference
         return {
-            "equal": self.equal, "core": self.core, "steps": self.steps, "ops": self.ops,
+            "mcusim": __version__, "network": self.network, "board": self.board, "update": self.update,
+            "step": self.step, "equal": self.equal, "core": self.core, "steps": self.steps, "ops": self.ops,
             "bytes_compared": self.bytes_compared, "bytes_differing": self.bytes_differing,
             "first_difference": None if first is None else {
                 "step": first.step, "op": first.op, "tensor": first.tensor, "index": first.index,
@@ -241,11 +249,14 @@ class Twin:
             raise BadRun("count of instructions", "is not to be trusted: a block of code changed its length")
         counts = np.diff(np.array([before, *self._counts]), axis=0)
         names = [name for name, _ in self._made.calls]
+        plan = self._plan
         return TwinRun(
-            core=device.core.name, steps=steps, ops=len(names), bytes_compared=self._compared,
+            network=plan.step.model.name, board=plan.board.name, update=plan.settings.update,
+            step=digest(plan.step), core=device.core.name, steps=steps, ops=len(names),
+            bytes_compared=self._compared,
             bytes_differing=self._differing, first_difference=self._first,
             op_instructions=tuple(zip(names, map(tuple, counts.tolist()), strict=False)),
-            forward=frozenset(op.name for op in self._plan.step.ops if op.phase is Phase.FORWARD),
+            forward=frozenset(op.name for op in plan.step.ops if op.phase is Phase.FORWARD),
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
             toolchain=toolchain(), emulator=emulator(),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, MinLen
 
 from mcusim.core import BadBoard, Figure, Provenance
+from mcusim.mcu.measured import Measured, measured
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 """Checked by pydantic when a file is read (see board_files.py): no unknown keys, no inf or NaN."""
@@ -122,12 +124,43 @@ class Runtime:
 
     TinyEngine's measured training step used 21,816 B of stack because its kernels keep buffers there;
     those are tensors with the role ``scratch`` here. A firmware of that kind sets ``stack_bytes`` so.
+
+    All three are allowances for a whole program. Where ``mcusim twin`` has measured a firmware, ``measured``
+    names its result (``with_measured`` reads it), and stack, statics and code become what the step takes, to
+    the byte, and a stated allowance for the application around it:
+
+    * application_stack_bytes 1,024 B: a formatted print of a small C library, and two levels of interrupts
+      with stacked FPU registers;
+    * application_static_bytes 1,024 B: a copy of the vector table (98 entries on the STM32F7: 392 B), state
+      of the C library, handles of a few drivers;
+    * application_code_bytes 16,384 B: start-up, clocks, flash and serial port, a formatted print: what ST's
+      smallest image above holds beside its constants.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     stack_bytes: Annotated[int, Ge(256), Le(1 << 24)] = 4096
     static_bytes: Annotated[int, Ge(64), Le(1 << 24)] = 2048
     code_bytes: Annotated[int, Ge(1024), Le(1 << 30)] = 65_536
+    application_stack_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 1024
+    application_static_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 1024
+    application_code_bytes: Annotated[int, Ge(0), Le(1 << 30)] = 16_384
+    measured: str | None = None
+    """The core whose shipped kernels were measured, or a file that ``mcusim twin --json`` has made."""
+    step: Measured | None = None
+    """What that says; filled in when a board is read."""
+
+    def of_step(self, step: Measured) -> Runtime:
+        """Return the same application around a step that was measured."""
+        return replace(
+            self, step=step, stack_bytes=step.stack_bytes + self.application_stack_bytes,
+            static_bytes=step.statics_bytes + self.application_static_bytes,
+            code_bytes=step.code_bytes + self.application_code_bytes,
+        )  # fmt: skip
+
+    @property
+    def application_bytes(self) -> int:
+        """Stack and statics that are allowed for the application around a measured step."""
+        return self.application_stack_bytes + self.application_static_bytes
 
     @property
     def bytes(self) -> int:
@@ -198,6 +231,22 @@ class Board:
     def runtime_bytes(self) -> int:
         """Stack and statics of the firmware."""
         return self.runtime.bytes
+
+    def with_measured(self, name_or_path: str | Path) -> Board:
+        """Return the board with a firmware that was measured instead of the allowances of ``runtime``.
+
+        Args:
+            name_or_path: a core, for the shipped kernels on it, or what ``mcusim twin --json`` printed.
+
+        Raises:
+            UnknownName: for an unknown core.
+            BadBoard: if it is no such result, or one of another core.
+        """
+        found = measured(name_or_path)
+        if found.core.replace("+", "plus") != self.core:
+            reason = f"was measured on {found.core}, and {self.name} has a {self.core}"
+            raise BadBoard(found.file, reason, "give what mcusim twin --json prints for this board")
+        return replace(self, runtime=self.runtime.of_step(found))
 
     def need(self, path: str, purpose: str = "") -> Any:
         """Return the figure at a dotted path, such as ``"power.active_mw"``.

@@ -63,9 +63,15 @@ def load_board(path: Path) -> Board:
     data = toml_files.read(path)
     if "file" in data:
         raise BadBoard(str(path), "unknown key file", "the path is filled in when the board is read")
+    if "step" in data.get("runtime", {}):
+        raise BadBoard(str(path), "unknown key runtime.step", "runtime.measured names a file that says it")
     found = toml_files.build(Board, {**data, "file": str(path)}, str(path))
     _check(found)
     _check_sources(found, data)
+    if (named := found.runtime.measured) is not None:
+        beside = path.parent / named
+        found = found.with_measured(beside if beside.is_file() else named)
+        _check(found)
     return found
 
 
@@ -91,7 +97,7 @@ def _figures(table: dict[str, Any], before: str = "") -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _figures(value, f"{before}{key}.")
-        else:
+        elif f"{before}{key}" != "runtime.measured":  # the file is its own source
             yield f"{before}{key}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcusim.core import FLASH_ROLES, Phase, Role
+from mcusim.lowering.digest import digest
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 from mcusim.lowering.flash import FlashLayout
 from mcusim.lowering.step import Step
@@ -56,6 +57,30 @@ def work_facts(step: Step, pattern: str) -> Rows:
         ("saved features", f"{saved:,} B; {dense:,} B if everything learned{pruned}"),
         ("MACs a step", f"{forward:,} forward{again}; {backward:,} backward"),
     ]
+
+
+def measured_facts(board: Board, step: Step) -> Rows:
+    """Return what of runtime and code was measured, and what is allowed for; nothing where nothing was."""
+    runtime = board.runtime
+    if (found := runtime.step) is None:
+        return []
+    sram, other = (
+        found.stack_bytes + found.statics_bytes,
+        "" if found.step == digest(step) else ", another step",
+    )
+    rows = [
+        ("measured", f"{found}{other}"),
+        ("runtime", f"{sram:,} B measured step, {runtime.application_bytes:,} B allowed for the rest"),
+        (
+            "code",
+            f"{found.code_bytes:,} B measured, {runtime.application_code_bytes:,} B allowed for the rest",
+        ),
+    ]
+    if not other:
+        rows.append(
+            ("instructions", f"{found.instructions_per_step:,} a step, exact; its cycles are modelled")
+        )
+    return rows
 
 
 def step_time(estimate: Estimate | None, board: Board) -> str:

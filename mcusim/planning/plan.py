@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mcusim.core import FLASH_ROLES, SRAM_ROLES, LiveBlock, OutOfSram, Phase, Role
 from mcusim.core.errors import OutOfFlash
 from mcusim.events import Header
+from mcusim.lowering.digest import digest
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
 from mcusim.lowering.flash import FlashLayout
 from mcusim.lowering.step import Step
@@ -18,7 +19,7 @@ from mcusim.mcu.cycles.cycles import Estimate
 from mcusim.memory.bound import Bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
-from mcusim.planning.facts import flash_fact, flash_shares, time_facts, work_facts
+from mcusim.planning.facts import flash_fact, flash_shares, measured_facts, time_facts, work_facts
 from mcusim.planning.settings import Decided
 from mcusim.sections.kinds import Facts, Headline, Notes, Section, Shares
 from mcusim.sections.shown import Shown
@@ -274,7 +275,21 @@ class Plan(Shown):
             rows.append(("allocator", f"{settings.allocator}, {more:+,} B against a static plan"))
         if settings.patches is not None:
             rows.append(("patches", str(settings.patches)))
-        return rows + time_facts(self.estimate, self.board)
+        return rows + measured_facts(self.board, self.step) + time_facts(self.estimate, self.board)
+
+    def measured(self) -> dict[str, Any] | None:
+        """Return what was measured of a firmware on this board; ``None`` where ``runtime`` is an allowance.
+
+        ``same_step`` says if it was this very step: only then are its instructions those of the plan.
+        """
+        runtime = self.board.runtime
+        if runtime.step is None:
+            return None
+        return {
+            **runtime.step.as_dict(), "same_step": runtime.step.step == digest(self.step),
+            "application_bytes": runtime.application_bytes,
+            "application_code_bytes": runtime.application_code_bytes,
+        }  # fmt: skip
 
     def _time(self) -> dict[str, Any] | None:
         return None if self.estimate is None else self.estimate.as_dict()
