@@ -94,7 +94,14 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan) -> None:
         _write(folder / "model" / name, text)
     _write(folder / "model" / f"{made.prefix}_works.h", _works(made, plan))
     words = _words(made, plan)
-    templates = ("README.md", "Makefile", "CMakeLists.txt", "library.properties", "main.c")
+    templates = (
+        "README.md",
+        "Makefile",
+        "CMakeLists.txt",
+        "CMakePresets.json",
+        "library.properties",
+        "main.c",
+    )
     for name in (*templates, "zephyr/module.yml", "zephyr/CMakeLists.txt"):
         text = (here / "folder").joinpath(*name.split("/")).read_text("utf-8")
         for word, value in words.items():

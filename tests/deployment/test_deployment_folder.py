@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from emulation_networks import c_op_network
@@ -16,6 +19,28 @@ from mcusim.deployment.tables import LOSSES
 from mcusim.emulation.toolchain import zig
 from mcusim.graph import Arithmetic
 from mcusim.tasks.task import TASKS
+
+UNDEFINED = ("-fsanitize=undefined", "-fsanitize-trap=undefined")
+"""What C leaves undefined, an overflow or a shift too far, ends the program."""
+TWO = """
+#include <stdio.h>
+
+#include "one/model/first.h"
+#include "two/model/second.h"
+
+static int8_t input[FIRST_INPUT_BYTES];
+
+int main(void) {
+    mcusim_init(&first);
+    mcusim_init(&second);
+    for (uint32_t i = 0; i < sizeof input; i++) input[i] = (int8_t)(i * 37u);
+    for (int step = 0; step < 2; step++) {
+        float a = mcusim_train(&first, input, 1), b = mcusim_train(&second, input, 1);
+        printf("%a %a\\n", (double)a, (double)b);
+    }
+    return 0;
+}
+"""
 
 
 def session(model=None, update="last-3", **choices):
@@ -48,7 +73,7 @@ def test_its_header_suits_cpp_and_its_example_compiles(tmp_path):
     (tmp_path / "use.cpp").write_text(f'#include "{made.name}.h"\nint main() {{ return 0; }}\n', "utf-8")
     cpp = [*zig()[:-1], "c++", "-Wall", "-Wextra", "-Werror", f"-I{made.folder / 'model'}"]
     subprocess.run([*cpp, "-c", str(tmp_path / "use.cpp"), "-o", str(tmp_path / "use.o")], check=True)
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-DMCUSIM_AFTER_OP", "-ffp-contract=off"]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-DMCUSIM_AFTER_OP", "-ffp-contract=off", *UNDEFINED]
     sources = [*made.folder.glob("src/*.c"), made.folder / "main.c"]
     program = tmp_path / "measure"
     subprocess.run([*zig(), *flags, *map(str, sources), "-o", str(program)], check=True)
@@ -56,6 +81,34 @@ def test_its_header_suits_cpp_and_its_example_compiles(tmp_path):
     rows = done.stdout.splitlines()
     assert rows[0].startswith("name,kind,macs")
     assert len(rows) == 1 + made.sizes["OPS"]
+
+
+def test_two_networks_share_a_program_and_do_not_meet(tmp_path):
+    model = small_network(side=8)
+    for name, folder in (("first", "one"), ("second", "two")):
+        session(replace(model, name=name)).firmware(tmp_path / folder)
+    (tmp_path / "main.c").write_text(TWO, "utf-8")
+    models = [tmp_path / "one" / "model", tmp_path / "two" / "model"]
+    kernels = [*(tmp_path / "one" / "kernels").glob("*.c")]
+    sources = [tmp_path / "main.c", *kernels, *(path for own in models for path in own.glob("*.c"))]
+    program = tmp_path / "two.out"
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", *UNDEFINED]
+    subprocess.run([*zig(), *flags, *map(str, sources), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], check=True, capture_output=True, text=True)
+    losses = [line.split() for line in done.stdout.splitlines()]
+    assert len(losses) == 2
+    assert all(a == b for a, b in losses)  # the same network under two names
+    assert losses[0] != losses[1]  # which has learned
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
+def test_cmake_builds_the_library_with_a_preset(tmp_path):
+    folder = session(small_network(side=8)).firmware(tmp_path / "out").folder
+    presets = json.loads((folder / "CMakePresets.json").read_text("utf-8"))["configurePresets"]
+    assert {"host", "cortex-m4", "cortex-m7"} <= {preset["name"] for preset in presets}
+    subprocess.run(["cmake", "--preset", "host"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", "build/host"], cwd=folder, check=True, capture_output=True)
+    assert list((folder / "build" / "host").glob("*.a"))
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
