@@ -27,7 +27,8 @@ def invoke(*arguments: str):
     return result.output
 
 
-def test_boards_lists_and_shows():
+def test_boards_lists_and_shows(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")  # values of one region in one line
     assert "stm32f746" in invoke("boards")
     shown = invoke("boards", "stm32f746")
     assert "RM0385" in shown
