@@ -86,9 +86,10 @@ class Tour(Shown):
     def sections(self) -> list[Section]:
         """Return who needs least, a table of all, and what went wrong where."""
         columns = (
-            Column("", kind="name"), Column("does it", kind="text"), Column("peak", "B", "number"),
-            Column("overhead", "B", "number", 2), Column("fragmentation", "", "share", 1),
-            Column("time", "s", "number", 1, 3), Column("", kind="text"),
+            Column("", kind="name"), Column("does it", kind="text", priority=1),
+            Column("peak", "B", "number"), Column("overhead", "B", "number", 2),
+            Column("fragmentation", "", "share", 1), Column("time", "s", "number", 1, 3),
+            Column("", kind="text"),
         )  # fmt: skip
         rows = [
             (
