@@ -14,11 +14,17 @@ from typing import Any
 
 from mcusim.core.legible import escaped, legible, shortened
 
+LONGEST_PART = 1500
+"""Characters of a part of a message: half a screen."""
+
 
 def _one_line(text: str) -> str:
-    """Return a part of a message on one line, every name in it short; an apostrophe is no quote."""
+    """Return a part of a message on one line, every name in it short; an apostrophe is no quote.
+
+    What a library says of a damaged file may quote all of it.
+    """
     text = re.sub(r"(?<!\w)'([^']*)'(?!\w)", lambda m: f"'{shortened(m[1])}'", escaped(text))
-    return legible(text)
+    return shortened(legible(text), LONGEST_PART)
 
 
 class McusimError(Exception):

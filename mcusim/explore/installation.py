@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mcusim.sections.shown import Shown
 
 SPEEDING = ("avx512vnni", "avxvnni", "avx512f", "avx2", "i8mm", "dotprod", "neon")
 """Instructions that kernels gain from, the best first, as LLVM names them."""
+NEEDED_BY = re.compile(r"(?P<package>[\w.-]+).*extra == ['\"](?P<extra>[\w-]+)['\"]")
 LEAST_FREE = 2**30
 """Bytes of disk below which a cache of features, and a long trace, may not find room."""
 
@@ -126,17 +128,20 @@ def _compiled() -> tuple[Path, int]:
 
 def _extras() -> Iterator[OptionalPart]:
     """Yield what the package's own metadata say of its extras; only those of users."""
-    from packaging.requirements import Requirement
-
     found: dict[str, dict[str, str | None]] = {}
-    for line in requires("mcusim") or ():
-        item = Requirement(line)
-        marker = str(item.marker or "")
-        name = marker.partition("extra == ")[2].strip("'\" ")
-        if name and item.name != "mcusim":
-            found.setdefault(name, {})[item.name] = _version(item.name)
+    for line in _requirements():
+        asked = NEEDED_BY.match(line)
+        if asked and asked["package"] != "mcusim":
+            found.setdefault(asked["extra"], {})[asked["package"]] = _version(asked["package"])
     developers = {"test", "dev", "docs", "oracles"}
     yield from (OptionalPart(name, packages) for name, packages in found.items() if name not in developers)
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("mcusim") or []
+    except PackageNotFoundError:  # a checkout that is on the path and not installed
+        return []
 
 
 def _version(package: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcusim.core import BadModel
+from mcusim.core.errors import LONGEST_PART
 from mcusim.core.legible import LONGEST_WORD, escaped, legible, shortened
 
 CONTROL = ["\x1b[31m", "\x07", "\r", "\x9b2J", "\u202e", "\u2028", "\ud800"]
@@ -37,3 +38,10 @@ def test_a_name_is_cut_in_its_middle():
 def test_paths_and_addresses_are_whole(place):
     text = f"see {place}{'d' * 300}/file for more"
     assert legible(text) == text
+
+
+def test_what_a_library_says_of_a_whole_file_is_cut_too():
+    said = str(BadModel("file", f"is damaged: {'word ' * 1000}", "get it again"))
+    assert len(said) < LONGEST_PART + 100
+    assert said.startswith("file: is damaged: word")
+    assert said.endswith("(get it again)")
