@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numba
@@ -65,10 +65,11 @@ def _forgive(cache: Any) -> None:
 
 
 def _say(error: Exception) -> None:
-    reason = getattr(error, "strerror", None) or str(error).split(":")[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("once")
-        warnings.warn(
-            f"compiled code cannot be kept ({reason}); set NUMBA_CACHE_DIR to a folder that can be written",
-            stacklevel=3,
-        )
+    # Numba names the function: its sentence would be another one for each.
+    _say_once(getattr(error, "strerror", None) or "no folder for it can be written")
+
+
+@cache
+def _say_once(reason: str) -> None:
+    message = f"compiled code cannot be kept ({reason}); set NUMBA_CACHE_DIR to a folder that can be written"
+    warnings.warn(message, stacklevel=4)

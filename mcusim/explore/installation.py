@@ -105,13 +105,13 @@ def doctor() -> Installation:
     versions = {"mcusim": __version__, "Python": platform.python_version(), **{n: version(n) for n in names}}
     return Installation(
         versions, f"{platform.machine()} under {platform.system()}",
-        tuple(name for name in SPEEDING if f"+{name}" in present), count, str(folder), tuple(_extras()),
+        tuple(name for name in SPEEDING if f"+{name}" in present), count, str(folder or ""), tuple(_extras()),
         _data(cache), free, tuple(problems),
     )  # fmt: skip
 
 
-def _compiled() -> tuple[Path, int]:
-    """Return the folder in which numba keeps compiled kernels, and the number of functions there."""
+def _compiled() -> tuple[Path | None, int]:
+    """Return the folder in which numba keeps compiled kernels, if any, and the number of functions there."""
     from importlib import import_module
     from pkgutil import iter_modules
 
@@ -123,7 +123,7 @@ def _compiled() -> tuple[Path, int]:
             if path is not None:
                 folder = Path(path)
                 return folder, sum(1 for _ in folder.glob("*.nbi")) if folder.is_dir() else 0
-    raise AssertionError("no compiled kernel is cached")
+    return None, 0
 
 
 def _extras() -> Iterator[OptionalPart]:
@@ -168,11 +168,12 @@ def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def _problems(folder: Path, free: int, cache: Path) -> Iterator[str]:
+def _problems(folder: Path | None, free: int, cache: Path) -> Iterator[str]:
     import os
 
-    if not os.access(_existing(folder), os.W_OK):
-        yield f"compiled kernels cannot be kept in {folder}: every run compiles them; set NUMBA_CACHE_DIR"
+    if folder is None or not os.access(_existing(folder), os.W_OK):
+        place = folder or "this installation or this home"
+        yield f"compiled kernels cannot be kept in {place}: every run compiles them; set NUMBA_CACHE_DIR"
     if not os.access(_existing(cache), os.W_OK):
         yield f"nothing can be cached in {cache}: set XDG_CACHE_HOME to a folder that can be written"
     if free < LEAST_FREE:

@@ -18,7 +18,7 @@ from mcusim.core.jit import njit
 def double(x):
     return 2 * x
 
-@njit
+@njit(cache=True)
 def triple(x):
     return 3 * x
 

@@ -125,8 +125,9 @@ def test_best_is_never_worse_than_the_others_and_names_the_winner(training_probl
 
 @given(problem=problems())
 def test_whatever_best_names_as_winner_can_be_asked_for(problem: Problem) -> None:
-    solution = best(problem, seed=3)
-    again = PLANNERS[solution.winner](problem, seed=3)
+    solution = best(problem, seed=3, effort=20_000)
+    effort = {} if solution.winner in ORDERS else {"effort": 20_000}
+    again = PLANNERS[solution.winner](problem, seed=3, **effort)
     assert dict(again.offsets) == dict(solution.offsets)
 
 
