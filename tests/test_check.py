@@ -63,6 +63,6 @@ def test_the_smoke_suite_has_a_test_of_every_room():
     assert not rooms - marked
 
 
-def test_ci_runs_it_before_the_whole_suite_and_then_proves_the_wheel_elsewhere():
-    *_, tools, first, _, last = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
-    assert (tools, first, last) == ("pip install '.[dev]'", "./check", ".ci/anywhere")
+def test_ci_runs_it_before_the_whole_suite():
+    *_, tools, first, _ = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert (tools, first) == ("pip install '.[dev]'", "./check")
