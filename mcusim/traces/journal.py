@@ -29,6 +29,7 @@ from mcusim.events.sink import Write
 from mcusim.events.table import DTYPES, ROW_BYTES
 
 MAGIC = b"mcusim journal 1\n"
+TRIPLE_BYTES = 3 * 8
 FRAME = struct.Struct("<cQI")
 MAX_PAYLOAD = 1 << 28
 REMEMBERED = 64
@@ -106,7 +107,7 @@ class JournalReader:
             position = self._file.tell()
             if frame[0] == b"W":
                 whole = position
-                events += sum(len(self._block(int(at))) for at, _, _ in _triples(frame[1]))
+                events += sum(len(self._block(int(at))) for at, _, _ in self._triples(frame[1]))
         return whole, events
 
     def writes(self, end: int) -> Iterator[Write]:
@@ -122,7 +123,7 @@ class JournalReader:
                 raise self._bad(f"is damaged at byte {position}")
             position = self._file.tell()
             if frame[0] == b"W":
-                for at, step, cycle in _triples(frame[1]):
+                for at, step, cycle in self._triples(frame[1]):
                     yield Write(self._block(at), step, cycle)
         if position != end:
             raise self._bad(f"has no frame that ends at byte {end}")
@@ -143,7 +144,8 @@ class JournalReader:
         block = self._blocks.pop(position, None)
         if block is None:
             after = self._file.tell()
-            kind, payload = self._next(position) or (b"", b"")
+            frame = self._next(position) if self._start <= position < self._size else None
+            kind, payload = frame or (b"", b"")
             self._file.seek(after)
             if kind != b"B":
                 raise self._bad(f"refers to a block at byte {position} that is not there")
@@ -156,13 +158,14 @@ class JournalReader:
             self._blocks.popitem(last=False)
         return block
 
+    def _triples(self, payload: bytes) -> list[list[int]]:
+        if len(payload) % TRIPLE_BYTES:
+            raise self._bad("has a damaged list of writes")
+        triples: list[list[int]] = np.frombuffer(payload, "<i8").reshape(-1, 3).tolist()
+        return triples
+
     def _bad(self, reason: str) -> BadTrace:
         return BadTrace(str(self._path), reason, "delete it and record again")
-
-
-def _triples(payload: bytes) -> list[list[int]]:
-    triples: list[list[int]] = np.frombuffer(payload, "<i8").reshape(-1, 3).tolist()
-    return triples
 
 
 def _encode(block: EventTable) -> bytes:

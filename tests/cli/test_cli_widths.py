@@ -125,6 +125,8 @@ for call in json.loads(sys.argv[2]):
 def test_every_verb_prints_in_60_columns_of_every_code_page(encoding, tmp_path, model, images):
     each = calls(tmp_path, model, images)
     assert set(each) == set(VERBS) - {"fetch"}, "how is the new verb called? (fetch prints a path alone)"
+    if encoding != "ascii":  # this page has some of what ASCII lacks: a few verbs show all of it
+        each = {verb: each[verb] for verb in ("plan", "compare", "show", "explain", "timeline", "doctor")}
     lines = [[str(word) for word in call] for call in each.values()]
     lines += [["--help"], *([verb, "--help"] for verb in VERBS)]
     done = subprocess.run(

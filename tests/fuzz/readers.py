@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -31,13 +32,11 @@ class Reader:
         seeds: makes the files to begin from, each a folder's content by name; the first file is changed.
         mutate: changes it.
         use: reads it, given its path.
-        ci: mutations in the test suite.
     """
 
     seeds: Callable[[Path], list[Files]]
     mutate: m.Mutator
     use: Callable[[Path], object]
-    ci: int
 
 
 def load(path: Path) -> None:
@@ -289,10 +288,16 @@ def _use_run(path: Path) -> None:
     text(SavedRun.open(path.parent).sections())
 
 
-def _checkpoints(folder: Path) -> list[Files]:
+@cache
+def _resumed() -> Callable[..., object]:
+    """Return a training of few and small pictures, as a function of its folder."""
     from test_session_training import session, tiny_data
 
-    session("last-2").train(tiny_data(6), out=folder / "run")
+    return partial(session("last-2").train, tiny_data(2))
+
+
+def _checkpoints(folder: Path) -> list[Files]:
+    _resumed()(out=folder / "run")
     return [{"checkpoint.npz": (folder / "run" / "checkpoint.npz").read_bytes()}]
 
 
@@ -321,9 +326,7 @@ def _checkpoint(rng: Random, data: bytes) -> bytes:
 
 
 def _use_checkpoint(path: Path) -> None:
-    from test_session_training import session, tiny_data
-
-    session("last-2").train(tiny_data(6), out=path.parent, resume=True)
+    _resumed()(out=path.parent, resume=True)
 
 
 def _arrays(folder: Path) -> list[Files]:
@@ -413,28 +416,28 @@ def _use_certificate(path: Path) -> None:
 
 
 READERS = {
-    "npz": Reader(_network, NETWORK, load, 150),
-    "tflite": Reader(_tflite, m.raw, load, 250),
-    "onnx": Reader(_onnx, m.message(_onnx_message), load, 250),
-    "graph json": Reader(_graph, m.json_text, load, 250),
-    "pkl": Reader(_pkl, m.archive(), load, 250),
-    "pt2": Reader(_pt2, m.archive(json=m.json_text), load, 60),
-    "traces": Reader(_traces, _trace, _use_trace, 120),
-    "journals": Reader(_journals, m.raw, _use_journal, 300),
-    "problems": Reader(_problems, m.text, mcusim.open_trace, 400),
-    "measurements": Reader(_measurements, m.text, _use_measurements, 1000),
-    "boards": Reader(_tables("boards"), m.text, mcusim.board, 700),
-    "profiles": Reader(_tables("profiles"), m.text, _use_profile, 700),
-    "run files": Reader(_run_files, m.text, _use_run_file, 500),
-    "runs": Reader(_runs, _run, _use_run, 300),
-    "checkpoints": Reader(_checkpoints, _checkpoint, _use_checkpoint, 12),
-    "arrays": Reader(_arrays, m.archive(npy=m.array), mcusim.data.open_data, 400),
-    "pictures": Reader(_pictures, _picture, _use_picture, 700),
-    "batches": Reader(_batches, m.raw, _use_batch, 500),
-    "heap events": Reader(lambda _: [{"heap.csv": EVENTS}], m.text, mcusim.open_trace, 400),
-    "heap logs": Reader(lambda _: [{"heap.log": LOG}], m.text, mcusim.open_trace, 400),
-    "snapshots": Reader(_snapshot("json"), m.json_text, mcusim.open_trace, 400),
-    "snapshot pickles": Reader(_snapshot("pickle"), m.raw, mcusim.open_trace, 400),
-    "certificates": Reader(_certificate, m.json_text, _use_certificate, 150),
+    "npz": Reader(_network, NETWORK, load),
+    "tflite": Reader(_tflite, m.raw, load),
+    "onnx": Reader(_onnx, m.message(_onnx_message), load),
+    "graph json": Reader(_graph, m.json_text, load),
+    "pkl": Reader(_pkl, m.archive(), load),
+    "pt2": Reader(_pt2, m.archive(json=m.json_text), load),
+    "traces": Reader(_traces, _trace, _use_trace),
+    "journals": Reader(_journals, m.raw, _use_journal),
+    "problems": Reader(_problems, m.text, mcusim.open_trace),
+    "measurements": Reader(_measurements, m.text, _use_measurements),
+    "boards": Reader(_tables("boards"), m.text, mcusim.board),
+    "profiles": Reader(_tables("profiles"), m.text, _use_profile),
+    "run files": Reader(_run_files, m.text, _use_run_file),
+    "runs": Reader(_runs, _run, _use_run),
+    "checkpoints": Reader(_checkpoints, _checkpoint, _use_checkpoint),
+    "arrays": Reader(_arrays, m.archive(npy=m.array), mcusim.data.open_data),
+    "pictures": Reader(_pictures, _picture, _use_picture),
+    "batches": Reader(_batches, m.raw, _use_batch),
+    "heap events": Reader(lambda _: [{"heap.csv": EVENTS}], m.text, mcusim.open_trace),
+    "heap logs": Reader(lambda _: [{"heap.log": LOG}], m.text, mcusim.open_trace),
+    "snapshots": Reader(_snapshot("json"), m.json_text, mcusim.open_trace),
+    "snapshot pickles": Reader(_snapshot("pickle"), m.raw, mcusim.open_trace),
+    "certificates": Reader(_certificate, m.json_text, _use_certificate),
 }
 """Every reader that takes a file from outside, by what the file is."""

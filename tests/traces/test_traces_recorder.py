@@ -1,6 +1,7 @@
 import gc
 import os
 import tracemalloc
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from mcusim.core import BadTrace, SaveFailed
 from mcusim.events import EventKind, EventTable, Header, Sink, TableBuilder, TableSink
 from mcusim.traces import Recorder, Trace, TraceFile, csv_format, parquet_format, read_trace, recorder, store
+from mcusim.traces.journal import FRAME
 
 HEADER = Header(model="m", board="b", seed=3, formats={"error": "int8"}, sram_bytes=4096)
 
@@ -176,6 +178,25 @@ def test_a_damaged_journal_is_noticed_when_closing(tmp_path):
     with pytest.raises(BadTrace, match=r"damaged|not there"):
         rec.close()
     assert not rec.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("writes", "reason"),
+    [
+        (b"no list", "damaged list of writes"),
+        ((2**62).to_bytes(24, "little"), "not there"),
+        (b"\xff" * 24, "not there"),
+    ],
+    ids=["cut", "far", "negative"],
+)
+def test_a_frame_that_is_whole_and_no_list_of_writes_is_refused(tmp_path, writes, reason):
+    rec = Recorder(tmp_path / "t.parquet", HEADER)
+    rec.write(BLOCKS[0], 0, 0)
+    rec.position()
+    rec._file.write(FRAME.pack(b"W", len(writes), crc32(writes)) + writes)
+    rec._file.close()
+    with pytest.raises(BadTrace, match=reason):
+        Recorder.resume(rec.path)
 
 
 class FullDisk:
