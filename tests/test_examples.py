@@ -79,6 +79,16 @@ def test_the_code_of_docstrings_runs_as_tests(pytester: Any) -> None:
     assert seen == sum(text.count("code-block:: python") for _, text in docstrings()) > 0
 
 
+def own_network() -> dict[str, Any]:
+    """Return what a page takes to be the reader's own: a network of PyTorch, examples and labels."""
+    nn = pytest.importorskip("torch").nn
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    examples = (images / 127.5 - 1).astype(np.float32)
+    layers = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 4)
+    own = {"module": nn.Sequential(*layers), "examples": examples, "images": images}
+    return own | {"labels": np.arange(8) % 4}
+
+
 @pytest.mark.parametrize(("place", "text"), blocks("python"), ids=lambda value: value[:40])
 def test_the_code_of_pages_runs(
     place: str, text: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -96,6 +106,8 @@ def test_the_code_of_pages_runs(
         used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
         own = used - names.keys() - {"int"}
         names |= dict.fromkeys(own, np.zeros((4, 2), np.float32))  # the reader's own arrays
+    if "quantize(module, " in text:
+        names |= own_network()
     exec(compile(text, place, "exec", dont_inherit=True), names)
     if "SCHEMES.register" in text:
         plan = mcusim.Session(mcusim.load("synthetic-mbv2"), mcusim.board("nrf52840"), "mine:every=3").plan()

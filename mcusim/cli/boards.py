@@ -43,7 +43,7 @@ def boards(
             )
             for path, value in _figures(asdict(found))
         ]
-        columns = (Column("figure", kind="name"), Column("value"), Column("source"))
+        columns = (Column("figure"), Column("value"), Column("source"))
         print_sections([Headline(str(found)), Table(columns, figures)])
         return
     known = all_boards()

@@ -62,7 +62,7 @@ def keep(name: str, arrays: Arrays) -> None:
                 target.flush()
                 os.fsync(target.fileno())
         checksums = {f"{file}.npy": _checksum(part / f"{file}.npy") for file in arrays}
-        (part / CHECKSUMS).write_text(json.dumps(checksums), "ascii")
+        (part / CHECKSUMS).write_text(json.dumps(checksums, allow_nan=False), "ascii")
         shutil.rmtree(place, ignore_errors=True)  # what is there was not whole
         os.rename(part, place)
     except OSError as error:

@@ -57,7 +57,7 @@ class Certificate(Shown):
             SaveFailed: if the file cannot be written.
         """
         with replacing(path) as file:
-            file.write((json.dumps(self.data, indent=1) + "\n").encode())
+            file.write((json.dumps(self.data, indent=1, allow_nan=False) + "\n").encode())
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -26,8 +26,8 @@ FLAGS = "fixed head optimal backward own"
 
 def seal(certificate: Json) -> str:
     """Return the SHA-256 of everything but the seal: what was not meant to be changed was not."""
-    rest = {key: value for key, value in certificate.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    plain = json.dumps({**certificate, "seal": ""}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def first_violation(certificate: Any) -> str | None:

@@ -87,7 +87,7 @@ def certificate(plan: Plan, scheme: Scheme) -> Certificate:
             for name, figure in allowances(plan.board).items()
         ],
     }  # fmt: skip
-    plain = json.loads(json.dumps(data))  # as it is read again: slots become texts
+    plain = json.loads(json.dumps(data, allow_nan=False))  # as it is read again: slots become texts
     return Certificate({**plain, "seal": seal(plain)})
 
 

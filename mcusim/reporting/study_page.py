@@ -62,7 +62,7 @@ def said(values: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else json.dumps(value, default=str, allow_nan=False)
 
 
 def _fronts(result: StudyResult) -> str:

@@ -30,7 +30,7 @@ from mcusim.sections.terminal import show
 from mcusim.sections.text import text
 from mcusim.sections.wrapping import wrap
 
-FIGURE = Figure(1234.5, "ms", Provenance.MODELLED, "a model", 0.08)
+FIGURE = Figure(1234.5, "ms", Provenance.MODELLED, "a model", 1135.7, 1333.3)
 COLUMNS = (
     Column("board", kind="name"), Column("update"), Column("fits"), Column("peak", "B", "number"),
     Column("time a step", "ms", "number", 1), Column("clipped", "", "share", 2),

@@ -146,8 +146,8 @@ def test_latents_are_smaller_and_a_buffer_in_flash_takes_whole_erase_units() -> 
 def test_a_buffer_that_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(mcusim.OutOfSram):
         mcusim.stream(session("raw:500"), by_class(data(), 2))
-    with pytest.raises(mcusim.OutOfFlash):  # three erase units of 256 KiB
-        mcusim.stream(session("raw:4,place=flash"), by_class(data(), 2))
+    with pytest.raises(mcusim.OutOfFlash):  # in erase units of 256 KiB
+        mcusim.stream(session("raw:20000,place=flash"), by_class(data(), 2))
 
 
 @pytest.fixture(scope="module")
