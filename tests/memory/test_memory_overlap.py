@@ -139,3 +139,14 @@ def test_chains_reach_what_their_largest_op_needs(sizes, seed):
     check_offsets(case, solution.offsets)
     assert solution.height >= lower_bound(case).bytes
     assert solution.height <= PLANNERS["best"](replace(case, overlaps=()), effort=20_000).height
+
+
+def test_a_block_without_a_byte_overlaps_nothing():
+    pytest.importorskip("ortools")
+    blocks = (
+        Block("a", 0, Interval(0, 2)),
+        Block("b", 1, Interval(0, 3)),
+        Block("c", 1, Interval(1, 2), align=2),
+    )
+    case = Problem(blocks, overlaps=(Overlap("a", "c", 0),))
+    assert PLANNERS["exact"](case).height == PLANNERS["branch_and_bound"](case).height == 2

@@ -44,11 +44,12 @@ def exact(
         raise MissingPackage("ortools", "exact planner", "exact") from error
 
     blocks = [block for block in problem.blocks if block.bytes]
+    pairs = [pair for pair in problem.pairs if pair.old.bytes and pair.new.bytes]
     unit = gcd(*(s for b in blocks for _, s in b.rectangles), *(problem.align_of(b) for b in blocks))
     if greedy.height // unit >= MAX_UNITS:
         raise BadProblem("problem", "has sizes too large for the exact planner", "use hill_climb")
     moments = {m for b in blocks for r, _ in b.rectangles for m in (r.start, r.end)}
-    moments |= {pair.time + late for pair in problem.pairs for late in (0, 1)}
+    moments |= {pair.time + late for pair in pairs for late in (0, 1)}
     rank = {moment: index for index, moment in enumerate(sorted(moments))}
     model = cp_model.CpModel()
     top = greedy.height // unit
@@ -67,7 +68,7 @@ def exact(
         places.append(place)
     # Of two that may overlap, each keeps clear of all others in a plane of its own, where the other one is
     # not yet, or no longer, at the op they share.
-    begins, ends = {pair.new.name for pair in problem.pairs}, {pair.old.name for pair in problem.pairs}
+    begins, ends = {pair.new.name for pair in pairs}, {pair.old.name for pair in pairs}
     for shorter in {frozenset(begins), frozenset(ends)}:
         times, spaces = [], []
         for block, place in zip(blocks, places, strict=True):
@@ -83,8 +84,8 @@ def exact(
                     times.append(model.new_fixed_size_interval_var(first, last - first, "time"))
         model.add_no_overlap_2d(times, spaces)
     at = {b.name: place * (problem.align_of(b) // unit) for b, place in zip(blocks, places, strict=True)}
-    distance = {(pair.old.name, pair.new.name): pair.distance for pair in problem.pairs}
-    for first_pair, second_pair in product(problem.pairs, repeat=2):
+    distance = {(pair.old.name, pair.new.name): pair.distance for pair in pairs}
+    for first_pair, second_pair in product(pairs, repeat=2):
         if first_pair.time == second_pair.time:  # what neither plane holds apart
             old, new = first_pair.old, second_pair.new
             least = distance.get((old.name, new.name), new.bytes)
