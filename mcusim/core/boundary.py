@@ -45,12 +45,15 @@ def reading(thing: str | Path, kind: type[McusimError], way_out: str) -> Iterato
 
 
 def reads(kind: type[McusimError], way_out: str) -> Callable[[F], F]:
-    """Return a decorator that puts a function behind ``reading``; its first argument names what it reads."""
+    """Return a decorator that puts a function behind ``reading``; its first argument names what it reads.
+
+    Of a class method that is the first argument after the class.
+    """
 
     def wrap(function: F) -> F:
         @wraps(function)
         def read(path: Any, *arguments: Any, **options: Any) -> Any:
-            with reading(path, kind, way_out):
+            with reading(arguments[0] if isinstance(path, type) else path, kind, way_out):
                 return function(path, *arguments, **options)
 
         read.__signature__ = signature(function)  # type: ignore[attr-defined]

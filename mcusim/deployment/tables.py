@@ -19,7 +19,9 @@ from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
 from mcusim.engine.columns import gather
 from mcusim.engine.state import parameter_slots
+from mcusim.graph import Arithmetic
 from mcusim.kernels.number_formats import ERRORS
+from mcusim.kernels.overflow import overflows
 from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.step import Step, StepOp
@@ -84,7 +86,12 @@ def tables(plan: Plan, scheme: Scheme) -> FirmwareTables:
     plan.require()
     if not plan.step.scope.learns:
         raise BadArgument("update none", "learns nothing", "choose what learns, e.g. head, last-6 or dynamic")
-    own = identifier(plan.step.model.name).lower()
+    model = plan.step.model
+    beyond = overflows(model) if model.arithmetic is Arithmetic.FLOAT else []
+    if beyond:
+        reason = "can leave 32 bits, where firmware wraps and the arithmetic float does not"
+        raise refusal(f"op {beyond[0].op!r}", reason)
+    own = identifier(model.name).lower()
     context = StepContext(plan.step, plan.solution.offsets, FlashConstants(own))
     return _Writer(plan, scheme, context).tables()
 

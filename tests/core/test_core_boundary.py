@@ -62,3 +62,14 @@ def test_toml_of_any_kind_is_read_or_refused(tmp_path, content, says):
         path.write_bytes(content)
     with pytest.raises(BadArgument, match=f"run file: {says}"):
         read_toml(path, BadArgument, "run file")
+
+
+def test_what_a_class_opens_is_named_and_not_the_class():
+    class Opened:
+        @classmethod
+        @reads(BadTrace, "record it again")
+        def open(cls, path: str) -> None:
+            raise ValueError("damaged")
+
+    with pytest.raises(BadTrace, match=r"^file: cannot be read: ValueError: damaged"):
+        Opened.open("file")
