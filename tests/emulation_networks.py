@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import every_op
 import numpy as np
 import pytest
 from every_op import every_op_network
+from networks import small_network
 
 import mcusim
 from mcusim.deployment.forward import FORWARD
 from mcusim.graph import Arithmetic, Model, OpKind
+from mcusim.kernels.scales import scale_of
 from mcusim.session.session import Session
 
 
@@ -32,6 +35,24 @@ def c_op_network(arithmetic: Arithmetic = Arithmetic.TFLITE) -> Model:
         patch.setattr(every_op, "filters", lambda add, constant, x: x)
         patch.setattr(every_op, "matrices", lambda add, x: x)
         return every_op_network(arithmetic=arithmetic)
+
+
+def wide_network() -> Model:
+    """Return a network of arithmetic float whose sums leave 32 bits, and whose outputs tell by how much."""
+    model = small_network()
+    tensors = dict(model.tensors)
+    for op in model.ops:
+        if op.bias is None or tensors[op.weight].dtype != "int8":
+            continue
+        bias, weight = tensors[op.bias], tensors[op.weight]
+        ends = np.where(np.arange(bias.elements) % 4 < 2, 2**31 - 9, 9 - 2**31).astype(np.int32)
+        far = np.arange(bias.elements) % 2 == 0
+        assert weight.quant is not None
+        scale = scale_of(tensors[op.output]) / scale_of(tensors[op.inputs[0]]) * 10 / 2**31
+        scales = np.where(far, scale, weight.quant.scale).astype(np.float32)
+        tensors[op.weight] = replace(weight, quant=replace(weight.quant, scale=scales))
+        tensors[op.bias] = replace(bias, data=np.where(far, ends, bias.data).astype(np.int32))
+    return replace(model, tensors=tensors)
 
 
 def session(model: Model, update: str, board: str = "stm32h743", **choices: Any) -> Session:

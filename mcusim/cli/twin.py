@@ -25,7 +25,8 @@ def twin(
 ) -> None:
     """Compile the firmware of a training step, emulate it, and compare every op with the engine.
 
-    Exit code 0: equal in every byte; 3: not.
+    Ctrl-C ends a long one and says what was compared in the steps until then. Exit code 0: equal in every
+    byte; 3: not.
     """
     from mcusim.cli.output import end, print_json, print_sections
     from mcusim.emulation.verb import twin_of

@@ -74,11 +74,13 @@ class StepContext:
         step: what is to be done.
         offsets: where the buffers of its tensors lie in the arena.
         constants: collects what lies in flash.
+        wide: ops whose sums can leave 32 bits, where the arithmetic has room for them.
     """
 
     step: Step
     offsets: Mapping[str, int]
     constants: FlashConstants
+    wide: frozenset[str] = frozenset()
 
     @property
     def model(self) -> Model:
@@ -168,13 +170,20 @@ class StepContext:
         }  # fmt: skip
         factors = accumulator_factors(op, self.tensors)
         if not self.model.arithmetic.fixed_point:
-            return {"factor": self._quant(op, "factor", factors.astype(np.float32)), **fields}
+            fields["factor"] = self._quant(op, "factor", factors.astype(np.float32))
+            return fields | self.beyond(op)
         fixed = [multiplier_and_shift(float(f)) for f in factors]
         return {
             "multiplier": self._quant(op, "multiplier", np.array([m for m, _ in fixed], np.int32)),
             "shift": self._quant(op, "shift", np.array([s for _, s in fixed], np.int8)),
             **fields,
         }
+
+    def beyond(self, op: Op) -> dict[str, Any]:
+        """Return the fields that keep a sum which can leave 32 bits; none where that cannot be."""
+        if op.name not in self.wide:
+            return {}
+        return {"multiplier": self.parameter(op, SlotPart.BIAS), "rounding": CText("MCUSIM_WIDE")}
 
     def plain_output(self, op: Op) -> dict[str, Any]:
         """Return clamp, zero point and rounding of an op without factors a channel."""

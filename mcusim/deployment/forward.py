@@ -103,7 +103,7 @@ def _dense(context: StepContext, op: StepOp) -> Call:
         "weight_zero": context.zero_of(source.inputs[1]),
     }
     if output.dtype == "int32":
-        return Call("mcusim_dense_int32", "mcusim_dense", fields)
+        return Call("mcusim_dense_int32", "mcusim_dense", fields | {"output": context.beyond(source)})
     if rounds_once(source.kind, context.model.arithmetic):
         raise refusal(
             f"op {source.name!r} ({source.kind})", "is rounded in float64, as no microcontroller does"

@@ -87,12 +87,9 @@ def tables(plan: Plan, scheme: Scheme) -> FirmwareTables:
     if not plan.step.scope.learns:
         raise BadArgument("update none", "learns nothing", "choose what learns, e.g. head, last-6 or dynamic")
     model = plan.step.model
-    beyond = overflows(model) if model.arithmetic is Arithmetic.FLOAT else []
-    if beyond:
-        reason = "can leave 32 bits, where firmware wraps and the arithmetic float does not"
-        raise refusal(f"op {beyond[0].op!r}", reason)
+    wide = {one.op for one in overflows(model)} if model.arithmetic is Arithmetic.FLOAT else ()
     own = identifier(model.name).lower()
-    context = StepContext(plan.step, plan.solution.offsets, FlashConstants(own))
+    context = StepContext(plan.step, plan.solution.offsets, FlashConstants(own), frozenset(wide))
     return _Writer(plan, scheme, context).tables()
 
 

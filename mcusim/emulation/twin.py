@@ -233,26 +233,29 @@ class Twin:
         self._counts: list[NDArray[np.int64]] = []
 
     def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
-        """Run a step on each example, on both sides; stop at the first that differs."""
+        """Run a step on each example, on both sides; stop at the first that differs, or when interrupted."""
         device = self._device
         device.after_op(self._compare)
         device.run()
-        before, steps = device.count.by_class(), 0
-        for x, target, factor in examples:
-            if steps == 0:
-                self._calibrate(x, target)
-            before = self._step(x, target, factor)
-            steps += 1
-            if self._first is not None:
-                break
+        counts = np.zeros((0, len(CLASSES)), np.int64)
+        try:
+            for x, target, factor in examples:
+                if self._number == 0:
+                    self._calibrate(x, target)
+                counts = self._step(x, target, factor)
+                self._number += 1
+                if self._first is not None:
+                    break
+        except KeyboardInterrupt:
+            if not self._number:
+                raise
         if not device.count.trusted:
             raise BadRun("count of instructions", "is not to be trusted: a block of code changed its length")
-        counts = np.diff(np.array([before, *self._counts]), axis=0)
         names = [name for name, _ in self._made.calls]
         plan = self._plan
         return TwinRun(
             network=plan.step.model.name, board=plan.board.name, update=plan.settings.update,
-            step=digest(plan.step), core=device.core.name, steps=steps, ops=len(names),
+            step=digest(plan.step), core=device.core.name, steps=self._number, ops=len(names),
             bytes_compared=self._compared,
             bytes_differing=self._differing, first_difference=self._first,
             op_instructions=tuple(zip(names, map(tuple, counts.tolist()), strict=False)),
@@ -263,6 +266,7 @@ class Twin:
         )  # fmt: skip
 
     def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
+        """Run a step on both sides; return executed instructions of each op by class."""
         program, step = self._program, self._plan.step
         self._select(program.state.iteration)
         program.rate = factor
@@ -274,8 +278,7 @@ class Twin:
         before = self._device.count.by_class()
         self._device.run()
         self._compare_numbers()
-        self._number += 1
-        return before
+        return np.diff(np.array([before, *self._counts]), axis=0)
 
     def _select(self, iteration: int) -> None:
         """Change the engine's channels with the stage; the device draws its own."""

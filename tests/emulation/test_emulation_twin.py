@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from emulation_networks import c_op_network, drawn, session
+from emulation_networks import c_op_network, drawn, session, wide_network
 from networks import small_network
 from typer.testing import CliRunner
 
@@ -16,6 +16,7 @@ from mcusim.deployment.forward import FORWARD
 from mcusim.emulation.cores import CORES, core_named
 from mcusim.emulation.twin import run_twin
 from mcusim.graph import Arithmetic
+from mcusim.kernels.overflow import overflows
 from mcusim.kernels.reference import GRADIENTS
 from mcusim.lowering.action import Action
 from mcusim.update.formats import Formats
@@ -79,6 +80,30 @@ def test_every_way_to_save_memory_gives_the_same_bytes(choices):
 def test_an_int8_head_gives_the_same_bytes():
     found = twin_of(small_network(head="int8"), "dense", steps=2)[1]()
     assert found.equal, str(found.first_difference)
+
+
+def test_sums_that_leave_32_bits_give_the_same_bytes():
+    model = wide_network()
+    assert len(overflows(model)) == 7  # every op with int8 weights
+    found = twin_of(model, "head", steps=2, core="cortex-m7")[1]()
+    assert found.equal, str(found.first_difference)
+
+
+def test_an_interrupted_twin_says_what_was_compared_until_then():
+    model = small_network(side=8)
+
+    def until(last):
+        yield from drawn(model, last)
+        raise KeyboardInterrupt
+
+    own = session(model, "head")
+    one, two = (run_twin(own.plan(), own.scheme, until(steps), core_named("cortex-m4")) for steps in (1, 2))
+    assert (one.steps, two.steps) == (1, 2)
+    assert one.equal
+    assert two.equal
+    assert two.bytes_compared == 2 * one.bytes_compared
+    with pytest.raises(KeyboardInterrupt):
+        run_twin(own.plan(), own.scheme, until(0), core_named("cortex-m4"))
 
 
 def test_the_shipped_network_in_stages_of_one_step():

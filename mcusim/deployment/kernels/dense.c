@@ -20,12 +20,17 @@ void mcusim_dense_int8(const void *record, mcusim_state *state) {
     mcusim_bits_end(&bits);
 }
 
-/* The accumulators themselves, e.g. the logits of an int8 classifier. */
+/* The accumulators themselves, e.g. the logits of an int8 classifier; MCUSIM_WIDE ones stop at the ends of int32. */
 void mcusim_dense_int32(const void *record, mcusim_state *state) {
     const mcusim_dense *r = (const mcusim_dense *)record;
+    const int32_t *bias = r->output.rounding == MCUSIM_WIDE ? (const int32_t *)r->bias : NULL;
     int32_t *y = (int32_t *)r->y;
     (void)state;
-    for (int o = 0; o < r->outputs; o++) y[o] = sum_of(r, o);
+    for (int o = 0; o < r->outputs; o++) {
+        int32_t acc = sum_of(r, o), own = bias ? bias[o] : 0, rest = (int32_t)((uint32_t)acc - (uint32_t)own);
+        int64_t v = (int64_t)own + rest;
+        y[o] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
+    }
 }
 
 /* 16 interleaved partial sums, added pairwise, then the bias. */

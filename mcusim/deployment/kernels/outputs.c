@@ -27,12 +27,29 @@ static uint32_t nearest(const mcusim_output *out, const int32_t *acc, int count,
     return inside;
 }
 
+/* A sum that wrapped when its bias was added, as the float32 nearest to what it would be with room. */
+static inline float widened(int32_t acc, int32_t bias) {
+    int64_t v = (int64_t)bias + (int32_t)((uint32_t)acc - (uint32_t)bias);
+    int32_t half = (int32_t)(v >> 1) | (int32_t)(v & 1); /* one bit less: it only says whether there was more */
+    return v == (int32_t)v ? (float)(int32_t)v : (float)half * 2.0f;
+}
+
+static uint32_t wide(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
+    const int32_t low = out->low, high = out->high, zero = out->zero, *bias = out->multiplier + o;
+    const float *factor = out->factor + o;
+    uint32_t inside = 0;
+    for (int e = 0; e < count; e++, factor += each_o, bias += each_o, y += each_y)
+        inside |= written(mcusim_byte_near(widened(acc[e], *bias) * *factor) + zero, low, high, y) << e;
+    return inside;
+}
+
 /* Write count <= 32 outputs, each_y bytes apart; the channels of their factors begin with o and are each_o apart.
  * Return which of them were inside the clamp, the first one lowest. */
 uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
                         int each_y) {
     if (out->rounding == MCUSIM_FIXED) return fixed(out, acc, count, o, each_o, y, each_y);
     if (out->rounding == MCUSIM_NEAREST) return nearest(out, acc, count, o, each_o, y, each_y);
+    if (out->rounding == MCUSIM_WIDE) return wide(out, acc, count, o, each_o, y, each_y);
     uint32_t inside = 0;
     for (int e = 0; e < count; e++, o += each_o, y += each_y) {
         int32_t v = mcusim_trunc((float)acc[e] * out->factor[o]) + out->zero;

@@ -12,11 +12,12 @@
 extern "C" {
 #endif
 
-enum { MCUSIM_FIXED, MCUSIM_NEAREST, MCUSIM_TRUNCATED };
+enum { MCUSIM_FIXED, MCUSIM_NEAREST, MCUSIM_TRUNCATED, MCUSIM_WIDE };
 
-/* How an accumulator becomes an int8: fixed-point multipliers, or a float32 factor, one a channel. */
+/* How an accumulator becomes an int8: fixed-point multipliers, or a float32 factor, one a channel. A sum that can
+ * leave 32 bits with its bias is MCUSIM_WIDE: taken apart from it again, and rounded as MCUSIM_NEAREST. */
 typedef struct {
-    const int32_t *multiplier;
+    const int32_t *multiplier;      /* of MCUSIM_WIDE: the bias, as it is now */
     const int8_t *shift;
     const float *factor;
     int16_t zero, low, high;
