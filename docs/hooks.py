@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import mcusim
+from mcusim import testing
 from mcusim.cli.main import EXITS, VERBS, verb
 
 
@@ -28,6 +29,9 @@ def names() -> Iterator[str]:
         value = getattr(mcusim.data, name)
         if hasattr(value, "__qualname__"):
             yield f"### data.{name}\n\n::: {where(value)}\n"
+    yield "## Tests of allocators and planners\n"
+    for name in testing.__all__:
+        yield f"### testing.{name}\n\n::: mcusim.testing.{name}\n"
 
 
 def where(value: Any) -> str:

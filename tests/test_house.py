@@ -20,7 +20,8 @@ from mcusim.cli.main import VERBS
 ROOT = Path(mcusim.__file__).parent
 FLOORS = {
     "core": 0, "graph": 1, "events": 1, "sections": 1, "kernels": 2, "memory": 2, "mcu": 2,
-    "tasks": 3, "update": 3, "simplify": 3, "traces": 3, "files": 3, "data": 3, "lowering": 4,
+    "tasks": 3, "update": 3, "simplify": 3, "traces": 3, "files": 3, "data": 3, "testing": 3,
+    "lowering": 4,
     "engine": 5, "planning": 5, "compress": 5, "deployment": 6, "session": 7, "explore": 8, "emulation": 8,
     "studies": 9, "gate": 9, "proof": 9, "reporting": 10, "cli": 11,
 }  # fmt: skip

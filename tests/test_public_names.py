@@ -16,8 +16,10 @@ import mcusim
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {"mcusim": {*mcusim.__all__}, "mcusim.data": {*mcusim.data.__all__}}
-EXTENSIONS = {name: {*import_module(name).__all__} for name in ("mcusim.update", "mcusim.memory")}
-"""What a scheme or a planner of one's own is made of."""
+EXTENSIONS = {
+    name: {*import_module(name).__all__} for name in ("mcusim.update", "mcusim.memory", "mcusim.testing")
+}
+"""What a scheme, a planner or an allocator of one's own is made of, and held to."""
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
@@ -71,7 +73,7 @@ def test_notebooks_use_public_names_alone(path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_use_public_names_alone(page):
-    """Recipes for extensions also those that the two rooms to be extended name."""
+    """Recipes for extensions also those that the rooms to be extended name."""
     assert private(sessions(page), PUBLIC | EXTENSIONS if page.parent.name == "how-to" else PUBLIC) == []
 
 

@@ -17,12 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 from mcusim.cli.main import build
-from mcusim.memory import PLANNERS
+from mcusim.memory import ALLOCATORS, PLANNERS
 from mcusim.update import SCHEMES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(page for folder in ("tutorials", "how-to") for page in (DOCS / folder).glob("*.md"))
-GROUPS = {SCHEMES.group, PLANNERS.group}
+EXTENDED = (SCHEMES, PLANNERS, ALLOCATORS)
+GROUPS = {registry.group for registry in EXTENDED}
 WRITE = os.environ.get("MCUSIM_GOLDEN") == "write"
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
 
@@ -34,7 +35,7 @@ def test_tutorials(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     if "import torch" in text:
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    for registry in (SCHEMES, PLANNERS):
+    for registry in EXTENDED:
         monkeypatch.setattr(registry, "_own", dict(registry._own))
     names: dict[str, object] = {}
     for language, title, body in FENCE.findall(text):

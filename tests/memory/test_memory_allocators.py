@@ -2,107 +2,25 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mcusim.core import BadProblem, OutOfSram, UnknownName
 from mcusim.memory.allocators import ALLOCATORS, best_fit, first_fit
 from mcusim.memory.allocators.geometry import Geometry
+from mcusim.testing import assert_heap
 
 NAMES = ("best_fit", "buddy", "bump", "first_fit", "stack", "tlsf")
 
 
-class HeapMachine(RuleBasedStateMachine):
-    """Drives any allocator; the model is a dictionary and the memory a list of owners."""
-
-    @initialize(name=st.sampled_from(NAMES), capacity=st.integers(1, 6000))
-    def start(self, name: str, capacity: int) -> None:
-        self.heap = ALLOCATORS[name](capacity)
-        self.model: dict[int, int] = {}
-        self.top = 0
-
-    @rule(size=st.integers(0, 700), align=st.sampled_from([1, 1, 4, 8, 16, 64]))
-    def alloc(self, size: int, align: int) -> None:
-        before = self._state()
-        try:
-            offset = self.heap.alloc(size, align, name="x")
-        except OutOfSram as error:
-            refused = error
-        else:
-            refused = None
-        if refused:
-            # Invariant 8: an allocation that does not fit leaves everything as it was.
-            assert self._state() == before
-            assert refused.missing_bytes > 0
-            assert refused.largest_hole_bytes == self.heap.largest_hole_bytes
-            assert len(refused.live) == len(self.model)
-            return
-        assert offset % align == 0
-        assert 0 <= offset <= self.heap.capacity - size
-        assert offset not in self.model
-        self.model[offset] = size
-        self.top = max(self.top, offset + size)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def free(self, data: st.DataObject) -> None:
-        offset = data.draw(st.sampled_from(sorted(self.model)))
-        assert self.heap.free(offset).bytes == self.model.pop(offset)
-        with pytest.raises(BadProblem, match="no live block"):
-            self.heap.free(offset)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def shrink(self, data: st.DataObject) -> None:
-        offset = data.draw(st.sampled_from(sorted(self.model)))
-        size = data.draw(st.integers(0, self.model[offset]))
-        free = self.heap.free_bytes
-        assert self.heap.shrink(offset, size) == self.heap.free_bytes - free
-        self.model[offset] = size
-
-    @precondition(lambda self: self.model)
-    @rule()
-    def free_all(self) -> None:
-        for offset in list(self.model):
-            self.heap.free(offset)
-        self.model.clear()
-        assert self.heap.overhead_bytes == self.heap.control_bytes
-        assert self.heap.name in ("buddy",) or len(self.heap.holes) <= 1
-
-    @invariant()
-    def invariant_1_live_blocks_lie_apart_and_clear_of_holes(self) -> None:
-        if not hasattr(self, "heap"):
-            return
-        pieces = [(a.piece.start, a.piece.end) for a in self.heap.live]
-        spans = sorted([*pieces, *((hole.start, hole.end) for hole in self.heap.holes)])
-        assert all(a[1] <= b[0] for a, b in pairwise(spans))
-        assert not spans or (spans[0][0] >= 0 and spans[-1][1] <= self.heap.capacity)
-        for allocation in self.heap.live:
-            piece = allocation.piece
-            assert piece.start <= piece.offset <= piece.offset + allocation.bytes <= piece.end
-
-    @invariant()
-    def invariant_2_and_3_the_account_is_complete(self) -> None:
-        if not hasattr(self, "heap"):
-            return
-        heap = self.heap
-        assert {a.piece.offset: a.bytes for a in heap.live} == self.model
-        assert heap.live_bytes == sum(self.model.values())
-        assert heap.live_bytes + heap.free_bytes + heap.overhead_bytes == heap.capacity
-        assert heap.overhead_bytes >= heap.control_bytes >= 0
-        assert heap.top_bytes >= self.top
-        assert 0 <= heap.fragmentation < 1
-
-    def _state(self) -> tuple[object, ...]:
-        return (self.heap.live, self.heap.holes, self.heap.live_bytes, self.heap.top_bytes)
+@pytest.mark.parametrize("name", NAMES)
+def test_invariants_1_and_2_every_allocator_holds_beside_a_model(name: str) -> None:
+    assert_heap(ALLOCATORS[name], examples=20)
 
 
-TestHeapMachine = HeapMachine.TestCase
-TestHeapMachine.settings = settings(suppress_health_check=list(HealthCheck))
+def test_every_allocator_is_attacked() -> None:
+    assert set(NAMES) == set(ALLOCATORS)
 
 
 @pytest.mark.smoke

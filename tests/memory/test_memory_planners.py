@@ -13,7 +13,6 @@ from mcusim.core import Interval, MissingPackage, OutOfSram, UnknownName
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
-from mcusim.memory.overlap import Overlap
 from mcusim.memory.planners import PLANNERS, best, branch_and_bound, exact, hill_climb
 from mcusim.memory.planners import placing as placing_module
 from mcusim.memory.planners.greedy import GREEDY
@@ -21,39 +20,11 @@ from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.residents import stacked
 from mcusim.memory.problem import Problem, Status
+from mcusim.testing import problems
 
 HEURISTICS = tuple(PLANNERS[name] for name in PLANNERS if name != "exact")
 """Every planner but the one whose work grows without bound."""
 greedy_by_size, greedy_by_lifetime = PLANNERS["greedy_by_size"], PLANNERS["greedy_by_lifetime"]
-
-
-@st.composite
-def blocks(draw: st.DrawFn, name: str, *, max_bytes: int = 60, max_time: int = 12) -> Block:
-    start = draw(st.integers(0, max_time - 1))
-    end = draw(st.integers(start + 1, max_time))
-    size = draw(st.integers(0, max_bytes))
-    shrinks: list[tuple[int, int]] = []
-    if end - start > 1 and size > 1 and draw(st.booleans()):
-        times = sorted(draw(st.sets(st.integers(start + 1, end - 1), max_size=3)))
-        smaller = sorted(draw(st.sets(st.integers(1, size - 1), max_size=3)), reverse=True)
-        shrinks = list(zip(times, smaller, strict=False))
-    align = draw(st.sampled_from([1, 1, 2, 4, 8]))
-    return Block(name, size, Interval(start, end), align=align, shrinks=tuple(shrinks))
-
-
-@st.composite
-def problems(
-    draw: st.DrawFn, *, max_blocks: int = 14, max_bytes: int = 60, max_time: int = 12, overlaps: bool = True
-) -> Problem:
-    count = draw(st.integers(0, max_blocks))
-    made = tuple(draw(blocks(f"b{i}", max_bytes=max_bytes, max_time=max_time)) for i in range(count))
-    allowed = tuple(
-        Overlap(old.name, new.name, draw(st.integers(0, new.bytes - 1)))
-        for old, new in permutations(made, 2)
-        if old.lifetime.end == new.lifetime.start + 1 and old.lifetime.start < new.lifetime.start
-        if overlaps and new.bytes and draw(st.booleans())
-    )
-    return Problem(made, align=draw(st.sampled_from([1, 1, 4, 16])), overlaps=allowed)
 
 
 def optimum(problem: Problem) -> int:

@@ -37,7 +37,7 @@ class Buddy:
             start += 1 << order
 
     def take(self, size: int, align: int) -> Piece | None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         order = self._order(size, align)
         have = next((k for k in range(order, len(self._free)) if self._free[k]), None)
         if have is None:
@@ -49,7 +49,7 @@ class Buddy:
         return Piece(start, start + (1 << order), start)
 
     def give(self, piece: Piece) -> None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         start, order = piece.start, (piece.end - piece.start).bit_length() - 1
         while order + 1 < len(self._free) and (buddy := start ^ (1 << order)) in self._free[order]:
             self._free[order].remove(buddy)
@@ -57,7 +57,7 @@ class Buddy:
         insort(self._free[order], start)
 
     def trim(self, piece: Piece, size: int) -> Piece:
-        """See :class:`Policy`. The upper halves that are not needed become free."""
+        """See :class:`FreeSpace`. The upper halves that are not needed become free."""
         end = piece.end
         while (half := (end - piece.start) // 2) >= max(size, self._min_block):
             end = piece.start + half
@@ -65,11 +65,11 @@ class Buddy:
         return Piece(piece.start, end, piece.offset)
 
     def holes(self) -> list[Interval]:
-        """See :class:`Policy`. Free neighbours that are no buddies are two holes."""
+        """See :class:`FreeSpace`. Free neighbours that are no buddies are two holes."""
         return sorted(Interval(s, s + (1 << k)) for k, starts in enumerate(self._free) for s in starts)
 
     def needed(self, size: int, align: int) -> int:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         free_from = self._last
         for hole in reversed(self.holes()):
             if hole.end != free_from:

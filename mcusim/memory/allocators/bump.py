@@ -23,7 +23,7 @@ class Bump:
         self._count = 0
 
     def take(self, size: int, align: int) -> Piece | None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         offset = self._geometry.header_bytes + self._next
         offset = -(-offset // align) * align
         end = offset - self._geometry.header_bytes + self._geometry.gross(size)
@@ -34,21 +34,21 @@ class Bump:
         return Piece(start, end, offset)
 
     def give(self, piece: Piece) -> None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         self._count -= 1
         if not self._count:
             self._next = self._first
 
     def trim(self, piece: Piece, size: int) -> Piece:
-        """See :class:`Policy`. The pointer never goes back."""
+        """See :class:`FreeSpace`. The pointer never goes back."""
         return piece
 
     def holes(self) -> list[Interval]:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         return [Interval(self._next, self._last)] if self._next < self._last else []
 
     def needed(self, size: int, align: int) -> int:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         offset = -(-(self._next + self._geometry.header_bytes) // align) * align
         return offset - self._geometry.header_bytes + self._geometry.gross(size)
 

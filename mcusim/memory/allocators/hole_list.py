@@ -30,7 +30,7 @@ class HoleList:
         self._last = last
 
     def take(self, size: int, align: int) -> Piece | None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         gross = self._geometry.gross(size)
         chosen, chosen_length = -1, 0
         for index, (start, end) in enumerate(zip(self._starts, self._ends, strict=True)):
@@ -54,11 +54,11 @@ class HoleList:
         return Piece(start, end, start + self._geometry.header_bytes)
 
     def give(self, piece: Piece) -> None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         self._open(piece.start, piece.end)
 
     def trim(self, piece: Piece, size: int) -> Piece:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         end = min(piece.end, piece.start + self._geometry.gross(size))
         index = bisect_left(self._starts, piece.end)
         touches = index < len(self._starts) and self._starts[index] == piece.end
@@ -68,11 +68,11 @@ class HoleList:
         return Piece(piece.start, end, piece.offset)
 
     def holes(self) -> list[Interval]:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         return [Interval(a, b) for a, b in zip(self._starts, self._ends, strict=True)]
 
     def needed(self, size: int, align: int) -> int:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         tail = self._starts[-1] if self._ends and self._ends[-1] == self._last else self._last
         return self._geometry.start_in(tail, align) + self._geometry.gross(size)
 

@@ -30,7 +30,7 @@ class Stack:
         return self._pieces[-1].end if self._pieces else self._first
 
     def take(self, size: int, align: int) -> Piece | None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         piece = self._piece(size, align)
         if piece.end > self._last:
             return None
@@ -38,13 +38,13 @@ class Stack:
         return piece
 
     def give(self, piece: Piece) -> None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         self._freed.add(piece.start)
         while self._pieces and self._pieces[-1].start in self._freed:
             self._freed.remove(self._pieces.pop().start)
 
     def trim(self, piece: Piece, size: int) -> Piece:
-        """See :class:`Policy`. Only the topmost block can be cut."""
+        """See :class:`FreeSpace`. Only the topmost block can be cut."""
         end = piece.offset - self._geometry.header_bytes + self._geometry.gross(size)
         if self._pieces[-1].start != piece.start or end >= piece.end:
             return piece
@@ -52,11 +52,11 @@ class Stack:
         return self._pieces[-1]
 
     def holes(self) -> list[Interval]:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         return [Interval(self._next, self._last)] if self._next < self._last else []
 
     def needed(self, size: int, align: int) -> int:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         return self._piece(size, align).end
 
     def _piece(self, size: int, align: int) -> Piece:

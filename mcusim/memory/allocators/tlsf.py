@@ -59,7 +59,7 @@ class Tlsf:
             self._insert(self._first, self._last)
 
     def take(self, size: int, align: int) -> Piece | None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         geometry = self._geometry
         gross = geometry.gross(size)
         wanted = class_of(search_length(gross + self._slack(align), geometry.align), geometry.align)
@@ -80,11 +80,11 @@ class Tlsf:
         return Piece(start, end, start + geometry.header_bytes)
 
     def give(self, piece: Piece) -> None:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         self._merge(piece.start, piece.end)
 
     def trim(self, piece: Piece, size: int) -> Piece:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         end = piece.start + self._geometry.gross(size)
         if piece.end - end < self._geometry.min_block and (end >= piece.end or piece.end not in self._end_of):
             return piece
@@ -92,11 +92,11 @@ class Tlsf:
         return Piece(piece.start, end, piece.offset)
 
     def holes(self) -> list[Interval]:
-        """See :class:`Policy`."""
+        """See :class:`FreeSpace`."""
         return sorted(Interval(start, end) for start, end in self._end_of.items())
 
     def needed(self, size: int, align: int) -> int:
-        """See :class:`Policy`. The index of a heap beyond a power of two has one more row."""
+        """See :class:`FreeSpace`. The index of a heap beyond a power of two has one more row."""
         tail = self._start_of.get(self._last, self._last)
         unit = self._geometry.align
         length = search_length(self._geometry.gross(size) + self._slack(align), unit)
