@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcusim.deployment.forward import FORWARD
 from mcusim.files.names import NAMES
+from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.files.tflite.schema import SPELLED
 from mcusim.graph import TRAITS, OpKind
 from mcusim.kernels.executable import TYPES
@@ -22,9 +23,11 @@ weights; where it says *frozen*, they stay as they are and the gradient passes.
 SPELLINGS = """
 ## Read as others
 
-These TFLite operators become those above when a file is read: {spelled}. What follows from constants and
-shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and `BATCH_TO_SPACE_ND` around one
-convolution are read as the dilated convolution they are.
+These operators become those above when a file is read. Of TFLite: {spelled}.
+Of ONNX: {onnx}.
+
+What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
+`BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.
 
 ## Whose bits
 
@@ -59,9 +62,11 @@ microcontroller computes so. What else LiteRT and TFLite Micro do not do alike:
 def page() -> str:
     """Return the page: a row for each kind of op."""
     rows = "".join(map(_row, OpKind))
-    return (
-        INTRO + rows + SPELLINGS.format(spelled=", ".join(f"`{name}`" for name in sorted(SPELLED.values())))
-    )
+    own = {name for kind in OpKind for name in NAMES[kind].onnx}
+    onnx = sorted({*RULES, *SEVERAL} - own)
+    lists = (", ".join(f"`{name}`" for name in names) for names in (sorted(SPELLED.values()), onnx))
+    spelled, others = lists
+    return INTRO + rows + SPELLINGS.format(spelled=spelled, onnx=others)
 
 
 def _row(kind: OpKind) -> str:

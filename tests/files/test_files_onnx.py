@@ -245,7 +245,8 @@ def test_other_files_are_errors(tmp_path: Path) -> None:
 
 WRONG: dict[str, tuple[list[Any], dict[str, np.ndarray], Any]] = {
     r"node 0 \(LSTM\).*not supported.*'x'": ([node("LSTM", "x", "y")], {}, (1, 3)),
-    "nothing has written": ([node("Relu", "y", "y")], {}, (1, 3)),
+    "own output": ([node("Add", "x z", "y"), node("Relu", "y", "z")], {}, (1, 3)),
+    "nothing has written": ([node("Relu", "z", "y")], {}, (1, 3)),
     "no constant": ([node("Conv", "x x", "y")], {}, (1, 3, 4, 4)),
     "3 groups of 2 channels": ([node("Conv", "x w", "y", group=3)], {"w": weights(4, 2, 1, 1)}, (1, 4, 4, 4)),
     "groups of 5 channels for 4": ([node("Conv", "x w", "y")], {"w": weights(4, 5, 1, 1)}, (1, 4, 4, 4)),

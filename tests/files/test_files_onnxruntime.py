@@ -10,38 +10,18 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 from files_cases import case  # noqa: E402
-from files_onnx_file import proto  # noqa: E402
+from files_onnxruntime import agree, node, written  # noqa: E402
 from onnx import helper  # noqa: E402
 
-from mcusim.compress.quantize import run  # noqa: E402
 from mcusim.core import BadModel  # noqa: E402
 from mcusim.files.onnx.folding import FOLDS  # noqa: E402
 from mcusim.files.onnx.reader import load_onnx  # noqa: E402
 
 RNG = np.random.default_rng(3)
 INT = np.int64
-
-
-def node(kind: str, inputs: tuple[str, ...], **attributes: Any) -> Any:
-    return helper.make_node(kind, list(inputs), ["y"], **attributes)
-
-
-def agree(file: Path) -> None:
-    """Assert that a file with one float input computes what ONNX Runtime does."""
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
-    x = RNG.normal(0, 1, shape).astype(np.float32)
-    (expected,) = session.run(None, {session.get_inputs()[0].name: x})
-    found = run(load_onnx(file), x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
-    if expected.ndim == 4:
-        expected = expected.transpose(0, 2, 3, 1)
-    assert found.shape == expected.shape
-    assert np.allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def refused(file: Path) -> str:
@@ -53,25 +33,29 @@ def refused(file: Path) -> str:
     return ""
 
 
-def written(folder: Path, nodes: list[Any], constants: dict[str, Any], shape: Any, opset: int) -> Path:
-    model = proto(nodes, constants, {"x": shape}, ["y"])
-    model.opset_import[0].version = opset
-    model.ir_version = min(model.ir_version, 10)
-    (folder / "m.onnx").write_bytes(model.SerializeToString())
-    return folder / "m.onnx"
-
-
 @pytest.mark.parametrize(
     "name",
-    ["softmax_opset11_default_axis", "batchnorm_rank3_6x6", "resize_to_1x1_pytorch", "pad_axes_permuted"],
+    [
+        "softmax_opset11_default_axis",
+        "batchnorm_rank3_6x6",
+        "resize_to_1x1_pytorch",
+        "pad_axes_permuted",
+        "resize_linear_scale_1.5",
+    ],
 )
 def test_each_case_is_as_onnx_runtime_computes_it(name: str) -> None:
     agree(case(f"{name}.onnx"))
 
 
-def test_a_grid_that_no_op_has_is_refused() -> None:
-    with pytest.raises(BadModel, match=r"puts the pixels of \(1, 2, 7, 7\) elsewhere.*1\.5.*sizes"):
-        load_onnx(case("resize_linear_scale_1.5.onnx"))
+def test_a_grid_that_no_int8_op_has_is_refused(tmp_path: Path) -> None:
+    scale = {"s": np.float32(0.1), "z": np.int8(0), "f": np.array([1, 1, 1.5, 1.5], np.float32)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node("Resize", ("d", "", "f"), mode="linear"),
+    ]
+    with pytest.raises(BadModel, match=r"puts the pixels of \(7, 7\) elsewhere.*1\.5.*sizes"):
+        load_onnx(written(tmp_path, nodes, scale, (1, 2, 5, 5), 13))
 
 
 SHAPES = [(1, 4), (1, 4, 5), (1, 1, 3), (1, 4, 1, 1), (1, 3, 2, 5), (1, 3, 1, 5)]
@@ -264,7 +248,7 @@ ROUNDINGS = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
 
 
 def test_every_resize_is_right_or_refused(tmp_path: Path) -> None:
-    right: set[tuple[str, str]] = set()
+    right = 0
     for way, (mode, rounding) in product(WAYS, [("linear", "floor"), *(("nearest", r) for r in ROUNDINGS)]):
         for new in ((1, 1), (2, 3), (5, 7), (7, 7), (10, 14), (15, 21), (3, 4)):
             for by_size in (True, False):
@@ -276,13 +260,13 @@ def test_every_resize_is_right_or_refused(tmp_path: Path) -> None:
                 nodes = [node("Resize", names, **attributes)]
                 file = written(tmp_path, nodes, constants, (1, 2, 5, 7), opset)
                 refusal = refused(file)
-                if refusal:
-                    assert "elsewhere" in refusal
-                else:
+                if not refusal:
                     agree(file)
-                    right.add((way, mode))
-    assert {way for way, _ in right} == {*WAYS}
-    assert len(right) == 2 * len(WAYS)
+                    right += 1
+                    continue
+                assert mode == "nearest"
+                assert "an error of rounding" in refusal
+    assert right > 300  # of 350
 
 
 FOLDED: dict[str, tuple[list[Any], dict[str, Any]]] = {

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any
 
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.onnx import moves, products
+from mcusim.files.onnx import moves, products, reductions, windows
 from mcusim.files.onnx.graph import (
+    NCHW,
     NHWC,
     Const,
     Int8Tensor,
@@ -23,94 +23,59 @@ from mcusim.files.onnx.graph import (
     OnnxGraph,
     Pending,
     Real,
-    Shape,
     Value,
     View,
     onnx_shape,
+    stored_shape,
 )  # fmt: skip
 from mcusim.files.onnx.layout import concat, pad, reshape, softmax, transpose
 from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.onnx.resize import resize
-from mcusim.files.tflite.operators import same_padding
-from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind, Pads
+from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
-
-
-def _window(
-    g: OnnxGraph, node: Node, shape: Shape, kernel: tuple[int, int], *, signal: bool = False
-) -> dict[str, Any]:
-    """Return stride, dilation and padding of a convolution or pooling over a stored shape."""
-    one = (1,) if signal else (1, 1)
-    stride, dilation = node.integers("strides", one), node.integers("dilations", one)
-    pads = node.integers("pads", (0, 0) if signal else (0, 0, 0, 0))
-    if signal and (len(stride), len(dilation), len(pads)) == (1, 1, 2):
-        stride, dilation, pads = (1, *stride), (1, *dilation), (0, pads[0], 0, pads[1])
-    if len(shape) != 4 or (len(stride), len(dilation), len(pads)) != (2, 2, 4) or min(*stride, *dilation) < 1:
-        raise node.fail("works on something else than two dimensions of pixels")
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto not in ("NOTSET", "VALID", "SAME_UPPER") or node.attributes.get("ceil_mode"):
-        raise node.fail(f"has auto_pad {auto} or ceil_mode")
-    padding: Pads = ((pads[0], pads[2]), (pads[1], pads[3]))
-    if auto == "SAME_UPPER":
-        padding = same_padding(shape, kernel, (stride[0], stride[1]), (dilation[0], dilation[1]))
-    return {"stride": stride, "dilation": dilation, "padding": padding}
-
-
-def _bias_operands(g: OnnxGraph, node: Node, index: int, channels: int) -> list[Value]:
-    bias = g.constant(node, index)
-    if bias is None:
-        return []
-    if bias.data.size != channels:
-        raise node.fail(f"has {channels} output channels and a bias of shape {bias.data.shape}")
-    return [Const(bias.data.reshape(channels), bias.quant)]
-
-
-def _conv(g: OnnxGraph, node: Node) -> Value:
-    x, w = g.value(node, 0), g.constant(node, 1)
-    shape = g.shape(x)
-    signal = w is not None and w.data.ndim == len(shape) == 3
-    if signal and w is not None:
-        # A signal is a picture of one row, with channels last.
-        row = (shape[0], 1, shape[2], shape[1])
-        x = g.move(node, OpKind.TRANSPOSE, x, suffix=".last", axes=(0, 2, 1))
-        x, shape = g.move(node, OpKind.RESHAPE, x, suffix=".row", shape=row), row
-        w = Const(w.data[:, :, None], w.quant)
-    if w is None or w.data.ndim != 4 or len(shape) != 4:
-        raise node.fail("is no convolution over pixels or over a signal")
-    count, depth, height, width = w.data.shape
-    groups = node.integer("group", 1)
-    depthwise = groups == shape[3] and depth == 1 and groups > 1
-    if groups < 1 or depth * groups != shape[3] or count % groups:
-        raise node.fail(f"has {groups} groups of {depth} channels for {shape[3]}")
-    # OIHW to OHWI; depthwise (C, 1, kh, kw) to (1, kh, kw, C).
-    operands = [x, w.transposed((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))]
-    operands += _bias_operands(g, node, 2, count)
-    kind = OpKind.DEPTHWISE_CONV_2D if depthwise else OpKind.CONV_2D
-    if groups > 1 and not depthwise:
-        kind = OpKind.GROUPED_CONV_2D
-    found = g.pend(node, kind, operands, **_window(g, node, shape, (height, width), signal=signal))
-    if not signal:
-        return found
-    batch, _, length, channels = found.shape
-    back = Moved(OpKind.RESHAPE, (batch, length, channels))
-    return replace(found, after=(back, Moved(OpKind.TRANSPOSE, (batch, channels, length), (0, 2, 1))))
+FLOAT = 1
+"""ONNX's number of float32."""
 
 
 def _gemm(g: OnnxGraph, node: Node) -> Value:
-    x, second = g.value(node, 0), g.value(node, 1)
-    if node.kind == "MatMul" and not (isinstance(second, Const) and second.data.ndim == 2):
-        return products.batch_matmul(g, node)
-    w, ranks = g.constant(node, 1), (1, 2, 3) if node.kind == "MatMul" else (1, 2)
-    plain = (node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0), node.integer("transA", 0))
-    if w is None or w.data.ndim != 2 or len(g.shape(x)) not in ranks or plain != (1.0, 1.0, 0):
-        raise node.fail("is no plain product of vectors with a constant matrix")
+    x, w = g.value(node, 0), g.constant(node, 1)
+    if w is None or w.data.ndim != 2 or len(g.shape(x)) not in (1, 2):
+        raise node.fail("is no product of vectors with a constant matrix")
+    if node.integer("transA", 0):
+        x = g.move(node, OpKind.TRANSPOSE, x, suffix=".turned", axes=(1, 0))
     if not node.integer("transB", 0):
         w = w.transposed((1, 0))
-    operands = [x, w, *_bias_operands(g, node, 2, w.data.shape[0])]
-    return g.pend(node, OpKind.FULLY_CONNECTED, operands, declared=(*g.shape(x)[:-1], w.data.shape[0]))
+    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    bias = g.constant(node, 2)
+    if bias is not None and bias.quant is None:
+        channels = w.data.shape[0]
+        real = (
+            bias.real if bias.data.size == channels else np.broadcast_to(bias.real.reshape(-1)[:1], channels)
+        )
+        if bias.data.size not in (1, channels):
+            raise node.fail(f"has {channels} output channels and a bias of shape {bias.data.shape}")
+        bias = Const(np.float32(beta) * real.reshape(channels))
+    elif bias is not None and beta != 1:
+        raise node.fail(f"takes {beta:g} of a bias in integers", "export it with beta = 1")
+    if alpha != 1:
+        w = Const(np.float32(alpha) * w.real)
+    return g.pend(node, OpKind.FULLY_CONNECTED, [x, w, *([] if bias is None else [bias])])
+
+
+def _matmul(g: OnnxGraph, node: Node) -> Value:
+    x, w = g.value(node, 0), g.value(node, 1)
+    if not (isinstance(w, Const) and w.data.ndim == 2) or isinstance(x, Const):
+        return products.batch_matmul(g, node)
+    w, shape = w.transposed((1, 0)), onnx_shape(g.shape(x))
+    if len(shape) == 4:  # rows lie along ONNX's last dimension
+        x = g.move(node, OpKind.TRANSPOSE, g.settled(x), suffix=".planes", axes=NCHW)
+    found = g.pend(node, OpKind.FULLY_CONNECTED, [x, w], declared=(*shape[:-1], w.data.shape[0]))
+    if len(shape) == 4:
+        return replace(found, after=(Moved(OpKind.TRANSPOSE, stored_shape(found.shape), NHWC),))
+    return found
 
 
 def _batch_norm(g: OnnxGraph, node: Node) -> Value:
@@ -151,16 +116,25 @@ def _clip(g: OnnxGraph, node: Node) -> Value:
 
 def _clamp(g: OnnxGraph, node: Node, low: float, high: float) -> Value:
     x = g.value(node, 0)
-    fused = (*WEIGHTED, *BINARY)
+    if not low <= high:
+        raise node.fail(f"clamps to ({low:g}, {high:g}), which is empty")
+    if (low, high) == (-inf, inf):
+        return x
     before = g.undecided(x)
-    if before is not None and before.kind in fused and before.attributes.clamp is None:
+    if before is not None and before.kind in (*WEIGHTED, *BINARY):
         # The op before takes the clamp; other readers keep the op without it.
+        first = before.attributes.clamp or (-inf, inf)
+        low, high = (min(max(bound, first[0]), first[1]) for bound in (low, high))
         return replace(before, name=node.output, attributes=replace(before.attributes, clamp=(low, high)))
     kinds = {TRAITS[kind].activation: kind for kind in CLAMPS}
-    if (low, high) not in kinds:
-        known = ", ".join(f"({a:g}, {b:g})" for a, b in filter(None, kinds))
-        raise node.fail(f"clamps to ({low:g}, {high:g})", f"supported there: {known}")
-    return g.pend(node, kinds[low, high], [x], clamp=(low, high))
+    if (low, high) in kinds:
+        return g.pend(node, kinds[low, high], [x], clamp=(low, high))
+    for kind, bound in ((OpKind.MAXIMUM, low), (OpKind.MINIMUM, high)):
+        if bound not in (-inf, inf):
+            last = kind is OpKind.MINIMUM or high == inf
+            limit = Const(np.full((1,) * len(g.shape(x)), bound, np.float32))
+            x = g.pend(node, kind, [x, limit], suffix="" if last else ".floor")
+    return x
 
 
 def _unary(kind: OpKind) -> Rule:
@@ -196,8 +170,8 @@ def _binary(kind: OpKind) -> Rule:
     return rule
 
 
-def _extreme(kind: OpKind) -> Rule:
-    """Min and Max take any number of operands."""
+def _joined(kind: OpKind) -> Rule:
+    """Min, Max and Sum take any number of operands."""
 
     def rule(g: OnnxGraph, node: Node) -> Value:
         found = g.value(node, 0)
@@ -207,6 +181,54 @@ def _extreme(kind: OpKind) -> Rule:
         return found
 
     return rule
+
+
+def _times(g: OnnxGraph, node: Node, x: Value, factor: float, suffix: str = "") -> Pending:
+    return _combined(g, node, OpKind.MUL, [x, Const(np.full(1, factor, np.float32))], suffix)
+
+
+def _negative(g: OnnxGraph, node: Node) -> Value:
+    return _times(g, node, g.value(node, 0), -1)
+
+
+def _reciprocal(g: OnnxGraph, node: Node) -> Value:
+    return _combined(g, node, OpKind.DIV, [Const(np.ones(1, np.float32)), g.value(node, 0)])
+
+
+def _mean(g: OnnxGraph, node: Node) -> Value:
+    if len(node.inputs) < 2:
+        return g.value(node, 0)
+    return _times(g, node, _joined(OpKind.ADD)(g, node), 1 / len(node.inputs), ".mean")
+
+
+def _power(g: OnnxGraph, node: Node) -> Value:
+    """Pow by a constant that products and roots amount to."""
+    x, exponent = g.value(node, 0), g.value(node, 1)
+    powers = {*exponent.real.reshape(-1).tolist()} if isinstance(exponent, Const) else set()
+    if len(powers) != 1:
+        raise node.fail("has no constant exponent", "supported: 1, 2, 3, 0.5, -0.5 and -1")
+    match powers.pop():
+        case 1.0:
+            return x
+        case 2.0:
+            return _combined(g, node, OpKind.MUL, [x, x])
+        case 3.0:
+            return _combined(g, node, OpKind.MUL, [x, _combined(g, node, OpKind.MUL, [x, x], ".square")])
+        case 0.5:
+            return g.pend(node, OpKind.SQRT, [x])
+        case -0.5:
+            return g.pend(node, OpKind.RSQRT, [x])
+        case -1.0:
+            return _reciprocal(g, node)
+        case other:
+            raise node.fail(f"has the exponent {other:g}", "supported: 1, 2, 3, 0.5, -0.5 and -1")
+
+
+def _hard_sigmoid(g: OnnxGraph, node: Node) -> Value:
+    alpha, beta = (float(node.attributes.get(name, given)) for name, given in (("alpha", 0.2), ("beta", 0.5)))
+    scaled = _times(g, node, g.value(node, 0), alpha, ".scaled")
+    moved = _combined(g, node, OpKind.ADD, [scaled, Const(np.full(1, beta, np.float32))])
+    return replace(moved, attributes=replace(moved.attributes, clamp=(0.0, 1.0)))
 
 
 def _combined(g: OnnxGraph, node: Node, kind: OpKind, operands: list[Value], suffix: str = "") -> Pending:
@@ -243,60 +265,6 @@ def _with_bias(g: OnnxGraph, node: Node, operands: list[Value]) -> Pending | Non
     return None
 
 
-def _global_pool(kind: OpKind) -> Rule:
-    def rule(g: OnnxGraph, node: Node) -> Value:
-        x = g.value(node, 0)
-        n, _, _, c = g.shape(x) if len(g.shape(x)) == 4 else (0, 0, 0, 0)
-        return _reduction(g, node, kind, x, axes=(1, 2), declared=(n, 1, 1, c))
-
-    return rule
-
-
-def _reduction(g: OnnxGraph, node: Node, kind: OpKind, x: Value, **attributes: Any) -> Value:
-    """What chooses one of its input's numbers keeps their scale."""
-    if TRAITS[kind].scale == "input":
-        return g.move(node, kind, x, **attributes)
-    return g.pend(node, kind, [x], **attributes)
-
-
-def _reduce(kind: OpKind) -> Rule:
-    return lambda g, node: _reduced(kind, g, node)
-
-
-def _reduced(kind: OpKind, g: OnnxGraph, node: Node) -> Value:
-    x, given = g.value(node, 0), g.constant(node, 1)
-    shape = onnx_shape(g.shape(x))
-    axes = node.integers("axes", ()) if given is None else tuple(int(a) for a in given.data.reshape(-1)[:8])
-    if not axes:
-        raise node.fail(f"reduces all dimensions of {shape}", "name the dimensions to reduce")
-    chosen = {*node.axes(axes, len(shape))}
-    kept = tuple(1 if i in chosen else s for i, s in enumerate(shape))
-    keep = node.integer("keepdims", 1)
-    if not keep and len(shape) == 4 and chosen != {2, 3}:
-        raise node.fail(f"drops dimensions {sorted(chosen)}", "supported: (2, 3), or keepdims")
-    places = tuple(sorted(NHWC.index(a) for a in chosen)) if len(shape) == 4 else tuple(sorted(chosen))
-    dropped = tuple(s for i, s in enumerate(shape) if i not in chosen)
-    stored = tuple(kept[i] for i in NHWC) if len(shape) == 4 else kept
-    return _reduction(g, node, kind, x, axes=places, declared=stored if keep else dropped)
-
-
-def _pool(kind: OpKind) -> Rule:
-    def rule(g: OnnxGraph, node: Node) -> Value:
-        x = g.value(node, 0)
-        kernel = node.integers("kernel_shape", ())
-        if len(kernel) != 2 or min(kernel) < 1:
-            raise node.fail("pools something else than two dimensions of pixels")
-        window = _window(g, node, g.shape(x), (kernel[0], kernel[1]))
-        if window["dilation"] != (1, 1):
-            raise node.fail("is a dilated pooling")
-        counts = node.integer("count_include_pad", 0) and window["padding"] != ((0, 0), (0, 0))
-        if kind is OpKind.AVERAGE_POOL_2D and counts:
-            raise node.fail("counts its padding")
-        return g.move(node, kind, x, kernel=kernel, **window)
-
-    return rule
-
-
 def _arg_max(g: OnnxGraph, node: Node) -> Value:
     x = g.settled(g.value(node, 0))
     rank, axis = len(g.shape(x)), node.integer("axis", 0)
@@ -320,6 +288,22 @@ def _same(g: OnnxGraph, node: Node) -> Value:
     return g.value(node, 0)
 
 
+def _dropout(g: OnnxGraph, node: Node) -> Value:
+    training = g.constant(node, 2)
+    if training is not None and training.data.any():
+        raise node.fail("drops at random (training_mode)", "export the network for inference")
+    return g.value(node, 0)
+
+
+def _cast(g: OnnxGraph, node: Node) -> Value:
+    x, kind = g.value(node, 0), node.integer("to", 0)
+    if isinstance(x, Const | Int8Tensor) or kind != FLOAT:
+        raise node.fail(
+            f"turns numbers into the ONNX element type {kind}", "supported: float32 of real numbers"
+        )
+    return x
+
+
 def _constant(g: OnnxGraph, node: Node) -> Value:
     value = node.attributes.get("value")
     if value is None:
@@ -339,41 +323,48 @@ RULES: dict[str, Rule] = {
     **{name: _unary(kind) for kind in UNARY if kind not in CLAMPS for name in NAMES[kind].onnx},
     "Add": _binary(OpKind.ADD),
     "ArgMax": _arg_max,
-    "AveragePool": _pool(OpKind.AVERAGE_POOL_2D),
+    "AveragePool": windows.average_pool,
     "BatchNormalization": _batch_norm,
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": concat,
     "Constant": _constant,
-    "Conv": _conv,
+    "Conv": windows.conv,
     "ConvTranspose": products.conv_transpose,
     "DepthToSpace": moves.depth_to_space,
     "DequantizeLinear": dequantize,
     "Div": _binary(OpKind.DIV),
-    "Dropout": _same,
+    "Dropout": _dropout,
     "Elu": _elu,
     "Expand": moves.expand,
     "Flatten": reshape,
     "Gather": moves.gather,
     "Gemm": _gemm,
     "Gelu": _gelu,
-    "GlobalAveragePool": _global_pool(OpKind.MEAN),
-    "GlobalMaxPool": _global_pool(OpKind.REDUCE_MAX),
+    "GlobalAveragePool": partial(reductions.global_pool, OpKind.MEAN),
+    "GlobalMaxPool": partial(reductions.global_pool, OpKind.REDUCE_MAX),
+    "HardSigmoid": _hard_sigmoid,
     "Identity": _same,
+    "InstanceNormalization": products.instance_normalization,
     "LayerNormalization": products.layer_normalization,
     "LeakyRelu": _leaky_relu,
     "LogSoftmax": partial(softmax, kind=OpKind.LOG_SOFTMAX),
-    "MatMul": _gemm,
-    "Max": _extreme(OpKind.MAXIMUM),
-    "MaxPool": _pool(OpKind.MAX_POOL_2D),
-    "Min": _extreme(OpKind.MINIMUM),
+    "MatMul": _matmul,
+    "Max": _joined(OpKind.MAXIMUM),
+    "MaxPool": windows.max_pool,
+    "Mean": _mean,
+    "Min": _joined(OpKind.MINIMUM),
     "Mul": _binary(OpKind.MUL),
+    "Neg": _negative,
     "PRelu": _binary(OpKind.PRELU),
     "Pad": pad,
+    "Pow": _power,
     "QuantizeLinear": quantize,
-    "ReduceMax": _reduce(OpKind.REDUCE_MAX),
-    "ReduceMean": _reduce(OpKind.MEAN),
-    "ReduceMin": _reduce(OpKind.REDUCE_MIN),
-    "ReduceSum": _reduce(OpKind.SUM),
+    "Reciprocal": _reciprocal,
+    "ReduceMax": partial(reductions.reduce, OpKind.REDUCE_MAX),
+    "ReduceMean": partial(reductions.reduce, OpKind.MEAN),
+    "ReduceMin": partial(reductions.reduce, OpKind.REDUCE_MIN),
+    "ReduceSum": partial(reductions.reduce, OpKind.SUM),
     "Relu": _activation(0.0, inf),
     "Reshape": reshape,
     "Resize": resize,
@@ -382,9 +373,11 @@ RULES: dict[str, Rule] = {
     "SpaceToDepth": moves.space_to_depth,
     "Squeeze": reshape,
     "Sub": _binary(OpKind.SUB),
+    "Sum": _joined(OpKind.ADD),
     "Tile": moves.tile,
     "Transpose": transpose,
     "Unsqueeze": reshape,
+    "Upsample": resize,
 }
 """By ONNX operator."""
 

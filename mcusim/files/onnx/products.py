@@ -6,6 +6,7 @@ Operator definitions: https://onnx.ai/onnx/operators/
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mcusim.files.onnx.graph import NCHW, NHWC, Const, OnnxGraph, Value, onnx_shape
 from mcusim.files.onnx.proto import Node
@@ -55,26 +56,49 @@ def conv_transpose(g: OnnxGraph, node: Node) -> Value:
 
 
 def layer_normalization(g: OnnxGraph, node: Node) -> Value:
-    """LayerNormalization along the last dimension, as the ops that compute it on a device."""
+    """LayerNormalization: along all dimensions from one on."""
     x, gamma, beta = g.settled(g.value(node, 0)), g.constant(node, 1), g.constant(node, 2)
-    rank = len(g.shape(x))
-    (axis,) = node.axes((node.integer("axis", -1),), rank)
-    if axis != rank - 1 or gamma is None or gamma.data.ndim != 1:
-        raise node.fail(
-            f"normalises {onnx_shape(g.shape(x))} from dimension {axis} on", "supported: the last"
-        )
-    place = NHWC.index(axis) if rank == 4 else axis
-    along = tuple(-1 if i == place else 1 for i in range(rank))
-    kept = tuple(1 if i == place else size for i, size in enumerate(g.shape(x)))
+    shape = onnx_shape(g.shape(x))
+    (axis,) = node.axes((node.integer("axis", -1),), len(shape))
+    axes = tuple(range(axis, len(shape)))
+    if gamma is None:
+        raise node.fail("has no constant scale")
+    try:
+        parts = [np.broadcast_to(p.real, shape[axis:]) for p in (gamma, beta) if p is not None]
+    except ValueError:
+        raise node.fail(f"normalises {shape} from dimension {axis} on by {gamma.data.shape}") from None
+    return _normalized(g, node, x, axes, [p.reshape((1,) * axis + shape[axis:]) for p in parts])
+
+
+def instance_normalization(g: OnnxGraph, node: Node) -> Value:
+    """InstanceNormalization: every channel along all its pixels."""
+    x, parts = g.settled(g.value(node, 0)), [g.constant(node, i) for i in (1, 2)]
+    shape = onnx_shape(g.shape(x))
+    if len(shape) < 3 or any(p is None or p.data.shape != shape[1:2] for p in parts):
+        raise node.fail(f"normalises {shape} without a constant scale and offset a channel")
+    along = (1, -1, *(1,) * (len(shape) - 2))
+    reals = [p.real.reshape(along) for p in parts if p is not None]
+    return _normalized(g, node, x, tuple(range(2, len(shape))), reals)
+
+
+def _normalized(
+    g: OnnxGraph, node: Node, x: Value, axes: tuple[int, ...], parts: list[NDArray[np.float32]]
+) -> Value:
+    """Normalise along ONNX's dimensions ``axes``, by the ops that compute it on a device.
+
+    ``parts`` multiply it and are added, in ONNX's layout.
+    """
+    rank, shape = len(g.shape(x)), g.shape(x)
+    places = tuple(sorted(NHWC.index(a) if rank == 4 else a for a in axes))
+    kept = tuple(1 if i in places else size for i, size in enumerate(shape))
+    stored = [Const(p.transpose(NHWC) if rank == 4 else p) for p in parts]
     epsilon = Const(np.full((1,) * rank, node.attributes.get("epsilon", 1e-5), np.float32))
-    mean = g.pend(node, OpKind.MEAN, [x], suffix=".mean", axes=(place,), declared=kept)
+    mean = g.pend(node, OpKind.MEAN, [x], suffix=".mean", axes=places, declared=kept)
     square = g.pend(node, OpKind.SQUARED_DIFFERENCE, [x, mean], suffix=".squares")
-    variance = g.pend(node, OpKind.MEAN, [square], suffix=".variance", axes=(place,), declared=kept)
+    variance = g.pend(node, OpKind.MEAN, [square], suffix=".variance", axes=places, declared=kept)
     safe = g.pend(node, OpKind.ADD, [variance, epsilon], suffix=".positive")
     root = g.pend(node, OpKind.RSQRT, [safe], suffix=".root")
     centred = g.pend(node, OpKind.SUB, [x, mean], suffix=".centred")
     unit = g.pend(node, OpKind.MUL, [centred, root], suffix=".unit")
-    scaled = g.pend(node, OpKind.MUL, [unit, Const(gamma.real.reshape(along))], suffix=".scaled")
-    if beta is None:
-        return scaled
-    return g.pend(node, OpKind.ADD, [scaled, Const(beta.real.reshape(along))])
+    scaled = g.pend(node, OpKind.MUL, [unit, stored[0]], suffix=".scaled")
+    return scaled if len(stored) < 2 else g.pend(node, OpKind.ADD, [scaled, stored[1]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ MAX_FILE_BYTES = 512 * 1024**2
 MAX_NODES = 50_000
 OLDEST_OPSET = 7
 """The first whose Add, Mul and Gemm broadcast as numpy does."""
+NEWEST_OPSET = 24
+"""The last whose operators were compared with ONNX Runtime."""
 
 # Numbers of TensorProto.DataType, their names, and the field that holds values that are not raw.
 TYPES = {
@@ -64,7 +67,7 @@ def opset_of(model: Any, where: str | Path) -> int:
     """Return the version of the standard operators a file is written in.
 
     Raises:
-        BadModel: if it is so old that operators broadcast and normalise in another way.
+        BadModel: if it is so old that operators broadcast and normalise in another way, or newer than known.
     """
     versions = [int(v.version) for v in model.opset_import if v.domain in ("", "ai.onnx")]
     opset = max(versions, default=1)
@@ -73,6 +76,12 @@ def opset_of(model: Any, where: str | Path) -> int:
             str(where),
             f"is written in opset {opset}, whose operators mean something else",
             f"onnx.version_converter.convert_version makes it {OLDEST_OPSET} or later",
+        )
+    if opset > NEWEST_OPSET:
+        raise BadModel(
+            str(where),
+            f"is written in opset {opset}, and what operators mean is known up to {NEWEST_OPSET}",
+            f"export it with opset {NEWEST_OPSET} or earlier",
         )
     return opset
 
@@ -194,9 +203,27 @@ def node_of(index: int, proto: Any) -> Node:
     inputs = tuple(text(name) for name in proto.input)
     outputs = [text(name) for name in proto.output if name]
     node = Node(index, text(proto.op_type), inputs, tuple(outputs), attributes)
-    several = ("Dropout", "BatchNormalization", "Split")
+    several = ("BatchNormalization", "Dropout", "LayerNormalization", "MaxPool", "Split")
     if not outputs or (len(outputs) > 1 and proto.op_type not in several):
         raise node.fail(f"has {len(outputs)} outputs", "only ops with one output are supported")
     if proto.domain not in ("", "ai.onnx", "com.microsoft"):
         raise node.fail(f"is of the domain {proto.domain!r}")
     return node
+
+
+def in_order(nodes: list[Node]) -> list[Node]:
+    """Return nodes so that each comes after those it reads; as they are if they already do.
+
+    Raises:
+        BadModel: if there is a cycle: names a node of it.
+    """
+    makers = {name: node for node in nodes for name in node.outputs}
+    before = {node.index: [makers[name].index for name in node.inputs if name in makers] for node in nodes}
+    if all(other < index for index, others in before.items() for other in others):
+        return nodes
+    try:
+        return [nodes[index] for index in TopologicalSorter(before).static_order()]
+    except CycleError as error:
+        raise nodes[error.args[1][0]].fail(
+            "reads what follows from its own output", "a graph has no cycles"
+        ) from None

@@ -15,7 +15,7 @@ from typing import Any
 from mcusim.files.onnx.folding import fold
 from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
 from mcusim.files.onnx.operators import RULES, SEVERAL
-from mcusim.files.onnx.proto import array_of, node_of, opset_of, read_onnx, shape_of, text
+from mcusim.files.onnx.proto import array_of, in_order, node_of, opset_of, read_onnx, shape_of, text
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.graph import Arithmetic, Model, Preprocessing
 from mcusim.graph.build import naming
@@ -52,8 +52,7 @@ def _model(proto: Any, name: str) -> Model:
             # Its scale is known when its DequantizeLinear is read.
             graph.raw_inputs[name_in] = shape
         inputs.append(name_in)
-    for index, item in enumerate(proto.graph.node):
-        node = node_of(index, item)
+    for node in in_order([node_of(index, item) for index, item in enumerate(proto.graph.node)]):
         if node.output in graph.values:
             raise node.fail("writes a value that exists already")
         constant = fold(graph, node)

@@ -1,21 +1,27 @@
 """Resize: ONNX names a dozen grids, a graph here has three; equal grids are found by computing both.
 
+Other grids are computed by ops that take or mix pixels one by one.
+
 Formulas of the coordinates: https://onnx.ai/onnx/operators/onnx__Resize.html, in float32 as ONNX Runtime
 takes them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.files.onnx.graph import NHWC, OnnxGraph, Shape, Value, onnx_shape
+from mcusim.files.onnx.graph import NHWC, Const, OnnxGraph, Shape, Value, View, onnx_shape
 from mcusim.files.onnx.proto import Node
+from mcusim.files.onnx.windows import as_row, as_signal
 from mcusim.graph import OpKind
 
 MAX_SIDE = 2**15
+Side = tuple[int, int, np.float32]
+"""Pixels along one side before and after, and the factor between them."""
 TOLERANCE = 1e-4
 """Pixels by which the places of a linear grid may differ: rounding of float32, far below one step of int8."""
 
@@ -24,14 +30,24 @@ GRIDS = ((False, False), (False, True), (True, False))
 
 
 def resize(g: OnnxGraph, node: Node) -> Value:
-    """Return the value behind a Resize node.
+    """Return the value behind a Resize node, or an Upsample of old files.
 
     Raises:
-        BadModel: if no op of a graph puts every output pixel where this node does.
+        BadModel: if the network is quantised and no op puts every output pixel where this node does.
     """
+    if node.kind == "Upsample" or g.opset < 11:
+        named = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        scales = node.inputs[1:2] if "scales" not in node.attributes else ()
+        attributes = {**node.attributes, **named}
+        node = replace(node, inputs=(*node.inputs[:1], "", *scales), attributes=attributes)
     x, mode = g.value(node, 0), node.attributes.get("mode", "nearest")
     shape = onnx_shape(g.shape(x))
-    new, scales = _sizes(g, node, shape)
+    new, factors = _sizes(g, node, shape)
+    signal = len(shape) == 3
+    if signal:  # a picture of one row
+        x = as_row(g, node, x)
+        shape, new = ((*s[:2], 1, *s[2:]) for s in (shape, new))
+        factors.insert(2, np.float32(1))
     if len(shape) != 4 or new[:2] != shape[:2] or mode not in ("nearest", "linear"):
         raise node.fail(f"resizes {shape} to {new}, {mode}", "supported: nearest and linear, over pixels")
     if not 1 <= min(new) <= max(new) <= MAX_SIDE:
@@ -39,20 +55,79 @@ def resize(g: OnnxGraph, node: Node) -> Value:
     if node.integer("antialias", 0):
         raise node.fail("smooths before it makes an image smaller (antialias)", "export it without")
     linear = mode == "linear"
-    sides = [(shape[i], new[i], scales[i]) for i in (2, 3)]
+    sides = [(shape[i], new[i], factors[i]) for i in (2, 3)]
+    found = _by_grid(g, node, x, new, sides, linear)
+    if found is None:
+        found = _by_products(g, node, x, sides) if linear else _by_choice(g, node, x, sides)
+    return as_signal(g, node, found) if signal else found
+
+
+def _by_grid(g: OnnxGraph, node: Node, x: Value, new: Shape, sides: list[Side], linear: bool) -> Value | None:
+    """Return the op whose grid is that of the node; None if there is none."""
+    kind = OpKind.RESIZE_BILINEAR if linear else OpKind.RESIZE_NEAREST_NEIGHBOR
     for align, half in GRIDS:
         if all(_same_grid(node, side, linear, align, half) for side in sides):
-            kind = OpKind.RESIZE_BILINEAR if linear else OpKind.RESIZE_NEAREST_NEIGHBOR
             stored = tuple(new[i] for i in NHWC)
-            return g.move(node, kind, x, shape=stored, align_corners=align, half_pixel_centers=half)
-    way = node.attributes.get("coordinate_transformation_mode", "half_pixel")
-    rounding = "" if linear else f" {node.attributes.get('nearest_mode', 'round_prefer_floor')}"
-    factors = tuple(round(float(s), 4) for s in scales[2:])
-    raise node.fail(
-        f"puts the pixels of {new} elsewhere than any resize of a microcontroller ({way}, {mode}{rounding}, "
-        f"factors {factors})",
-        "export it with sizes instead of factors, or with asymmetric or half_pixel coordinates",
-    )
+            return g.move(
+                node, kind, x, suffix=".resized", shape=stored, align_corners=align, half_pixel_centers=half
+            )
+    return None
+
+
+def _by_choice(g: OnnxGraph, node: Node, x: Value, sides: list[Side]) -> Value:
+    """Return what takes the nearest pixels one by one, whatever the grid.
+
+    Raises:
+        BadModel: if rounding errors decide which pixel is nearest: runtimes differ there.
+    """
+    for axis, (source, target, scale) in enumerate(sides, 1):
+        wanted = _onnx_places(node, source, target, scale)
+        places, *around = (
+            np.clip(_nearest(node, wanted + shift), 0, source - 1) for shift in (0, -TOLERANCE, TOLERANCE)
+        )
+        exact = float(scale).as_integer_ratio()[1] <= MAX_SIDE
+        if not exact and not all(np.array_equal(places, others) for others in around):
+            raise node.fail(
+                f"takes pixels elsewhere by an error of rounding ({source} to {target})",
+                "export it with another nearest_mode, or with asymmetric or half_pixel coordinates",
+            )
+        if not np.array_equal(places, np.arange(source)):
+            indices = tuple(int(i) for i in places)
+            x = g.move(node, OpKind.GATHER, x, suffix=f".side{axis}", axes=(axis,), indices=indices)
+    return x
+
+
+def _by_products(g: OnnxGraph, node: Node, x: Value, sides: list[Side]) -> Value:
+    """Return what mixes the rows, then the columns, by two products of matrices, whatever the grid.
+
+    Raises:
+        BadModel: if the network is quantised: it does not say at what scale the rows are kept between.
+    """
+    if isinstance(x, View):
+        way = node.attributes.get("coordinate_transformation_mode", "half_pixel")
+        factors = tuple(round(float(side[2]), 4) for side in sides)
+        raise node.fail(
+            f"puts the pixels of {tuple(side[1] for side in sides)} elsewhere than any int8 resize of a "
+            f"microcontroller ({way}, linear, factors {factors})",
+            "export it with sizes instead of factors, or with asymmetric or half_pixel coordinates",
+        )
+    rows, columns = (Const(_mixture(node, side)) for side in sides)
+    (batch, height, width, depth), new = g.shape(x), sides[0][1]
+    x = g.move(node, OpKind.RESHAPE, x, suffix=".rows", shape=(batch, height, width * depth))
+    x = g.settled(g.pend(node, OpKind.BATCH_MATMUL, [rows, x], suffix=".mixed"))
+    x = g.move(node, OpKind.RESHAPE, x, suffix=".columns", shape=(batch, new, width, depth))
+    return g.pend(node, OpKind.BATCH_MATMUL, [columns, x])
+
+
+def _mixture(node: Node, side: Side) -> NDArray[np.float32]:
+    """Return how much of each pixel of a side goes into each of the new ones: ``[after, before]``."""
+    source, target, scale = side
+    places = np.clip(_onnx_places(node, source, target, scale), 0, source - 1)
+    first = np.floor(places).astype(int)
+    found = np.zeros((target, source), np.float32)
+    np.add.at(found, (np.arange(target), first), 1 - (places - first))
+    np.add.at(found, (np.arange(target), np.minimum(first + 1, source - 1)), places - first)
+    return found
 
 
 def _sizes(g: OnnxGraph, node: Node, shape: Shape) -> tuple[Shape, list[np.float32]]:
@@ -74,7 +149,7 @@ def _sizes(g: OnnxGraph, node: Node, shape: Shape) -> tuple[Shape, list[np.float
     return tuple(new), factors
 
 
-def _same_grid(node: Node, side: tuple[int, int, np.float32], linear: bool, align: bool, half: bool) -> bool:
+def _same_grid(node: Node, side: Side, linear: bool, align: bool, half: bool) -> bool:
     """Return True if the node and an op with these attributes read the same places of one side."""
     source, target, scale = side
     wanted = _onnx_places(node, source, target, scale)
@@ -90,8 +165,7 @@ def _same_grid(node: Node, side: tuple[int, int, np.float32], linear: bool, alig
 
 
 def _onnx_places(node: Node, source: int, target: int, scale: np.float32) -> NDArray[Any]:
-    x = np.arange(target, dtype=np.float32)
-    centre = np.float32(0.5)
+    x, centre = np.arange(target, dtype=np.float32), np.float32(0.5)
     way = node.attributes.get("coordinate_transformation_mode", "half_pixel")
     match way:
         case "pytorch_half_pixel" if target == 1:
