@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
 from scheme_examples import FIRST
+from tasks.tasks_networks import case
 
 from mcusim.core import BadProblem, Kind, SlotPart, is_kind
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
@@ -39,6 +40,14 @@ def same(a, b):
 
 
 @pytest.mark.smoke
+def test_invariant_6_two_layers_in_the_arena_equal_two_with_separate_buffers():
+    """The invariant with the fewest kernels that a step can have: they may have to be compiled first."""
+    x = np.random.default_rng(0).integers(-128, 128, (4, 1, 6)).astype(np.int8)
+    more = {"x": x, "targets": (0, 1, 2, 0)}
+    model = case("classification")[0]
+    assert same(*(train(model, "head", Formats(error="float32"), arena=a, **more) for a in (True, False)))
+
+
 def test_invariant_6_a_step_in_the_arena_equals_a_step_with_separate_buffers():
     model = small_network()
     formats = Formats()

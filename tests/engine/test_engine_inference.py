@@ -45,7 +45,6 @@ def test_every_convolution_of_the_public_models_is_bit_exact(data_dir, name):
             assert np.array_equal(found[op.output], convolve(model, op, source)), op.name
 
 
-@pytest.mark.smoke
 def test_activations_of_a_small_network_are_bit_exact():
     model = small_network(classes=None)
     x = np.random.default_rng(1).integers(-128, 128, (3, 16, 16, 3)).astype(np.int8)

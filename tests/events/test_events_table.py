@@ -38,7 +38,6 @@ def test_concat_is_list_addition_and_equality_ignores_vocabularies(left, right):
     assert (backwards == joined) == (left + right == right + left)
 
 
-@pytest.mark.smoke
 def test_builder_counts_and_defaults():
     builder = TableBuilder()
     builder.add(EventKind.STEP_START)
@@ -56,6 +55,7 @@ def test_builder_counts_and_defaults():
     assert repr(table) == "EventTable(2 events, 1 tensors, 0 ops)"
 
 
+@pytest.mark.smoke
 def test_masks_and_slices_select_rows():
     table = EventTable.from_rows([Event(i, 0, 0, "", "alloc", "", "", f"t{i}", "", 0, i) for i in range(4)])
     assert [e.tensor for e in table[table.bytes > 1]] == ["t2", "t3"]

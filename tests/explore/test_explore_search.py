@@ -44,7 +44,6 @@ def found(ranking, sram=24_000, **options):
     return search(MODEL, BOARD, ranking, Settings(sram=sram), **options)
 
 
-@pytest.mark.smoke
 def test_the_analysis_sees_every_layer_and_is_reusable(ranking, tmp_path):
     assert set(ranking.importance) == set(layers(MODEL))
     assert all(value >= 0 for value in ranking.importance.values())

@@ -35,7 +35,6 @@ def agree(case, formats, seed, inputs, *, index=0, masked=True, accumulate=False
     return results[0][1]
 
 
-@pytest.mark.smoke
 @given(weighted(), FORMATS, SEEDS, st.booleans(), st.booleans())
 def test_input_gradients_of_weighted_ops(case, formats, seed, masked, accumulate):
     weight = case.tensors["w"].data

@@ -29,7 +29,6 @@ def agree(case: Case, arithmetic: Arithmetic, *, with_mask: bool = True) -> None
         np.testing.assert_array_equal(outputs[0][1], outputs[1][1])
 
 
-@pytest.mark.smoke
 @given(weighted(), ARITHMETICS, st.booleans())
 def test_weighted_ops_agree_with_the_slow_twin(case, arithmetic, with_mask):
     agree(case, arithmetic, with_mask=with_mask)
@@ -66,7 +65,6 @@ def test_depthwise_may_write_over_its_input(case, arithmetic):
     np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.smoke
 @given(binary(), ARITHMETICS)
 def test_binary_ops_agree_with_the_slow_twin(case, arithmetic):
     agree(case, arithmetic)

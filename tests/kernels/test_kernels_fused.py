@@ -119,7 +119,6 @@ def windows(draw: st.DrawFn) -> tuple[Op, dict[str, Tensor], np.ndarray, bool]:
     return op, tensors, x, kind is DEPTHWISE or dilation[1] == 1
 
 
-@pytest.mark.smoke
 @given(windows(), ARITHMETICS, st.integers(0, 63), st.booleans())
 def test_every_window_stride_and_padding(case, arithmetic: Arithmetic, shift: int, masked: bool) -> None:
     op, tensors, x, known = case

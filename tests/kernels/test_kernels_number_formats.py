@@ -29,6 +29,7 @@ def classes(base):
             yield cls
 
 
+@pytest.mark.smoke
 def test_every_class_is_listed():
     shipped = {
         c for c in (*classes(ParameterFormat), *classes(ErrorFormat)) if c.__module__.startswith("mcusim.")
@@ -58,6 +59,7 @@ def test_a_step_of_nothing_changes_nothing(format):
     np.testing.assert_array_equal(kept, extra)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("format", EXTRAS, ids=name_of)
 def test_extra_precision_adds_up_what_rounding_would_lose(format):
     value = VALUES.astype(format.dtype)

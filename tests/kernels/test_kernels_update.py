@@ -56,7 +56,6 @@ def copies(*arrays):
     return [None if a is None else a.copy() for a in arrays]
 
 
-@pytest.mark.smoke
 def mean_squares(rng, shape):
     """Return what training may have left of mean squares: some numbers have never had a gradient."""
     return np.where(rng.random(shape) < 0.3, 0, rng.random(shape) * 100).astype(np.float32)

@@ -63,6 +63,7 @@ what would lower it:
   smaller images: 10 B less"""
 
 
+@pytest.mark.smoke
 def test_what_does_not_fit_says_so():
     found = Explanation("net", 100, 150, 120, "", "", [LiveBlock(f"t{i}", "error", 20) for i in range(6)])
     assert found.missing_bytes == 50
@@ -95,7 +96,6 @@ def test_an_empty_trace_has_an_explanation():
     assert "0 B" in str(explain(EventTable.empty()))
 
 
-@pytest.mark.smoke
 def test_a_difference_is_right_minus_left(plans):
     found = diff(plans["head"], plans["last-2"], names=("head", "last-2"))
     totals = {line.name: line for line in found.totals}

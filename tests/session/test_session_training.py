@@ -37,7 +37,6 @@ def session(update="dynamic:ratio=0.1,blocks=2,stage=7", **options):
     return mcusim.Session(small_network(), mcusim.board("stm32f746"), update=update, sram="64KiB", **options)
 
 
-@pytest.mark.smoke
 def test_a_session_learns_and_its_results_are_what_a_user_expects(tmp_path):
     run = session().train(tiny_data(), epochs=3, out=tmp_path / "run")
     assert run.metric_after > run.metric_before
@@ -226,6 +225,7 @@ def test_bad_input_names_the_thing(tmp_path):
         session().train(tiny_data(), epochs=1, out=tmp_path / "file" / "run")
 
 
+@pytest.mark.smoke
 def test_planning_needs_no_data_and_no_compiled_code():
     code = (
         "import sys, mcusim; sys.path.insert(0, sys.argv[1]); from networks import small_network;"

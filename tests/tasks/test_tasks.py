@@ -47,7 +47,6 @@ def example(name, seed=0):
     return task, output, target
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", ALL)
 def test_every_gradient_is_that_of_the_loss(name):
     task, output, target = example(name)
@@ -97,7 +96,6 @@ def test_the_new_losses_agree_with_their_slow_twins(seed):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("error", ["float32", "int8"])
 def test_every_task_is_the_same_in_the_arena(name, error):
@@ -114,7 +112,6 @@ def test_every_task_is_the_same_in_the_arena(name, error):
     assert len(set(runs[0][0])) == 4
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", ALL)
 def test_every_task_learns_and_says_so(name, tmp_path):
     model, x, y = case(name)
@@ -188,6 +185,7 @@ def test_losses_of_errors_are_cheaper_than_a_softmax():
 # -- which task ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", ALL)
 def test_auto_finds_every_task_from_network_and_data(name):
     model, _, y = case(name)
@@ -261,6 +259,7 @@ def test_a_task_that_nobody_knows_is_refused_before_planning():
         mcusim.Session(network((6,), 1), mcusim.board("stm32h743"), task="regresion")
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kind", [OpKind.SOFTMAX, OpKind.LOGISTIC])
 def test_the_loss_takes_the_place_of_the_link_and_of_nothing_else(kind):
     model = network((6,), 3, kind)

@@ -64,9 +64,8 @@ def record(path, blocks, *, kill_after=None, resume=None):
     return rec.close()
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-@pytest.mark.parametrize("steps", [0, 1, 2, 20])
+@pytest.mark.parametrize("steps", [0, 1, pytest.param(2, marks=pytest.mark.smoke), 20])
 def test_what_is_read_is_what_was_written(tmp_path, suffix, steps):
     sink = TableSink()
     blocks = [BLOCKS[s % 3] for s in range(steps)]

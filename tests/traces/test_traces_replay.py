@@ -33,7 +33,6 @@ def ledger_of(events, capacity=2**40):
     return ledger
 
 
-@pytest.mark.smoke
 def test_a_small_step_is_followed_to_the_byte(small):
     events = session([planned(small)])
     result = replay(events)

@@ -161,7 +161,6 @@ def test_simple_schemes():
     assert not scheme("dense").select(autoencoder(head=False), 0, 0).head
 
 
-@pytest.mark.smoke
 def test_dynamic_has_the_same_numbers_in_every_stage_and_visits_everything():
     model, found = mobilenet(8), scheme("dynamic:ratio=0.1,blocks=5")
     scope = found.scope(model)
@@ -174,6 +173,7 @@ def test_dynamic_has_the_same_numbers_in_every_stage_and_visits_everything():
     assert coverage.fraction == 1
 
 
+@pytest.mark.smoke
 def test_dynamic_with_given_numbers_of_channels():
     model = mobilenet(4)
     found = scheme("dynamic:ratio=0.2,layers=b3.expand*2+8*5")
