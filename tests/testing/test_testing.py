@@ -119,6 +119,7 @@ def test_every_mistake_of_a_planner_is_found(mistake: str) -> None:
         assert_planner(wrong, examples=300)
 
 
+@pytest.mark.smoke
 @settings(max_examples=30)
 @given(problem=problems(max_blocks=6))
 def test_problems_can_be_placed(problem: Problem) -> None:
