@@ -7,6 +7,8 @@ instructions of the last step by class, beside the work of each op as planning c
 cycles can be fitted to. ``kinds.csv`` sums them up: instructions for each multiply-accumulate of each kind of
 op on each core. All are exact and do not depend on the machine that they are made on. The last twin of a core
 also becomes what ``plan --measured CORE`` says of the shipped kernels.
+
+Long proofs are run by name only: they take hours. SIGINT ends one, and its file says how many steps it did.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import csv
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import astuple, fields
@@ -32,10 +35,21 @@ TWINS = {
     "synthetic-mbv2-dynamic-cortex-m4": f"{SMALL} -b nrf52840",
     "synthetic-mbv2-dynamic-cortex-m7": f"{SMALL} -b stm32f746",
     "synthetic-mbv2-dynamic-cortex-m33": f"{SMALL} -b stm32u585",
+    "mcunet-5fps-static-49kb-cortex-m7":
+        "-m mcunet-5fps -b stm32h743 --classes 10 -u static:mcunet-49kb --steps 3",
     "mbv2-w0.35-dynamic-256KiB-cortex-m7":
         "-m mbv2-w0.35 -b stm32f746 --classes 10 -u dynamic --sram 256KiB --steps 20",
 }  # fmt: skip
 """Words of ``mcusim twin`` by the name of their files."""
+LONG = {
+    "long-synthetic-mbv2-dynamic-cortex-m4":
+        "-m synthetic-mbv2 -b nrf52840 -u dynamic --data synthetic --steps 10000",
+    "long-mbv2-w0.35-dynamic-256KiB-cortex-m7":
+        "-m mbv2-w0.35 -b stm32f746 --classes 10 -u dynamic --sram 256KiB --steps 1000",
+    "long-mcunet-5fps-static-49kb-cortex-m7":
+        "-m mcunet-5fps -b stm32h743 --classes 10 -u static:mcunet-49kb --steps 1000",
+}  # fmt: skip
+"""Long proofs, of which only the verdict is kept."""
 WORK = [f.name for f in fields(Work)]
 
 
@@ -49,25 +63,39 @@ def works(words: list[str]) -> dict[str, tuple[object, ...]]:
     return {op.name: astuple(op.work) for op in plan.step.ops}
 
 
+def twin(words: str) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """Return what a twin prints, and its list of ops."""
+    command = [sys.executable, "-m", "mcusim", "twin", *shlex.split(words), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, lambda number, frame: process.send_signal(number))
+    out = process.communicate()[0]
+    if not out:
+        raise SystemExit(process.returncode)
+    found = {"command": words, **json.loads(out)}
+    return found, found.pop("op_instructions")
+
+
+def prove(name: str) -> bool:
+    """Run a long proof and keep its verdict; return whether all was equal."""
+    found, _ = twin(LONG[name])
+    (HERE / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    print(name, found["steps"], "equal" if found["equal"] else found["first_difference"])
+    return bool(found["equal"])
+
+
 def run(name: str) -> bool:
     """Run a twin and keep its files; return whether it was equal."""
-    words = shlex.split(TWINS[name])
-    command = [sys.executable, "-m", "mcusim", "twin", *words, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if not done.stdout:
-        raise SystemExit(done.stderr)
-    found = {"command": TWINS[name], **json.loads(done.stdout)}
-    ops = found.pop("op_instructions")
+    found, ops = twin(TWINS[name])
     text = json.dumps(found, indent=2) + "\n"
     (HERE / f"{name}.json").write_text(text, "utf-8")
-    core = found["core"].replace("+", "plus")
+    core = str(found["core"]).replace("+", "plus")
     if name == [other for other in TWINS if other.endswith(f"-{core}")][-1]:
         (SHIPPED / f"{core}.json").write_text(text, "utf-8")
-    counted = works(words)
+    counted = works(shlex.split(TWINS[name]))
     with (HERE / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*ops[0], *WORK])
-        rows.writerows([*op.values(), *counted.get(op["op"], ())] for op in ops)
+        rows.writerows([*op.values(), *counted.get(str(op["op"]), ())] for op in ops)
     print(name, found["instructions_per_step"], "equal" if found["equal"] else found["first_difference"])
     return bool(found["equal"])
 
@@ -94,8 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TWINS))
-    equal = [run(name) for name in parser.parse_args().names or TWINS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*TWINS, *LONG]))
+    names = parser.parse_args().names or TWINS
+    equal = [(prove if name in LONG else run)(name) for name in names]
     with (HERE / "kinds.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["twin", "kind", "ops", "instructions", "macs", "outputs", "instructions_per_mac"])

@@ -12,6 +12,15 @@
 #error "-ffast-math changes results: compile without it, and with -ffp-contract=off"
 #endif
 
+/* Inlined even where a compiler is told to make code small; and never, so that an inner loop has all registers. */
+#ifdef __GNUC__
+#define MCUSIM_INLINE static inline __attribute__((always_inline))
+#define MCUSIM_APART static __attribute__((noinline))
+#else
+#define MCUSIM_INLINE static inline
+#define MCUSIM_APART static
+#endif
+
 typedef union {
     float f;
     uint32_t u;
@@ -50,11 +59,8 @@ static inline float mcusim_near(float x, float limit) {
 /* Round to the nearest integer, half to even; beyond 2^22 any value will do, it is clamped later. */
 static inline int32_t mcusim_nearest(float x) { return (int32_t)mcusim_rint(mcusim_near(x, 4194304.0f)); }
 
-/* The same of a number that is not NaN, for what is clamped to a byte: beyond 2^22 only the sign is right. */
-static inline int32_t mcusim_byte_near(float x) {
-    int32_t bits = (int32_t)mcusim_word(mcusim_shifted(x));
-    return (bits < 0x4b000000 ? 0x4b000000 : bits) - 0x4b400000;
-}
+/* The bits of 1.5 * 2^23, so those of mcusim_shifted(0). */
+#define MCUSIM_SHIFT_BITS 0x4b400000
 
 static inline int32_t mcusim_trunc(float x) { return (int32_t)mcusim_near(x, 1073741824.0f); }
 
@@ -120,6 +126,11 @@ static inline void mcusim_some_bits(mcusim_writer *w, uint32_t bits, uint32_t co
 
 static inline void mcusim_bits_end(mcusim_writer *w) {
     if (w->count && w->at) *w->at = (uint8_t)w->bits;
+}
+
+/* Bits i to i + 3 of a mask, the first lowest; all where there is none. */
+static inline uint32_t mcusim_four_pass(const uint8_t *mask, uint32_t i) {
+    return mask ? ((uint32_t)mask[i >> 3] | (uint32_t)mask[(i + 3) >> 3] << 8) >> (i & 7u) : 15u;
 }
 
 /* All ones where bit i of a mask is set or there is no mask, else zero. */

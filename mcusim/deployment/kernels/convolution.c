@@ -2,6 +2,7 @@
 #include "simd.h"
 
 #define MCUSIM_HELD 16 /* bytes of a pixel, as planning knows them */
+#define MCUSIM_TOGETHER 16 /* outputs of a pixel that are rescaled one after another */
 
 /* What the learning channels in SRAM add to the sum over the weights in flash. Integers: any order will do. */
 static int32_t overlay(const mcusim_convolution *r, const int16_t *column, int o) {
@@ -61,7 +62,7 @@ void mcusim_conv(const void *record, mcusim_state *state) {
     int16_t *column = (int16_t *)r->scratch;
     int8_t *y = r->y;
     int length = m->kh * m->kw * m->ci, co = m->co;
-    int32_t acc[4];
+    int32_t acc[MCUSIM_TOGETHER];
     (void)state;
     for (int i = 0; i < m->oh; i++)
         for (int j = 0; j < m->ow; j++) {
@@ -79,14 +80,14 @@ void mcusim_conv(const void *record, mcusim_state *state) {
             if (r->weight_zero)
                 for (int k = 0; k < length; k++) all += r->weight_zero * column[k];
             for (int o = 0; o < co;) {
-                int some = co - o < 4 ? 1 : 4;
-                acc[0] = start_of(r, o, all);
-                if (some == 4)
-                    four_dots(r, column, q, length, o, all, acc);
-                else
-                    for (int k = 0; k < length; k++) acc[0] += column[k] * q[k];
+                int some = co - o < MCUSIM_TOGETHER ? co - o : MCUSIM_TOGETHER, e = 0;
+                for (; e + 4 <= some; e += 4) four_dots(r, column, q + e * length, length, o + e, all, acc + e);
+                for (; e < some; e++) {
+                    acc[e] = start_of(r, o + e, all);
+                    for (int k = 0; k < length; k++) acc[e] += column[k] * q[e * length + k];
+                }
                 if (r->columns)
-                    for (int e = 0; e < some; e++) acc[e] += overlay(r, column, o + e);
+                    for (e = 0; e < some; e++) acc[e] += overlay(r, column, o + e);
                 mcusim_some_bits(&bits, mcusim_outputs(&r->output, acc, some, o, 1, y, 1), (uint32_t)some);
                 y += some, o += some, q += some * length;
             }
@@ -143,7 +144,7 @@ void mcusim_pointwise(const void *record, mcusim_state *state) {
     mcusim_writer bits = {r->mask, 0, 0};
     int8_t *y = r->y;
     int ci = m->ci, co = m->co;
-    int32_t zx = r->x_zero, acc[4];
+    int32_t zx = r->x_zero, acc[MCUSIM_TOGETHER];
     int8_t held[MCUSIM_HELD];
     (void)state;
     for (int i = 0; i < m->oh; i++)
@@ -159,14 +160,14 @@ void mcusim_pointwise(const void *record, mcusim_state *state) {
             if (in && r->weight_zero)
                 for (int k = 0; k < ci; k++) all += r->weight_zero * (x[k] - zx);
             for (int o = 0; o < co;) {
-                int some = co - o < 4 ? 1 : 4;
-                acc[0] = start_of(r, o, all);
-                if (some == 4)
-                    four_sums(r, x, q, in ? ci : 0, o, all, acc);
-                else
-                    for (int k = 0; in && k < ci; k++) acc[0] += (x[k] - zx) * q[k];
+                int some = co - o < MCUSIM_TOGETHER ? co - o : MCUSIM_TOGETHER, e = 0;
+                for (; e + 4 <= some; e += 4) four_sums(r, x, q + e * ci, in ? ci : 0, o + e, all, acc + e);
+                for (; e < some; e++) {
+                    acc[e] = start_of(r, o + e, all);
+                    for (int k = 0; in && k < ci; k++) acc[e] += (x[k] - zx) * q[e * ci + k];
+                }
                 if (in && r->count)
-                    for (int e = 0; e < some; e++) acc[e] += laid_over(r, x, q + e * ci, o + e);
+                    for (e = 0; e < some; e++) acc[e] += laid_over(r, x, q + e * ci, o + e);
                 mcusim_some_bits(&bits, mcusim_outputs(&r->output, acc, some, o, 1, y, 1), (uint32_t)some);
                 y += some, o += some, q += some * ci;
             }

@@ -1,6 +1,8 @@
 /* Depthwise convolutions: each channel has windows of its own. */
 #include "simd.h"
 
+enum { OUTPUTS = 16 }; /* that are rescaled one after another */
+
 /* Weight of a tap of output o: in flash, or where its channel learns, in SRAM. */
 static int32_t weight_of(const mcusim_convolution *r, int tap, int o, int multiplier) {
     int taps = r->window.kh * r->window.kw, channel = o / multiplier;
@@ -24,42 +26,70 @@ static int32_t one_sum(const mcusim_convolution *r, int i, int j, int o, int mul
     return acc;
 }
 
-/* Four neighbouring channels, one output each: every tap is looked up once for all of them. */
-static void four_sums(const mcusim_convolution *r, int i, int j, int o, int32_t *acc) {
+/* The taps of an output pixel that meet the image: the same for all of its channels. */
+typedef struct {
+    const int8_t *x, *w; /* of the first one, channel 0 */
+    int rows, columns, x_column, x_skip, w_skip; /* skip: from behind the last tap of a row to the next one */
+} meeting;
+
+/* How many of so many taps, each apart, lie before an image that begins at 0, and how many in it. */
+static int before(int first, int apart, int taps) {
+    int n = 0;
+    for (; n < taps && first < 0; first += apart) n++;
+    return n;
+}
+
+MCUSIM_APART meeting met_at(const mcusim_convolution *r, int i, int j) {
     const mcusim_window *m = &r->window;
-    const int8_t *w = r->weight + o;
+    int top = i * m->sh - m->top, left = j * m->sw - m->left, channels = m->ci;
+    int above = before(top, m->dh, m->kh), beside = before(left, m->dw, m->kw);
+    int row = top + above * m->dh, column = left + beside * m->dw;
+    meeting t;
+    t.rows = before(row - m->h, m->dh, m->kh - above);
+    t.columns = before(column - m->w, m->dw, m->kw - beside);
+    t.x = r->x + (t.rows && t.columns ? (row * m->w + column) * channels : 0);
+    t.w = r->weight + (above * m->kw + beside) * channels;
+    t.x_column = m->dw * channels;
+    t.x_skip = m->dh * m->w * channels - t.columns * t.x_column;
+    t.w_skip = (m->kw - t.columns) * channels;
+    return t;
+}
+
+/* Four neighbouring channels, one output each. */
+MCUSIM_APART void four_sums(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+    const int8_t *x = t->x + o, *w = t->w + o;
     int32_t zx = r->x_zero, zw = r->weight_zero, a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
-    int channels = m->ci, top = i * m->sh - m->top, left = j * m->sw - m->left;
-#if MCUSIM_SIMD
-    int16x2_t zeros = mcusim_twice(zx), weight_zeros = mcusim_twice(zw);
-#endif
-    for (int u = 0; u < m->kh; u++, top += m->dh) {
-        int col = left;
-        if (top < 0 || top >= m->h) {
-            w += m->kw * channels;
-            continue;
-        }
-        for (int v = 0; v < m->kw; v++, col += m->dw, w += channels) {
-            if (col < 0 || col >= m->w) continue;
-            const int8_t *x = r->x + (top * m->w + col) * channels + o;
-#if MCUSIM_SIMD
-            uint32_t vx = mcusim_four(x), vw = mcusim_four(w);
-            int16x2_t x0 = __ssub16(mcusim_even(vx), zeros), x1 = __ssub16(mcusim_odd(vx), zeros);
-            int16x2_t w0 = __ssub16(mcusim_even(vw), weight_zeros), w1 = __ssub16(mcusim_odd(vw), weight_zeros);
-            a0 = __smlabb(x0, w0, a0);
-            a1 = __smlabb(x1, w1, a1);
-            a2 = __smlatt(x0, w0, a2);
-            a3 = __smlatt(x1, w1, a3);
-#else
+    int channels = r->window.ci, x_column = t->x_column;
+    for (int u = t->rows; u; u--, x += t->x_skip, w += t->w_skip)
+        for (int v = t->columns; v; v--, x += x_column, w += channels) {
             a0 += (x[0] - zx) * (w[0] - zw);
             a1 += (x[1] - zx) * (w[1] - zw);
             a2 += (x[2] - zx) * (w[2] - zw);
             a3 += (x[3] - zx) * (w[3] - zw);
-#endif
         }
-    }
     acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
 }
+
+#if MCUSIM_SIMD
+/* The same where the zero point of the weights is 0. */
+MCUSIM_APART void four_fast_sums(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+    const int8_t *x = t->x + o, *w = t->w + o;
+    int16x2_t zeros = mcusim_twice(r->x_zero);
+    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    int channels = r->window.ci, x_column = t->x_column;
+    for (int u = t->rows; u; u--, x += t->x_skip, w += t->w_skip)
+        for (int v = t->columns; v; v--, x += x_column, w += channels) {
+            uint32_t vx = mcusim_four(x), vw = mcusim_four(w);
+            int16x2_t x0 = __ssub16(mcusim_even(vx), zeros), w0 = mcusim_even(vw);
+            a0 = __smlabb(x0, w0, a0);
+            a2 = __smlatt(x0, w0, a2);
+            x0 = __ssub16(mcusim_odd(vx), zeros), w0 = mcusim_odd(vw);
+            a1 = __smlabb(x0, w0, a1);
+            a3 = __smlatt(x0, w0, a3);
+        }
+    acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
+}
+#endif
 
 /* Straight from the input, pixel by pixel: an output may grow over lines that are no longer read. */
 void mcusim_depthwise(const void *record, mcusim_state *state) {
@@ -67,100 +97,174 @@ void mcusim_depthwise(const void *record, mcusim_state *state) {
     const mcusim_window *m = &r->window;
     mcusim_writer bits = {r->mask, 0, 0};
     int8_t *y = r->y;
-    int multiplier = m->co / m->ci, plain = multiplier == 1 && !r->columns;
-    int32_t acc[4];
+    int multiplier = m->co / m->ci, plain = multiplier == 1 && !r->columns, co = m->co;
+    int32_t acc[OUTPUTS];
     (void)state;
     for (int i = 0; i < m->oh; i++)
-        for (int j = 0; j < m->ow; j++)
-            for (int o = 0; o < m->co;) {
-                int some = plain && m->co - o >= 4 ? 4 : 1;
-                if (some == 4) {
-                    for (int e = 0; e < 4; e++) acc[e] = r->bias ? r->bias[o + e] : 0;
-                    four_sums(r, i, j, o, acc);
-                } else {
-                    acc[0] = one_sum(r, i, j, o, multiplier);
-                }
+        for (int j = 0; j < m->ow; j++) {
+            const meeting t = met_at(r, i, j);
+            for (int o = 0; o < co;) {
+                int some = co - o < OUTPUTS ? co - o : OUTPUTS, e = 0;
+                for (int n = 0; n < some; n++) acc[n] = r->bias ? r->bias[o + n] : 0;
+#if MCUSIM_SIMD
+                if (!r->weight_zero)
+                    for (; plain && e + 4 <= some; e += 4) four_fast_sums(r, &t, o + e, acc + e);
+#endif
+                for (; plain && e + 4 <= some; e += 4) four_sums(r, &t, o + e, acc + e);
+                for (; e < some; e++) acc[e] = one_sum(r, i, j, o + e, multiplier);
                 mcusim_some_bits(&bits, mcusim_outputs(&r->output, acc, some, o, 1, y, 1), (uint32_t)some);
                 y += some, o += some;
             }
+        }
     mcusim_bits_end(&bits);
 }
 
-/* The weights of one channel, 3 x 3. */
-typedef struct {
-    int32_t start, w[9]; /* start: the bias, less what the zero point of x adds */
-} three;
+enum { MOST_ROWS = 8, MOST_COLUMNS = 8 };
 
-static inline int32_t three_by_three(const three *t, const int8_t *p, int width) {
-    const int8_t *p1 = p + width, *p2 = p1 + width;
-    const int32_t *w = t->w;
-    return t->start + p[0] * w[0] + p[1] * w[1] + p[2] * w[2] + p1[0] * w[3] + p1[1] * w[4] + p1[2] * w[5] +
+/* The weights of one channel, and how its windows lie over the padded plane. */
+typedef struct {
+    int32_t start; /* the bias, less what the zero point of x adds */
+    int32_t w[9];  /* 3 x 3 */
+    const int8_t *q;
+    int stride, zero, rows, columns, row, column; /* row, column: bytes from a tap to the next below or beside it */
+    const int8_t *end;                            /* of the plane */
+#if MCUSIM_SIMD
+    int16x2_t even[2 * MOST_ROWS], odd[2 * MOST_ROWS]; /* of four taps: two groups a row if there are more, which meet */
+    int groups, second;
+#endif
+} windows;
+
+static inline int32_t three_by_three(const windows *k, const int8_t *p) {
+    const int8_t *p1 = p + k->row, *p2 = p1 + k->row;
+    const int32_t *w = k->w;
+    return k->start + p[0] * w[0] + p[1] * w[1] + p[2] * w[2] + p1[0] * w[3] + p1[1] * w[4] + p1[2] * w[5] +
            p2[0] * w[6] + p2[1] * w[7] + p2[2] * w[8];
 }
 
-#if MCUSIM_SIMD
-/* The outer two weights of each row in one register, the middle one in another; zero points are 0. */
-typedef struct {
-    int16x2_t outer[3], middle[3];
-} packed;
-
-static packed packed_of(const three *t) {
-    packed k;
-    for (int u = 0; u < 3; u++) {
-        k.outer[u] = (int16x2_t)(((uint32_t)t->w[3 * u] & 0xffffu) | (uint32_t)t->w[3 * u + 2] << 16);
-        k.middle[u] = (int16x2_t)((uint32_t)t->w[3 * u + 1] & 0xffffu);
-    }
-    return k;
+static int32_t any_window(const windows *k, const int8_t *p) {
+    const int8_t *q = k->q;
+    int32_t acc = k->start;
+    for (int u = 0; u < k->rows; u++, p += k->row)
+        for (int v = 0; v < k->columns; v++, q += k->stride) acc += p[v * k->column] * (*q - k->zero);
+    return acc;
 }
 
-/* Two neighbouring windows: four bytes of each row serve both. */
-static inline void two_windows(const packed *k, const int8_t *p, int width, int32_t *first, int32_t *second) {
-    int32_t a = *first, b = *second;
-    for (int u = 0; u < 3; u++, p += width) {
+#if MCUSIM_SIMD
+static uint32_t weight_at(const windows *k, int u, int v, int from) {
+    return from <= v && v < k->columns ? (uint32_t)(k->q[(u * k->columns + v) * k->stride] - k->zero) & 0xffffu : 0u;
+}
+
+static void pack(windows *k) {
+    k->groups = k->column != 1 || k->columns > MOST_COLUMNS || k->rows > MOST_ROWS ? 0 : k->columns > 4 ? 2 : 1;
+    k->second = k->columns - 4;
+    for (int u = 0, n = 0; u < k->rows && k->groups; u++)
+        for (int g = 0; g < k->groups; g++, n++) {
+            int v = g * k->second, from = g * 4;
+            k->even[n] = (int16x2_t)(weight_at(k, u, v, from) | weight_at(k, u, v + 2, from) << 16);
+            k->odd[n] = (int16x2_t)(weight_at(k, u, v + 1, from) | weight_at(k, u, v + 3, from) << 16);
+        }
+}
+
+static inline int32_t four_taps(const int8_t *p, int16x2_t even, int16x2_t odd, int32_t acc) {
+    uint32_t v = mcusim_four(p);
+    return __smlad(mcusim_odd(v), odd, __smlad(mcusim_even(v), even, acc));
+}
+
+/* Four bytes of a row at a time; those beyond the window have weights of 0. */
+MCUSIM_APART int32_t packed_window(const windows *k, const int8_t *p) {
+    const int16x2_t *even = k->even, *odd = k->odd;
+    int32_t acc = k->start;
+    if (k->groups == 1)
+        for (int u = k->rows; u; u--, p += k->row) acc = four_taps(p, *even++, *odd++, acc);
+    else
+        for (int u = k->rows, second = k->second; u; u--, p += k->row, even += 2, odd += 2) {
+            acc = four_taps(p, even[0], odd[0], acc);
+            acc = four_taps(p + second, even[1], odd[1], acc);
+        }
+    return acc;
+}
+
+/* Two neighbouring windows, 3 x 3: four bytes of each row serve both. */
+static inline void two_windows(const windows *k, const int8_t *p, int32_t *acc) {
+    int32_t a = k->start, b = k->start;
+    for (int u = 0; u < 3; u++, p += k->row) {
         uint32_t v = mcusim_four(p);
         int16x2_t even = mcusim_even(v), odd = mcusim_odd(v);
-        a = __smlad(odd, k->middle[u], __smlad(even, k->outer[u], a));
-        b = __smlad((int16x2_t)((uint32_t)even >> 16), k->middle[u], __smlad(odd, k->outer[u], b));
+        a = __smlad(odd, k->odd[u], __smlad(even, k->even[u], a));
+        b = __smlad((int16x2_t)((uint32_t)even >> 16), k->odd[u], __smlad(odd, k->even[u], b));
     }
-    *first = a, *second = b;
+    acc[0] = a, acc[1] = b;
 }
+#else
+static void pack(windows *k) { (void)k; }
 #endif
+
+static int32_t window_at(const windows *k, const int8_t *p, int small) {
+#if MCUSIM_SIMD
+    if (k->groups && p + (k->rows - 1) * k->row + 4 <= k->end) return packed_window(k, p);
+#endif
+    return small ? three_by_three(k, p) : any_window(k, p);
+}
 
 typedef struct {
     const mcusim_convolution *record;
     int channel, at; /* at: which element of the output is next */
 } plane_output;
 
-/* Write the next outputs of the channel, count <= 2. */
-static void put(plane_output *to, const int32_t *acc, int count) {
+/* Write the next outputs of the channel, count <= 32. */
+MCUSIM_APART void put(plane_output *to, const int32_t *acc, int count) {
     const mcusim_convolution *r = to->record;
     uint32_t inside = mcusim_outputs(&r->output, acc, count, to->channel, 0, r->y + to->at, r->window.ci);
-    for (; count; count--, inside >>= 1, to->at += r->window.ci)
-        if (r->mask) {
-            uint8_t *byte = r->mask + (to->at >> 3);
-            *byte = (uint8_t)(*byte | (inside & 1u) << (to->at & 7));
-        }
+    if (!r->mask) {
+        to->at += count * r->window.ci;
+        return;
+    }
+    for (; count; count--, inside >>= 1, to->at += r->window.ci) {
+        uint8_t *byte = r->mask + (to->at >> 3);
+        *byte = (uint8_t)(*byte | (inside & 1u) << (to->at & 7));
+    }
 }
 
-static void three_rows(const mcusim_convolution *r, const three *t, const int8_t *plane, int width, plane_output *to) {
+static void one_plane(const mcusim_convolution *r, const windows *k, const int8_t *plane, int small, plane_output *to) {
     const mcusim_window *m = &r->window;
+    int32_t acc[OUTPUTS];
+    int rows = m->oh, columns = m->ow, across = m->sw, down = m->sh * k->row, pairs = small && across == 1;
+    for (int i = 0; i < rows; i++, plane += down) {
+        const int8_t *p = plane;
+        int count = 0;
+        for (int j = 0; j < columns;) {
 #if MCUSIM_SIMD
-    packed k = packed_of(t);
+            if (pairs && j + 2 <= columns) {
+                two_windows(k, p, acc + count);
+                count += 2, j += 2, p += 2;
+            } else
 #endif
-    for (int i = 0; i < m->oh; i++) {
-        const int8_t *p = plane + i * m->sh * width;
-        int j = 0;
-#if MCUSIM_SIMD
-        for (; m->sw == 1 && j + 2 <= m->ow; j += 2, p += 2) {
-            int32_t acc[2] = {t->start, t->start};
-            two_windows(&k, p, width, &acc[0], &acc[1]);
-            put(to, acc, 2);
+            {
+                acc[count++] = window_at(k, p, small);
+                j++, p += across;
+            }
+            if (count >= OUTPUTS - 1) {
+                put(to, acc, count);
+                count = 0;
+            }
         }
-#endif
-        for (; j < m->ow; j++, p += m->sw) {
-            int32_t acc = three_by_three(t, p, width);
-            put(to, &acc, 1);
+        if (count) put(to, acc, count);
+    }
+    (void)pairs;
+}
+
+MCUSIM_APART void copy_plane(const mcusim_window *m, const int8_t *x, int8_t *row, int width) {
+    int channels = m->ci, columns = m->w;
+    for (int i = m->h; i; i--, row += width) {
+        int8_t *to = row;
+        int j = columns;
+        for (; j >= 4; j -= 4, x += 4 * channels, to += 4) {
+            to[0] = x[0];
+            to[1] = x[channels];
+            to[2] = x[2 * channels];
+            to[3] = x[3 * channels];
         }
+        for (; j; j--, x += channels) *to++ = *x;
     }
 }
 
@@ -171,43 +275,31 @@ void mcusim_depthwise_plane(const void *record, mcusim_state *state) {
     const mcusim_window *m = &r->window;
     int8_t *plane = (int8_t *)r->scratch;
     int channels = m->ci, width = m->w + m->left + r->right, height = m->h + m->top + r->bottom;
-    int taps = m->kh * m->kw, small = m->kh == 3 && m->kw == 3 && m->dh == 1 && m->dw == 1;
-    int32_t zx = r->x_zero, zw = r->weight_zero;
+    int taps = m->kh * m->kw, small = m->kh == 3 && m->kw == 3 && m->dw == 1;
+    int32_t zx = r->x_zero;
+    windows k;
     (void)state;
+    k.zero = r->weight_zero, k.rows = m->kh, k.columns = m->kw, k.row = m->dh * width, k.column = m->dw;
+    k.end = plane + width * height;
     if (r->mask)
         for (int i = 0; i < (m->oh * m->ow * channels + 7) >> 3; i++) r->mask[i] = 0;
     for (int i = 0; i < width * height; i++) plane[i] = (int8_t)zx;
     for (int c = 0; c < channels; c++) {
-        const int8_t *x = r->x + c, *q = r->weight + c;
-        int stride = channels;
         plane_output to = {r, c, c};
+        k.q = r->weight + c, k.stride = channels;
         for (int s = 0; s < r->count; s++)
             if (r->channels[s] == c) {
-                q = r->columns + s * taps;
-                stride = 1;
+                k.q = r->columns + s * taps;
+                k.stride = 1;
             }
-        for (int i = 0; i < m->h; i++) {
-            int8_t *row = plane + (i + m->top) * width + m->left;
-            for (int j = 0; j < m->w; j++, x += channels) row[j] = *x;
+        k.start = r->bias ? r->bias[c] : 0;
+        for (int t = 0; t < taps; t++) {
+            int32_t w = k.q[t * k.stride] - k.zero;
+            k.start -= zx * w;
+            if (small) k.w[t] = w;
         }
-        three t;
-        t.start = r->bias ? r->bias[c] : 0;
-        if (small) {
-            for (int k = 0; k < 9; k++, q += stride) {
-                t.w[k] = *q - zw;
-                t.start -= zx * t.w[k];
-            }
-            three_rows(r, &t, plane, width, &to);
-            continue;
-        }
-        for (int i = 0; i < m->oh; i++)
-            for (int j = 0; j < m->ow; j++) {
-                const int8_t *p = plane + i * m->sh * width + j * m->sw, *w = q;
-                int32_t acc = t.start;
-                for (int u = 0; u < m->kh; u++)
-                    for (int v = 0; v < m->kw; v++, w += stride)
-                        acc += (p[u * m->dh * width + v * m->dw] - zx) * (*w - zw);
-                put(&to, &acc, 1);
-            }
+        pack(&k);
+        copy_plane(m, r->x + c, plane + m->top * width + m->left, width);
+        one_plane(r, &k, plane, small, &to);
     }
 }

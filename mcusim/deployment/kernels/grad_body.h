@@ -13,6 +13,17 @@ static inline float NAME(load)(const GY *g, const float *scale, const uint8_t *m
     return mcusim_float(mcusim_word(real) & mcusim_passes(mask, i));
 }
 
+/* Element i + e of a gradient, where bit e says whether it passes. */
+static inline float NAME(passed)(const GY *g, const float *scale, uint32_t inside, uint32_t i, uint32_t e) {
+#if GY_INTEGER
+    float real = (float)g[i + e] * *scale;
+#else
+    float real = g[i + e];
+    (void)scale;
+#endif
+    return mcusim_float(mcusim_word(real) & (0u - (inside >> e & 1u)));
+}
+
 static inline void NAME(store)(GX *g, const mcusim_error *to, int accumulate, mcusim_state *state, uint32_t i,
                                float value) {
 #if GX_INTEGER
@@ -46,19 +57,27 @@ void NAME(mcusim_grad_input_pointwise)(const void *record, mcusim_state *state) 
     int32_t zw = r->weight_zero;
     for (uint32_t p = 0; p < pixels; p++) {
         float *row = r->scratch;
-        for (uint32_t o = 0; o < co; o++)
-            row[o] = NAME(load)(g, r->from.scale, r->mask, p * co + o) * r->factor[o];
-        uint32_t k = 0;
-        if (!r->count)
+        uint32_t k = 0, first = 0;
+        for (; first + 4 <= co; first += 4) {
+            uint32_t at = p * co + first, inside = mcusim_four_pass(r->mask, at);
+            const float *f = r->factor + first;
+            row[first] = NAME(passed)(g, r->from.scale, inside, at, 0) * f[0];
+            row[first + 1] = NAME(passed)(g, r->from.scale, inside, at, 1) * f[1];
+            row[first + 2] = NAME(passed)(g, r->from.scale, inside, at, 2) * f[2];
+            row[first + 3] = NAME(passed)(g, r->from.scale, inside, at, 3) * f[3];
+        }
+        for (; first < co; first++)
+            row[first] = NAME(load)(g, r->from.scale, r->mask, p * co + first) * r->factor[first];
+        if (!r->count && !zw)
             for (; k + 4 <= ci; k += 4) {
                 float s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
                 const int8_t *q = (const int8_t *)r->weight + k;
                 for (uint32_t o = 0; o < co; o++, q += ci) {
                     float v = row[o];
-                    s0 += v * (float)(q[0] - zw);
-                    s1 += v * (float)(q[1] - zw);
-                    s2 += v * (float)(q[2] - zw);
-                    s3 += v * (float)(q[3] - zw);
+                    s0 += v * (float)q[0];
+                    s1 += v * (float)q[1];
+                    s2 += v * (float)q[2];
+                    s3 += v * (float)q[3];
                 }
                 NAME(store)(gx, &r->to, r->accumulate, state, p * ci + k, s0);
                 NAME(store)(gx, &r->to, r->accumulate, state, p * ci + k + 1, s1);
@@ -118,7 +137,7 @@ void NAME(mcusim_grad_input_conv)(const void *record, mcusim_state *state) {
 }
 
 /* Four channels of one input pixel, one output each: every tap is looked up once for all of them. */
-static void NAME(four_channels)(const mcusim_grad_input *r, mcusim_state *state, int y, int x, int k) {
+MCUSIM_APART void NAME(four_channels)(const mcusim_grad_input *r, mcusim_state *state, int y, int x, int k) {
     const mcusim_window *m = &r->window;
     const GY *g = (const GY *)r->g;
     int co = m->co, zw = r->weight_zero;
@@ -135,10 +154,11 @@ static void NAME(four_channels)(const mcusim_grad_input *r, mcusim_state *state,
             int b = NAME(met)(x, m->left, v * m->dw, m->sw, m->ow);
             if (b < 0) continue;
             uint32_t at = (uint32_t)((a * m->ow + b) * co + k);
-            s0 += NAME(load)(g, r->from.scale, r->mask, at) * f0 * (float)(q[0] - zw);
-            s1 += NAME(load)(g, r->from.scale, r->mask, at + 1) * f1 * (float)(q[1] - zw);
-            s2 += NAME(load)(g, r->from.scale, r->mask, at + 2) * f2 * (float)(q[2] - zw);
-            s3 += NAME(load)(g, r->from.scale, r->mask, at + 3) * f3 * (float)(q[3] - zw);
+            uint32_t inside = mcusim_four_pass(r->mask, at);
+            s0 += NAME(passed)(g, r->from.scale, inside, at, 0) * f0 * (float)(q[0] - zw);
+            s1 += NAME(passed)(g, r->from.scale, inside, at, 1) * f1 * (float)(q[1] - zw);
+            s2 += NAME(passed)(g, r->from.scale, inside, at, 2) * f2 * (float)(q[2] - zw);
+            s3 += NAME(passed)(g, r->from.scale, inside, at, 3) * f3 * (float)(q[3] - zw);
         }
     }
     uint32_t to = (uint32_t)((y * m->w + x) * m->ci + k);

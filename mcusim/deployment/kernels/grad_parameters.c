@@ -20,6 +20,10 @@ static inline float masked(float g, const uint8_t *mask, uint32_t i) {
     return mcusim_float(mcusim_word(g) & mcusim_passes(mask, i));
 }
 
+static inline float passed(float g, uint32_t inside, int e) {
+    return mcusim_float(mcusim_word(g) & (0u - (inside >> e & 1u)));
+}
+
 static inline void bias(const mcusim_grad_bias *r, mcusim_state *state, gradient_at *at) {
     uint64_t key = mcusim_key(r->learner->seed, state->iteration);
     if (!state->updating) return;
@@ -74,10 +78,34 @@ static inline float summed(const mcusim_grad_weight *r, gradient_at *at, uint32_
     return sum;
 }
 
+/* 1 x 1 over every pixel: what four outputs at a time get from one input channel. */
+MCUSIM_INLINE void four_summed(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, uint32_t o, float *sum) {
+    uint32_t pixels = (uint32_t)r->window.oh * r->window.ow, co = r->window.co, i = o;
+    float f0 = r->factor[o], f1 = r->factor[o + 1], f2 = r->factor[o + 2], f3 = r->factor[o + 3];
+    float s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
+    for (uint32_t p = 0; p < pixels; p++, i += co) {
+        uint32_t inside = mcusim_four_pass(r->mask, i);
+        float x = feature(r, p, s);
+        s0 += x * (passed(at(r->g, r->from.scale, i), inside, 0) * f0);
+        s1 += x * (passed(at(r->g, r->from.scale, i + 1), inside, 1) * f1);
+        s2 += x * (passed(at(r->g, r->from.scale, i + 2), inside, 2) * f2);
+        s3 += x * (passed(at(r->g, r->from.scale, i + 3), inside, 3) * f3);
+    }
+    sum[0] = s0, sum[1] = s1, sum[2] = s2, sum[3] = s3;
+}
+
+static int pointwise(const mcusim_grad_weight *r) {
+    const mcusim_window *m = &r->window;
+    int whole = m->kh * m->kw * m->sh * m->sw == 1 && m->h == m->oh && m->w == m->ow && !m->top && !m->left;
+    return whole && r->factor && !r->positions && !r->depthwise;
+}
+
 static inline void weight(const mcusim_grad_weight *r, mcusim_state *state, gradient_at *at) {
     const mcusim_window *m = &r->window;
     uint64_t key = mcusim_key(r->learner->seed, state->iteration);
     uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
+    int together = co % 4 == 0 && pointwise(r);
+    float four[4];
     if (!state->updating) return;
     for (uint32_t s = 0; s < r->count; s++) {
         uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, tap = 0;
@@ -87,7 +115,8 @@ static inline void weight(const mcusim_grad_weight *r, mcusim_state *state, grad
                     uint32_t o = r->depthwise ? channel * multiplier + n : n;
                     uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
                     uint32_t block = (s * taps + tap) * multiplier + n;
-                    float g = summed(r, at, s, u, v, o);
+                    if (together && n % 4 == 0) four_summed(r, at, s, n, four);
+                    float g = together ? four[n % 4] : summed(r, at, s, u, v, o);
                     if (r->positions) g *= r->share;
                     mcusim_learn(r->learner, state, key, r->compact ? block : element, element, o, block, g);
                 }

@@ -18,12 +18,36 @@ static uint32_t fixed(const mcusim_output *out, const int32_t *acc, int count, i
     return inside;
 }
 
+/* Clamp the bits of a shifted float32, as integers: they grow with it, and its last ones are the output. */
+typedef struct {
+    int32_t low, high, zero;
+} limits;
+
+static inline limits limits_of(const mcusim_output *out) {
+    limits l = {MCUSIM_SHIFT_BITS + out->low - out->zero, MCUSIM_SHIFT_BITS + out->high - out->zero,
+                out->zero - MCUSIM_SHIFT_BITS};
+    return l;
+}
+
+MCUSIM_INLINE uint32_t near(float real, const limits *l, int8_t *y) {
+    int32_t bits = (int32_t)mcusim_word(mcusim_shifted(real)), kept = bits < l->low ? l->low : bits;
+    kept = kept > l->high ? l->high : kept;
+    *y = (int8_t)(kept + l->zero);
+    return (uint32_t)(kept == bits);
+}
+
 static uint32_t nearest(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
-    const int32_t low = out->low, high = out->high, zero = out->zero;
+    const limits l = limits_of(out);
     const float *factor = out->factor + o;
     uint32_t inside = 0;
-    for (int e = 0; e < count; e++, factor += each_o, y += each_y)
-        inside |= written(mcusim_byte_near((float)acc[e] * *factor) + zero, low, high, y) << e;
+    int e = 0;
+    if (each_o == 1 && each_y == 1)
+        for (; e + 4 <= count; e += 4, factor += 4, y += 4) {
+            uint32_t four = near((float)acc[e] * factor[0], &l, y) | near((float)acc[e + 1] * factor[1], &l, y + 1) << 1;
+            four |= near((float)acc[e + 2] * factor[2], &l, y + 2) << 2;
+            inside |= (four | near((float)acc[e + 3] * factor[3], &l, y + 3) << 3) << e;
+        }
+    for (; e < count; e++, factor += each_o, y += each_y) inside |= near((float)acc[e] * *factor, &l, y) << e;
     return inside;
 }
 
@@ -35,11 +59,12 @@ static inline float widened(int32_t acc, int32_t bias) {
 }
 
 static uint32_t wide(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
-    const int32_t low = out->low, high = out->high, zero = out->zero, *bias = out->multiplier + o;
+    const limits l = limits_of(out);
+    const int32_t *bias = out->multiplier + o;
     const float *factor = out->factor + o;
     uint32_t inside = 0;
     for (int e = 0; e < count; e++, factor += each_o, bias += each_o, y += each_y)
-        inside |= written(mcusim_byte_near(widened(acc[e], *bias) * *factor) + zero, low, high, y) << e;
+        inside |= near(widened(acc[e], *bias) * *factor, &l, y) << e;
     return inside;
 }
 
