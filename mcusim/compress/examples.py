@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core.fields import joined, renamed
+from mcusim.data.arrays import Examples as Arrays
+from mcusim.data.arrays import parts_of
 from mcusim.data.dataset import Dataset, Split
-from mcusim.data.preprocess import Preprocessor
+from mcusim.data.inputs import Inputs
 from mcusim.graph import Model
 
-Examples = NDArray[Any] | Dataset | Split
-"""Prepared inputs, ``[N, ...]`` real values (NHWC), or a data set whose training examples are drawn from."""
+Examples = Arrays | Dataset | Split
+"""Prepared inputs, ``[N, ...]`` real values (NHWC) for each input, or a data set to draw examples from."""
 
 
-def real_inputs(model: Model, examples: Examples, count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return inputs of a float network; arrays are taken whole, of a data set ``count`` examples are drawn.
+def real_inputs(model: Model, examples: Examples, count: int, seed: int = 0) -> NDArray[Any]:
+    """Return inputs of a float network, as records of several; of a data set ``count`` examples are drawn.
 
     Raises:
         BadData: if the examples cannot become this network's input.
@@ -24,6 +27,9 @@ def real_inputs(model: Model, examples: Examples, count: int, seed: int = 0) -> 
     if isinstance(examples, Dataset):
         examples = examples.train
     if isinstance(examples, Split):
-        prepare = Preprocessor(model, examples.image_shape, examples.images.dtype.name)
-        examples = prepare(examples.sample(count, seed).images)
-    return np.ascontiguousarray(examples, np.float32)
+        images = renamed(examples.sample(count, seed).images, model.inputs)
+        return Inputs(model, images)(images)
+    parts = parts_of(examples)
+    if parts is None:
+        return np.ascontiguousarray(examples, np.float32)
+    return renamed(joined("examples", parts), model.inputs)

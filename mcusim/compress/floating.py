@@ -9,19 +9,23 @@ import numpy as np
 
 from mcusim.compress.examples import Examples
 from mcusim.core import BadArgument, BadData
+from mcusim.data.arrays import parts_of
 from mcusim.data.dataset import Dataset, Split
 from mcusim.files.load import load
 from mcusim.graph import Model
 
+Shapes = tuple[int, ...] | tuple[tuple[int, ...], ...]
+"""The shape of a module's input, or of each of several."""
 
-def floating(network: Any, inputs: Examples | None = None, shape: tuple[int, ...] | None = None) -> Model:
+
+def floating(network: Any, inputs: Examples | None = None, shape: Shapes | None = None) -> Model:
     """Return a float network as a `Model`.
 
     Args:
         network: a model; the name or path of one (``.onnx``, ``.tflite``, ``.json``, ``.npz``, ``.pt2``); or
             a PyTorch module, or what ``torch.export.export`` made of one.
         inputs: examples, from whose shape that of a module's input follows.
-        shape: of a module's input, planes first with a batch of 1, if it does not follow.
+        shape: of a module's input, planes first with a batch of 1, if it does not follow, or those of all.
 
     Raises:
         BadArgument: if it is none of these.
@@ -44,13 +48,18 @@ def floating(network: Any, inputs: Examples | None = None, shape: tuple[int, ...
     )
 
 
-def _planes_first(inputs: Examples | None) -> tuple[int, ...]:
-    """Return the shape of a module's input, as PyTorch has it, from examples with channels last."""
+def _planes_first(inputs: Examples | None) -> Shapes:
+    """Return the shape of a module's inputs, as PyTorch has it, from examples with channels last."""
     if isinstance(inputs, Dataset):
         inputs = inputs.train
-    example = (
-        inputs.image_shape if isinstance(inputs, Split) else () if inputs is None else np.shape(inputs)[1:]
-    )
+    given = inputs.images if isinstance(inputs, Split) else inputs
+    parts = None if given is None else parts_of(given)
+    if parts is not None:
+        return tuple(_planes_before(part.shape[1:]) for part in parts.values())
+    return _planes_before(() if given is None else np.asanyarray(given).shape[1:])
+
+
+def _planes_before(example: tuple[int, ...]) -> tuple[int, ...]:
     if not example:
         raise BadData(
             "the examples", "do not say the shape of the module's input", "give shape=(1, 3, 32, 32)"

@@ -28,6 +28,7 @@ from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import validate
+from mcusim.tasks.task import require_one
 
 SEEN = 128
 """Pictures that channels are judged by."""
@@ -181,6 +182,7 @@ def prune(
     if multiple < 1:
         raise BadArgument(f"multiple {multiple}", "is not at least 1")
     model = floating(model, inputs, shape)
+    require_one(model, "inputs")
     if model.input.dtype != "float32":
         raise BadModel(model.name, "is quantised", "prune the float network, then quantise it")
     model = fold(model)

@@ -31,8 +31,8 @@ _NAMES = (
 """What the arrays may be called; with two, the test split is taken out of them."""
 
 
-Examples = NDArray[Any] | Mapping[str, NDArray[Any]]
-"""One array, or one for each input or output of a network, by its name or by its place counted from 0."""
+Examples = NDArray[Any] | Mapping[str, NDArray[Any]] | tuple[NDArray[Any], ...]
+"""One array, or one for each input or output of a network: by its name, or in the network's order."""
 
 
 def from_arrays(
@@ -52,8 +52,8 @@ def from_arrays(
     ``uint8`` of 3 or 4 dimensions are pictures (``[N, H, W]`` is grey, ``[N, 3, H, W]`` and ``[N, 1, H, W]``
     have planes first and are turned round); other numbers become float32 real
     values, such as the spectrograms ``[N, frames, bands]`` of a keyword network; ``int8`` is left as it
-    is: values of the network's own input quantisation. A network with several inputs takes a dictionary, an
-    array for each by the input's name or number, and one whose outputs learn together takes such labels.
+    is: values of the network's own input quantisation. A network with several inputs takes a tuple of
+    arrays or a dictionary by name or number, and one whose outputs learn together takes such labels.
 
     Args:
         images: the examples, or the training examples.
@@ -145,22 +145,34 @@ def _grouped(found: Mapping[str, NDArray[Any]]) -> dict[str, Examples]:
 
 
 def _split(images: Examples, labels: Examples | None) -> Split:
-    if isinstance(images, Mapping):
-        images = joined("images", {name: _images(f"images {name!r}", part) for name, part in images.items()})
-    elif not names_of(images):
-        images = _images("images", images)
-    if isinstance(labels, Mapping):
-        labels = joined("labels", {name: _labels(part) for name, part in labels.items()})
-    return Split(images, None if labels is None else _labels(labels))
+    parts = parts_of(images)
+    if parts is None:
+        found = _images("images", np.asanyarray(images))
+    else:
+        found = joined("images", {name: _images(f"images {name!r}", part) for name, part in parts.items()})
+    if labels is None:
+        return Split(found, None)
+    parts = parts_of(labels)
+    if parts is None:
+        return Split(found, _labels(np.asanyarray(labels)))
+    return Split(found, joined("labels", {name: _labels(part) for name, part in parts.items()}))
 
 
 def _labels(labels: NDArray[Any]) -> NDArray[Any]:
-    labels = np.asarray(labels)
     return labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
+def parts_of(examples: Examples) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of several inputs or outputs by name or number; None for one array."""
+    if isinstance(examples, Mapping):
+        return {str(name): np.asanyarray(part) for name, part in examples.items()}
+    if isinstance(examples, tuple):
+        return {str(place): np.asanyarray(part) for place, part in enumerate(examples)}
+    plain = np.asanyarray(examples)
+    return {name: plain[name] for name in names_of(plain)} or None
+
+
 def _images(what: str, images: NDArray[Any]) -> NDArray[Any]:
-    images = np.asanyarray(images)
     if images.dtype.kind not in "iuf":
         raise BadData(what, f"are {images.dtype}", "give numbers")
     if images.dtype == np.uint8 and images.ndim == 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,16 @@ def naming(file: str | Path) -> Iterator[None]:
         if error.thing.startswith(str(file)):
             raise
         raise BadModel(f"{file}: {error.thing}", error.reason, error.way_out) from None
+
+
+def leading_to(outputs: Iterable[str], ops: Sequence[Op]) -> tuple[Op, ...]:
+    """Return the ops that these tensors follow from, in their order."""
+    needed, found = {*outputs}, []
+    for op in reversed(ops):
+        if op.output in needed:
+            found.append(op)
+            needed.update(op.inputs)
+    return tuple(found[::-1])
 
 
 class GraphBuilder:

@@ -127,7 +127,10 @@ def _check_order(model: Model) -> None:
     read = {name for op in model.ops for name in op.inputs}
     for name in (*model.inputs, *made):
         if name not in read and name not in model.outputs:
-            raise BadModel(f"tensor {name!r}", "leads to no output: the graph is disconnected")
+            raise BadModel(
+                f"tensor {name!r}", "leads to no output: the graph is disconnected",
+                "export the network without it",
+            )  # fmt: skip
 
 
 def _check_op(op: Op, model: Model) -> None:

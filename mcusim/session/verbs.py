@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,22 +156,22 @@ def predict(model: Model, images: Examples, *, output: str | None = None) -> NDA
         BadModel: if the network has several outputs and none is chosen.
         UnknownName: if it has no such output.
     """
+    from mcusim.data.arrays import parts_of
     from mcusim.data.inputs import Inputs
     from mcusim.engine.inference import Inference
     from mcusim.session.evaluation import CHUNK, reals
 
-    if isinstance(images, Mapping):
-        images = joined("images", images)
-    images = renamed(images, model.inputs)
+    parts = parts_of(images)
+    given = renamed(np.asanyarray(images) if parts is None else joined("images", parts), model.inputs)
     if output is not None:
         model = with_outputs(model, (output_named(model, output),))
     require_one(model, "outputs")
-    prepare = Inputs(model, images)
+    prepare = Inputs(model, given)
     inference = Inference(model)
     shape = model.output.shape[1:]
     rows = [
-        reals(inference.run(prepare(images[start : start + CHUNK])), model.output)
-        for start in range(0, len(images), CHUNK)
+        reals(inference.run(prepare(given[start : start + CHUNK])), model.output)
+        for start in range(0, len(given), CHUNK)
     ]
     found = np.concatenate(rows) if rows else np.empty((0, int(np.prod(shape))))
     return found.astype(np.float32).reshape(-1, *shape)

@@ -133,7 +133,10 @@ WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
     "graph input outside": (change(inputs=(50,)), "inputs.*tensor 50"),
     "no outputs": (change(outputs=()), "no outputs"),
     "cycle": (operator(0, inputs=(3, 1, 2)), "'y'.*later"),
-    "dead end": (change(outputs=(3,)), "'flat'.*disconnected"),
+    "unused input": (change(inputs=(0, 4)), "'flat'.*input"),
+    "a newer operator": (operator(0, version=99), r"m\.tflite: op 0 \(CONV_2D\).*version 99.*up to 8.*older"),
+    "a newer operator that is read as others": (operator(1, code=43, version=9), r"SQUEEZE\).*version 9"),
+    "signs": (change(at=3, type=UINT8, zero_point=(28,)), r"op 0 \(CONV_2D\).*mixes int8 with uint8"),
     "padding mode": (option("padding", (0, "int8", 7)), r"op 0 \(CONV_2D\).*padding mode 7"),
     "activation": (option("activation", (3, "int8", 5)), "fused activation 5"),
     "no stride": (option("h", (2, "int32", 0)), "stride"),
@@ -151,6 +154,21 @@ def test_each_wrong_file_is_a_clear_error(case: str) -> None:
     apply(spec)
     with pytest.raises(BadModel, match=message):
         parse_tflite(spec.bytes(), "m.tflite")
+
+
+@pytest.mark.parametrize("version", [1, 3, 8])
+def test_every_known_version_of_an_operator_is_read(version: int) -> None:
+    spec = FileSpec()
+    spec.operators[0].version = version
+    assert parse_tflite(spec.bytes(), "m.tflite").ops[0].kind is OpKind.CONV_2D
+
+
+def test_what_leads_to_no_output_is_left_out() -> None:
+    spec = FileSpec()
+    spec.outputs = (3, 3)
+    model = parse_tflite(spec.bytes(), "m.tflite")
+    assert [op.kind for op in model.ops] == [OpKind.CONV_2D]
+    assert model.outputs == ("y",)
 
 
 def test_biases_with_a_misplaced_axis_are_read_with_a_warning() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mcusim.compress.quantize import float_ops
 from mcusim.compress.quantize.forward import Array, groups, run
-from mcusim.compress.quantize.int8 import operands_of, quantised_input, real_values
+from mcusim.compress.quantize.int8 import operands_of, quantised_inputs, real_values
 from mcusim.graph import Model, Op, Tensor
 
 _ROOM = 2**28
@@ -39,7 +39,7 @@ def correct_biases(floating: Model, quantised: Model, inputs: Array) -> Model:
     last = {name: i for i, op in enumerate(quantised.ops) for name in op.inputs}
     uses = Counter(name for op in quantised.ops for name in op.inputs)
     tensors = dict(quantised.tensors)
-    values: dict[str, NDArray[Any]] = {quantised.inputs[0]: quantised_input(quantised, inputs)}
+    values: dict[str, NDArray[Any]] = quantised_inputs(quantised, inputs)
     for i, op in enumerate(quantised.ops):
         if op.traits.weighted and op.bias and uses[op.bias] == 1:
             x = tensors[op.inputs[0]]

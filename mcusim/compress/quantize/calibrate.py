@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mcusim.compress.quantize.forward import Array, groups, run
+from mcusim.compress.quantize.forward import Array, fields, groups, run
 from mcusim.core import BadData
 from mcusim.graph import Model
 
@@ -44,11 +44,16 @@ def calibrate(model: Model, inputs: Array) -> dict[str, ObservedRange]:
     """Run ``inputs`` ``[N, ...]`` through a float network and return the statistics of all activations.
 
     Raises:
-        BadData: if there are no inputs, or they have another shape or no finite values.
+        BadData: if there are no examples, or they have another shape or no finite values.
     """
-    want = model.input.shape[1:]
-    if not len(inputs) or inputs.shape[1:] != want:
-        raise BadData(f"calibration data of shape {inputs.shape}", f"is not [N, {', '.join(map(str, want))}]")
+    for name, given in fields(model, inputs).items():
+        want = model.tensors[name].shape[1:]
+        if not len(given) or given.shape[1:] != want:
+            raise BadData(
+                f"calibration data of shape {given.shape}", f"is not [N, {', '.join(map(str, want))}]"
+            )
+        if not np.isfinite(given).all():
+            raise BadData("calibration data", "holds values that are no finite numbers")
     sample = max(1, SAMPLE // len(inputs))
     found: dict[str, ObservedRange] = {}
 
@@ -56,7 +61,5 @@ def calibrate(model: Model, inputs: Array) -> dict[str, ObservedRange]:
         found.setdefault(name, ObservedRange()).add(values, sample)
 
     for group in groups(model, inputs):
-        if not np.isfinite(group).all():
-            raise BadData("calibration data", "holds values that are no finite numbers")
         run(model, group, visit)
     return found

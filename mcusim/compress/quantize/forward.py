@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mcusim.compress.quantize import float_ops
 from mcusim.core import BadModel
+from mcusim.core.fields import field_of
 from mcusim.graph import Model, Op
 from mcusim.graph.batch import keeps_examples
 
@@ -27,13 +28,27 @@ _CACHE_BYTES = 8 * 1024**2
 def groups(model: Model, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield ``inputs`` in runs of as many examples as a processor's cache likes."""
     largest = max(t.elements for t in model.tensors.values() if not t.constant)
-    size = max(1, _CACHE_BYTES // (4 * largest))
+    size = max(1, _CACHE_BYTES // (4 * largest)) if _keeps_examples(model) else 1
     for start in range(0, len(inputs), size):
         yield inputs[start : start + size]
 
 
+def fields(model: Model, inputs: NDArray[Any]) -> dict[str, Array]:
+    """Return the float32 examples of every input: of a network with several, fields of records."""
+    if len(model.inputs) == 1:
+        return {model.inputs[0]: np.ascontiguousarray(inputs, np.float32)}
+    return {
+        name: np.ascontiguousarray(field_of(inputs, name, "examples"), np.float32) for name in model.inputs
+    }
+
+
+def _keeps_examples(model: Model) -> bool:
+    """False if some op would mix the examples of a batch."""
+    return all(keeps_examples(op, model.tensors, 1) for op in model.ops)
+
+
 def run(model: Model, inputs: Array, visit: Visit | None = None) -> Array:
-    """Return the network's first output for ``inputs`` ``[N, ...]``.
+    """Return the network's first output for ``inputs`` ``[N, ...]``, or records of several inputs.
 
     ``visit`` is called with the name and values of the input and of every op's output, in order; it
     must not keep or change the array.
@@ -42,14 +57,14 @@ def run(model: Model, inputs: Array, visit: Visit | None = None) -> Array:
         BadModel: if the network is not float32.
     """
     check_float(model)
-    if len(inputs) > 1 and not all(keeps_examples(op, model.tensors, 1) for op in model.ops):
-        # Some op would mix the examples of a batch.
-        return np.concatenate([run(model, example[None], visit) for example in inputs])
+    if len(inputs) > 1 and not _keeps_examples(model):
+        return np.concatenate([run(model, inputs[i : i + 1], visit) for i in range(len(inputs))])
     last = {name: i for i, op in enumerate(model.ops) for name in op.inputs}
     last.update({name: len(model.ops) for name in model.outputs})
-    values: dict[str, Array] = {model.inputs[0]: np.ascontiguousarray(inputs, np.float32)}
+    values = fields(model, inputs)
     if visit is not None:
-        visit(model.inputs[0], values[model.inputs[0]])
+        for name, given in values.items():
+            visit(name, given)
     for i, op in enumerate(model.ops):
         values[op.output] = result = apply(model, op, values, len(inputs))
         if visit is not None:
@@ -83,12 +98,10 @@ def compute(op: Op, operands: list[Array], shape: tuple[int, ...]) -> Array:
 
 
 def check_float(model: Model) -> None:
-    """Raise BadModel unless every activation and weight of the network is float32, with one input."""
+    """Raise BadModel unless every activation and weight of the network is float32."""
     for op in model.ops:
         float_ops.FORWARD.of(op)
         for name in (*op.inputs, op.output):
             dtype = model.tensors[name].dtype
             if dtype != "float32":
                 raise BadModel(f"tensor {name!r}", f"is {dtype}: the network is no float network")
-    if len(model.inputs) != 1:
-        raise BadModel(model.name, f"has {len(model.inputs)} inputs", "give a network with one input")

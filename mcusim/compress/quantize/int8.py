@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.compress.quantize.forward import Array, groups
+from mcusim.compress.quantize.forward import Array, fields, groups
 from mcusim.graph import Model, Op, Tensor
 
 
@@ -23,7 +23,7 @@ class Int8Network:
 
     def __call__(self, inputs: Array) -> dict[str, NDArray[Any]]:
         """Return every tensor for float ``inputs``."""
-        found = {self.model.inputs[0]: quantised_input(self.model, inputs)}
+        found: dict[str, NDArray[Any]] = quantised_inputs(self.model, inputs)
         for op, kernel in zip(self.model.ops, self.kernels, strict=True):
             tensor = self.model.tensors[op.output]
             found[op.output] = np.empty((len(inputs), *tensor.shape[1:]), tensor.dtype)
@@ -31,11 +31,14 @@ class Int8Network:
         return found
 
 
-def quantised_input(model: Model, inputs: Array) -> NDArray[np.int8]:
-    """Return real input values as the network's input integers."""
-    quant = model.input.quant
-    assert quant is not None
-    steps = np.rint(inputs / np.float32(quant.scale[0])) + quant.zero_point
+def quantised_inputs(model: Model, inputs: Array) -> dict[str, NDArray[np.int8]]:
+    """Return real values of every input as its integers."""
+    return {name: _quantised(model.tensors[name], real) for name, real in fields(model, inputs).items()}
+
+
+def _quantised(tensor: Tensor, real: Array) -> NDArray[np.int8]:
+    assert tensor.quant is not None
+    steps = np.rint(real / np.float32(tensor.quant.scale[0])) + tensor.quant.zero_point
     inside: NDArray[Any] = np.clip(steps, -128, 127)
     return inside.astype(np.int8)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.compress.examples import Examples, real_inputs
+from mcusim.compress.floating import Shapes
 from mcusim.compress.floating import floating as floating_model
 from mcusim.compress.quantize.bias import correct_biases
 from mcusim.compress.quantize.calibrate import calibrate
@@ -17,7 +18,6 @@ from mcusim.compress.quantize.ranges import RANGES
 from mcusim.compress.quantize.rewrite import Head, rewrite
 from mcusim.core import BadArgument
 from mcusim.graph import Arithmetic, Model
-from mcusim.tasks.task import require_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def quantize(
     *,
     images: int = 256,
     seed: int = 0,
-    shape: tuple[int, ...] | None = None,
+    shape: Shapes | None = None,
     **choices: Any,
 ) -> Model:
     """Return the int8 twin of a float network.
@@ -59,13 +59,15 @@ def quantize(
     scale an output channel, activations int8 with one scale and zero point a tensor, biases int32.
 
     Args:
-        model: a float32 network with one input; or the name or file of one (``.onnx``, ``.tflite``, ``.pt2``
+        model: a float32 network; or the name or file of one (``.onnx``, ``.tflite``, ``.pt2``
             …), or a PyTorch module.
-        inputs: to calibrate with: float32 ``[N, ...]`` real input values (preprocessed, NHWC), or a data set.
+        inputs: to calibrate with: float32 ``[N, ...]`` real input values (preprocessed, NHWC), for several
+            inputs a tuple of them or a dictionary by name; or a data set.
         settings: what to start from; the defaults if not given.
         images: how many training examples of a data set to draw.
         seed: of that drawing.
-        shape: of a module's input, planes first with a batch of 1, if it is not that of the examples.
+        shape: of a module's input, planes first with a batch of 1, if it is not that of the examples; of
+            several inputs a tuple of shapes.
         choices: how, by name: ``ranges`` (``minmax``, ``percentile`` or ``mse``), ``bias_correction``,
             ``equalize``, ``head`` (``int8`` or ``float32``), ``arithmetic``.
 
@@ -79,8 +81,6 @@ def quantize(
     """
     settings = replace(settings or QuantizeSettings(), **choices)
     model = floating_model(model, inputs, shape)
-    require_one(model, "inputs")
-    require_one(model, "outputs")
     check_float(model)
     floating = fold(model)
     if settings.equalize:

@@ -38,8 +38,9 @@ class Report(Shown):
     model: str
     examples: int
     agreement: float
-    """Fraction of examples whose largest output is the same."""
+    """Fraction of examples of which the largest score of every output is the same."""
     output_snr_db: float
+    """The same ratio as of a layer, over all outputs."""
     layers: tuple[LayerReport, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,12 +66,16 @@ def compare(floating: Model, quantised: Model, inputs: Array) -> Report:
     """Run float ``inputs`` ``[N, ...]`` through both networks and compare all tensors they both have."""
     shared = [op.output for op in quantised.ops if op.output in floating.tensors]
     sums = {name: np.zeros(3) for name in shared}
-    same, network = 0, Int8Network(quantised)
-    output = floating.outputs[0]
+    same, network, outputs = 0, Int8Network(quantised), floating.outputs
     for group in groups(floating, inputs):
-        found = network(group)
+        found, agree = network(group), np.ones(len(group), bool)
 
-        def visit(name: str, y: Array, found: dict[str, NDArray[Any]] = found) -> None:
+        def visit(
+            name: str, y: Array, found: dict[str, NDArray[Any]] = found, agree: NDArray[np.bool_] = agree
+        ) -> None:
+            if name in outputs:
+                mine = real_values(quantised.tensors[name], found[name]).reshape(len(y), -1)
+                agree &= mine.argmax(1) == y.reshape(len(y), -1).argmax(1)
             if name in sums:
                 tensor = quantised.tensors[name]
                 error = np.square(y - real_values(tensor, found[name])).sum(dtype=np.float64)
@@ -78,11 +83,11 @@ def compare(floating: Model, quantised: Model, inputs: Array) -> Report:
                 clipped = sum(int((found[name] == end).sum()) for end in ends) / y.size
                 sums[name] += (np.square(y).sum(dtype=np.float64), error, clipped * len(y))
 
-        wanted = run(floating, group, visit)
-        mine = real_values(quantised.tensors[output], found[output]).reshape(len(group), -1)
-        same += int((mine.argmax(1) == wanted.reshape(len(group), -1).argmax(1)).sum())
+        run(floating, group, visit)
+        same += int(agree.sum())
     layers = tuple(LayerReport(n, _decibel(*sums[n][:2]), float(sums[n][2] / len(inputs))) for n in shared)
-    return Report(quantised.name, len(inputs), same / len(inputs), _decibel(*sums[output][:2]), layers)
+    signal, noise = (sum(float(sums[name][i]) for name in outputs) for i in range(2))
+    return Report(quantised.name, len(inputs), same / len(inputs), _decibel(signal, noise), layers)
 
 
 def _decibel(signal: float, noise: float) -> float:

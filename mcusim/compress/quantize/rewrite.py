@@ -51,7 +51,7 @@ def rewrite(
     asymmetric per tensor over ``ranges``. A scale s_W is never so small that a bias leaves 30 bits: that
     is how channels that batch normalisation has switched off stay harmless.
 
-    A fully connected op that gives the network's output becomes its head: with ``int8`` its output is
+    A fully connected op that gives an output of the network becomes a head: with ``int8`` its output is
     the int32 accumulator, in units of s_x * s_W with one s_W for all classes, so that accumulators of
     different classes can be compared; with ``float32`` it stays as it is behind a DEQUANTIZE.
 
@@ -59,11 +59,11 @@ def rewrite(
         BadModel: if an op cannot be quantised.
     """
     build = GraphBuilder()
-    name = model.inputs[0]
-    build.activation(name, model.input.shape, affine(*ranges[name]))
-    found_head = head_of(model)
+    for name in model.inputs:
+        build.activation(name, model.tensors[name].shape, affine(*ranges[name]))
+    heads = heads_of(model)
     for op in model.ops:
-        if op.name == found_head:
+        if op.name in heads:
             _add_head(build, model, op, head)
         elif op.traits.parametric:
             _add_weighted(build, model, op, affine(*ranges[op.output]))
@@ -77,7 +77,7 @@ def rewrite(
             inputs=model.inputs,
             outputs=model.outputs,
             arithmetic=arithmetic,
-            head=found_head,
+            head=heads[0] if len(model.outputs) == len(heads) == 1 else None,
             preprocessing=model.preprocessing,
             labels=model.labels,
             source=model.source,
@@ -85,12 +85,17 @@ def rewrite(
     )
 
 
-def head_of(model: Model) -> str | None:
-    """Return the name of the fully connected op that gives the network's output, if there is one."""
-    for op in model.ops:
-        if op.kind is OpKind.FULLY_CONNECTED and op.output in model.outputs and op.attributes.clamp is None:
-            return op.name
-    return None
+def heads_of(model: Model) -> tuple[str, ...]:
+    """Return the names of the fully connected ops that give an output of the network and nothing else."""
+    read = {name for op in model.ops for name in op.inputs}
+    return tuple(
+        op.name
+        for op in model.ops
+        if op.kind is OpKind.FULLY_CONNECTED
+        and op.output in model.outputs
+        and op.output not in read
+        and op.attributes.clamp is None
+    )
 
 
 def _add_weighted(build: GraphBuilder, model: Model, op: Op, quant: Quant) -> None:

@@ -18,7 +18,7 @@ from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.files.onnx.proto import array_of, in_order, node_of, opset_of, read_onnx, shape_of, text
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.graph import Arithmetic, Model, Preprocessing
-from mcusim.graph.build import naming
+from mcusim.graph.build import leading_to, naming
 from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
@@ -71,18 +71,14 @@ def _model(proto: Any, name: str) -> Model:
 
 def _finished(graph: OnnxGraph, proto: Any, name: str, inputs: tuple[str, ...]) -> Model:
     outputs = tuple(graph.finished(text(value.name)) for value in proto.graph.output)
-    needed = {*outputs}
-    ops = []
-    for op in reversed(graph.build.ops):
-        if op.output in needed:
-            ops.append(op)
-            needed.update(op.inputs)
+    ops = leading_to(outputs, graph.build.ops)
+    needed = {*outputs, *(name for op in ops for name in (*op.inputs, op.output))}
     model = Model(
         name=name,
-        ops=tuple(ops[::-1]),
+        ops=ops,
         tensors={n: t for n, t in graph.build.tensors.items() if n in needed or n in inputs},
         inputs=inputs,
-        outputs=outputs,
+        outputs=tuple(dict.fromkeys(outputs)),
         arithmetic=Arithmetic.FLOAT,
         source=f"ONNX, {text(proto.producer_name)} {text(proto.producer_version)}".strip(),
     )

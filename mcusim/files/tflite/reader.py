@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mcusim.files.tflite.folding import dequantised, fold
 from mcusim.files.tflite.operators import Operator, attributes_of
 from mcusim.files.tflite.schema import (
     IDENTIFIER,
+    NEWEST,
     OPERATORS,
     VERSION,
     operator_name,
@@ -23,6 +25,7 @@ from mcusim.files.tflite.schema import (
 from mcusim.files.tflite.spelled import SpelledOp, Spelling, spelled
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
 from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
+from mcusim.graph.build import leading_to
 from mcusim.graph.head import head_name
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import check_tensor, validate
@@ -75,9 +78,17 @@ def parse_tflite(data: bytes, name: str) -> Model:
     return reader.model(subgraphs[0], root.text(3))
 
 
-def _operator_code(table: FlatTable) -> tuple[int, str]:
+class _Code(NamedTuple):
+    """Which operator an op is, in which version; its name if it is none of TFLite's own."""
+
+    number: int
+    custom: str
+    version: int
+
+
+def _operator_code(table: FlatTable) -> _Code:
     # Old files keep the code in a byte; in newer ones that byte saturates and an integer has it.
-    return max(table.integer(0, 1), table.integer(3, 4)), table.text(1, 100)
+    return _Code(max(table.integer(0, 1), table.integer(3, 4)), table.text(1, 100), table.integer(2, 4, 1))
 
 
 class _Reader:
@@ -101,15 +112,18 @@ class _Reader:
             raise BadModel(f"{self.name}: {thing}", reason, "the file is damaged")
         return [self.numbered[i] for i in indices]
 
-    def read(self, index: int, table: FlatTable, codes: list[tuple[int, str]]) -> None:
+    def read(self, index: int, table: FlatTable, codes: list[_Code]) -> None:
         """Read one operator."""
         at = table.integer(0, 4, signed=False)
         if at >= len(codes):
             raise BadModel(f"{self.name}: op {index}", f"names operator code {at} of {len(codes)}")
-        code, custom = codes[at]
+        code, custom, version = codes[at]
         thing = f"op {index} ({custom or operator_name(code)})"
         inputs, outputs = self.operands(table, 1, thing), self.operands(table, 2, thing)
         listed = f"inputs {', '.join(map(repr, inputs))}; outputs {', '.join(map(repr, outputs))}"
+        if version > NEWEST.get(code, version):
+            reason = f"is of version {version}, and what it means is known up to {NEWEST[code]}; {listed}"
+            raise BadModel(f"{self.name}: {thing}", reason, "convert the network with an older converter")
         if self.fold(thing, code, inputs, outputs, table, listed):
             return
         try:
@@ -137,7 +151,7 @@ class _Reader:
             kind = OpKind.GROUPED_CONV_2D
         operator = Operator(kind, tensors, self.tensors[output], table.table(4))
         try:
-            _check_types(operator)
+            _check_types(operator, self.unsigned)
             used, attributes = attributes_of(operator)
             names = inputs[:used]
             if output in self.unsigned and TRAITS[operator.kind].unsigned:
@@ -251,13 +265,14 @@ class _Reader:
                 f"holds phases of {TO_PHASES}",
                 f"put a {FROM_PHASES} behind",
             )
-        used = {*inputs, *outputs, *(name for op in self.ops for name in (*op.inputs, op.output))}
+        ops = leading_to(outputs, self.ops)
+        used = {*inputs, *outputs, *(name for op in ops for name in (*op.inputs, op.output))}
         model = Model(
             name=PurePath(self.name).stem,
-            ops=tuple(self.ops),
+            ops=ops,
             tensors={name: tensor for name, tensor in self.tensors.items() if name in used},
             inputs=tuple(inputs),
-            outputs=tuple(outputs),
+            outputs=tuple(dict.fromkeys(outputs)),
             arithmetic=Arithmetic.TFLITE,
             source=description,
         )
@@ -271,14 +286,20 @@ def _in_groups(tensors: list[Tensor]) -> bool:
     return len(shapes) == 2 and all(len(s) == 4 for s in shapes) and shapes[0][3] > shapes[1][3] > 0
 
 
-def _check_types(operator: Operator) -> None:
-    for tensor in (*operator.inputs, operator.output):
+def _check_types(operator: Operator, unsigned: set[str]) -> None:
+    tensors = (*operator.inputs, operator.output)
+    for tensor in tensors:
         if tensor.dtype == "int16" and not tensor.constant:
             raise BadModel(
                 "",
                 f"has the 16-bit activation {tensor.name!r}, and arithmetic is 8-bit here",
                 "convert the network with 8-bit activations, without the 16x8 mode",
             )
+    signs = {tensor.name in unsigned for tensor in tensors if tensor.dtype == "int8"}
+    if len(signs) > 1 and operator.kind is not OpKind.QUANTIZE:
+        raise BadModel("", "mixes int8 with uint8", "convert the network with one of them, or with QUANTIZE")
+    if operator.kind is OpKind.L2_NORMALIZATION and True in signs:
+        raise BadModel("", "works on uint8, which rounds otherwise", "convert the network to int8")
 
 
 def _check_parameters(operator: Operator) -> None:

@@ -30,6 +30,16 @@ SPELLED: dict[int, str] = {
 }  # fmt: skip
 """Builtin operators that are read as other ones, see `mcusim.files.tflite.spelled`."""
 
+NEWEST: dict[int, int] = {
+    0: 5, 1: 3, 2: 7, 3: 8, 4: 7, 5: 1, 6: 9, 8: 1, 9: 14, 11: 2, 14: 3, 17: 3, 18: 7, 19: 3, 20: 1, 21: 3,
+    22: 1, 23: 4, 25: 3, 26: 2, 28: 3, 34: 6, 36: 8, 37: 4, 38: 4, 39: 8, 40: 3, 41: 5, 42: 2, 43: 2, 45: 4,
+    47: 2, 49: 5, 50: 2, 53: 9, 54: 1, 55: 4, 56: 2, 57: 4, 58: 3, 59: 1, 60: 6, 61: 2, 62: 3, 63: 2, 64: 4,
+    65: 8, 67: 5, 69: 2, 70: 1, 71: 5, 72: 4, 73: 2, 74: 2, 75: 2, 76: 3, 77: 1, 81: 2, 82: 3, 83: 5, 84: 1,
+    86: 1, 87: 1, 88: 6, 89: 3, 90: 3, 92: 1, 93: 1, 94: 5, 95: 2, 96: 1, 97: 4, 98: 2, 99: 2, 100: 3, 101: 3,
+    102: 3, 104: 1, 105: 4, 110: 1, 111: 1, 114: 6, 117: 1, 123: 2, 126: 4, 130: 4, 145: 1, 150: 2, 152: 1,
+}  # fmt: skip
+"""The newest version of each operator whose meaning is known; by trial, what LiteRT 2.3.0 executes."""
+
 CAST, PADV2 = Tflite(53, 1, 37), Tflite(60, 2, 43)
 """Operators that only the exporter uses."""
 

@@ -20,7 +20,7 @@ from mcusim.graph.validate import validate
 
 def from_torch(
     module: Any,
-    shape: Shape | None = None,
+    shape: Shape | tuple[Shape, ...] | None = None,
     *,
     name: str = "network",
     preprocessing: Preprocessing | None = None,
@@ -32,7 +32,8 @@ def from_torch(
 
     Args:
         module: a ``torch.nn.Module``, or what ``torch.export.export`` made of one.
-        shape: of the input, planes first with a batch of 1, such as (1, 3, 32, 32); for a module.
+        shape: of the input, planes first with a batch of 1, such as (1, 3, 32, 32), or those of several; for
+            a module.
         name: of the model.
         preprocessing: what the network expects; see `Preprocessing`.
         labels: names of the classes.
@@ -52,7 +53,7 @@ def from_torch(
         if shape is None:
             raise BadModel(name, "has no input shape", "pass shape=(1, 3, height, width)")
         try:
-            module = torch.export.export(module.eval(), (torch.zeros(shape),))
+            module = torch.export.export(module.eval(), tuple(torch.zeros(one) for one in _shapes(shape)))
         except Exception as error:  # whatever the module's own code raises
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadModel(name, f"cannot be exported: {first}", "torch.export must accept it") from error
@@ -63,6 +64,11 @@ def from_torch(
     arrays = {name: value.detach().cpu().numpy() for name, value in values.items()}
     program = ExportedProgram(tuple(module.graph.nodes), arrays)
     return _model(program, name, preprocessing or Preprocessing(), labels)
+
+
+def _shapes(shape: Shape | tuple[Shape, ...]) -> list[Shape]:
+    listed = [size if isinstance(size, tuple) else (size,) for size in shape]
+    return listed if any(isinstance(size, tuple) for size in shape) else [tuple(one for (one,) in listed)]
 
 
 def _model(program: ExportedProgram, name: str, preprocessing: Preprocessing, labels: Sequence[str]) -> Model:
