@@ -14,6 +14,8 @@ from typing import Any
 
 from mcusim.core.legible import escaped, legible, shortened
 
+LONGEST_LIST = 120
+"""Characters of all names beside the nearest one: a line and a half."""
 LONGEST_PART = 1500
 """Characters of a part of a message: half a screen."""
 
@@ -114,7 +116,10 @@ class UnknownName(McusimError, LookupError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         near = get_close_matches(str(name), self.known, n=3, cutoff=0.5)
-        way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}"
+        way_out = f"known: {', '.join(self.known)}"
+        if near:  # the others are told too where they are few
+            few = len(near) < len(self.known) and len(way_out) <= LONGEST_LIST
+            way_out = f"did you mean {' or '.join(near)}?" + few * f" {way_out}"
         super().__init__(f"{kind} {name!r}", "is not known", way_out)
 
 

@@ -8,13 +8,13 @@ and, in the rooms above, options, run files and the table in the documentation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from numbers import Integral, Real
 from types import NoneType
 from typing import Any, Protocol
 
-from mcusim.core.errors import BadArgument, UnknownName
+from mcusim.core.errors import BadArgument, McusimError, UnknownName
 from mcusim.core.frozen import FrozenDict
 
 KEY = "setting"
@@ -147,16 +147,29 @@ class Setting:
         raise BadArgument(f"{self.label} {value!r}", f"is not {self.kind}", self._way_out)
 
     def parse(self, text: str) -> Any:
-        """Return plain data from a text as the command line has it.
+        """Return plain data from a text as the command line has it; errors name the option.
 
         Raises:
-            BadArgument: if it cannot be read as what it should be.
+            UnknownName: if it is none of the names that are allowed; suggests the nearest.
+            BadArgument: if it is of another type or out of bounds.
         """
+        option = replace(self, about=replace(self.about, label=self.flags[0]))
+        value = option._read(text)
+        try:
+            option.accept(value)
+        except McusimError as error:
+            if self.about.read is None:
+                raise
+            # What it consists of has names of its own.
+            raise BadArgument(f"{self.flags[0]}: {error.thing}", error.reason, error.way_out) from error
+        return value
+
+    def _read(self, text: str) -> Any:
         if self.about.read is not None:
             return text
         if self.optional and text.strip().lower() == "none":
             return None
-        wrong = BadArgument(f"{self.flags[0]} {text!r}", f"is not {self.kind}", self._way_out)
+        wrong = BadArgument(f"{self.label} {text!r}", f"is not {self.kind}", self._way_out)
         try:
             if dict in self.kinds:
                 pairs = [part.rpartition("=") for part in filter(None, text.split(","))]
@@ -212,7 +225,8 @@ class Setting:
 
     @property
     def _way_out(self) -> str:
-        return f"e.g. {self.about.example or self.default}"
+        tried = self.about.example or self.default
+        return "" if tried is None else f"e.g. {tried}"
 
     def _number(self, value: Any, key: str) -> float:
         """Return a number of this setting (of its entry ``key``), checked."""

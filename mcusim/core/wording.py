@@ -14,6 +14,13 @@ def in_options() -> bool:
     return _options.get()
 
 
+def choice(name: str, value: object = "…") -> str:
+    """Return how one writes a choice: ``--classes 10``, or ``classes=10`` where Python is spoken."""
+    if in_options():
+        return f"--{name.replace('_', '-')} {value}"
+    return f"{name}={value!r}" if isinstance(value, str) and value != "…" else f"{name}={value}"
+
+
 @contextmanager
 def speaking_in_options() -> Iterator[None]:
     """Write settings as options of the command line until the end of the block."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, BadData
+from mcusim.core.wording import choice
 from mcusim.data.counter import permutation, uniform
 from mcusim.data.dataset import Dataset, Split
 
@@ -47,7 +48,7 @@ def class_incremental(dataset: Dataset, classes: int, *, seed: int | None = None
         BadData: if a step would have no examples.
     """
     if not 1 <= classes <= dataset.classes:
-        raise BadArgument(f"classes={classes}", f"is not between 1 and {dataset.classes}")
+        raise BadArgument(choice("classes", classes), f"is not between 1 and {dataset.classes}")
     order = np.arange(dataset.classes) if seed is None else permutation(dataset.classes, seed)
     steps: list[Dataset] = []
     for start in range(0, dataset.classes, classes):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, BadData
+from mcusim.core.wording import choice
 from mcusim.data.counter import permutation
 from mcusim.data.dataset import Dataset, Split
 from mcusim.data.splits import held_out
@@ -28,7 +29,7 @@ def with_validation(dataset: Dataset, fraction: float, *, seed: int = 0) -> Data
     """
     if dataset.validation is not None:
         reason = f"has {len(dataset.validation):,} validation examples already"
-        raise BadData(dataset.name, reason, "leave out validation=")
+        raise BadData(dataset.name, reason, f"leave out {choice('validation')}")
     train = dataset.train
     if train.groups is not None:
         held = held_out_groups(train.groups, fraction, seed)

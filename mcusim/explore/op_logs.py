@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mcusim.core import BadArgument, BadData
 from mcusim.core.boundary import reads
+from mcusim.core.wording import choice
 from mcusim.graph import Model, Op
 from mcusim.graph.traits import Family
 from mcusim.lowering.work import forward_work
@@ -160,7 +161,9 @@ def measurements_of(
     for number, (entry, op) in enumerate(_matched(path, entries, model)):
         said = unit or entry.unit or "cycles"
         if said != "cycles" and mhz is None:
-            raise BadArgument(f"{path}, {kind}", f"is in {said}", "give the clock of the core with --mhz")
+            raise BadArgument(
+                f"{path}, {kind}", f"is in {said}", f"give the clock of the core with {choice('mhz')}"
+            )
         cycles = entry.value * (1.0 if said == "cycles" else UNITS[said] * (mhz or 0.0))
         name = f"{number} {op.kind} {entry.name}"
         found.append(Measurement(name, name, "", core, (forward_work(op, model.tensors),), cycles))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mcusim.core import BadArgument, BadModel
+from mcusim.core.wording import choice
 from mcusim.graph import Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.validate import validate
@@ -35,9 +36,9 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
         BadModel: if the network has no classifier that could be replaced.
     """
     if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= MAX_CLASSES:
-        raise BadArgument(f"classes={classes!r}", f"must be an integer from 1 to {MAX_CLASSES:,}")
+        raise BadArgument(choice("classes", classes), f"must be an integer from 1 to {MAX_CLASSES:,}")
     if format not in ("float32", "int8"):
-        raise BadArgument(f"head={format!r}", "is no head format", "use 'float32' or 'int8'")
+        raise BadArgument(choice("head", format), "is no head format", "use float32 or int8")
     head = find_head(model)
     features = _features(model, head)
     old = model.tensors[head.inputs[1]]
@@ -50,7 +51,8 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
             "it makes no single vector of scores: there is no classifier to replace",
         )
     if format == "int8" and features.dtype != "int8":
-        raise BadArgument("head='int8'", f"needs int8 features, these are {features.dtype}", "head='float32'")
+        reason = f"needs int8 features, these are {features.dtype}"
+        raise BadArgument(choice("head", "int8"), reason, choice("head", "float32"))
 
     build = GraphBuilder()
     build.ops, build.tensors = _without_head(model, head, features.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, Work
+from mcusim.core.wording import choice
 from mcusim.data.front_end import FrontEnd
 from mcusim.data.replay import Rehearsal
 from mcusim.graph import Model
@@ -68,7 +69,7 @@ def lower(
         BadModel: if an op of the step cannot be executed: no kernel, or no gradient where one is needed.
     """
     if accumulate < 1:
-        raise BadArgument(f"accumulate={accumulate}", "is not a number of steps", "use 1 or more")
+        raise BadArgument(choice("accumulate", accumulate), "is not a number of steps", "use 1 or more")
     formats = formats or Formats()
     goals = task if isinstance(task, Goals) else Goals.of(model, task or Classification())
     flow = Flow.of(model, scope, goals)

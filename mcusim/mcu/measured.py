@@ -91,7 +91,7 @@ def measured(name_or_path: str | Path) -> Measured:
     if not isinstance(data, dict) or not names <= data.keys():
         missing = sorted(names - data.keys())[0] if isinstance(data, dict) else "everything"
         raise BadBoard(
-            text, f"is no result of mcusim twin: {missing} is missing", "make it anew, with --json"
+            text, f"is no result of mcusim twin: {missing} is missing", "make it anew with mcusim twin --json"
         )
     found = toml_files.build(Measured, {**{n: data[n] for n in names}, "file": text}, text)
     if not found.equal:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from heapq import heappop, heappush
 
 from mcusim.core import BadArgument, observe
+from mcusim.core.wording import choice
 from mcusim.graph import Model
 from mcusim.lowering.flash import flash_layout
 from mcusim.lowering.gradients import Flow
@@ -102,7 +103,7 @@ def place(step: Step, board: Board, settings: Decided) -> Plan:
             raise BadArgument(
                 f"allocator {settings.allocator} on {board.name}",
                 "a heap is one piece of memory, and the SRAM asked for lies in several",
-                f"ask for at most {run}: --sram {size}; or place statically, without an allocator",
+                f"ask for at most {run}: {choice('sram', size)}; or place statically, without an allocator",
             )
         solution = serve(problem, settings.allocator)
     return Plan(

@@ -6,6 +6,7 @@ from typing import Any
 
 from mcusim.core import BadBoard
 from mcusim.core.chosen import chosen, takes
+from mcusim.core.wording import choice
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.mcu.timeline.scenario import scenario
@@ -40,7 +41,7 @@ def timeline(plan: Plan, *, duty: Duty | None = None, window_s: float = 10.0, **
         raise BadBoard(
             f"board {board.name}",
             "has no cycle profile, and a timeline needs the time of a step",
-            "give --profile",
+            f"give one: {choice('profile')}",
         )
     learned = checkpoint_bytes(plan.step)
     writes = None

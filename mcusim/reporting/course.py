@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from mcusim.core import BadRun
 from mcusim.core.boundary import reads
+from mcusim.core.wording import choice
 from mcusim.session.history import FILE as HISTORY
 from mcusim.session.protocol import Protocol
 from mcusim.session.run import Run
@@ -99,7 +100,9 @@ def read_history(folder: Path) -> list[dict[str, float | None]]:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         reason = "has no history.csv"
-        raise BadRun(str(folder), reason, "give the folder that train --out writes") from None
+        raise BadRun(
+            str(folder), reason, f"give the folder that a training writes with {choice('out')}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadRun(str(path), f"cannot be read: {error}", "check the folder") from error
     whole = text[: text.rfind("\n") + 1]

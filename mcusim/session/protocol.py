@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from mcusim.core import BadArgument
+from mcusim.core.wording import choice
 from mcusim.data.dataset import Dataset
 from mcusim.data.validation import with_validation
 from mcusim.planning.recipe import Recipe
@@ -38,7 +39,9 @@ class Protocol:
         held = 0 if data.validation is None else len(data.validation)
         if recipe.evaluate == "never" and not held:
             reason = "leaves nothing to measure on"
-            raise BadArgument("evaluate never", reason, "hold examples out, e.g. validation=0.1")
+            raise BadArgument(
+                "evaluate never", reason, f"hold examples out, e.g. {choice('validation', 0.1)}"
+            )
         seed = recipe.validation_seed if recipe.validation else None
         return cls(len(data.train), held, len(data.test), seed, recipe.evaluate)
 

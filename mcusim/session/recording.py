@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcusim.core import BadArgument, BadRun, BadTrace
+from mcusim.core.wording import choice
 from mcusim.events import EventTable, TableSink
 from mcusim.planning.plan import Plan
 from mcusim.session.run import TRACE
@@ -59,7 +60,7 @@ class Recording:
         if mode != "all":
             return
         if folder is None:
-            raise BadArgument("trace 'all'", "streams to a file", "give a folder with out=…")
+            raise BadArgument("trace 'all'", "streams to a file", f"give a folder with {choice('out')}")
         path = folder / TRACE
         if resumed is None:
             part_of(path).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from mcusim.core import BadRun, Role
 from mcusim.core.boundary import reads
 from mcusim.core.checksum import BLANK, is_sound, seal
 from mcusim.core.files import replacing
+from mcusim.core.wording import choice
 from mcusim.events import EventTable
 from mcusim.graph import Model
 from mcusim.planning.cost import SessionCost
@@ -267,7 +268,9 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         data = json.loads(text)
         version = data["version"]
     except FileNotFoundError:
-        raise BadRun(str(folder), "has no run.json", "give the folder that train --out wrote") from None
+        raise BadRun(
+            str(folder), "has no run.json", f"give the folder that a training wrote with {choice('out')}"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadRun(str(path), f"is damaged ({error})", way_out) from error
     if version != VERSION:

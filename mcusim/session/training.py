@@ -14,6 +14,7 @@ import numpy as np
 
 from mcusim.core import BadArgument, BadRun
 from mcusim.core.stopping import Stop
+from mcusim.core.wording import choice
 from mcusim.data.dataset import Dataset
 from mcusim.engine.feature_cache import front_key
 from mcusim.engine.program import Program
@@ -127,7 +128,7 @@ class Training:
         self._report = progress or self._report
         if folder is None:
             if resume:
-                raise BadArgument("resume", "needs the folder of the run", "give out=…")
+                raise BadArgument("resume", "needs the folder of the run", f"give {choice('out')}")
             with self._recording(None, False) as recording:
                 return self._run(None, False, recording)
         with run_folder(folder, resume=resume, overwrite=overwrite), self._stop.listening():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.core import BadData, BadModel
+from mcusim.core.wording import choice
 from mcusim.graph import Model, OpKind
 from mcusim.graph.batch import at_batch_one, batch_of
 from mcusim.graph.purpose import last_kind
@@ -85,8 +86,9 @@ def _of_data(model: Model, targets: Array | None) -> str:
     if output.elements > 1 or last_kind(model.ops) is OpKind.ARG_MAX:
         return "classification"
     if int(targets.max()) > 1:
+        most = int(targets.max())
         raise BadData(
-            f"labels up to {int(targets.max())}", f"do not fit {model.name}, which has one output",
-            f"give float32 targets for regression, or load it with classes={int(targets.max()) + 1}",
+            f"labels up to {most}", f"do not fit {model.name}, which has one output",
+            f"give float32 targets for regression, or load it with {choice('classes', most + 1)}",
         )  # fmt: skip
     return "binary"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import BadData
+from mcusim.core.wording import choice
 from mcusim.graph import Model, OpKind
 from mcusim.tasks.metric import Metric
 from mcusim.tasks.task import Array, Loss, Reals, Task
@@ -40,7 +41,7 @@ class Classification(Task):
             raise BadData(
                 f"labels up to {int(targets.max())}",
                 f"do not fit a network with {model.classes} outputs",
-                f"load the network with classes={int(targets.max()) + 1}",
+                f"load the network with {choice('classes', int(targets.max()) + 1)}",
             )
         return targets.astype(np.int64, copy=False)
 

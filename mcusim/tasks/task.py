@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadData, BadModel, Registry, Work
-from mcusim.core.wording import in_options
+from mcusim.core.wording import choice
 from mcusim.graph import Model, OpKind, Tensor
 from mcusim.tasks.metric import Metric
 
@@ -89,7 +89,8 @@ class Task(ABC):
     def wrong(self, targets: Array | None, expected: str, model: Model) -> BadData:
         """Return the error for targets that do not suit this task."""
         found = "are missing" if targets is None else f"are {targets.dtype} {targets.shape}"
-        return BadData(f"targets for {self.name}", f"{found}; {model.name} needs {expected}", "see --task")
+        way_out = f"or choose what is learned, {choice('task')}: {', '.join(TASKS)}"
+        return BadData(f"targets for {self.name}", f"{found}; {model.name} needs {expected}", way_out)
 
 
 def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
@@ -104,8 +105,8 @@ def require_one(model: Model, what: Literal["inputs", "outputs"]) -> None:
         way_out = "give a network with one input"
         if what == "outputs":
             both = "+".join(f"{n}*0.5" for n in names[:2])
-            option = "--output " if in_options() else "output="
-            way_out = f"choose one by name or number, {option}{names[0]}, or several, {option}{both}"
+            one, several = choice("output", names[0]), choice("output", both)
+            way_out = f"choose one by name or number, {one}, or several, {several}"
         raise BadModel(model.name, f"has {len(names)} {what}: {shapes}", way_out)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.core.frozen import FrozenDict
+from mcusim.core.wording import choice
 from mcusim.graph import Model
 from mcusim.graph.outputs import heads
 from mcusim.update.channels import layers, require
@@ -177,8 +178,7 @@ class Scope:
 
 def _check_head(head: bool, model: Model) -> None:
     if head and not heads(model):
+        way_out = f"load it with {choice('classes')}, or choose what else learns"
         raise BadArgument(
-            f"model {model.name}",
-            "has no head to train",
-            "load it with classes=..., or choose what else learns; update none plans inference alone",
+            f"model {model.name}", "has no head to train", f"{way_out}; update none plans inference alone"
         )

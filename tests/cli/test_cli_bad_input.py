@@ -190,7 +190,7 @@ def test_training_options(refused, model: Path, images: Path):
     assert "first" in says("--trace", "frist")
     assert "needs" in says("--resume")
     assert "folder" in says("--trace", "all")
-    assert "augmentation" in says("--shift", "-1")
+    assert "--shift -1: is not in [0, 1,024]" in says("--shift", "-1")
     assert "warm" in says("--warmup", "-1")
 
 
@@ -227,7 +227,7 @@ def test_unknown_downloads(refused):
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["plan", *SHIPPED, "--sram", "lots"], b"error: size 'lots'"),
+        (["plan", *SHIPPED, "--sram", "lots"], b"error: --sram: size 'lots'"),
         (["plan", *SHIPPED, "--bogus"], b"No such option"),
         (["fetch", "nothing"], b"error: public model or data set"),
     ],

@@ -144,7 +144,7 @@ def test_run_files_that_make_no_sense(refused, tmp_path, text, says):
         (("--lr", "fast"), "--lr 'fast': is not a number"),
         (("--layer-rates", "conv1"), "is not a list like NAME=0.5"),
         (("--task", "regresion"), "did you mean regression"),
-        (("--head-rate", "-1"), "head_rate"),
+        (("--head-rate", "-1"), "--head-rate -1.0: is not at least 0"),
         (("--arithmetic", "flote"), "did you mean float"),
     ],
 )

@@ -71,5 +71,5 @@ def test_a_tensor_larger_than_any_block_does_not_fit() -> None:
 
 def test_a_heap_is_one_piece_of_memory() -> None:
     model = load("mbv2-w0.35") if os.environ.get("MCUSIM_DATA") else pytest.skip("needs MCUSIM_DATA")
-    with pytest.raises(BadArgument, match=r"heap is one piece.*DTCM: --sram 131072"):
+    with pytest.raises(BadArgument, match=r"heap is one piece.*DTCM: sram=131072"):
         Session(model, H743, "none", allocator="first_fit").plan(suggest=False)

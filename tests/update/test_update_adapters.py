@@ -96,7 +96,7 @@ def test_what_cannot_have_them_is_refused_by_name(plain, model):
     for other in (resnet(), autoencoder()):
         with pytest.raises(BadModel, match="no int8 pointwise projection"):
             add_adapters(other, 2)
-    with pytest.raises(BadArgument, match=r"has no adapters.*--adapters 4"):
+    with pytest.raises(BadArgument, match=r"has no adapters.*adapters=4"):
         scheme("adapters").scope(plain)
     with pytest.raises(BadArgument, match="biases -1"):
         scheme("adapters:biases=-1")

@@ -17,6 +17,7 @@ from mcusim.compress.quantize.forward import check_float
 from mcusim.compress.quantize.ranges import RANGES
 from mcusim.compress.quantize.rewrite import Head, rewrite
 from mcusim.core import BadArgument
+from mcusim.core.wording import choice
 from mcusim.graph import Arithmetic, Model
 
 
@@ -39,7 +40,7 @@ class QuantizeSettings:
 
     def __post_init__(self) -> None:
         if self.head not in ("int8", "float32"):
-            raise BadArgument(f"head={self.head!r}", "is no head format", "use 'int8' or 'float32'")
+            raise BadArgument(choice("head", self.head), "is no head format", "use int8 or float32")
         RANGES[self.ranges]
 
 

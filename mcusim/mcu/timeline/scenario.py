@@ -81,7 +81,7 @@ def scenario(
             raise BadArgument(f"{name} = {value!r}", f"is not above 0 and at most {most:g}", "check the unit")
     if frame_bytes < 0 or not 1 <= buffers <= 64 or write_back_every < 0:
         raise BadArgument(
-            f"frame_bytes={frame_bytes}, buffers={buffers}, write_back_every={write_back_every}",
+            f"frame_bytes {frame_bytes}, buffers {buffers}, write_back_every {write_back_every}",
             "make no sense", "bytes and steps count from 0, buffers from 1 to 64",
         )  # fmt: skip
     if dma_bytes_per_s is not None and dma_bytes_per_s <= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.core import BadArgument
+from mcusim.core.wording import choice
 from mcusim.graph import Model
 from mcusim.graph.outputs import heads
 from mcusim.update.adapters import adapters
@@ -48,7 +49,7 @@ class Adapters(Fixed):
         found = adapters(model)
         if not found:
             raise BadArgument(
-                f"model {model.name}", "has no adapters", "load it with adapters=4, or --adapters 4"
+                f"model {model.name}", "has no adapters", f"load it with {choice('adapters', 4)}"
             )
         learning = biases(model, last(model, self.biases)) if self.biases else ()
         return Selection(every_channel(model, found), learning, head=bool(heads(model)))
