@@ -18,7 +18,9 @@ def export(
     ],
     out: Annotated[
         Path,
-        typer.Argument(help="File to write; .tflite or .npz: the network, else the trace.", metavar="FILE"),
+        typer.Argument(
+            help="File to write; .tflite, .onnx or .npz: the network, else the trace.", metavar="FILE"
+        ),
     ],
     form: Annotated[
         str,

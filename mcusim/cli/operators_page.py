@@ -46,7 +46,10 @@ those are; `--arithmetic` chooses another.
 Both of the first two are compared one operator at a time (`tests/files/test_files_export.py`), TFLite Micro
 also for every tensor of the public files (`tests/files/test_files_oracle.py`). They differ in single units of
 fully connected layers: 68 of 38,400 outputs of random ones. No firmware is written for `litert`, since no
-microcontroller computes so. What else LiteRT and TFLite Micro do not do alike:
+microcontroller computes so. What is saved as `.onnx` gives in ONNX Runtime what `float` does, but for
+single units where it joins nodes (`tests/files/test_files_onnx_export.py`).
+
+What else LiteRT and TFLite Micro do not do alike:
 
 - `RELU6`: TFLite Micro does not rescale where input and output have different scales; LiteRT and this
   project do.

@@ -28,8 +28,15 @@ def _tflite(model: Model, path: Path) -> None:
     export_tflite(model, path)
 
 
+@EXPORTERS.register("onnx")
+def _onnx(model: Model, path: Path) -> None:
+    from mcusim.files.onnx.writer import export_onnx
+
+    export_onnx(model, path)
+
+
 def save(model: Model, path: str | Path, *, like: str | Path | None = None) -> None:
-    """Write a network in the format that the suffix of ``path`` names: ``.npz`` or ``.tflite``.
+    """Write a network in the format that the suffix of ``path`` names: ``.npz``, ``.tflite`` or ``.onnx``.
 
     Args:
         model: the network; a float one as ``.npz`` only.

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mcusim
 from mcusim.core import BadModel
+from mcusim.data import from_arrays
 from mcusim.files.graph_json import load_graph_json
+from mcusim.files.save import save
 from mcusim.files.tflite.reader import load_tflite, parse_tflite
 from mcusim.files.tflite.writer import export_tflite, to_tflite
 from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
@@ -401,6 +404,39 @@ def test_public_networks_get_explicit_padding(data_dir: Path) -> None:
     assert len(again.ops) == len(model.ops) + 2 + 5  # flatten and dequantize; five stride-2 paddings
     x = np.random.default_rng(0).integers(-128, 128, (1, 128, 128, 3)).astype(np.int8)
     assert run(data, x).shape == (1, 10)
+
+
+@pytest.mark.parametrize("head", ["int8", "float32"])
+def test_what_is_saved_loads_as_what_it_was(tmp_path: Path, synthetic_model: Model, head: Any) -> None:
+    model = replace_head(replace(synthetic_model, arithmetic=Arithmetic.TFLITE), 7, format=head, seed=2)
+    save(model, tmp_path / "m.tflite")
+    again = mcusim.load(tmp_path / "m.tflite")
+    assert again.head == "classifier"
+    for before, after in zip(model.ops, again.ops, strict=True):
+        assert (before.kind, before.attributes) == (after.kind, after.attributes)
+    for name in ("classifier.weight", "classifier.bias"):
+        kept = again.tensors[again.ops[-1].inputs[1 if "weight" in name else 2]]
+        assert np.array_equal(np.asarray(kept.data), np.asarray(model.tensors[name].data))
+        assert (kept.quant is None) == (model.tensors[name].quant is None)
+        assert kept.quant is None or kept.quant.same_as(model.tensors[name].quant)
+    sessions = [mcusim.Session(m, "stm32h743", "dense") for m in (model, again)]
+    plans = [session.plan().as_dict() for session in sessions]
+    for part in ("sram", "flash", "weights", "macs", "time"):
+        assert plans[0][part] == plans[1][part]
+    x = np.random.default_rng(0).integers(-128, 128, (20, *model.input.shape[1:])).astype(np.int8)
+    data = from_arrays(x, np.arange(20) % 7)
+    rows = [session.train(data, epochs=1).rows[-1]["loss"] for session in sessions]
+    assert rows[0] == rows[1]
+
+
+def test_a_cast_that_is_no_classifier_is_refused(synthetic_model: Model) -> None:
+    data = to_tflite(replace_head(replace(synthetic_model, arithmetic=Arithmetic.TFLITE), 3, format="int8"))
+    # The weights stop being integers.
+    weight = np.asarray(parse_tflite(data, "m").tensors["classifier/weight"].data, np.float32).tobytes()
+    assert data.count(weight) == 1
+    broken = data.replace(weight, (np.frombuffer(weight, np.float32) + np.float32(0.5)).tobytes())
+    with pytest.raises(BadModel, match=r"m: op .*\(MUL\).*integers by 'classifier/weight'.*quantise"):
+        parse_tflite(broken, "m")
 
 
 def test_accumulators_that_float32_cannot_hold_are_refused(synthetic_model: Model) -> None:

@@ -218,9 +218,9 @@ class OnnxGraph:
         value = self.values.get(name)
         if value is None or isinstance(value, Const):
             raise BadModel(f"output {name!r}", "is computed by no node")
-        return value.name if isinstance(value, Int8Tensor) else self.float_name(value)
+        return value.name if isinstance(value, Int8Tensor) else self.float_name(value, name)
 
-    def float_name(self, value: Value) -> str:
+    def float_name(self, value: Value, called: str = "") -> str:
         """Return the name of a value as a float32 tensor, adding the ops that takes."""
         match value:
             case Real(name):
@@ -233,7 +233,7 @@ class OnnxGraph:
                 return self._settled[name]
             case View(name) | Int8Tensor(name):
                 if name not in self._dequantised:
-                    new = self.free(f"{name}.real")
+                    new = self.free(called or f"{name}.real")
                     self.build.activation(new, self.build[name].shape, None, "float32")
                     self.build.op(new, OpKind.DEQUANTIZE, (name,), new, Attributes(clamp=None))
                     self._dequantised[name] = new

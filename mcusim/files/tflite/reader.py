@@ -10,6 +10,7 @@ import numpy as np
 
 from mcusim.core import BadModel
 from mcusim.files.preprocessing import pixels_fill_the_input
+from mcusim.files.tflite.accumulators import CAST, Accumulators
 from mcusim.files.tflite.dilated import FROM_PHASES, TO_PHASES, Dilation
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
 from mcusim.files.tflite.folding import dequantised, fold
@@ -100,6 +101,7 @@ class _Reader:
         self.tensors = {tensor.name: tensor for tensor in tensors}
         self.ops: list[Op] = []
         self.dilation = Dilation(self.tensors, self.ops)
+        self.accumulators = Accumulators(self.tensors, self.ops, unsigned)
 
     def operands(self, table: FlatTable, field: int, thing: str) -> list[str]:
         """Return the tensor names in a vector of indices; trailing -1 are inputs that were left out."""
@@ -127,6 +129,9 @@ class _Reader:
         if self.fold(thing, code, inputs, outputs, table, listed):
             return
         try:
+            if self.accumulators.takes(operator_name(code), inputs):
+                self.accumulators.add(operator_name(code), inputs, outputs)
+                return
             if self.dilation.takes(operator_name(code), inputs):
                 self.dilate(code, inputs, outputs, table)
                 return
@@ -259,6 +264,8 @@ class _Reader:
         """Return the network of all that was read."""
         inputs = self.operands(subgraph, 1, "the graph's inputs")
         outputs = self.operands(subgraph, 2, "the graph's outputs")
+        for name in filter(self.accumulators.holds, outputs):
+            raise BadModel(f"{self.name}: its output {name!r}", f"is a {CAST} of integers", "use DEQUANTIZE")
         for name in filter(self.dilation.holds, outputs):
             raise BadModel(
                 f"{self.name}: its output {name!r}",

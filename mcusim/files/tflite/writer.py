@@ -171,7 +171,8 @@ class _File:
         options = write.table(in_type=(0, "int8", self.type_code(x)), out_type=(1, "int8", 0))
         self.operator("cast", [x], cast, CAST.options, options)
         parameters = [
-            _constant(f"{name}/weight", weight.astype(np.float32)),
+            # Its scale is for those who read the file here again; runtimes see a float32 tensor.
+            replace(_constant(f"{name}/weight", weight.astype(np.float32)), quant=w.quant),
             _constant(f"{name}/bias", bias.astype(np.float32)),
         ]
         acc = Tensor(f"{name}/accumulator", output.shape, "float32")
