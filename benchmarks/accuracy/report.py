@@ -1,15 +1,14 @@
 """Make the table and the figure of all accuracy runs: ``python benchmarks/accuracy/report.py``.
 
-Reads every TOML in a folder and the CSV that ``run.py`` wrote beside it, and writes ``comparison.md``,
+Reads every study in a folder and the CSV that ``run.py`` wrote beside it, and writes ``comparison.md``,
 ``comparison.csv`` and ``comparison.png``. A run without a result is listed with dashes; one with fewer epochs
-than its file asks for says so. A note such as ``Formats study: …`` puts a run under that heading.
+than its study asks for says so. What stands before the colon of a study's note is its heading.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -18,13 +17,15 @@ from typing import Any
 from mcusim.core import SRAM_ROLES
 from mcusim.core.files import replacing
 from mcusim.session.experiment import Experiment
+from mcusim.studies.axes import Combination, Space
+from mcusim.studies.study import Study
 
 HERE = Path(__file__).parent
 DASH = "-"
 BUDGET_BYTES = 262_144
 LONG = 5
 """Epochs from which a run is more than a comparison of schemes."""
-RUNS = "Runs"
+AXIS = "run"
 HEADLINE = "Headline"
 PAPER = (("Li and Chang, 2 % an iteration", 85.77), ("tiny-training, 23 %", 86.99))
 """Published accuracies of MobileNetV2-w0.35 or MobileNetV2 on CIFAR-10, for the figure."""
@@ -32,21 +33,15 @@ PAPER = (("Li and Chang, 2 % an iteration", 85.77), ("tiny-training, 23 %", 86.9
 
 @dataclass(frozen=True)
 class Result:
-    """One run file and the rows of the last epoch of each seed, empty if it has not been run."""
+    """One run of a study and the rows of the last epoch of each seed, empty if it has not been run."""
 
     name: str
+    group: str
+    """The heading that the note of its study gives."""
     wanted: Experiment
-    own: dict[str, Any]
-    """What ``run.py`` alone reads."""
     said: dict[str, str]
-    """Formats that the file names."""
+    """Formats that the study names."""
     last: list[dict[str, str]]
-
-    @property
-    def group(self) -> str:
-        """The heading that the note gives."""
-        head, colon, _ = self.wanted.note.partition(": ")
-        return head if colon else RUNS
 
     def numbers(self, column: str) -> list[float]:
         """Return the values of a column, one a seed; none where a cell is empty or absent."""
@@ -69,15 +64,9 @@ class Result:
 
     @property
     def network(self) -> str:
-        """The network, and how it was changed before it was trained."""
-        changes = []
-        if "prune" in self.own:
-            changes.append(f"{100 * self.own['prune']['ratio']:.0f} % pruned")
-        if self.wanted.resolution:
-            changes.append(f"{self.wanted.resolution} px")
-        if "after" in self.own:
-            changes.append(f"after {self.own['after']}")
-        return " ".join([str(self.wanted.model), *([f"({', '.join(changes)})"] if changes else [])])
+        """The network, or the file that it is in, and the size of its pictures if that is another."""
+        side = f" ({self.wanted.resolution} px)" if self.wanted.resolution else ""
+        return f"{Path(str(self.wanted.model)).name.removesuffix('.npz')}{side}"
 
     @property
     def accuracy(self) -> str:
@@ -91,23 +80,30 @@ class Result:
 
 
 def read(folder: Path) -> list[Result]:
-    """Return every run of a folder, in the order of headings and names."""
+    """Return every run of the studies of a folder, in the order of headings and names."""
     found = []
     for path in sorted(folder.glob("*.toml")):
+        study = Study.read(path)
+        head, _, _ = study.note.partition(": ")
         rows: list[dict[str, str]] = []
         if path.with_suffix(".csv").exists():
             with path.with_suffix(".csv").open(newline="") as file:
                 rows = list(csv.DictReader(file))
-        last: dict[str, dict[str, str]] = {}
-        for row in rows:
-            if row["seed"] not in last or int(row["epoch"]) > int(last[row["seed"]]["epoch"]):
-                last[row["seed"]] = row
-        data = Experiment.read(path)
-        said = data.get("formats", {}) | ({"head": data["head"]} if "head" in data else {})
-        own = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("accuracy", {})
-        results = [last[seed] for seed in sorted(last, key=int)]
-        found.append(Result(path.stem, Experiment.from_dict(data), own, said, results))
-    return sorted(found, key=lambda r: (r.group != HEADLINE, r.group, r.network, r.name))
+        found += [
+            _result(head, each, [row for row in rows if row[AXIS] == each.values[AXIS]])
+            for each in Space(study).grid()
+        ]
+    return sorted(found, key=lambda r: (not r.group.startswith(HEADLINE), r.group, r.network, r.name))
+
+
+def _result(group: str, run: Combination, rows: list[dict[str, str]]) -> Result:
+    last: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["seed"] not in last or int(row["epoch"]) > int(last[row["seed"]]["epoch"]):
+            last[row["seed"]] = row
+    said = {**run.data.get("formats", {}), **({"head": run.data["head"]} if "head" in run.data else {})}
+    results = [last[seed] for seed in sorted(last, key=int)]
+    return Result(run.values[AXIS], group, run.experiment(0), said, results)
 
 
 def roles(results: list[Result]) -> list[str]:

@@ -1,11 +1,14 @@
-"""Rerun any accuracy run: ``python benchmarks/accuracy/run.py NAME.toml [--seed N]``.
+"""Carry out an accuracy study and keep its curves: ``python benchmarks/accuracy/run.py NAME.toml``.
 
-A run is a run file, as ``mcusim plan`` and ``mcusim train`` read it too; its result is a CSV of the same name
-with one row an epoch and seed. Runs are resumable: checkpoints lie under ``runs/accuracy/NAME-SEED``, which
-is not committed. ``--plan`` trains nothing and says what the run would need; ``--recount`` renews what a plan
-alone says of finished runs, after a change of planning. The table ``[tool.accuracy]`` holds what only this
-program reads: seeds, and what is done to the network first. ``unconstrained = true``
-there gives the board unlimited memory, so that ``sram`` may be more than it has: an upper bound, no device.
+The files here are studies as ``mcusim sweep`` takes them, with one axis ``run`` of named runs, to be carried
+out from the root of the repository. This program does so in ``runs/accuracy/NAME``, goes on there if it was
+killed, and writes what a reader wants to see into the CSV of the same name: a row for each run, seed and
+epoch. ``--only RUN`` takes some of the runs, ``--recount`` renews what a plan alone says of finished ones,
+after a change of planning. ``boards/unlimited.toml`` is no device, but an upper bound.
+
+Some runs start from networks of this project's own making, in ``runs/models``. ``--prune`` makes the pruned
+one; the fit goes through the machine's matrix products, so its last bits, and a few rounded weights, may be
+others elsewhere. ``mbv2-long-0.npz`` is a copy of ``model.npz`` in the folder of ``mbv2-long``, seed 0.
 ``analysis`` holds the gradient norms by which ``mcusim search`` chose the layers of some runs
 (``--data cifar10 --steps 1000``).
 """
@@ -15,114 +18,58 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import time
-import tomllib
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 import mcusim
 from mcusim.core.files import replacing
-from mcusim.planning.unconstrained import unconstrained
 from mcusim.session.experiment import Experiment
+from mcusim.studies.axes import Space
+from mcusim.studies.study import Study
 
 HERE = Path(__file__).parent
 RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))
+PRUNED = "mobilenetv2-1.0-224-160-0.3-512-256.npz"
+"""Network, side of the pictures, part that is cut away, examples of the refit and of the calibration."""
+AXIS = "run"
 
 
-class Pruning(BaseModel):
-    """How a float network is made smaller and then int8, without labels: ``mcusim prune``, ``quantize``."""
+def read(path: Path, only: Sequence[str] = ()) -> Study:
+    """Return a study, with the named runs alone if some are named.
 
-    model_config = ConfigDict(extra="forbid")
-    ratio: float
-    residual: bool = False
-    refit_images: int = 512
-    calibration_images: int = 256
-
-
-class Own(BaseModel):
-    """What a run file says to this program alone, in its table ``[tool.accuracy]``."""
-
-    model_config = ConfigDict(extra="forbid")
-    seeds: list[int] = Field(default_factory=lambda: [0])
-    prune: Pruning | None = None
-    after: str = ""
-    """Name of a run whose trained network, of the same seed, this one goes on with: a second session."""
-    unconstrained: bool = False
-
-
-def read(path: Path) -> tuple[Experiment, Own]:
-    """Return what a run file holds."""
-    tools = tomllib.loads(path.read_text("utf-8")).get("tool", {})
-    return Experiment.from_dict(Experiment.read(path)), Own(**tools.get("accuracy", {}))
-
-
-def prepared(wanted: Experiment, own: Own, seed: int) -> Experiment:
-    """Return the experiment of one seed, on the network that was pruned, or trained before.
-
-    A pruned network is made once and kept with the runs. The fit goes through the machine's matrix products,
-    so its last bits, and a few rounded weights, may be others elsewhere; the file that is made says what a
-    run was made with.
+    Raises:
+        UnknownName: if there is no such run; suggests the nearest.
     """
-    wanted = replace(wanted, seed=seed)
-    if own.after:
-        trained = RUNS / "accuracy" / f"{own.after}-{seed}" / "model.npz"
-        if not trained.exists():
-            raise SystemExit(f"{trained} is missing: run {own.after}.toml --seed {seed} first")
-        return replace(wanted, model=str(trained), classes=None, head=None, resolution=None)
-    if own.prune is None:
-        return wanted
-    prune = own.prune
-    name = f"{wanted.model}-{wanted.resolution}-{prune.ratio:g}-{prune.refit_images}"
-    path = RUNS / "models" / f"{name}-{prune.calibration_images}{'-residual' if prune.residual else ''}.npz"
-    if not path.exists():
-        from mcusim import prune as pruned
-        from mcusim import quantize
-        from mcusim.compress.quantize.fold import fold
-        from mcusim.data import Preprocessor
-        from mcusim.files.npz import save
-
-        whole = fold(mcusim.load(str(wanted.model), resolution=wanted.resolution))
-        train = wanted.dataset(whole).train
-        prepare = Preprocessor(whole, train.image_shape, train.images.dtype.name)
-        images = prepare(train.sample(max(prune.refit_images, prune.calibration_images), 0).images)
-        small = pruned(whole, prune.ratio, residual=prune.residual, inputs=images[: prune.refit_images])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(quantize(small, images[: prune.calibration_images]), path)
-    return replace(wanted, model=str(path), resolution=None)
+    study = Study.read(path)
+    runs = study.axes[AXIS]
+    assert isinstance(runs, list)
+    known = {run["label"]: run for run in runs}
+    for name in only:
+        if name not in known:
+            raise mcusim.UnknownName("run", name, known)
+    return study.model_copy(update={"axes": {**study.axes, AXIS: [known[n] for n in only or known]}})
 
 
-def session(wanted: Experiment, own: Own, seed: int) -> mcusim.Session:
-    """Return the session of one seed."""
-    ready = prepared(wanted, own, seed)
-    board = unconstrained(ready.target()) if own.unconstrained else ready.target()
-    return mcusim.Session(ready.network().model, board, settings=ready.settings)
+def experiments(study: Study) -> dict[str, Experiment]:
+    """Return the experiment of each run, with the first seed."""
+    space = Space(study)
+    return {each.values[AXIS]: each.experiment(space.seeds[0]) for each in space.grid()}
 
 
-def run(path: Path, seed: int, quiet: bool) -> list[dict[str, Any]]:
-    """Train one seed, from its checkpoint if there is one, and return its rows."""
-    wanted, own = read(path)
-    current = session(wanted, own, seed)
-    out = RUNS / "accuracy" / f"{path.stem}-{seed}"
-    started = time.perf_counter()
+def pruned(path: Path, refit: int = 512, calibration: int = 256) -> None:
+    """Make MobileNetV2 1.0 at 160 pixels with 30 % of its inner channels pruned, in int8, without labels."""
+    from mcusim.compress.quantize.fold import fold
+    from mcusim.data import Preprocessor
+    from mcusim.files.npz import save
 
-    def tell(counts: dict[str, Any]) -> None:
-        if counts["position"] == 0 and not quiet:
-            print(
-                f"{path.stem} seed {seed} epoch {counts['epoch']}/{counts['epochs']} "
-                f"train {counts['train']:.4f} test {counts['test']:.4f} "
-                f"{time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
-
-    resume = (out / "checkpoint.npz").exists()
-    result = current.train(
-        wanted.dataset(current.model), recipe=wanted.training, out=out, resume=resume, progress=tell
-    )
-    wall = {"wall_s": round(time.perf_counter() - started)}
-    return [{"seed": seed, **row, **costs(result.plan), **wall} for row in result.rows]
+    whole = fold(mcusim.load("mobilenetv2-1.0-224", resolution=160))
+    train = mcusim.data.cifar10().train
+    prepare = Preprocessor(whole, train.image_shape, train.images.dtype.name)
+    images = prepare(train.sample(max(refit, calibration), 0).images)
+    small = mcusim.prune(whole, 0.3, residual=False, inputs=images[:refit])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(mcusim.quantize(small, images[:calibration]), path)
 
 
 def costs(plan: mcusim.Plan) -> dict[str, Any]:
@@ -138,58 +85,74 @@ def costs(plan: mcusim.Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def carry_out(study: Study, out: Path, workers: int = 1) -> list[dict[str, Any]]:
+    """Train what is missing and return a row for each run, seed and epoch."""
+    found = mcusim.sweep(study, out, workers=workers, extend=True)
+    rows = []
+    for point in found.points:
+        if point.status != "done" or point.plan is None:
+            print(f"{point.values[AXIS]} seed {point.seed}: {point.status} {point.reason}")
+            continue
+        same = {"run": point.values[AXIS], "seed": point.seed}
+        spent = {"wall_s": round(point.wall_s)}
+        rows += [{**same, **row, **costs(point.plan), **spent} for row in point.rows]
+    return rows
+
+
 def recount(path: Path) -> None:
-    """Plan every seed of a result file anew; what was learned and how long it took here stays as it is."""
-    wanted, own = read(path)
-    own = own.model_copy(update={"after": ""})  # what was learned before changes no plan
-    with path.with_suffix(".csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for seed in {int(row["seed"]) for row in rows}:
-        counted = costs(session(wanted, own, seed).plan())
-        mine = [row for row in rows if row["seed"] == str(seed)]
-        merge(path.with_suffix(".csv"), [{**row, **counted, "wall_s": row["wall_s"]} for row in mine])
+    """Plan every run of a result file anew; what was learned and how long it took here stays as it is."""
+    wanted = experiments(Study.read(path))
+    for name, rows in by_run(path.with_suffix(".csv")).items():
+        counted = costs(wanted[name].session().plan())
+        merge(path.with_suffix(".csv"), [{**row, **counted} for row in rows])
 
 
-def main() -> None:
-    """Run the seeds asked for and merge their rows into the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--seed", type=int, action="append", help="only this seed; may be repeated")
-    parser.add_argument("--quiet", action="store_true")
-    parser.add_argument("--plan", action="store_true", help="only say what a step needs, and whether it fits")
-    parser.add_argument("--recount", action="store_true", help="renew what a plan says of finished runs")
-    arguments = parser.parse_args()
-    path = arguments.config if arguments.config.exists() else HERE / arguments.config
-    wanted, own = read(path)
-    seeds = arguments.seed or own.seeds
-    if arguments.plan:
-        print(f"{path.stem}: {session(wanted, own, seeds[0]).plan()!r}")
-        return
-    if arguments.recount:
-        recount(path)
-        return
-    for seed in seeds:
-        merge(path.with_suffix(".csv"), run(path, seed, arguments.quiet))
-
-
-def merge(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Replace the rows of the same seeds in a result file."""
-    seeds = {str(row["seed"]) for row in rows}
-    kept: list[dict[str, Any]] = []
+def by_run(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of a result file by the run they are of; none if there is no such file."""
+    found: dict[str, list[dict[str, Any]]] = {}
     if path.exists():
         with path.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if row["seed"] not in seeds]
+            for row in csv.DictReader(file):
+                found.setdefault(row[AXIS], []).append(row)
+    return found
+
+
+def merge(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace the rows of the same runs and seeds in a result file; those of one run stay together."""
+    made = {(row[AXIS], str(row["seed"])) for row in rows}
+    kept = [row for old in by_run(path).values() for row in old if (row[AXIS], row["seed"]) not in made]
+    columns = list(dict.fromkeys(name for row in (*rows, *kept) for name in row))
+    places = {name: number for number, name in enumerate(dict.fromkeys(r[AXIS] for r in (*kept, *rows)))}
+    ordered = sorted((*kept, *rows), key=lambda row: (places[row[AXIS]], int(row["seed"]), int(row["epoch"])))
     with replacing(path) as file:
-        lines = [",".join(rows[0])]
-        lines += [
-            ",".join(_cell(row.get(key, "")) for key in rows[0])
-            for row in sorted([*kept, *rows], key=lambda r: (int(r["seed"]), int(r["epoch"])))
-        ]
-        file.write("\n".join(lines).encode() + b"\n")
+        lines = [columns, *([_cell(row.get(name, "")) for name in columns] for row in ordered)]
+        file.write("\n".join(",".join(line) for line in lines).encode() + b"\n")
 
 
 def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value).replace(",", ";")
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Carry out a study and merge its rows into the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", type=Path, nargs="?")
+    parser.add_argument("--only", action="append", default=[], help="only this run; may be repeated")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--recount", action="store_true", help="renew what a plan says of finished runs")
+    parser.add_argument("--prune", action="store_true", help="only make the pruned network")
+    given = parser.parse_args(None if arguments is None else list(arguments))
+    if given.prune:
+        pruned(RUNS / "models" / PRUNED)
+        return
+    if given.study is None:
+        parser.error("which study?")
+    path = given.study if given.study.exists() else HERE / given.study
+    if given.recount:
+        recount(path)
+        return
+    study = read(path, given.only)
+    merge(path.with_suffix(".csv"), carry_out(study, RUNS / "accuracy" / study.name, given.workers))
 
 
 if __name__ == "__main__":

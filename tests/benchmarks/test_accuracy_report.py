@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -35,17 +36,25 @@ ROW = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two seeds of one run, half of another, and one never run."""
-    model, two = 'model = "mbv2-w0.35"\n', "[training]\nepochs = 2\n"
-    (tmp_path / "mbv2-a.toml").write_text(
-        f'note = "Table: one"\n{model}update = "dynamic:stage=9,blocks=2"\n{two}'
+    """A study of two runs, one with two seeds and one half done, and a study never run."""
+    (tmp_path / "mbv2.toml").write_text(
+        'note = "Table: two runs"\n[base]\nmodel = "mbv2-w0.35"\nboard = "nrf52840"\n'
+        "[base.training]\nepochs = 2\n[axes]\nseed = [0, 1]\n"
+        '[[axes.run]]\nlabel = "mbv2-a"\nupdate = "dynamic:stage=9,blocks=2"\n'
+        '[[axes.run]]\nlabel = "mbv2-b"\nupdate = "head"\nweight = "int8"\n'
     )
-    (tmp_path / "mbv2-b.toml").write_text(f'{model}update = "head"\n[formats]\nweight = "int8"\n{two}')
-    (tmp_path / "mcunet-c.toml").write_text('note = "Table: two"\nmodel = "mcunet-5fps"\nupdate = "bias-9"\n')
+    (tmp_path / "mcunet.toml").write_text(
+        'note = "Table: one more"\n[base]\nmodel = "mcunet-5fps"\nboard = "nrf52840"\n'
+        '[[axes.run]]\nlabel = "mcunet-c"\nupdate = "bias-9"\n'
+    )
     for seed, accuracy in ((0, 0.80), (1, 0.84)):
-        rows = [{"seed": seed, **ROW, "epoch": e, "test_accuracy": accuracy - 0.1 * (2 - e)} for e in (1, 2)]
-        run.merge(tmp_path / "mbv2-a.csv", rows)
-    run.merge(tmp_path / "mbv2-b.csv", [{"seed": 0, **ROW, "step_ms": "", "peak_bytes": 1_800_000}])
+        rows = [
+            {"run": "mbv2-a", "seed": seed, **ROW, "epoch": e, "test_accuracy": accuracy - 0.1 * (2 - e)}
+            for e in (1, 2)
+        ]
+        run.merge(tmp_path / "mbv2.csv", rows)
+    half = {"run": "mbv2-b", "seed": 0, **ROW, "step_ms": "", "peak_bytes": 1_800_000}
+    run.merge(tmp_path / "mbv2.csv", [half])
     return tmp_path
 
 
@@ -54,18 +63,17 @@ def test_the_last_epoch_of_each_seed_counts(folder):
     assert results["mbv2-a"].accuracy == "82.00 ± 2.83"
     assert results["mbv2-b"].accuracy == "50.00 (epoch 1 of 2)"
     assert results["mcunet-c"].accuracy == "-"
-    assert [r.group for r in report.read(folder)] == ["Runs", "Table", "Table"]
+    assert [r.group for r in report.read(folder)] == ["Table", "Table", "Table"]
 
 
-def test_headlines_come_first_and_say_how_the_network_was_changed(folder):
-    path = folder / "pruned.toml"
-    path.write_text(
-        'note = "Headline: smaller"\nmodel = "big"\nresolution = 160\nupdate = "head"\n'
-        "[tool.accuracy.prune]\nratio = 0.3\n"
+def test_headlines_come_first_and_say_which_network_they_are_of(folder):
+    (folder / "pruned.toml").write_text(
+        'note = "Headline: smaller"\n[base]\nmodel = "runs/models/big.npz"\nresolution = 160\n'
+        'board = "nrf52840"\n[[axes.run]]\nlabel = "small"\nupdate = "head"\n'
     )
     first = report.read(folder)[0]
-    assert first.name == "pruned"
-    assert first.network == "big (30 % pruned, 160 px)"
+    assert first.name == "small"
+    assert first.network == "big (160 px)"
 
 
 def test_the_table_in_markdown_and_csv(folder):
@@ -81,8 +89,8 @@ def test_the_table_in_markdown_and_csv(folder):
     missing = next(line for line in text.splitlines() if line.startswith("| mcunet-c"))
     assert missing.count(" - ") == 10
     rows = list(csv.DictReader(report.table(results).splitlines()))
-    assert rows[1]["peak B"] == "200000"
-    assert rows[1]["scheme"] == "dynamic:stage=9;blocks=2"
+    assert rows[0]["peak B"] == "200000"
+    assert rows[0]["scheme"] == "dynamic:stage=9;blocks=2"
     assert {len(row) for row in rows} == {len(rows[0])}
 
 
@@ -97,7 +105,7 @@ def test_the_command_writes_all_three(folder, tmp_path, monkeypatch, capsys):
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_real_run_has_every_column(tmp_path, monkeypatch):
+def test_a_real_study_has_every_column(tmp_path, monkeypatch):
     from mcusim.data.synthetic import synthetic
 
     monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
@@ -107,15 +115,18 @@ def test_a_real_run_has_every_column(tmp_path, monkeypatch):
     )
     path = tmp_path / "tiny.toml"
     path.write_text(
-        'model = "synthetic-mbv2"\nboard = "nrf52840"\nsram = "512KiB"\nupdate = "dense"\n'
-        "[sgd]\nlr = 0.002\n[training]\nepochs = 2\nwarmup = 0.5\n"
-        "[training.augmentation]\nflip = true\ncount = 2\n[tool.accuracy]\nunconstrained = true\n"
+        f'[base]\nmodel = "synthetic-mbv2"\nsram = "512KiB"\nboard = "{FOLDER}/boards/unlimited.toml"\n'
+        "[base.sgd]\nlr = 0.002\n[base.training]\nepochs = 2\nwarmup = 0.5\n"
+        "[base.training.augmentation]\nflip = true\ncount = 2\n"
+        '[[axes.run]]\nlabel = "all"\nupdate = "dense"\n[[axes.run]]\nlabel = "end"\nupdate = "head"\n'
     )
-    run.merge(path.with_suffix(".csv"), run.run(path, 0, quiet=True))
-    (result,) = report.read(tmp_path)
+    run.main([str(path), "--only", "all"])
+    assert [len(rows) for rows in run.by_run(path.with_suffix(".csv")).values()] == [2]
+    result, missing = report.read(tmp_path)
     row = report.cells(result, report.roles([result]))
     assert "-" not in row.values()
     assert row["learns %"] == "100.00"
+    assert missing.accuracy == "-"
     assert result.mean("peak_bytes") == pytest.approx(
         sum(result.numbers(f"{role}_bytes")[0] for role in report.roles([result])), rel=0.05
     )
@@ -125,6 +136,8 @@ def test_a_real_run_has_every_column(tmp_path, monkeypatch):
     path.with_suffix(".csv").write_text(whole.replace(f",{peak},", ",1,"), "utf-8")
     run.recount(path)
     assert path.with_suffix(".csv").read_text("utf-8") == whole
+    with pytest.raises(run.mcusim.UnknownName, match="all"):
+        run.main([str(path), "--only", "al"])
 
 
 def test_a_folder_without_results(tmp_path):
@@ -133,33 +146,50 @@ def test_a_folder_without_results(tmp_path):
     assert report.table([]) == "group\n"
 
 
-def test_every_committed_run_is_well_formed():
-    import mcusim
-
-    paths = sorted(FOLDER.glob("*.toml"))
-    assert len(paths) > 30
-    for path in paths:
-        wanted, own = run.read(path)
-        assert mcusim.scheme(wanted.update)
-        assert wanted.target().sram_bytes > 0
-        assert wanted.classes == 10
-        assert own.seeds
+STUDIES = sorted(FOLDER.glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """Where pruned networks are made, once for all runs that share one."""
-    return tmp_path_factory.mktemp("models")
+def root():
+    """The root of the repository, from which the studies here are carried out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(FOLDER.parents[1])
+        yield
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
-def test_every_committed_run_fits(path, data_dir, models, monkeypatch):
-    monkeypatch.setattr(run, "RUNS", models)
-    wanted, own = run.read(path)
-    own = own.model_copy(update={"after": ""})
-    if own.prune:  # which weights are left, and how they round, does not change what a step needs
-        few = own.prune.model_copy(update={"refit_images": 4, "calibration_images": 4})
-        own = own.model_copy(update={"prune": few})
-    plan = run.session(wanted, own, own.seeds[0]).plan()
-    assert plan.fits, str(plan)
-    assert own.unconstrained or plan.peak_bytes <= report.BUDGET_BYTES
+def test_every_committed_run_has_every_epoch_of_every_seed(root):
+    results = report.read(FOLDER)
+    assert len(results) >= 75
+    assert len({result.name for result in results}) == len(results)
+    for result in results:
+        assert result.wanted.target().sram_bytes > 0
+        assert {int(row["epoch"]) for row in result.last} == {result.epochs}, result.name
+    for path in STUDIES:
+        seeds = set(map(str, run.Space(run.read(path)).seeds))
+        runs = run.by_run(path.with_suffix(".csv"))
+        assert {tuple(sorted({row["seed"] for row in rows})) for rows in runs.values()} == {
+            tuple(sorted(seeds))
+        }
+        assert {len(rows) for rows in runs.values()} <= {
+            wanted.training.epochs * len(seeds) for wanted in run.experiments(run.read(path)).values()
+        }
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory, data_dir):
+    """The pruned network, its weights fitted to a few pictures: what a step needs does not depend on them."""
+    path = tmp_path_factory.mktemp("models") / run.PRUNED
+    run.pruned(path, refit=4, calibration=4)
+    return path
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_committed_run_fits(path, data_dir, root, request):
+    for name, wanted in run.experiments(run.read(path)).items():
+        if wanted.model.endswith(run.PRUNED):
+            wanted = replace(wanted, model=str(request.getfixturevalue("pruned")))
+        elif wanted.model.startswith("runs/"):  # what was learned before changes no plan
+            wanted = replace(wanted, model="mbv2-w0.35", classes=10)
+        plan = wanted.session().plan(suggest=False)
+        assert plan.fits, f"{name}: {plan}"
+        assert plan.board.name == "unlimited" or plan.peak_bytes <= report.BUDGET_BYTES, name
