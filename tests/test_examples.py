@@ -67,7 +67,8 @@ def test_what_is_typed_answers_as_it_is_said(place: str, text: str, request: pyt
     assert runner.summarize(verbose=False).failed == 0, output.getvalue()
 
 
-def test_the_code_of_docstrings_runs_as_tests(pytester: Any) -> None:
+def test_the_code_of_docstrings_runs_as_tests(pytester: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:mcusim -p mcusim.gate.pytest_plugin")
     seen = 0
     for _, text in docstrings():
         for block in re.findall(r"\.\. code-block:: python\n\n((?:(?: {4}.*)?\n)+)", text + "\n"):

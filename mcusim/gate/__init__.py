@@ -5,4 +5,5 @@
 - :mod:`mcusim.gate.baseline`: the figures of an earlier state, to notice what grew.
 - :mod:`mcusim.gate.verdict`: the plans made and judged, as sections and plain data.
 - :mod:`mcusim.gate.junit`, :mod:`mcusim.gate.markdown`: the verdict as others read it.
+- :mod:`mcusim.gate.pytest_plugin`: a test that fails when what is planned in it costs more than its limits.
 """

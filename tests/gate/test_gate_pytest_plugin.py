@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+
+from mcusim.gate import pytest_plugin
 
 pytest_plugins = ["pytester"]
 
@@ -18,6 +22,17 @@ PLAN = """
         def explain(self):
             return f"made of {self.peak_bytes} bytes of weights"
 """
+
+
+@pytest.fixture(autouse=True)
+def this_plugin(pytester, monkeypatch):
+    """The plugin of this tree, whatever mcusim is installed."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:mcusim -p {pytest_plugin.__name__}")
+
+
+def test_pytest_finds_it():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {"mcusim": pytest_plugin.__name__}
 
 
 @pytest.fixture
@@ -133,7 +148,7 @@ def test_every_quantity_is_a_limit_and_workers_of_xdist_judge_it(pytester, time,
 
 def test_the_plugin_costs_other_projects_nothing():
     code = (
-        "import sys, mcusim.reporting.pytest_plugin;"
+        "import sys, mcusim.gate.pytest_plugin;"
         "assert not {'numpy', 'numba', 'pandas', 'matplotlib', 'rich'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
