@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import chain, groupby
 from typing import Any
@@ -15,10 +15,13 @@ from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.fused_prepare import Guarded, prepare
 from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.compiled.rows import Row, Rows
+from mcusim.kernels.compiled.together import Wanted, compile_together
 from mcusim.kernels.vector.simd import int64_at
 from mcusim.kernels.vector.vectors import LONG, emitted
 
 Call = Callable[[], Any]
+ONE = (types.int64,)
+"""The arguments of a prepared kernel: the address of its record."""
 
 
 @emitted(types.int64, types.int64, types.int64)
@@ -45,9 +48,8 @@ def walk(table, first, count):  # type: ignore[no-untyped-def]
 @cache
 def pointer_of(kernel: Any) -> int:
     """Return where the machine code of a compiled kernel of one record lies."""
-    signature = (types.int64,)
-    kernel.compile(signature)
-    found = kernel.overloads[signature]
+    kernel.compile(ONE)
+    found = kernel.overloads[ONE]
     return int(found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name))
 
 
@@ -57,9 +59,10 @@ class CallTable:
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls: list[Call] = []
         single: Iterable[Call] = chain.from_iterable(c.rows if isinstance(c, Rows) else (c,) for c in calls)
-        for together, group in groupby(single, _is_kernel):
-            run = list(group)
-            self._calls += [_Run(run)] if together else run
+        groups = [(together, list(group)) for together, group in groupby(single, _is_kernel)]
+        compile_together(_wanted(call for together, group in groups if together for call in group))
+        for together, group in groups:
+            self._calls += [_Run(group)] if together else group
 
     def __call__(self) -> None:
         """Run all."""
@@ -77,6 +80,7 @@ class _Run:
         for call in calls:
             at = len(rows)
             if isinstance(call, Row):
+                call.link()
                 self._otherwise[at] = call.otherwise, at + 1
                 rows.append((pointer_of(call.kernel), address_of(call.record), 1))
                 continue
@@ -97,6 +101,17 @@ class _Run:
             call, following = self._otherwise[at]
             call()
             at = self._walk(following, self._count)
+
+
+def _wanted(calls: Iterable[Call]) -> Iterator[Wanted]:
+    """Yield the kernels that prepared calls need."""
+    for call in calls:
+        if isinstance(call, Row):
+            yield from ((call.kernel, ONE), call.inner)
+            continue
+        assert isinstance(call, partial)
+        kernel: Any = call.func
+        yield from ((prepare, ONE), (kernel.run, ONE)) if isinstance(kernel, Guarded) else ((kernel, ONE),)
 
 
 def _is_kernel(call: Call) -> bool:

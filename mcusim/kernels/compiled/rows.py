@@ -99,14 +99,26 @@ def rule_row(row):  # type: ignore[no-untyped-def]
 
 
 class Row:
-    """A row of a table: a kernel of one record, and what to do where it returns anything but 0."""
+    """A row of a table: a kernel of one record, and what to do where it returns anything but 0.
 
-    def __init__(self, kernel: Any, record: NDArray[Any], otherwise: Callable[[], Any], *keep: Any) -> None:
-        self.kernel, self.record, self.otherwise = kernel, record, otherwise
+    ``inner`` is the kernel that the record begins with and its signature: compiled by ``link``, not before.
+    """
+
+    def __init__(
+        self, kernel: Any, record: NDArray[Any], otherwise: Callable[[], Any], inner: tuple[Any, Any],
+        *keep: Any,
+    ) -> None:  # fmt: skip
+        self.kernel, self.record, self.otherwise, self.inner = kernel, record, otherwise, inner
         self._keep = keep
+
+    def link(self) -> None:
+        """Compile the kernel that the record begins with, and write its address there."""
+        if self.record[0] == 0:
+            self.record[0] = native_pointer(*self.inner)
 
     def __call__(self) -> None:
         """Run it alone."""
+        self.link()
         if self.kernel(address_of(self.record)):
             self.otherwise()
 
@@ -136,6 +148,6 @@ def row(
     reals: Sequence[float] = (), keep: Any = None,
 ) -> Row:  # fmt: skip
     """Return a row that runs ``run``, a kernel bound to its record, through ``kernel`` of this module."""
-    integers = np.array([native_pointer(run.func, signature), run.args[0], *numbers], np.int64)
+    integers = np.array([0, run.args[0], *numbers], np.int64)
     record = np.concatenate([integers, np.array(reals, np.float64).view(np.int64)])
-    return Row(kernel, record, otherwise, run, keep)
+    return Row(kernel, record, otherwise, (run.func, signature), run, keep)
