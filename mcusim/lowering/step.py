@@ -143,8 +143,12 @@ class Step:
         """Buffers that may share bytes at the op that reads the one last and writes the other."""
         return tuple(self.orders)
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield one block a buffer, shrinking where an in-place op leaves less than it found."""
+    def blocks(self, beyond_dma: tuple[tuple[int, int], ...] = ()) -> Iterator[Block]:
+        """Yield one block a buffer, shrinking where an in-place op leaves less than it found.
+
+        Buffers that DMA fills with an input are barred from where it does not reach.
+        """
+        loaded = {name for op in self.ops if op.action is Action.LOAD for name in op.writes}
         members: dict[str, list[StepTensor]] = {}
         for tensor in self.tensors.values():
             members.setdefault(tensor.buffer, []).append(tensor)
@@ -157,7 +161,8 @@ class Step:
                     size = tensor.bytes
                     shrinks.append((tensor.lifetime.start, size))
             lifetime = Interval(first.lifetime.start, group[-1].lifetime.end)
-            yield Block(name, first.bytes, lifetime, first.role, shrinks=tuple(shrinks))
+            barred = beyond_dma if beyond_dma and any(t.name in loaded for t in group) else ()
+            yield Block(name, first.bytes, lifetime, first.role, shrinks=tuple(shrinks), barred=barred)
 
     def reuses(self) -> dict[str, tuple[tuple[int, Role, int], ...]]:
         """Return, for each buffer that in-place ops pass on, when it gets which role and size."""
@@ -167,9 +172,12 @@ class Step:
                 found.setdefault(tensor.buffer, []).append((tensor.lifetime.start, tensor.role, tensor.bytes))
         return {name: tuple(sorted(rows)) for name, rows in found.items()}
 
-    def problem(self, capacity: int | None = None, gaps: tuple[int, ...] = ()) -> Problem:
+    def problem(
+        self, capacity: int | None = None, gaps: tuple[int, ...] = (),
+        beyond_dma: tuple[tuple[int, int], ...] = (),
+    ) -> Problem:  # fmt: skip
         """Return the placement problem of this step, in so many bytes with gaps at these offsets."""
-        return Problem(tuple(self.blocks()), capacity, ALIGNMENT, gaps, self.overlaps)
+        return Problem(tuple(self.blocks(beyond_dma)), capacity, ALIGNMENT, gaps, self.overlaps)
 
     def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:
         """Return what each op moves at which offsets of SRAM, from the offsets of the buffers."""

@@ -42,6 +42,10 @@ class SramRegion:
     """True if the data cache covers it."""
     address: Address | None = None
     """Of its first byte. A region without one is taken to follow the region before it without a gap."""
+    external: bool = False
+    """True outside the chip (SDRAM, PSRAM): only what has no room inside lies there. These come last."""
+    dma: bool = True
+    """False if the DMA that brings the input does not reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,8 @@ class Board:
     fpu: Literal["none", "single", "double"] = "none"
     dsp: bool = False
     """True if the core has 8- or 16-bit SIMD multiply-accumulate instructions."""
+    chip: Name | None = None
+    """Name under which profiles know the chip; that of the board if not given."""
     profile: str | None = None
     """Name of the cycle profile that is used unless another is asked for."""
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -218,6 +224,19 @@ class Board:
     def sram_gaps(self) -> tuple[int, ...]:
         """Offsets in the arena at which memory ends and goes on at another address."""
         return tuple(accumulate(size for _, size in self.sram_runs))[:-1]
+
+    @property
+    def inside_bytes(self) -> int:
+        """SRAM on the chip: the offset in the arena at which external memory begins."""
+        return sum(region.bytes for region in self.sram if not region.external)
+
+    @property
+    def beyond_dma(self) -> tuple[tuple[int, int], ...]:
+        """Offsets in the arena that the DMA which brings the input does not reach: first, and end."""
+        ends = accumulate(region.bytes for region in self.sram)
+        return tuple(
+            (end - region.bytes, end) for region, end in zip(self.sram, ends, strict=True) if not region.dma
+        )
 
     def longest_run(self, budget: int) -> tuple[str, int]:
         """Return the name and size of the largest run among the first ``budget`` bytes of SRAM."""

@@ -13,7 +13,7 @@ from mcusim.core.boundary import reads
 from mcusim.mcu import toml_files
 from mcusim.mcu.board import Board
 
-_NO_FIGURES = ("name", "title", "core", "profile", "sources")
+_NO_FIGURES = ("name", "title", "core", "chip", "profile", "sources")
 """What a board file says that is no figure and needs no source."""
 
 BOARDS: Registry[str | Path | Board] = Registry("board", "mcusim.boards")
@@ -142,6 +142,10 @@ def _check(board: Board) -> None:
     _check_cache(board)
     if len({region.name for region in board.sram}) != len(board.sram):
         raise BadBoard(board.file, "two SRAM regions have the same name", "rename one")
+    outside = [region.external for region in board.sram]
+    if outside[0] or outside != sorted(outside):
+        reason = "an external SRAM region comes before one on the chip"
+        raise BadBoard(board.file, reason, "list what is on the chip first: it is filled first")
 
 
 def _check_cache(board: Board) -> None:

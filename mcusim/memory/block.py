@@ -23,6 +23,8 @@ class Block:
         shrinks: ``((t, smaller_bytes), ...)``: from op ``t`` on the block only occupies its first
             ``smaller_bytes`` bytes. Times rise strictly inside the lifetime, sizes fall strictly.
             An in-place stride-2 depthwise convolution leaves a quarter of its input like this.
+        barred: ``((first, end), ...)``, ascending: offsets that no byte of the block may have, as of memory
+            that a DMA controller does not reach.
 
     Raises:
         BadProblem: if any of these rules is broken.
@@ -34,6 +36,7 @@ class Block:
     role: Role = Role.ACTIVATION
     align: int = 1
     shrinks: tuple[tuple[int, int], ...] = ()
+    barred: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.bytes < MAX_BYTES:
@@ -54,6 +57,11 @@ class Block:
                     f"shrinks from {size} to {smaller} bytes", "sizes fall strictly and stay above 0"
                 )
             time, size = at, smaller
+        edge = 0
+        for low, high in self.barred:
+            if not edge <= low < high < MAX_BYTES:
+                raise self._bad(f"is barred from {low}..{high}", "bars ascend, each with a byte at least")
+            edge = high
 
     def _bad(self, reason: str, way_out: str) -> BadProblem:
         return BadProblem(f"block {self.name!r}", reason, way_out)

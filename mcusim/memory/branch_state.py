@@ -26,6 +26,7 @@ class Shapes(NamedTuple):
         twin: the block before it of the same shape, or -1: of equals the first goes lower.
         members, member: the blocks of a section are ``members[member[s]:member[s + 1]]``.
         gaps: offsets, ascending, that no block lies across: it rests on the next one instead.
+        bar, bars: a block has none of the offsets ``bars[bar[b]:bar[b + 1]]``, each a first one and an end.
     """
 
     start: Ints
@@ -38,6 +39,8 @@ class Shapes(NamedTuple):
     members: Ints
     member: Ints
     gaps: Ints
+    bar: Ints
+    bars: Ints
 
 
 class SearchState(NamedTuple):
@@ -121,12 +124,19 @@ def fresh(shapes: Any, sections: int) -> Any:
 
 @njit
 def clear(shapes: Any, block: int, offset: int) -> int:
-    """Return the lowest aligned offset from ``offset`` on at which a block lies across no gap."""
+    """Return the lowest aligned offset from ``offset`` on where a block crosses no gap and is not barred."""
     align = shapes.align[block]
     offset = (offset + align - 1) & -align
-    for gap in shapes.gaps:
-        if offset < gap < offset + shapes.size[block]:
-            offset = (gap + align - 1) & -align
+    size, again = shapes.size[block], True
+    while again:
+        again = False
+        for gap in shapes.gaps:
+            if offset < gap < offset + size:
+                offset = (gap + align - 1) & -align
+        for k in range(shapes.bar[block], shapes.bar[block + 1]):
+            if shapes.bars[k, 0] - size < offset < shapes.bars[k, 1]:
+                offset = (shapes.bars[k, 1] + align - 1) & -align
+                again = True
     return offset
 
 

@@ -59,6 +59,12 @@ def check_offsets(problem: Problem, offsets: Mapping[str, int]) -> None:
             raise BadProblem(
                 f"block {block.name!r}", f"lies at {offset} with {block.bytes} bytes, across the gap at {gap}"
             )
+        for low, high in block.barred:
+            if offset < high and low < offset + block.bytes:
+                raise BadProblem(
+                    f"block {block.name!r}",
+                    f"lies at {offset} with {block.bytes} bytes, and is barred from {low}..{high}",
+                )
         for lifetime, size in block.rectangles:
             if size:
                 grows = 2 if block.name in over and lifetime.start == block.lifetime.start else 1

@@ -76,6 +76,11 @@ class Problem:
         """Return the first gap that ``size`` bytes at ``offset`` would lie across, if there is one."""
         return next((gap for gap in self.gaps if offset < gap < offset + size), None)
 
+    @property
+    def barred(self) -> bool:
+        """True if some block may not lie everywhere."""
+        return any(block.barred for block in self.blocks)
+
     def with_capacity(self, capacity: int | None) -> Problem:
         """Return the same blocks with another capacity."""
         return replace(self, capacity=capacity)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mcusim.core import FLASH_ROLES, Phase, Role
 from mcusim.lowering.digest import digest
 from mcusim.lowering.features import dense_feature_bytes, saved_feature_bytes
@@ -9,6 +11,7 @@ from mcusim.lowering.flash import FlashLayout
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.mcu.cycles.cycles import Estimate
+from mcusim.planning.regions import Filled
 from mcusim.sections.kinds import Shares
 
 Rows = list[tuple[str, str]]
@@ -81,6 +84,27 @@ def measured_facts(board: Board, step: Step) -> Rows:
             ("instructions", f"{found.instructions_per_step:,} a step, exact; its cycles are modelled")
         )
     return rows
+
+
+def region_facts(rows: Sequence[Filled], least: int) -> Rows:
+    """Return what lies in which region, where tensors lie in several places; and what is moved outside.
+
+    Args:
+        rows: the regions of the board.
+        least: bytes that no placement moves fewer of outside in a step.
+    """
+    used = [row for row in rows if row.tensors]
+    if len(used) < 2:
+        return []
+    named = (f"{row.region.name} {row.used_bytes:,} of {row.region.bytes:,} B" for row in used)
+    found = [("regions", "; ".join(named))]
+    outside = [row for row in used if row.region.external]
+    if outside:
+        count = sum(row.tensors for row in outside)
+        moved = sum(row.read_bytes + row.written_bytes for row in outside)
+        what = f"{count} tensor{'' if count == 1 else 's'}, {moved:,} B moved there a step"
+        found.append(("outside", f"{what}; no placement moves fewer than {least:,}"))
+    return found
 
 
 def step_time(estimate: Estimate | None, board: Board) -> str:

@@ -17,10 +17,11 @@ from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.mcu.cycles.cycles import Estimate, estimate
 from mcusim.memory.bound import lower_bound
-from mcusim.memory.planners import PLANNERS
+from mcusim.memory.problem import Problem
 from mcusim.memory.serving import serve
 from mcusim.planning.network import network_of
 from mcusim.planning.plan import Plan
+from mcusim.planning.regions import placed
 from mcusim.planning.request import Request
 from mcusim.planning.settings import AUTO, Decided, Settings
 from mcusim.update.scheme import Scheme
@@ -94,9 +95,9 @@ def cheapest(request: Request) -> Plan:
 
 def place(step: Step, board: Board, settings: Decided) -> Plan:
     """Return the plan of one step under the settings' planner."""
-    problem = step.problem(settings.sram_bytes, board.sram_gaps)
+    problem = step.problem(settings.sram_bytes, board.sram_gaps, board.beyond_dma)
     if settings.allocator is None:
-        solution = PLANNERS[settings.planner](problem, seed=settings.seed)
+        solution = placed(problem, step, board, settings.planner, settings.seed)
     else:
         if any(gap < settings.sram_bytes for gap in problem.gaps):
             run, size = board.sram_runs[0]
@@ -105,12 +106,23 @@ def place(step: Step, board: Board, settings: Decided) -> Plan:
                 "a heap is one piece of memory, and the SRAM asked for lies in several",
                 f"ask for at most {run}: {choice('sram', size)}; or place statically, without an allocator",
             )
+        _reach(problem, board, settings.allocator)
         solution = serve(problem, settings.allocator)
     return Plan(
         step=step, problem=problem, solution=solution, bound=lower_bound(problem), board=board,
         settings=settings, flash=flash_layout(step, board),
         estimate=_estimate(step, board, settings, solution.offsets),
     )  # fmt: skip
+
+
+def _reach(problem: Problem, board: Board, allocator: str) -> None:
+    for block in problem.blocks:
+        if block.bytes and block.barred and block.barred[0][0] < (problem.capacity or 0):
+            raise BadArgument(
+                f"allocator {allocator} on {board.name}",
+                f"a heap does not choose where {block.name} lies, and DMA does not reach all of it",
+                "place statically, without an allocator",
+            )
 
 
 def _estimate(step: Step, board: Board, settings: Decided, offsets: Mapping[str, int]) -> Estimate | None:

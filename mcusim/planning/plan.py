@@ -19,7 +19,15 @@ from mcusim.mcu.cycles.cycles import Estimate
 from mcusim.memory.bound import Bound
 from mcusim.memory.planners import best
 from mcusim.memory.problem import Problem, Solution
-from mcusim.planning.facts import flash_fact, flash_shares, measured_facts, time_facts, work_facts
+from mcusim.planning.facts import (
+    flash_fact,
+    flash_shares,
+    measured_facts,
+    region_facts,
+    time_facts,
+    work_facts,
+)
+from mcusim.planning.regions import Filled, filled, outside_at_least, outside_bytes
 from mcusim.planning.settings import Decided
 from mcusim.sections.kinds import Facts, Headline, Notes, Section, Shares
 from mcusim.sections.shown import Shown
@@ -99,6 +107,11 @@ class Plan(Shown):
     def live_bytes(self) -> int:
         """Bytes live at the fullest moment."""
         return sum(self.by_role.values())
+
+    @cached_property
+    def regions(self) -> tuple[Filled, ...]:
+        """What lies in each region of SRAM, and what a step moves there."""
+        return filled(self.problem, self.step, self.board, self.solution.offsets)
 
     @property
     def static_peak_bytes(self) -> int:
@@ -180,6 +193,7 @@ class Plan(Shown):
                 "live_bytes": self.live_bytes,
                 "by_role": {str(r): b for r, b in self.by_role.items()},
                 "peak_op": self.peak_op,
+                "regions": [row.as_dict() for row in self.regions],
                 "planner": self.solution.winner or self.solution.planner,
                 "status": str(self.solution.status),
                 "allocator": self.settings.allocator,
@@ -260,6 +274,7 @@ class Plan(Shown):
         proof = "" if solution.status != "optimal" else ", no placement is lower"
         rows = [
             ("SRAM", f"{self.peak_bytes:,} of {settings.sram_bytes:,} B"),
+            *self._region_facts(),
             ("peak at", f"{self.peak_op} ({solution.winner or solution.planner}{proof})"),
             ("flash", flash_fact(self.flash)),
             *work_facts(self.step, formats.feature),
@@ -276,6 +291,13 @@ class Plan(Shown):
         if settings.patches is not None:
             rows.append(("patches", str(settings.patches)))
         return rows + measured_facts(self.board, self.step) + time_facts(self.estimate, self.board)
+
+    def _region_facts(self) -> list[tuple[str, str]]:
+        if len(self.board.sram_runs) < 2:
+            return []
+        outside = self.settings.sram_bytes > self.board.inside_bytes
+        least = outside_at_least(self.problem, self.step, self.board) if outside else 0
+        return region_facts(self.regions, least)
 
     def measured(self) -> dict[str, Any] | None:
         """Return what was measured of a firmware on this board; ``None`` where ``runtime`` is an allowance.
@@ -316,7 +338,7 @@ class Plan(Shown):
 
     @property
     def operations(self) -> pd.DataFrame:
-        """One row an op: name, phase, MACs, live bytes, cycles, those of them that are stalls."""
+        """One row an op: name, phase, MACs, live bytes, bytes moved outside, cycles and stalls."""
         import pandas as pd
 
         return pd.DataFrame(self.by_op())
@@ -329,13 +351,14 @@ class Plan(Shown):
             cycles, stalls = self.estimate.cycles, self.estimate.stalls
         rows: list[Mapping[str, Any]] = []
         profile = self.step.live_profile(self.solution.offsets)
+        outside = outside_bytes(self.step, self.board, self.solution.offsets)
         for time, (op, live) in enumerate(zip(self.step.ops, profile, strict=True)):
             rows.append(
                 {
                     "op": op.name, "action": str(op.action), "phase": str(op.phase), "kind": op.work.kind,
                     "macs": op.work.macs, "float_macs": op.work.float_macs, "live_bytes": live,
                     "scratch_bytes": self.step.tensors[op.scratch].bytes if op.scratch else 0,
-                    "cycles": cycles[time], "stall_cycles": stalls[time],
+                    "outside_bytes": outside[time], "cycles": cycles[time], "stall_cycles": stalls[time],
                 }
             )  # fmt: skip
         return rows

@@ -1,9 +1,4 @@
-"""Is this certificate true? Reads the file alone: only Python's standard library, nothing of planning.
-
-``python checker.py FILE`` ends without a word, or says the first thing that is wrong: who lies where, when
-and over whom, whether the order of an op's loops allows that, what no placement can beat, whether every
-selection that a scheme may draw fits, what lies in flash, where figures come from.
-"""
+"""Is a certificate true? ``python checker.py FILE`` says what is wrong first; it needs no other file."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ from typing import Any
 Json = Mapping[str, Any]
 SCHEMA = "mcusim.certificate/1"
 TEXTS = """schema model board update task residency patches planner name role what draws layer old new seal
-provenance source uses biases"""
+provenance source uses biases barred regions"""
 FLAGS = "fixed head optimal backward own"
 
 
@@ -68,9 +63,9 @@ def _figures(certificate: Json) -> Iterator[str]:
             yield f"the figure of {name} does not say where it comes from"
     runtime = [b for b in certificate["sram"]["blocks"] if b["role"] == "runtime"]
     stays = [b for b in runtime if b["start"] == 0 and b["end"] == len(certificate["sram"]["ops"])]
-    found = [i["bytes"] for i in certificate["flash"]["items"] if i["role"] == "code"]
-    found.append(sum(_rectangles(b)[-1][2] for b in stays))
-    if found != [figures["code"]["bytes"], figures["stack"]["bytes"] + figures["statics"]["bytes"]]:
+    code = [i["bytes"] for i in certificate["flash"]["items"] if i["role"] == "code"]
+    sram, said = sum(_rectangles(b)[-1][2] for b in stays), {n: f["bytes"] for n, f in figures.items()}
+    if code != [said["code"]] or sram != said["stack"] + said["statics"]:
         yield "code in flash, stack and statics from the first op to the last are not those of the figures"
 
 
@@ -110,13 +105,18 @@ def _places(certificate: Json) -> Iterator[str]:
             yield f"op {op['name']!r} uses {used!r}, which does not live then"
     if len({block["name"] for block in blocks}) < len(blocks):
         yield "a block is named twice"
+    edges = [*accumulate(region["bytes"] for region in sram["memory"])]
+    memory = [(r, edge - r["bytes"], edge) for r, edge in zip(sram["memory"], edges, strict=True)]
     for block in blocks:
         name, start, end = block["name"], block["offset"], block["offset"] + block["bytes"]
         align, rectangles = max(sram["align"], block["align"]), _rectangles(block)
         if align & (align - 1) or not block["align"] or start % align:
             yield f"block {name!r} lies at {start}, no multiple of its alignment {align}"
-        if end > sram["capacity_bytes"] or any(start < gap < end for gap in sram["gaps"]):
+        if end > min(sram["capacity_bytes"], edges[-1]) or any(start < gap < end for gap in sram["gaps"]):
             yield f"block {name!r} ends at {end}, outside the memory there is or across a gap of it"
+        touched = {region["name"] for region, a, b in memory if start < b and a < end}
+        if {*block["regions"]} != touched or touched & {*block["barred"]}:
+            yield f"block {name!r} lies in other regions than it says, or in one that it is barred from"
         falls = all(a[2] > b[2] for a, b in pairwise(rectangles)) and all(a < b for a, b, _ in rectangles)
         if not falls or block["end"] > len(sram["ops"]):
             yield f"block {name!r} lives or shrinks at ops that are none, or does not shrink"

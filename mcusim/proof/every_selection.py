@@ -97,7 +97,8 @@ def _pooled(plan: Plan, scheme: Scheme, scope: Scope) -> Covering:
         )
     most = {name: min(count, known[name].channels - 1) for name, count in scope.channels.items()}
     step = lowered(model, plan.board, replace(scope, channels=most), scheme.cost(model), plan.settings)
-    plain = step.problem(plan.settings.sram_bytes, plan.board.sram_gaps)
+    board = plan.board
+    plain = step.problem(plan.settings.sram_bytes, board.sram_gaps, board.beyond_dma)
     varying = {tensor.name: tensor for tensor in _varying(step)}
     kept = [_steady(block, step, varying) for block in plain.blocks if block.name not in varying]
     parted: dict[str, Parted] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from math import comb, prod
 from typing import Any
 
@@ -14,10 +16,10 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.flash.store import header_bytes
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
-from mcusim.memory.planners import PLANNERS
 from mcusim.memory.problem import Problem, Solution
 from mcusim.planning.allowance import allowances
 from mcusim.planning.plan import Plan
+from mcusim.planning.regions import placed
 from mcusim.proof.certificate import Certificate
 from mcusim.proof.checker import SCHEMA, seal
 from mcusim.proof.every_selection import Covering, Parted, covering
@@ -73,13 +75,14 @@ def certificate(plan: Plan, scheme: Scheme) -> Certificate:
     every = covering(plan, scheme)
     solution = plan.solution
     if every.problem is not plan.problem:
-        solution = PLANNERS[plan.settings.planner](every.problem, seed=plan.settings.seed)
+        settings = plan.settings
+        solution = placed(every.problem, every.step, plan.board, settings.planner, settings.seed)
         _require(every.problem, solution)
     data: dict[str, Any] = {
         "schema": SCHEMA,
         "subject": _subject(plan, solution),
         "selections": _selections(plan.step.model, every.scope),
-        "sram": _sram(every, solution, plan.settings.sram_bytes),
+        "sram": _sram(every, solution, plan.settings.sram_bytes, plan.board),
         "flash": _flash(every.step, plan.board),
         "figures": [
             {"name": name, "bytes": int(figure.value), "provenance": str(figure.provenance),
@@ -138,14 +141,19 @@ def _selections(model: Model, scope: Scope) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sram(every: Covering, solution: Solution, capacity: int) -> dict[str, Any]:
+def _sram(every: Covering, solution: Solution, capacity: int, board: Board) -> dict[str, Any]:
     problem, bound = every.problem, lower_bound(every.problem)
+    edges = [0, *accumulate(region.bytes for region in board.sram)]
+    regions = dict(zip((region.name for region in board.sram), pairwise(edges), strict=True))
     return {
         "capacity_bytes": capacity, "align": problem.align, "gaps": [*problem.gaps],
+        "memory": [{"name": region.name, "bytes": region.bytes} for region in board.sram],
         "ops": [{"name": op.name, "uses": _uses(every.step, op)} for op in every.step.ops],
         "height_bytes": solution.height, "optimal": solution.height == bound.bytes,
         "lower_bound": {"op": bound.time, "bytes": bound.bytes},
-        "blocks": [_block(b, solution.offsets[b.name], every.parted.get(b.name)) for b in problem.blocks],
+        "blocks": [
+            _block(b, solution.offsets[b.name], every.parted.get(b.name), regions) for b in problem.blocks
+        ],
         "overlaps": [
             {
                 "old": overlap.old, "new": overlap.new, "distance": overlap.distance,
@@ -163,12 +171,16 @@ def _uses(step: Step, op: StepOp) -> list[str]:
     return list(dict.fromkeys(step.tensors[name].buffer for name in names if name in step.tensors))
 
 
-def _block(block: Block, offset: int, parted: Parted | None) -> dict[str, Any]:
-    parts = () if parted is None else parted.parts
+def _block(
+    block: Block, offset: int, parted: Parted | None, regions: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    parts, end = () if parted is None else parted.parts, offset + block.bytes
     return {
         "name": block.name, "role": str(block.role), "offset": offset, "bytes": block.bytes,
         "start": block.lifetime.start, "end": block.lifetime.end, "align": block.align,
         "shrinks": [[*shrink] for shrink in block.shrinks],
+        "regions": [name for name, (low, high) in regions.items() if offset < high and low < end],
+        "barred": [name for name, span in regions.items() if span in block.barred],
         "parts": [
             {"name": p.name, "layer": p.layer, "channel_bytes": p.channel_bytes, "end": p.end} for p in parts
         ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mcusim.core.files import replacing
 from mcusim.planning.plan import Plan
+from mcusim.planning.regions import regions_of
 from mcusim.reporting.course import Course
 from mcusim.reporting.document import Room, document
 from mcusim.reporting.explain import explain
@@ -48,7 +49,7 @@ def page(
         BadTrace: a damaged trace or events that contradict each other.
     """
     course, plan, trace = course_of(subject), plan_of(subject), trace_for(subject)
-    arena = ArenaPicture.of(trace.events, trace.header)
+    arena = ArenaPicture.of(trace.events, trace.header, () if plan is None else regions_of(plan.board))
     about = [*first, *_about(subject)]
     head = next((s for s in about if isinstance(s, Headline)), Headline("mcusim"))
     top, rest = _begin([s for s in about if s is not head])

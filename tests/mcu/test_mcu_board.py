@@ -35,7 +35,7 @@ def stated(value, path="") -> list[str]:
 @pytest.mark.parametrize("name", board_names())
 def test_every_stated_figure_has_a_source(name):
     found = board(name)
-    own = {"name", "title", "core", "profile", "file", "sources", "runtime", "flash.banks"}
+    own = {"name", "title", "core", "chip", "profile", "file", "sources", "runtime", "flash.banks"}
     zero_or_default = {"cache.instruction_bytes", "cache.data_bytes"}
     for path in stated(found):
         if path in own or (path in zero_or_default and not found.cache.name):
@@ -54,8 +54,8 @@ def test_the_boards_of_the_issue_are_there():
     assert [b.name for b in boards()] == board_names()
     assert all(b.runtime_bytes > 0 for b in boards())
     assert {
-        "stm32f411", "stm32f769", "stm32h747", "stm32h747-sdram", "stm32n6", "esp32s3", "esp32c3", "rp2350",
-        "rp2350-riscv", "nrf5340", "nrf54l15", "alif-e7",
+        "stm32f411", "stm32f769", "stm32f769-sdram", "stm32h747", "stm32h747-sdram", "stm32n6", "esp32s3",
+        "esp32s3-psram", "esp32c3", "rp2350", "rp2350-riscv", "nrf5340", "nrf54l15", "alif-e7",
     } <= set(board_names())  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def estimate(
             else f"correct profile or core in {board.file or board.name + '.toml'}, or leave profile out",
         )
     stall, notes = _stall_per_byte(board, found)
-    chip = found.chips.get(board.name)
+    chip = found.chips.get(board.chip or board.name)
     speed = 1.0 if chip is None else chip.speed
     constants = found.band.of_terms()
     parts = [0.0] * len(found.band.constants)
@@ -200,7 +200,7 @@ def _terms(work: Work, found: Profile) -> Iterator[tuple[str, float]]:
 
 def _stall_per_byte(board: Board, found: Profile) -> tuple[float, tuple[str, ...]]:
     """Return the cycles that a byte of constants keeps the core waiting, and what is unknown of it."""
-    chip = found.chips.get(board.name)
+    chip = found.chips.get(board.chip or board.name)
     if chip is not None and chip.flash_cycles_per_byte is not None:
         return chip.flash_cycles_per_byte, ()
     if not found.flash_stall:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 from math import gcd
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -133,7 +133,8 @@ class _Search:
         size = gcd(*(size for b in problem.blocks for _, size in b.rectangles))
         rounded = [align for b in problem.blocks if size % (align := problem.align_of(b))]
         shared = [-(-overlap.distance // aligned) * aligned for overlap in problem.overlaps]
-        self._unit = gcd(size, *rounded, *problem.gaps, *shared) or 1
+        bars = [edge for b in problem.blocks for bar in b.barred for edge in bar]
+        self._unit = gcd(size, *rounded, *problem.gaps, *bars, *shared) or 1
         """Every height is a multiple of it: a sum of sizes, rounded up to those alignments at times."""
         self._parts = [_Part(blocks, problem) for blocks in _apart(solid)]
 
@@ -183,6 +184,7 @@ class _Part:
         self.size = np.array([b.bytes for b in blocks])
         self.align = np.array([problem.align_of(b) for b in blocks])
         self.gaps = np.array(problem.gaps, np.int64)
+        self.bars = [b.barred for b in blocks]
         self.heights = [
             np.concatenate([np.full(at[life.end] - at[life.start], size) for life, size in b.rectangles])
             for b in blocks
@@ -239,9 +241,12 @@ class _Part:
         heights = [self.heights[block] for block in order]
         first = np.cumsum([0, *(len(h) for h in heights[:-1])])
         twin = np.full(len(order), -1)
-        seen: dict[tuple[int, int, int, bytes], int] = {}
+        seen: dict[tuple[Any, ...], int] = {}
         for number, block in enumerate(order):
-            key = (self.start[block], self.end[block], self.align[block], self.heights[block].tobytes())
+            key = (
+                self.start[block], self.end[block], self.align[block], self.bars[block],
+                self.heights[block].tobytes(),
+            )  # fmt: skip
             twin[number] = seen.get(key, -1)
             seen[key] = number
         start, end = self.start[order], self.end[order]
@@ -249,7 +254,8 @@ class _Part:
         return Shapes(
             start, end, self.size[order], self.align[order], np.concatenate(heights),
             first, twin, np.concatenate(there), np.cumsum([0, *(len(blocks) for blocks in there)]),
-            self.gaps,
+            self.gaps, np.cumsum([0, *(len(self.bars[block]) for block in order)]),
+            np.array([bar for block in order for bar in self.bars[block]], np.int64).reshape(-1, 2),
         )  # fmt: skip
 
 

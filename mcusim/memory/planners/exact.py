@@ -65,6 +65,10 @@ def exact(
             below = model.new_bool_var("below")
             model.add(place * step + size <= gap // unit).only_enforce_if(below)
             model.add(place * step >= -(-gap // unit)).only_enforce_if(~below)
+        for low, high in block.barred:
+            below = model.new_bool_var("under")
+            model.add(place * step + size <= low // unit).only_enforce_if(below)
+            model.add(place * step >= -(-high // unit)).only_enforce_if(~below)
         places.append(place)
     # Of two that may overlap, each keeps clear of all others in a plane of its own, where the other one is
     # not yet, or no longer, at the op they share.

@@ -123,6 +123,9 @@ class _Loops:
             [0, *accumulate(map(len, over))],
             [old for old, _ in licences],
             [distance for _, distance in licences],
+            [0, *accumulate(len(block.barred) for block in blocks)],
+            [low for block in blocks for low, _ in block.barred],
+            [high for block in blocks for _, high in block.barred],
         )
         self._fields = [self._row(field) for field in fields]
         self._gaps = self._row(list(problem.gaps))

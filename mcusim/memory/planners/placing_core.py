@@ -13,7 +13,7 @@ Row = Any
 
 def place(  # type: ignore[no-untyped-def]
     order, first, limit, offsets, row, count, sizes, aligns, births, deaths, shrinks_at, steps, times,
-    smaller, licences, olds, distances, gaps,
+    smaller, licences, olds, distances, bars, bar_starts, bar_ends, gaps,
 ):  # fmt: skip
     """Place ``order[first:]`` one after the other at the lowest offset each can have.
 
@@ -31,6 +31,9 @@ def place(  # type: ignore[no-untyped-def]
         licences: where the overlaps of each block over others start in ``olds`` and ``distances``; one entry
             more than blocks.
         olds, distances: the block that may be overlapped, and how far below it the other one has to begin.
+        bars: where the offsets barred to each block start in ``bar_starts`` and ``bar_ends``; one entry more
+            than blocks.
+        bar_starts, bar_ends: the first of such offsets, and the first after them.
         gaps: offsets that no block may lie across.
 
     Returns:
@@ -75,6 +78,10 @@ def place(  # type: ignore[no-untyped-def]
                 if gaps[k] - size < at < gaps[k]:
                     at = -(-gaps[k] // align) * align
                     again = True
+            for s in range(bars[i], bars[i + 1]):
+                if bar_starts[s] - size < at < bar_ends[s]:
+                    at = -(-bar_ends[s] // align) * align
+                    again = True
         offsets[i] = at
         if size == 0:
             continue
@@ -93,7 +100,7 @@ def place(  # type: ignore[no-untyped-def]
 
 def supports(  # type: ignore[no-untyped-def]
     turns, height, offsets, todo, seen, sizes, aligns, births, deaths, shrinks_at, steps, times, smaller,
-    licences, olds, distances,
+    licences, olds, distances, bars, bar_starts, bar_ends,
 ):  # fmt: skip
     """Set ``seen`` of the blocks that end at ``height`` and of all that hold them up, placed earlier.
 
@@ -104,7 +111,7 @@ def supports(  # type: ignore[no-untyped-def]
         todo: room for as many indices as there are blocks.
         seen: zeros, one a block.
         sizes, aligns, births, deaths, shrinks_at, steps, times, smaller: see ``place``.
-        licences, olds, distances: see ``place``.
+        licences, olds, distances, bars, bar_starts, bar_ends: see ``place``.
     """
     count = 0
     for i in range(len(sizes)):

@@ -29,7 +29,7 @@ class Stacked:
 
 def stacked(problem: Problem) -> Stacked:
     """Return the residents of ``problem`` packed at the bottom, the most aligned first, and the rest."""
-    if problem.gaps:
+    if problem.gaps or problem.barred:
         return Stacked({}, 0, replace(problem, capacity=None))  # what is above a gap is not what is below it
     solid = [b for b in problem.blocks if b.bytes]
     birth = min((b.lifetime.start for b in solid), default=0)

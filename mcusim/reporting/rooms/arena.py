@@ -49,6 +49,7 @@ class ArenaPicture:
         spans: first op, end and name of each phase.
         limit_bytes: SRAM there is; 0 if not known.
         steps: recorded steps, of which the first is drawn.
+        regions: offset at which each region of SRAM begins, and its name; empty if not known.
     """
 
     ops: Sequence[tuple[str, str, int]]
@@ -57,9 +58,10 @@ class ArenaPicture:
     spans: Sequence[tuple[float, float, str]]
     limit_bytes: int
     steps: int = 1
+    regions: Sequence[tuple[int, str]] = ()
 
     @classmethod
-    def of(cls, events: EventTable, header: Header) -> ArenaPicture:
+    def of(cls, events: EventTable, header: Header, regions: Sequence[tuple[int, str]] = ()) -> ArenaPicture:
         """Return the first step of a trace, with what is resident."""
         steps = len(np.unique(events.step))
         if len(events):
@@ -84,7 +86,8 @@ class ArenaPicture:
         order = {str(role): place for place, role in enumerate(ROLE_COLORS)}
         largest = sorted(boxes, key=lambda b: (-b.bytes * (b.end - b.start), b.name))[:MOST_BOXES]
         shown = sorted(largest, key=lambda b: (order.get(b.role, 0), b.start, b.offset))
-        return cls(ops, shown, len(boxes) - len(shown), phases(events, times), header.sram_bytes, steps)
+        rest, spans = len(boxes) - len(shown), phases(events, times)
+        return cls(ops, shown, rest, spans, header.sram_bytes, steps, regions)
 
     @property
     def top_bytes(self) -> int:
@@ -103,6 +106,10 @@ class ArenaPicture:
         lines = self._line(self.bound_bytes, "bound", count)
         if self.limit_bytes:
             lines += self._line(self.limit_bytes, "limit", count)
+        edges = "".join(
+            f'<path class="region" d="M0 {start}H{count}"><title>{escape(name)} begins</title></path>'
+            for start, name in self.regions if 0 < start < top
+        )  # fmt: skip
         curve = "".join(f"V{live}h1" for _, _, live in self.ops)
         bands = "".join(f'<path class="phase" d="M{start:.0f} 0V{max(top, self.limit_bytes) * 4}"/>'
                         for start, _, _ in self.spans if start)  # fmt: skip
@@ -111,7 +118,7 @@ class ArenaPicture:
             '<svg class="whole" viewBox="0 0 1000 610" role="group" aria-label="arena and live bytes">'
             f'<svg class="map" x="70" y="24" width="920" height="380" viewBox="0 {-top} {count} {top}" '
             f'preserveAspectRatio="none" tabindex="0" role="img" aria-label="{label}">'
-            f'<g transform="scale(1,-1)">{bands}{boxes}{lines}<rect class="cursor"/></g></svg>'
+            f'<g transform="scale(1,-1)">{bands}{boxes}{edges}{lines}<rect class="cursor"/></g></svg>'
             f'<svg class="live" x="70" y="440" width="920" height="130" viewBox="0 {-top} {count} {top}" '
             'preserveAspectRatio="none" role="img" aria-label="live bytes over the ops">'
             f'<g transform="scale(1,-1)">{bands}<path class="curve" d="M0 0{curve}V0Z"/>{lines}'
@@ -142,6 +149,9 @@ class ArenaPicture:
             notes.append(f"This is the first of {self.steps:,} recorded steps.")
         if self.left_out:
             notes.append(f"{self.left_out:,} of the smallest tensors are not drawn.")
+        if len(self.regions) > 1:
+            where = ", ".join(f"{name} from {start:,}" for start, name in self.regions)
+            notes.append(f"Regions of SRAM, by offset: {where}.")
         return notes
 
     def data(self) -> dict[str, Any]:
@@ -153,7 +163,9 @@ class ArenaPicture:
 
     def _rect(self, box: Box) -> str:
         thin = "" if 120 * box.bytes > self.top_bytes else " thin"  # its outline would hide it
-        said = f"{box.name}, {box.role}, {box.bytes:,} B at {box.offset:,}, {self._life(box)}"
+        begun = [name for start, name in self.regions if start <= box.offset]
+        where = f" in {begun[-1]}" if len(self.regions) > 1 else ""
+        said = f"{box.name}, {box.role}, {box.bytes:,} B at {box.offset:,}{where}, {self._life(box)}"
         return (
             f'<rect class="box{thin}" x="{box.start}" y="{box.offset}" width="{box.end - box.start}" '
             f'height="{box.bytes}" fill="{color(box.role)}" data-role="{box.role}">'
