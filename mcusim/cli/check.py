@@ -27,13 +27,14 @@ def check(
     markdown: Annotated[
         Path | None, typer.Option(help="Also write Markdown for a pull request.", metavar="FILE")
     ] = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Plan the networks of a file of budgets and say which limits on SRAM, flash, time and energy hold.
 
     Exit code 3: a limit is broken; 2: a network could not be planned at all.
     """
-    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections, publish_sections
     from mcusim.core.files import replacing
     from mcusim.gate.baseline import write_baseline as write_figures
     from mcusim.gate.junit import junit as as_junit
@@ -45,6 +46,7 @@ def check(
         if path is not None:
             with replacing(path) as file:
                 file.write(write(verdict).encode())
+    publish_sections(verdict.sections(), html, title=str(budgets))
     if write_baseline is not None:
         write_figures(write_baseline, verdict.figures())
     if json:

@@ -26,6 +26,7 @@ def pack(
     out: Annotated[Path | None, typer.Option(help="Write the solution here.", metavar="FILE")] = None,
     seed: o.Seed = 0,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Give every block of a CSV file an offset, and say how low the placement is and what is proven.
@@ -39,7 +40,7 @@ def pack(
 
     from rich.console import Console
 
-    from mcusim.cli.output import DOES_NOT_FIT, draw, print_json, print_sections
+    from mcusim.cli.output import DOES_NOT_FIT, draw, print_json, print_sections, publish_sections
     from mcusim.core import parse_bytes
     from mcusim.memory.csv import read_csv, write_csv
     from mcusim.memory.pack import pack as solved
@@ -60,17 +61,19 @@ def pack(
         "lower_bound_bytes": solution.lower_bound, "height_bytes": solution.height, "seconds": seconds,
         "out": str(out) if out is not None and solution.fits else None,
     }  # fmt: skip
+    rows = (
+        ("height", f"{solution.height:,} B"),
+        ("lower bound", f"{solution.lower_bound:,} B"),
+        ("status", str(solution.status)),
+        ("time", f"{seconds:.3f} s"),
+    )
+    head = f"{len(problem.blocks):,} blocks, planner {planner}, won by {solution.winner}"
+    sections = [Headline(head), Facts(rows)]
+    publish_sections(sections, html, title=str(file))
     if json:
         print_json(found)
     else:
-        rows = (
-            ("height", f"{solution.height:,} B"),
-            ("lower bound", f"{solution.lower_bound:,} B"),
-            ("status", str(solution.status)),
-            ("time", f"{seconds:.3f} s"),
-        )
-        head = f"{len(problem.blocks):,} blocks, planner {planner}, won by {solution.winner}"
-        print_sections([Headline(head), Facts(rows)])
+        print_sections(sections)
     if not solution.fits:
         assert problem.capacity is not None
         over = f"capacity {problem.capacity:,} B is exceeded by {solution.height - problem.capacity:,} B"

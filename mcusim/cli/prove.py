@@ -20,13 +20,14 @@ def prove(
     check: Annotated[
         Path | None, typer.Option("--check", help="Check this certificate; plan nothing.", metavar="FILE")
     ] = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Prove that a step fits, for every selection its scheme may draw; or check such a proof by itself.
 
     Exit code 2: the certificate names something that is not so.
     """
-    from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.output import print_json, print_sections, publish_sections
     from mcusim.core import BadArgument
     from mcusim.proof.certificate import Certificate
     from mcusim.proof.prove import proven
@@ -41,6 +42,7 @@ def prove(
         found = proven(session)
         if out is not None:
             found.save(out)
+    publish_sections(found.sections(), html, title="certificate")
     if json:
         print_json(found.as_dict())
     else:

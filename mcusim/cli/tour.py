@@ -28,6 +28,7 @@ def tour(
     ] = "",
     seed: o.Seed = 0,
     plot: o.Plot = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Replay a trace with every planner and on every allocator: peak, fragmentation, failures, time.
@@ -36,7 +37,7 @@ def tour(
     """
     from rich.console import Console
 
-    from mcusim.cli.output import draw, end, print_json, print_sections
+    from mcusim.cli.output import draw, end, print_json, print_sections, publish_sections
     from mcusim.core import BadArgument
     from mcusim.mcu.board_files import board as find_board
     from mcusim.reporting.subject import open_trace
@@ -53,6 +54,7 @@ def tour(
             progress=lambda name: status.update(f"{name} replays {trace}"),
         )  # fmt: skip
     draw(found, plot)
+    publish_sections(found.sections(), html, title=str(trace))
     if json:
         print_json(found.as_dict())
     else:

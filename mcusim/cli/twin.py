@@ -21,6 +21,7 @@ def twin(
     folder: Annotated[
         Path | None, typer.Option(help="Compile what mcusim firmware wrote there.", metavar="DIR")
     ] = None,
+    html: o.Html = None,
     json: o.Json = False,
 ) -> None:
     """Compile the firmware of a training step, emulate it, and compare every op with the engine.
@@ -28,12 +29,13 @@ def twin(
     Ctrl-C ends a long one and says what was compared in the steps until then. Exit code 0: equal in every
     byte; 3: not.
     """
-    from mcusim.cli.output import end, print_json, print_sections
+    from mcusim.cli.output import end, print_json, print_sections, publish_sections
     from mcusim.emulation.verb import twin_of
 
     network = wanted.network()
     data = wanted.dataset(network.model)
     found = twin_of(wanted.session(network), data, steps, core=core, folder=folder)
+    publish_sections([*network.sections(), *found.sections()], html, title=network.model.name)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})
     else:
