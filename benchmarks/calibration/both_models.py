@@ -15,8 +15,14 @@ from mcusim.mcu.instructions import instruction_cycles
 
 FIRMWARE = Path(__file__).parents[1] / "firmware"
 TWINS = {
-    "synthetic-mbv2-dynamic-cortex-m0plus": "rp2040", "synthetic-mbv2-dynamic-cortex-m33": "stm32u575",
-    "synthetic-mbv2-dynamic-cortex-m4": "stm32l4r5", "synthetic-mbv2-dynamic-cortex-m7": "stm32f746",
+    **{
+        f"synthetic-mbv2-{scheme}-{core}": home
+        for core, home in (
+            ("cortex-m0plus", "rp2040"), ("cortex-m33", "stm32u575"), ("cortex-m4", "stm32l4r5"),
+            ("cortex-m7", "stm32f746"),
+        )
+        for scheme in ("dense", "dynamic")
+    },
     "mbv2-w0.35-dynamic-256KiB-cortex-m7": "stm32f746",
 }  # fmt: skip
 """Twin -> a board of its core; its default profile is the other model."""

@@ -38,6 +38,9 @@ CHIPS = {
     "STM32H7A3ZI": "stm32h7a3", "STM32H747I-DISCO": "stm32h747", "STM32F769I-DISCO": "stm32f769",
     "STM32G0B1RE": "stm32g0b1", "nRF5340": "nrf5340", "PSoC62": "psoc62",
 }  # fmt: skip
+GROUP = 16
+"""Where dead channels go, so many stay together: kernels take channels in groups. No vendor says how many;
+evidence.csv shows others."""
 SUPPOSED_STALL = 0.25
 """Cycles a byte of constants waits on a chip whose flash nobody sourced; its own factor is fitted."""
 CORES = {
@@ -126,9 +129,13 @@ def _library(row: dict[str, str]) -> tuple[Library, str] | None:
     return None
 
 
-def measured() -> list[Measured]:
-    """Return all rows of whole int8 networks on CPUs whose library is named."""
-    return [*_mlperf_tiny(), *_zoo()]
+def measured(group: int = GROUP) -> list[Measured]:
+    """Return all rows of whole int8 networks on CPUs whose library is named.
+
+    Args:
+        group: dead channels that are left out together, or not at all.
+    """
+    return [*_mlperf_tiny(group), *_zoo(group)]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -136,7 +143,7 @@ def _rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _mlperf_tiny() -> Iterator[Measured]:
+def _mlperf_tiny(group: int) -> Iterator[Measured]:
     for row in _rows("mlperf_tiny.csv"):
         found = _library(row)
         left_out = row["use"] == "float" or row["note"].startswith(("accelerator", "FPGA"))
@@ -148,17 +155,17 @@ def _mlperf_tiny() -> Iterator[Measured]:
         library, version = found
         yield Measured(
             row["task"], FAMILIES[row["task"]], library, version, CORES[row["core"]], CHIPS[row["soc"]],
-            model_works(f"tflite/{NETWORKS[row['task']]}", library.drops(version)),
+            model_works(f"tflite/{NETWORKS[row['task']]}", library.drops(version), group),
             float(row["cycles_per_inf"]), row,
         )  # fmt: skip
 
 
-def _zoo() -> Iterator[Measured]:
+def _zoo(group: int) -> Iterator[Measured]:
     library = LIBRARIES["X-CUBE-AI"]
     for row in _rows("zoo_measured.csv"):
         name = row["file"].removesuffix(".tflite")
         version = row["stm32cubeai_version"].removesuffix(".0")
-        works = model_works(f"zoo/{name}", library.drops(version))
+        works = model_works(f"zoo/{name}", library.drops(version), group)
         family = next(family for start, family in FAMILIES.items() if name.startswith(start))
         yield Measured(
             name, family, library, version, CORES[row["core"]], CHIPS[row["board"]], works,
@@ -167,8 +174,14 @@ def _zoo() -> Iterator[Measured]:
 
 
 @cache
-def model_works(name: str, live: bool = False) -> tuple[Work, ...]:
-    """Return the work of one ``.tflite`` network, op by op; if ``live``, without its dead channels."""
+def model_works(name: str, live: bool = False, group: int = GROUP) -> tuple[Work, ...]:
+    """Return the work of one ``.tflite`` network, op by op; if ``live``, without its dead channels.
+
+    Args:
+        name: of the file, below the data.
+        live: leave out output channels without weights that give zero.
+        group: channels that are left out together, or not at all.
+    """
     model = load(DATA / f"{name}.tflite")
     works = [forward_work(op, model.tensors) for op in model.ops]
     if not live:
@@ -179,7 +192,7 @@ def model_works(name: str, live: bool = False) -> tuple[Work, ...]:
         into = share.get(op.inputs[0], 1.0)
         out = into
         if op.traits.weighted and not work.kind.startswith("depthwise"):
-            out = _live_share(op, model.tensors)
+            out = _live_share(op, model.tensors, group)
         if len([name for name in op.inputs if not model.tensors[name].constant]) > 1:
             out = 1.0
         share[op.output] = out
@@ -187,8 +200,8 @@ def model_works(name: str, live: bool = False) -> tuple[Work, ...]:
     return tuple(found)
 
 
-def _live_share(op: Op, tensors: dict[str, Tensor]) -> float:
-    """Return the share of output channels that have weights, or a bias that shows.
+def _live_share(op: Op, tensors: dict[str, Tensor], group: int) -> float:
+    """Return the share of output channels that have weights, or a bias that shows, in whole groups.
 
     A channel without either is zero everywhere and can go; one that gives another constant has to stay, for
     beside padding it is not constant to what follows.
@@ -200,7 +213,7 @@ def _live_share(op: Op, tensors: dict[str, Tensor]) -> float:
     if op.bias:
         x, w, y = (np.asarray(tensors[n].quant.scale, float) for n in (*op.inputs[:2], op.output))
         live = live | (np.round(np.asarray(tensors[op.inputs[2]].data) * x * w / y) > 0)
-    return float(live.mean())
+    return min(1.0, -(-int(live.sum()) // group) * group / len(live))
 
 
 def _without_dead(work: Work, into: float, out: float) -> Work:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim import Session, board, load
+from mcusim import Session, __version__, board, load
 from mcusim.core import Phase
 from mcusim.mcu import estimate
 
@@ -12,6 +12,7 @@ PROFILES = (
     "cortex-m7-cubeai-10.0-balanced",
     "cortex-m7-cubeai-7.3-balanced",
     "cortex-m7-bosch-hale-1.0.175-unstated",
+    f"cortex-m7-mcusim-{__version__}-os",
 )
 
 

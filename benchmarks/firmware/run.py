@@ -30,7 +30,12 @@ from mcusim.emulation.instructions import CLASSES
 HERE = Path(__file__).parent
 SHIPPED = Path(mcusim.__file__).parent / "mcu" / "measured"
 SMALL = "-m synthetic-mbv2 --data synthetic -u dynamic --steps 3"
+DENSE = "-m synthetic-mbv2 --data synthetic -u dense --steps 1"
 TWINS = {
+    "synthetic-mbv2-dense-cortex-m0plus": f"{DENSE} -b rp2040",
+    "synthetic-mbv2-dense-cortex-m4": f"{DENSE} -b nrf52840",
+    "synthetic-mbv2-dense-cortex-m7": f"{DENSE} -b stm32f746",
+    "synthetic-mbv2-dense-cortex-m33": f"{DENSE} -b stm32u585",
     "synthetic-mbv2-dynamic-cortex-m0plus": f"{SMALL} -b rp2040",
     "synthetic-mbv2-dynamic-cortex-m4": f"{SMALL} -b nrf52840",
     "synthetic-mbv2-dynamic-cortex-m7": f"{SMALL} -b stm32f746",

@@ -45,7 +45,7 @@ def pack(
     from mcusim.memory.csv import read_csv, write_csv
     from mcusim.memory.pack import pack as solved
     from mcusim.memory.problem import Status
-    from mcusim.sections.kinds import Facts, Headline
+    from mcusim.sections.kinds import Facts, Headline, Section
 
     problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
     began = perf_counter()
@@ -68,7 +68,7 @@ def pack(
         ("time", f"{seconds:.3f} s"),
     )
     head = f"{len(problem.blocks):,} blocks, planner {planner}, won by {solution.winner}"
-    sections = [Headline(head), Facts(rows)]
+    sections: list[Section] = [Headline(head), Facts(rows)]
     publish_sections(sections, html, title=str(file))
     if json:
         print_json(found)

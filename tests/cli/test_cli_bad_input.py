@@ -51,7 +51,7 @@ def edited(model: Path, target: Path, change) -> Path:
         ((*SHIPPED, "--update", "dynamic:layers=²"), "'²': is not known"),
         ((*SHIPPED, "--patches", "many"), "is not auto, off or COUNT:OP"),
         ((*SHIPPED, "--patches", "2:nowhere"), "cannot be run in patches"),
-        ((*SHIPPED, "--profile", "cortex-m4"), "cortex-m4-cmsis-nn-microtvm-1.0-unstated"),
+        ((*SHIPPED, "--profile", "cortex-m4"), "did you mean cortex-m4-"),
         ((*SHIPPED, "--profile", "cortex-m7-cubeai-10.0-balanced"), "is for cortex-m7"),
         ((*SHIPPED, "--sram", "lots"), "is not a number of bytes"),
         ((*SHIPPED, "--sram", "-5"), "is not"),

@@ -137,7 +137,7 @@ def test_profiles_for_another_core_and_unknown_names():
         ('core = "cortex-m7"', 'cor = "cortex-m7"', r"unknown key cor\b.*core"),
         ('calibrated = ["add"', 'calibrated = ["convv"', r"unknown key calibrated: convv.*conv"),
         ("flash_stall = ", "flash_stall = 100#", r"flash_stall = 100"),
-        ("covariance = [[", "covariance = [[1.0], [", r"band.covariance is not 10 x 10"),
+        ("covariance = [[", "covariance = [[1.0], [", r"band.covariance is not 11 x 11"),
     ],
 )
 def test_wrong_profiles_are_refused_by_name(tmp_path, old, new, message):

@@ -149,7 +149,7 @@ def estimate(
     parts = [0.0] * len(found.band.constants)
     waiting = list(found.band.constants).index(FLASH) if FLASH in found.band.constants else None
     measured = frozenset(found.calibrated)
-    cycles, flash, calibrated, modelled, macs = [], [], 0, 0.0, 0
+    cycles, flash, calibrated, modelled, untold, macs = [], [], 0, 0.0, 0.0, 0
     for work in works:
         total = stall * work.flash_read
         if waiting is None:
@@ -158,7 +158,9 @@ def estimate(
             parts[waiting] += total
         for count, cost in _terms(work, found):
             place = constants.get((work.kind, count)) if work.kind in measured else None
-            if place is None:
+            if work.kind not in found.terms:
+                untold += speed * cost
+            elif place is None:
                 modelled += speed * cost
             else:
                 parts[place] += speed * cost
@@ -169,7 +171,7 @@ def estimate(
         macs += work.macs
         if work.kind in measured and not work.float_macs and not work.float_ops:
             calibrated += count_of_cycles
-    deviation = found.band.deviation(parts, modelled, chip is not None, macs)
+    deviation = found.band.deviation(parts, modelled, chip is not None, macs, untold)
     if accesses is None:
         return Estimate(board, found, tuple(cycles), calibrated, deviation, tuple(flash), None, notes)
     sram = sram_stalls(accesses, board)

@@ -45,14 +45,16 @@ KERNELS: tuple[Constant, ...] = (
     _macs("fully_connected", 2.5),
     Constant("requants", dict.fromkeys(MATRIX, ("requants",)), 25.0),
     Constant("depthwise_requants", {"depthwise": ("requants",)}, 25.0),
+    Constant("weights", dict.fromkeys(("conv", "pointwise"), ("weight_bytes",)), 1.0, 1.0),
     Constant("elements", dict.fromkeys(DIRECT, ("outputs", "int_ops")), 8.0),
     Constant("calls", dict.fromkeys((*MATRIX, "depthwise", *DIRECT), ("ops",)), 1500.0),
     Constant(FLASH, {}, 0.6, 0.5),
 )
 """What whole networks can tell apart. Supposed beforehand, in the order of instructions: two products a
 16-bit dual multiply-accumulate with their loads (2 cycles a MAC), a channel at a time in depthwise (4);
-weights used once (2.5); a 64-bit product, shift with rounding, clamp and store (25 an output); two loads,
-a sum and a store (8 an element); a call with its set-up (1500)."""
+weights used once (2.5); a 64-bit product, shift with rounding, clamp and store (25 an output); a load of
+each weight where pixels are few, beside the loads that products share (1 a byte); two loads, a sum and a
+store (8 an element); a call with its set-up (1500)."""
 
 
 def op_form(kind: str, counts: Sequence[str], cycles: Mapping[str, float]) -> tuple[Constant, ...]:

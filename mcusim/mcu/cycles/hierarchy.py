@@ -1,7 +1,8 @@
 """Constants that libraries, versions, cores and chips share: a fit in logarithms, most probable values.
 
 A constant of one library on one core is a product of effects: what is supposed of the constant, times what
-the library does to it, what each version up to this one did, what the core does, what the chip does.
+the library does to it, what each version up to this one did, what the core does, how the library and its
+versions suit the core, what the chip does.
 Each effect is 1 before rows are seen, uncertain by its spread, and shared by all rows that it names. So
 few rows move little, and what no row tells stays as uncertain as it was supposed.
 
@@ -52,14 +53,15 @@ class Spreads:
     library: float = 0.2
     library_speed: float = 0.4
     version: float = 0.08
-    version_speed: float = 0.15
+    version_speed: float = 0.13
     core: float = 0.03
     core_speed: float = 1.0
-    core_of_library: float = 0.034
-    core_of_version: float = 0.045
-    chip_speed: float = 0.07
+    core_of_library: float = 0.069
+    core_of_version: float = 0.03
+    core_of_version_speed: float = 0.039
+    chip_speed: float = 0.061
     chip_flash: float = 0.8
-    noise: float = 0.047
+    noise: float = 0.041
     """Of one row about its most probable value."""
 
     def effects(self, constant: Constant, origin: Origin) -> list[Effect]:
@@ -74,13 +76,14 @@ class Spreads:
             (("library speed", library), self.library_speed),
             (("core", core, name), self.core),
             (("core speed", core), self.core_speed),
-            (("core of library", library, core), self.core_of_library),
-            (("core of version", library, origin.versions[-1], core), self.core_of_version),
+            (("core of library", library, core, name), self.core_of_library),
+            (("core of version speed", library, origin.versions[-1], core), self.core_of_version_speed),
             (("chip speed", origin.chip), self.chip_speed),
         ]
         for version in origin.versions:
             found.append((("version", library, version, name), self.version))
             found.append((("version speed", library, version), self.version_speed))
+            found.append((("core of version", library, version, core, name), self.core_of_version))
         return found
 
 

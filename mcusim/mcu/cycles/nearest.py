@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -60,11 +61,11 @@ def nearest(core: str, library: str, version: str) -> Nearest:
     covariance = np.array(found.band.covariance)
     differs: list[tuple[str, float, float]] = []
     if not same_core:
-        differs.append(("core", SPREADS.core_speed, SPREADS.core))
+        differs.append(("core", SPREADS.core_speed, hypot(SPREADS.core, SPREADS.core_of_library)))
     if not same_library:
         differs.append(("library", SPREADS.library_speed, SPREADS.library))
     elif not same_version:
-        differs.append(("version", SPREADS.version_speed, SPREADS.version))
+        differs.append(("version", SPREADS.version_speed, hypot(SPREADS.version, SPREADS.core_of_version)))
     differs.append(("chip", found.band.chip, 0.0))
     for _, speed, own in differs:
         covariance = covariance + speed**2 + own**2 * np.eye(len(form))

@@ -87,8 +87,9 @@ class Profile:
     version: str = ""
     option: str = ""
     """How it was built, such as ``balanced``; ``unstated`` where the measurers do not say."""
-    calibrated: Annotated[tuple[str, ...], MinLen(1)] = ()
-    """Kinds whose terms rest on measurements; other kinds in ``terms`` are modelled after them."""
+    calibrated: tuple[str, ...] = ()
+    """Kinds whose terms rest on measurements; other kinds in ``terms`` are modelled, after them or after
+    executed instructions."""
     flash_stall: Annotated[float, Ge(0), Le(4)] = 0.0
     chips: Mapping[str, Chip] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
