@@ -24,9 +24,10 @@ def plain_page(sections: Sequence[Section], *, title: str, command: str = "") ->
     notes = [s for s in sections if isinstance(s, Notes)]
     rest = [s for s in sections if s is not head and s not in tables and s not in notes]
     origin: list[Section] = [Facts(versions()), *([Command(command, "the command:")] if command else [])]
+    shown: list[Section] = [*tables, *notes]
     rooms = [
-        Room("result", "Result", f'<div class="wide">{body([*tables, *notes])}</div>'),
-        Room("facts", "Facts", body(rest)),
+        *([Room("result", "Result", f'<div class="wide">{body(shown)}</div>')] if shown else []),
+        *([Room("facts", "Facts", body(rest))] if rest else []),
         Room("origin", "To repeat it", body(origin)),
     ]
     return document(head.title or title, body([Headline("", head.verdict, head.good)]), rooms)

@@ -31,7 +31,7 @@ def test_pages_say_what_the_terminal_says(run, model, tmp_path):
         "tour": ((tmp_path / "problem.csv", "--sram", "100"), "tlsf"),
         "check": ((tmp_path / "budgets.toml",), "small"),
         "prove": (mine, "no placement is lower"),
-        "firmware": ((*mine, "--out", tmp_path / "c"), "sram"),
+        "firmware": ((*mine, "--out", tmp_path / "c"), "arena bytes"),
     }
     for verb, (arguments, said) in calls.items():
         page = tmp_path / f"{verb}.html"
