@@ -28,6 +28,10 @@ def plan(
             metavar="FILE|CORE",
         ),
     ] = None,
+    fitted: Annotated[
+        bool,
+        typer.Option(help="Runtime and code as fitted to X-CUBE-AI: they grow with the network."),
+    ] = False,
     plot: o.Plot = None,
     html: o.Html = None,
     json: o.Json = False,
@@ -40,6 +44,8 @@ def plan(
     session = wanted.session(network)
     if measured is not None:
         session.board = session.board.with_measured(measured)
+    elif fitted:
+        session.board = session.board.with_fitted()
     with working("planning"):
         found = session.smallest() if smallest else session.plan(suggest=suggest or None)
     draw(found, plot)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le, MinLen
 
 from mcusim.core import BadBoard, Figure, Provenance
+from mcusim.mcu.library import CODE, RUNTIME
 from mcusim.mcu.measured import Measured, measured
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -126,6 +127,10 @@ class Runtime:
     * code 65,536 B of flash, program and kernel library: for MLPerf Tiny v0.7 ST's images are 16 to 71 KB
       larger than their constants (``mlperf_cubeai_memory.csv``), and training needs backward kernels too.
 
+    A library that interprets the network keeps tables of it in SRAM, and larger networks use more kernels:
+    with ``fitted`` statics and code follow a form fitted to what ST publishes of X-CUBE-AI (``library.py``).
+    mcusim's own firmware keeps its tables in flash, where a plan counts them as ``quant``.
+
     TinyEngine's measured training step used 21,816 B of stack because its kernels keep buffers there;
     those are tensors with the role ``scratch`` here. A firmware of that kind sets ``stack_bytes`` so.
 
@@ -148,6 +153,8 @@ class Runtime:
     application_stack_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 1024
     application_static_bytes: Annotated[int, Ge(0), Le(1 << 24)] = 1024
     application_code_bytes: Annotated[int, Ge(0), Le(1 << 30)] = 16_384
+    fitted: bool = False
+    """True for a library whose statics and code grow with the ops of the network, see ``mcu/library.py``."""
     measured: str | None = None
     """The core whose shipped kernels were measured, or a file that ``mcusim twin --json`` has made."""
     step: Measured | None = None
@@ -160,6 +167,12 @@ class Runtime:
             static_bytes=step.statics_bytes + self.application_static_bytes,
             code_bytes=step.code_bytes + self.application_code_bytes,
         )  # fmt: skip
+
+    def of_ops(self, ops: int) -> Runtime:
+        """Return what a network of so many ops takes, where that is fitted and was not measured."""
+        if not self.fitted or self.step is not None:
+            return self
+        return replace(self, static_bytes=RUNTIME.bytes(ops), code_bytes=CODE.bytes(ops))
 
     @property
     def application_bytes(self) -> int:
@@ -266,6 +279,14 @@ class Board:
             reason = f"was measured on {found.core}, and {self.name} has a {self.core}"
             raise BadBoard(found.file, reason, "give what mcusim twin --json prints for this board")
         return replace(self, runtime=self.runtime.of_step(found))
+
+    def of_ops(self, ops: int) -> Board:
+        """Return the board with what ``runtime`` is for a network of so many ops."""
+        return self if not self.runtime.fitted else replace(self, runtime=self.runtime.of_ops(ops))
+
+    def with_fitted(self) -> Board:
+        """Return the board with statics and code that grow with the network, where they were not measured."""
+        return replace(self, runtime=replace(self.runtime, fitted=True))
 
     def need(self, path: str, purpose: str = "") -> Any:
         """Return the figure at a dotted path, such as ``"power.active_mw"``.

@@ -97,7 +97,7 @@ def _figures(table: dict[str, Any], before: str = "") -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _figures(value, f"{before}{key}.")
-        elif f"{before}{key}" != "runtime.measured":  # the file is its own source
+        elif f"{before}{key}" not in ("runtime.measured", "runtime.fitted"):  # each is its own source
             yield f"{before}{key}"
 
 

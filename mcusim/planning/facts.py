@@ -11,6 +11,7 @@ from mcusim.lowering.flash import FlashLayout
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.mcu.cycles.cycles import Estimate
+from mcusim.planning.allowance import allowances
 from mcusim.planning.regions import Filled
 from mcusim.sections.kinds import Shares
 
@@ -63,10 +64,16 @@ def work_facts(step: Step, pattern: str) -> Rows:
 
 
 def measured_facts(board: Board, step: Step) -> Rows:
-    """Return what of runtime and code was measured, and what is allowed for; nothing where nothing was."""
+    """Return what of runtime and code was measured, or fitted; nothing where both are allowances."""
     runtime = board.runtime
     if (found := runtime.step) is None:
-        return []
+        known = allowances(board) if runtime.fitted else {}
+        names = {"statics": "runtime", "code": "code"}
+        return [
+            (names[name], f"{known[name].value:,.0f} B{more}, {known[name].source}")
+            for name, more in (("statics", f" and a stack of {runtime.stack_bytes:,} B"), ("code", ""))
+            if known
+        ]
     sram, other = (
         found.stack_bytes + found.statics_bytes,
         "" if found.step == digest(step) else ", another step",

@@ -58,6 +58,7 @@ def largest(model: Model, board: Board, scheme: Scheme, settings: Settings) -> P
     """Return the plan with the highest peak among those of the selections a scheme may make."""
     settings = settings.named(model)
     model = settings.part(model)
+    board = board.of_ops(len(model.ops))
     cost = scheme.cost(model)
     requests = (Request(model, board, s, cost, settings) for s in previewed(model, scheme, settings.seed))
     return max((cheapest(request) for request in requests), key=lambda p: p.peak_bytes)
