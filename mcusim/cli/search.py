@@ -31,7 +31,9 @@ def search(
         Path | None,
         typer.Option(help="Train the best options in this folder, and choose by that.", metavar="DIR"),
     ] = None,
-    most: Annotated[int, typer.Option(help="Options to train.", min=1)] = 6,
+    most: Annotated[
+        int, typer.Option(help="Options to train: the best, and others least like it.", min=1)
+    ] = 6,
     rates: Annotated[str, typer.Option(help="Learning rates to train with, with commas.")] = "0.003,0.01",
     also: Annotated[str, typer.Option(help="Update schemes to train beside them, with commas.")] = "",
     epochs: Annotated[int, typer.Option(help="Epochs of the best part; all train for one.", min=1)] = 2,
@@ -48,8 +50,9 @@ def search(
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
     them with --weights where nothing else fits. The winner's options go to plan and train.
 
-    --train settles it by short trainings on a validation part, by successive halving: layers, formats and
-    learning rate are those that learned best. The test examples are not looked at.
+    --train settles it by short trainings on a validation part, by successive halving: layers, biases and
+    learning rate are those that learned best. Options that differ are trained, not those of largest gain
+    alone. The test examples are not looked at.
     """
     from mcusim.cli.output import draw, print_json, print_sections, publish_sections
     from mcusim.cli.progress import working

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from mcusim.core import OutOfSram
@@ -46,12 +47,14 @@ class Option:
         shape: ``ranked``: the channels that gain most for what they store; ``even``: the same fraction of
             every layer of the blocks.
         blocks: how many of the last blocks learn.
+        biases: of how many of the last blocks the biases do.
         gain: expected gain, 0..1; see ``Gains.expected``.
         plan: the placement; its settings hold the scheme's text, formats, residency and patches.
     """
 
     shape: str
     blocks: int
+    biases: int
     gain: float
     plan: Plan
 
@@ -70,8 +73,8 @@ class Option:
         found = self.plan.as_dict()
         time = found["time"]
         return {
-            "shape": self.shape, "blocks": self.blocks, "gain": self.gain, "update": self.update,
-            "arguments": self.arguments, "peak_bytes": self.plan.peak_bytes,
+            "shape": self.shape, "blocks": self.blocks, "bias_blocks": self.biases, "gain": self.gain,
+            "update": self.update, "arguments": self.arguments, "peak_bytes": self.plan.peak_bytes,
             "ratio": found["weights"]["ratio"], "weights": found["weights"]["updated"],
             "formats": found["formats"], "residency": found["sram"]["residency"],
             "patches": found["sram"]["patches"], "by_role": found["sram"]["by_role"],
@@ -92,6 +95,24 @@ class Found(Shown):
     def best(self) -> Option:
         """The selection of largest expected gain."""
         return self.options[0]
+
+    def varied(self, most: int) -> list[Option]:
+        """Return options that differ: the best, then each time the one least like any before it.
+
+        What differs is the shape, the number of blocks and of those whose biases learn, each with the formats
+        of largest gain; options with less than half of the largest gain are left out. Among equals the larger
+        gain wins.
+        """
+        firsts: dict[tuple[str, int, int], Option] = {}
+        for option in self.options:
+            if 2 * option.gain >= self.best.gain:
+                firsts.setdefault((option.shape, option.blocks, option.biases), option)
+        rest = list(firsts.values())
+        found = [rest.pop(0)]
+        while rest and len(found) < most:
+            place = max(range(len(rest)), key=lambda n: min(_unlike(rest[n], other) for other in found))
+            found.append(rest.pop(place))
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -132,10 +153,10 @@ def search(
 
     The objective, to be made as large as possible, is ``Gains.expected``: over the learning weights, the
     sum of their normalised sensitivity times the fraction of the time that they learn. For every number of
-    last blocks, every pair of formats and both shapes the largest selection that fits is found by bisection
-    over real plans; residency and patches are then what ``settings`` leave open, found by planning. Since
-    the objective knows nothing of rounding, allow only formats you would accept; the one named first wins
-    ties.
+    last blocks, whichever biases learn, every pair of formats and both shapes the largest selection that
+    fits is found by bisection over real plans; residency and patches are then what ``settings`` leave open,
+    found by planning. Since the objective knows nothing of rounding, allow only formats you would accept; the
+    one named first wins ties.
 
     Args:
         model: the network, with a head.
@@ -160,16 +181,16 @@ def search(
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
-    for formats in given:
-        for shape in SHAPES:
-            for last in range(1, count + 1):
-                try:
-                    option = look.largest(shape, last, formats)
-                except OutOfSram as error:
-                    failed.append(error)
-                    break  # more blocks never need less
-                if option is not None:
-                    found.append(option)
+    every = len(blocks_of(model))
+    for formats, shape, depth in product(given, SHAPES, wanted.bias_blocks):
+        for last in range(1, count + 1):
+            try:
+                option = look.largest(shape, last, min(depth, every) or last, formats)
+            except OutOfSram as error:
+                failed.append(error)
+                break  # more blocks never need less
+            if option is not None:
+                found.append(option)
     if not found:
         raise min(failed, key=lambda error: error.needed_bytes)
     # Where gains are equal, formats named first come first, then faster steps.
@@ -187,8 +208,10 @@ class _Look:
     settings: Settings
     space: SearchSpace
 
-    def largest(self, shape: str, blocks: int, formats: Formats) -> Option | None:
+    def largest(self, shape: str, blocks: int, biases: int, formats: Formats) -> Option | None:
         """Return the largest selection in the last blocks that fits; ``None`` if there is nothing to select.
+
+        ``biases``: of how many of the last blocks the biases learn.
 
         Raises:
             OutOfSram: if not even the smallest fits.
@@ -216,21 +239,21 @@ class _Look:
             counts = counted(step)
             key = tuple(counts.items())
             if key not in made:
-                made[key] = self._plan(shape, blocks, counts, formats)
+                made[key] = self._plan(shape, blocks, biases, counts, formats)
             return made[key]
 
         def needed(step: int) -> int:
-            floor = self._floor(blocks, counted(step), formats) if step else 0
+            floor = self._floor(biases, counted(step), formats) if step else 0
             return floor if floor > capacity else option(step).plan.peak_bytes
 
         return option(largest_that_fits(int, needed, capacity, least=0, most=steps))
 
-    def _floor(self, blocks: int, counts: dict[str, int], formats: Formats) -> int:
+    def _floor(self, biases: int, counts: dict[str, int], formats: Formats) -> int:
         """Return bytes that no placement can do without: after the loss no patches can help.
 
         Cheaper than a plan by far, most of all where nothing fits and every patch stage would be tried.
         """
-        request = self._request(blocks, counts, formats)
+        request = self._request(biases, counts, formats)
         found = []
         for residency in request.residencies:
             step = request.lower(residency)
@@ -246,13 +269,13 @@ class _Look:
             if op in names and self.gains.by_channel.get(op, 0.0) > 0
         ]
 
-    def _plan(self, shape: str, blocks: int, counts: dict[str, int], formats: Formats) -> Option:
-        plan = planned(self._request(blocks, counts, formats))
+    def _plan(self, shape: str, blocks: int, biases: int, counts: dict[str, int], formats: Formats) -> Option:
+        plan = planned(self._request(biases, counts, formats))
         if not plan.flash.fits:
             plan.require()
-        return Option(shape, blocks, self.gains.expected(counts), plan)
+        return Option(shape, blocks, biases, self.gains.expected(counts), plan)
 
-    def _request(self, blocks: int, counts: dict[str, int], formats: Formats) -> Request:
+    def _request(self, biases: int, counts: dict[str, int], formats: Formats) -> Request:
         known = layers(self.model)
         numbers = {op: number for number, op in enumerate(known)}
         scheme = Dynamic(
@@ -260,10 +283,16 @@ class _Look:
             / trunk_weights(self.model),
             stage=self.space.stage,
             layers="+".join(f"{numbers[op]}*{count}" for op, count in counts.items()),
-            bias_blocks=blocks,
+            bias_blocks=biases,
         )
         settings = replace(self.settings, update=scheme.name, formats=formats)
         return Request(self.model, self.board, scheme.scope(self.model), scheme.cost(self.model), settings)
+
+
+def _unlike(one: Option, other: Option) -> float:
+    """Return how different two selections are: each thing that differs whole counts one."""
+    apart = abs(one.blocks - other.blocks) / max(one.blocks, other.blocks)
+    return (one.shape != other.shape) + (one.biases != other.biases) + apart
 
 
 def _cycles(option: Option) -> int:

@@ -25,6 +25,19 @@ def _of(formats: FormatList[Any], given: Any) -> tuple[str, ...]:
     return found
 
 
+def _depths(given: Any) -> tuple[int, ...]:
+    """Read numbers of blocks with commas, or several numbers."""
+    words = given.split(",") if isinstance(given, str) else given
+    words = tuple(words) if isinstance(words, Iterable) else (words,)
+    try:
+        found = tuple(dict.fromkeys(int(word) for word in words))
+    except (TypeError, ValueError) as error:
+        raise BadArgument(f"bias blocks {given!r}", "are no numbers", "e.g. 0,12") from error
+    if not found or min(found) < 0:
+        raise BadArgument(f"bias blocks {given!r}", "are no numbers from 0 up", "e.g. 0,12")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSpace(Chosen):
     """Which layers, how many channels and which formats a search may take.
@@ -43,6 +56,11 @@ class SearchSpace(Chosen):
     )
     """The objective has no diminishing returns: with a tight ``ratio`` and no limit here it lets one or two
     layers learn as a whole."""
+    bias_blocks: tuple[int, ...] = setting(
+        (0,), "of how many last blocks the biases may learn, e.g. 0,12; 0: of those whose weights do",
+        read=lambda given: _depths(given), write=lambda depths: ",".join(map(str, depths)),
+    )  # fmt: skip
+    """The objective knows nothing of biases: a short training must tell what more of them are worth."""
     stage: int = setting(200, "steps between redraws of the channels", unit="steps", least=1)
     errors: tuple[str, ...] = setting(
         ("float32", "int16"), "allowed formats of errors, preferred first",

@@ -1,4 +1,4 @@
-"""The last word of a search: its best selections, and others chosen by hand, in short real trainings."""
+"""The last word of a search: selections that differ, and others chosen by hand, in short real trainings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def refine(
     workers: int = 1,
     progress: Callable[[Standing], None] | None = None,
 ) -> StudyResult:
-    """Train the best selections of a search a little, and the best of those a little more.
+    """Train selections of a search a little, and the best of those a little more.
 
-    Expected gain knows nothing of rounding and of how layers help each other; a short training does.
+    Expected gain knows nothing of rounding, of biases and of how layers help each other; a short training
+    does. So the selections that are tried are not those of largest gain alone, which are alike.
     Selections and learning rates are compared by successive halving on a validation part. The test examples
     are never looked at, so that what is chosen can be trained and tested once.
 
@@ -45,7 +46,7 @@ def refine(
         wanted: network, board, data and training; a tenth of the training examples is held out if nothing
             else is said.
         out: folder of the study that keeps the runs; going on with it repeats nothing.
-        most: how many of the options are tried.
+        most: how many of the options are tried: the one of largest gain, and others least like it.
         rates: learning rates each is tried with.
         also: update schemes to try beside them, in the formats of the best option.
         rungs: epochs after which only the best part goes on; those below the epochs of the training.
@@ -60,13 +61,13 @@ def refine(
         BadArgument: if there is nothing to compare.
         OutOfSram, BadRun: as ``sweep``.
     """
-    options = found.options[:most]
+    options = found.varied(most)
     choices: list[dict[str, Any]] = []
     for number, option in enumerate(options, 1):
         settings = option.plan.settings
         choices.append(
             {
-                "label": f"{number}: {option.shape}, {option.blocks} blocks",
+                "label": f"{number}: {option.shape}, {option.blocks} blocks, biases of {option.biases}",
                 "update": option.update, "formats": settings.formats.as_dict(),
                 "residency": str(settings.residency),
             }

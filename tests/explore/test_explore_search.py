@@ -77,6 +77,34 @@ def test_more_memory_never_gains_less(ranking):
     assert gains[-1] == pytest.approx(1)
 
 
+def test_biases_of_more_blocks_take_from_the_weights(ranking):
+    result = found(ranking, bias_blocks=(0, 99))
+    every = max(option.biases for option in result.options)
+    alone = {o.update for o in result.options if o.biases == o.blocks}
+    assert alone >= {option.update for option in found(ranking).options}
+    deep = [option for option in result.options if option.biases == every]
+    assert {option.plan.step.scope.biases for option in deep} == {deep[0].plan.step.scope.biases}
+    assert len(deep[0].plan.step.scope.biases) == len(layers(MODEL))
+    assert found(ranking, bias_blocks="0, 99").as_dict() == result.as_dict()
+    for wrong in ("a few", "-1", (), 1.5j):
+        with pytest.raises(BadArgument, match="bias blocks"):
+            found(ranking, bias_blocks=wrong)
+
+
+def test_what_is_tried_differs(ranking):
+    result = found(ranking, 16_000, bias_blocks=(0, 99))
+    few = result.varied(4)
+    assert few[0] is result.best
+    assert {option.shape for option in few} == {"ranked", "even"}
+    assert len({option.biases for option in few}) > 1
+    assert {(o.shape, o.blocks, o.biases) for o in few} != {
+        (o.shape, o.blocks, o.biases) for o in result.options[:4]
+    }
+    assert all(2 * option.gain >= result.best.gain for option in few)
+    assert len(result.varied(99)) == len({(o.shape, o.blocks, o.biases) for o in result.varied(99)})
+    assert result.varied(1) == [result.best]
+
+
 def test_a_ratio_is_kept(ranking):
     for option in found(ranking, 60_000, ratio=0.05).options:
         assert option.plan.step.scope.weights_updated(MODEL) <= 0.05 * trunk_weights(MODEL)

@@ -44,7 +44,7 @@ def test_the_best_of_short_trainings_is_chosen_on_validation_examples(
     assert "6 choices" in text
     update = best.points[0].experiment.update
     assert f"--update {update}" in text
-    options = {o.update for o in found.options[:2]} | {"head"}
+    options = {o.update for o in found.varied(2)} | {"head"}
     assert {p.experiment.update for p in result.points} == options
 
 
