@@ -70,6 +70,7 @@ class Learner:
         self._count = count if learns else 0
         # Kernels remember the arrays they have met, so the channels change in place.
         self.channels = np.arange(self._count, dtype=np.int32)
+        self._numbers = self._views.get(self._own[Kind.CHANNELS, None], self.channels)
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
         self.weight_gradient = np.zeros(block.shape, np.float32)
         self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
@@ -153,8 +154,9 @@ class Learner:
 
     def _load_columns(self, selection: Selection) -> None:
         if not self.head and self._count:
-            self.channels[...] = selection.channels[self.op.name]
-            self._views[self._own[Kind.CHANNELS, None]][...] = self.channels
+            chosen = selection.channels[self.op.name]
+            self.channels[...] = chosen
+            self._numbers[...] = chosen
         for slot, view in self._columns:
             view[...] = gather(self.op, self._stored(slot), self.channels, self.inputs)
 

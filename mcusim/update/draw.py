@@ -7,47 +7,45 @@ the methods of ``numpy.random.Generator``; and only additions, products and comp
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import count as numbers
 
 import numpy as np
 from numpy.typing import NDArray
 
 WORD = 0xFFFFFFFF
-MANY = 100
-"""Subsets drawn from which on it pays to compile: training draws some in every step, a plan a few."""
+MANY = 15
+"""Draws of several subsets from which on it pays to compile: training makes many, a plan few."""
 _drawn = numbers()
 
 
-@cache
-def _compiled() -> Callable[[int, int, int, int, int], NDArray[np.int32]]:
-    from mcusim.update.draw_core import subset
+@lru_cache(maxsize=8)
+def _compiled(wanted: tuple[tuple[int, int], ...]) -> Callable[[int, int], list[NDArray[np.int32]]]:
+    from mcusim.kernels.compiled.draw import Subsets
 
-    return subset
+    return Subsets(wanted)
 
 
-def _words(*numbers: int) -> bool:
-    """True if each is one word of 32 bits."""
-    return min(numbers) >= 0 and max(numbers) <= WORD
+def subsets(seed: int, stage: int, wanted: tuple[tuple[int, int], ...]) -> list[NDArray[np.int32]]:
+    """Return ``Draws(seed, i, stage).subset(count, size)`` for every ``i`` and ``(count, size)``."""
+    if next(_drawn) >= MANY and 0 <= seed <= WORD and 0 <= stage <= WORD:
+        return _compiled(wanted)(seed, stage)
+    return [Draws(seed, i, stage).subset(count, size) for i, (count, size) in enumerate(wanted)]
 
 
 class Draws:
     """A stream of draws that belongs to one seed and one path of numbers, e.g. (stage, layer)."""
 
     def __init__(self, seed: int, *path: int) -> None:
-        self._seed, self._path, self._used = seed, path, 0
+        self._seed, self._path = seed, path
 
     @cached_property
     def _bits(self) -> np.random.PCG64:
-        bits = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=self._path))
-        bits.advance(self._used)
-        return bits
+        return np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=self._path))
 
     def words(self, count: int) -> NDArray[np.uint64]:
         """Return ``count`` words of 64 random bits."""
-        words = np.asarray(self._bits.random_raw(count), np.uint64)
-        self._used += count
-        return words
+        return np.asarray(self._bits.random_raw(count), np.uint64)
 
     def permutation(self, count: int) -> NDArray[np.int32]:
         """Return 0 .. count-1 in random order."""
@@ -55,10 +53,6 @@ class Draws:
 
     def subset(self, count: int, size: int) -> NDArray[np.int32]:
         """Return ``size`` of 0 .. count-1, ascending, every subset equally likely."""
-        path = self._path
-        if len(path) == 2 and not self._used and next(_drawn) >= MANY and _words(self._seed, *path):
-            self._used = count
-            return _compiled()(self._seed, *path, count, size)
         return np.sort(self.permutation(count)[:size])
 
     def weighted(self, weights: NDArray[np.float64], size: int) -> NDArray[np.int32]:

@@ -49,6 +49,20 @@ class Selection:
         object.__setattr__(self, "channels", FrozenDict(frozen))
         object.__setattr__(self, "biases", tuple(self.biases))
 
+    @classmethod
+    def drawn(cls, channels: dict[str, Channels], biases: tuple[str, ...], head: bool) -> Selection:
+        """Return a selection without a look at it, for one in every step.
+
+        The channels are nobody else's, and as they have to be; the biases are a tuple.
+        """
+        made = object.__new__(cls)
+        for chosen in channels.values():
+            chosen.flags.writeable = False
+        object.__setattr__(made, "channels", FrozenDict(channels))
+        object.__setattr__(made, "biases", biases)
+        object.__setattr__(made, "head", head)
+        return made
+
     def weights_updated(self, model: Model) -> int:
         """Return how many weights learn, the head excluded."""
         known = layers(model)

@@ -62,8 +62,8 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
     """A convolution or fully connected op, with dead channels, huge biases and weight zero points."""
     kind, seed = draw(st.sampled_from(kinds)), draw(SEEDS)
     rng = np.random.default_rng(seed)
-    n, c_in = int(rng.integers(1, 3)), int(draw(st.sampled_from([1, 3, 4, 8, 16, 17, 24, 40])))
-    c_out = int(draw(st.sampled_from([1, 2, 8, 15, 16, 33, 48, 50])))
+    n, c_in = int(rng.integers(1, 3)), int(draw(st.sampled_from([1, 3, 4, 8, 16, 17, 24, 40, 64])))
+    c_out = int(draw(st.sampled_from([1, 2, 8, 15, 16, 33, 48, 50, 72])))
     a = Attributes(clamp=clamp(rng) if draw(st.booleans()) else (-128, 127))
     if kind is OpKind.FULLY_CONNECTED:
         x_shape, w_shape, y_shape = (n, c_in), (c_out, c_in), (n, c_out)

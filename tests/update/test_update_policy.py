@@ -12,6 +12,8 @@ from mcusim.update import draw as draw_module
 from mcusim.update.channels import channel_norms, layers
 from mcusim.update.draw import Draws
 from mcusim.update.policy import POLICIES, Choice
+from mcusim.update.schemes.dynamic import Dynamic
+from mcusim.update.selection import Selection
 
 MODEL = mobilenet()
 LAYER = layers(MODEL)["b1.depthwise"]  # 24 channels
@@ -127,25 +129,45 @@ def test_statistics_keep_means_and_peaks_and_come_back():
         Statistics.empty({"gradient_norm"}, {})
 
 
-@given(
-    st.sampled_from([0, 1, 2**32 - 1]) | st.integers(0, 2**32 - 1),
-    st.lists(st.integers(0, 2**32 - 1), max_size=3),
-    st.integers(1, 300),
-    st.integers(0, 310),
-)
-def test_compiled_draws_are_those_of_numpy(seed: int, path: list[int], count: int, size: int) -> None:
+WORD = st.sampled_from([0, 1, 2**32 - 1]) | st.integers(0, 2**32 - 1)
+
+
+@given(WORD, WORD, st.lists(st.tuples(st.integers(1, 300), st.integers(0, 310)), max_size=4))
+def test_compiled_draws_are_those_of_numpy(seed: int, stage: int, wanted: list[tuple[int, int]]) -> None:
     found = []
     for many in (10**9, 0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(draw_module, "MANY", many)
-            draws = Draws(seed, *path)
-            found.append((draws.subset(count, size), draws.words(3)))
-    np.testing.assert_array_equal(found[0][0], found[1][0])
-    np.testing.assert_array_equal(found[0][1], found[1][1])
-    assert found[0][0].dtype == found[1][0].dtype
+            found.append(draw_module.subsets(seed, stage, tuple(wanted)))
+    assert len(found[0]) == len(found[1]) == len(wanted)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype == np.int32
+
+
+def test_what_was_drawn_stays_as_it_is_when_more_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw_module, "MANY", 0)
+    first = draw_module.subsets(1, 1, ((100, 5), (50, 4)))
+    kept = [each.copy() for each in first]
+    draw_module.subsets(1, 2, ((100, 5), (50, 4)))
+    for one, other in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("stage", [0, 7])
+def test_a_scheme_draws_what_its_policy_chooses(stage: int) -> None:
+    scheme = Dynamic(ratio=0.2, blocks=3)
+    selection, scope = scheme.select(MODEL, stage, 5), scheme.scope(MODEL)
+    known, policy = layers(MODEL), POLICIES["uniform"]
+    assert list(selection.channels) == list(scope.channels)
+    for position, (name, chosen) in enumerate(selection.channels.items()):
+        choice = Choice(MODEL, known[name], scope.channels[name], position, stage, 5)
+        np.testing.assert_array_equal(chosen, policy.choose(choice))
+        assert not chosen.flags.writeable
+    assert Selection(selection.channels, selection.biases, selection.head).same_as(selection)
 
 
 def test_seeds_of_several_words_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = np.sort(Draws(2**70, 1).permutation(20)[:4])
+    expected = np.sort(Draws(2**70, 1, 0).permutation(20)[:4])
     monkeypatch.setattr(draw_module, "MANY", 0)
-    np.testing.assert_array_equal(Draws(2**70, 1).subset(20, 4), expected)
+    np.testing.assert_array_equal(draw_module.subsets(2**70, 0, ((9, 1), (20, 4)))[1], expected)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.prepared import array_at
-from mcusim.kernels.vector import simd
+from mcusim.kernels.vector import error_rows, simd
 
 FLOAT32, INT16, INT8 = 4, 2, 1
 """What the kernels call the formats of ``number_formats.errors``: their bytes an element."""
@@ -41,6 +41,12 @@ def load_values(g, format, index, count):  # type: ignore[no-untyped-def]
 
 
 @inner
+def whole_blocks(mask, channels):  # type: ignore[no-untyped-def]
+    """Return the blocks of 16 channels that `error_rows` can load."""
+    return 0 if mask != 0 and channels & 7 != 0 else channels >> 4
+
+
+@inner
 def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
     """Write ga = (g * scale, 0 where the clamp acted) * factor of one output pixel to ``row``.
 
@@ -49,7 +55,12 @@ def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
     unit = simd.splat_f32(np.float32(scale))
     # Fields are passed as numbers: the compiler must assume that every store may change a record.
     g, format, mask, last, factor, channels = a.g, a.g_format, a.mask, a.mask_bytes, a.factor, a.c_out
-    for c in range(0, channels, 16):
+    whole = whole_blocks(mask, channels)
+    if whole != 0:
+        first = pixel * channels
+        bits = mask + (first >> 3) if mask != 0 else 0
+        error_rows.load_blocks(g + first * format, format, unit, bits, factor, row, whole)
+    for c in range(16 * whole, channels, 16):
         index = pixel * channels + c
         value = load_values(g, format, index, min(channels - c, 16)) * unit
         if mask != 0:

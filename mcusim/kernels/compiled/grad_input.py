@@ -94,20 +94,22 @@ def load_needed(a, scale, image, several, wide, plane, row, y):  # type: ignore[
 
 
 @inner
-def sum_tiles(a, a_row, a_step, w, w_step, steps, out, blocks):  # type: ignore[no-untyped-def]
-    """Add to a tile of ``blocks`` blocks of columns; see ``tiles``."""
-    stride = blocks * 64
+def sum_tiles(a, a_row, a_step, w, w_step, steps, out, out_stride, blocks, fresh):  # type: ignore[no-untyped-def]
+    """Write a tile of ``blocks`` blocks of columns, or add to it unless it is ``fresh``; see ``tiles``.
+
+    Three at a time, or two rather than a single one.
+    """
     block = 0
     while block < blocks:
-        at, to = w + 64 * block, out + 64 * block
-        if blocks - block >= 3:
-            tiles.sum_tile_3(a, a_row, a_step, at, w_step, steps, to, stride)
+        at, to, left = w + 64 * block, out + 64 * block, blocks - block
+        if left >= 3 and left != 4:
+            tiles.sum_tile_3(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
             block += 3
-        elif blocks - block == 2:
-            tiles.sum_tile_2(a, a_row, a_step, at, w_step, steps, to, stride)
+        elif left >= 2:
+            tiles.sum_tile_2(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
             block += 2
         else:
-            tiles.sum_tile_1(a, a_row, a_step, at, w_step, steps, to, stride)
+            tiles.sum_tile_1(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
             block += 1
 
 
@@ -126,6 +128,7 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
         weights = a.floats
     else:
         convert(a, wide, weights)
+    direct = a.g_x_format == FLOAT32 and not accumulate and wide == a.c_in
     for image in range(a.n):
         clear_plane(a, 1, deep, plane)
         if not a.rows:
@@ -140,8 +143,11 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                     if a.rows == PIXEL_BY_PIXEL:
                         for p in range(first, min(first + PIXELS, pixels)):
                             load_row(a, g_scale, p, plane + p * deep * 4)
-                    for i in range(0, PIXELS * wide * 4, 64):
-                        simd.store_f32(out + i, simd.splat_f32(np.float32(0)))
+                    whole = direct and pixels - first >= PIXELS
+                    to, stride = out, wide * 4
+                    if whole:
+                        to, stride = a.g_x + 4 * a.c_in * ((image * a.h + y) * a.w + x), a.stride_w * wide * 4
+                    fresh = 1
                     for i in range(a.kh):
                         above = y + a.top - i * a.dilation_h
                         if above % a.stride_h != 0:
@@ -153,7 +159,14 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                                 continue
                             at = line + (before // a.stride_w + a.before_w) * deep * 4
                             w = weights + (i * a.kw + j) * a.c_out * wide * 4
-                            sum_tiles(at, deep * 4, 4, w, wide * 4, a.c_out, out, blocks)
+                            sum_tiles(at, deep * 4, 4, w, wide * 4, a.c_out, to, stride, blocks, fresh)
+                            fresh = 0
+                    if fresh:
+                        for p in range(PIXELS):
+                            for i in range(0, wide * 4, 64):
+                                simd.store_f32(to + p * stride + i, simd.splat_f32(np.float32(0)))
+                    if whole:
+                        continue
                     for p in range(min(PIXELS, pixels - first)):
                         index = ((image * a.h + y) * a.w + x + p * a.stride_w) * a.c_in
                         store_row(

@@ -12,7 +12,7 @@ from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.compiler import inner
-from mcusim.kernels.compiled.errors import load_row
+from mcusim.kernels.compiled.errors import load_row, load_values, mask_bits, whole_blocks
 from mcusim.kernels.compiled.grad_input import sum_tiles
 from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
 from mcusim.kernels.compiled.prepared import (
@@ -25,7 +25,7 @@ from mcusim.kernels.compiled.prepared import (
     exist,
     record_at,
 )
-from mcusim.kernels.vector import simd, tiles
+from mcusim.kernels.vector import error_rows, simd, tiles
 
 PIXELS = tiles.PIXELS
 
@@ -34,16 +34,30 @@ PIXELS = tiles.PIXELS
 def grad_bias(address, scale):  # type: ignore[no-untyped-def]
     """Sum ga over pixels ascending."""
     a = record_at(address, RECORD)
-    wide = a.c_out + (-a.c_out & 15)
     row = simd.int64_at(a.workspace)
-    sums = row + 4 * wide
-    for c in range(0, 4 * wide, 64):
-        simd.store_f32(sums + c, simd.splat_f32(np.float32(0)))
-    for pixel in range(a.n * a.oh * a.ow):
-        load_row(a, scale, pixel, row)
-        for c in range(0, 4 * wide, 64):
-            simd.store_f32(sums + c, simd.load_f32(sums + c) + simd.load_f32(row + c))
-    copy_row(sums, a.out, a.c_out)
+    sums = row + 4 * (a.c_out + (-a.c_out & 15))
+    unit = simd.splat_f32(np.float32(scale))
+    g, format, mask, factor, channels, pixels = a.g, a.g_format, a.mask, a.factor, a.c_out, a.n * a.oh * a.ow
+    whole, block = whole_blocks(mask, channels), 0
+    while block < whole:
+        at, bits = g + 16 * block * format, mask + 2 * block if mask != 0 else 0
+        own, to = factor + 64 * block, sums + 64 * block
+        if whole - block >= error_rows.MANY:
+            error_rows.sum_many(at, format, unit, bits, own, to, channels, pixels)
+            block += error_rows.MANY
+        else:
+            error_rows.sum_one(at, format, unit, bits, own, to, channels, pixels)
+            block += 1
+    for c in range(16 * whole, channels, 16):
+        total, few = simd.splat_f32(np.float32(0)), min(channels - c, 16)
+        for pixel in range(pixels):
+            index = pixel * channels + c
+            value = load_values(g, format, index, few) * unit
+            if mask != 0:
+                value = simd.where(mask_bits(mask, a.mask_bytes, index), value)
+            total = total + value * simd.load_f32(factor + 4 * c)
+        simd.store_f32(sums + 4 * c, total)
+    copy_row(sums, a.out, channels)
 
 
 @inner
@@ -129,14 +143,14 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
         features(a, image, wide, plane + image * size)
     for first in range(0, a.selected, PIXELS):
         for tap in range(a.kh * a.kw):
-            for i in range(0, PIXELS * deep * 4, 64):
-                simd.store_f32(out + i, simd.splat_f32(np.float32(0)))
+            fresh = 1
             shift = (tap // a.kw) * a.dilation_h * a.plane_w + (tap % a.kw) * a.dilation_w
             for image in range(a.n):
                 for i in range(a.oh):
                     x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * wide * 4 + first * 4
                     ga = rows + (image * a.oh + i) * a.ow * deep * 4
-                    sum_tiles(x, 4, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, blocks)
+                    sum_tiles(x, 4, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, deep * 4, blocks, fresh)
+                    fresh = 0
             for p in range(min(PIXELS, a.selected - first)):
                 target = a.out + ((first + p) * a.kh * a.kw + tap) * a.c_out * 4
                 scaled_row(out + p * deep * 4, target, a.c_out, factor)

@@ -95,12 +95,16 @@ def _dot_tile(blocks: int) -> Any:
 
 
 def _sum_tile(blocks: int) -> Any:
-    """Float tile: sums[p][c] += Σ_k a[p][k] * w[k][c], k ascending, every operation rounded to float32."""
+    """Float tile: sums[p][c] += Σ_k a[p][k] * w[k][c], k ascending, every operation rounded to float32.
 
-    @emitted(types.none, *(types.int64,) * 8)
+    With ``fresh`` other than 0 the sums start from zero, whatever lies where they are going to.
+    """
+
+    @emitted(types.none, *(types.int64,) * 9)
     def tile(
-        b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any
-    ) -> None:
+        b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any,
+        fresh: Any,
+    ) -> None:  # fmt: skip
         rows = [b.add(a, b.mul(a_row, LONG(p))) for p in range(PIXELS)]
         places = [
             b.add(b.add(out, b.mul(out_stride, LONG(p))), LONG(64 * n))
@@ -114,10 +118,15 @@ def _sum_tile(blocks: int) -> Any:
             new = []
             for p, row in enumerate(rows):
                 factor = splat(b, load(b, b.add(row, b.mul(k, a_step)), FLOAT))
+                if blocks > 1 and "+avx512f" in features():
+                    # Kept in a register: LLVM would broadcast it from memory for each product.
+                    factor = b.asm(ir.FunctionType(F32, [F32]), "", "=v,0", [factor], False)
                 new += [b.fadd(sums[p * blocks + n], b.fmul(factor, weights[n])) for n in range(blocks)]
             return new
 
-        sums = loop(b, steps, [load(b, place, F32) for place in places], step)
+        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(F32, 0.0)
+        start = [b.select(before, load(b, place, F32), zero) for place in places]
+        sums = loop(b, steps, start, step)
         for total, place in zip(sums, places, strict=True):
             store(b, total, place)
 

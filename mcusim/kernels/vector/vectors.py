@@ -18,7 +18,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
 LANES = 16
-BYTE, WORD, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+BYTE, SHORT, WORD, LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT = ir.FloatType()
 I8, I16, I32, I64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (8, 16, 32, 64))
 F32, BIT = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)

@@ -16,8 +16,9 @@ from mcusim.graph import Model
 from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.draw import subsets
 from mcusim.update.eligible import candidates, counted
-from mcusim.update.policy import POLICIES, Choice
+from mcusim.update.policy import POLICIES, Choice, Uniform
 from mcusim.update.quota import quota
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
@@ -84,8 +85,11 @@ class Dynamic:
         self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
     ) -> Selection:
         """Return the channels of one stage."""
-        scope, learning = _layout(model, self)
+        scope, learning, wanted = _layout(model, self)
         policy = POLICIES[self.policy]
+        if isinstance(policy, Uniform):
+            chosen = subsets(seed, 1 + stage_index, wanted)
+            return Selection.drawn(dict(zip(scope.channels, chosen, strict=True)), scope.biases, scope.head)
         channels = {
             item.op: policy.choose(
                 Choice(model, item, scope.channels[item.op], i, stage_index, seed, statistics)
@@ -102,8 +106,8 @@ class Dynamic:
 
 # A redraw every iteration must not share the budget every time; few schemes are in use at once.
 @remembered(limit=4)
-def _layout(model: Model, scheme: Dynamic) -> tuple[Scope, tuple[Layer, ...]]:
-    """Return the scope of a scheme, and the layers in which at least one channel learns."""
+def _layout(model: Model, scheme: Dynamic) -> tuple[Scope, tuple[Layer, ...], tuple[tuple[int, int], ...]]:
+    """Return the scope of a scheme, the layers that learn, and of each its channels and how many learn."""
     names, counts = counted(model, scheme.layers)
     where = candidates(model, scheme.blocks, names, scheme.bias_blocks)
     budget = Budget.of(model, ratio=scheme.ratio)
@@ -123,4 +127,4 @@ def _layout(model: Model, scheme: Dynamic) -> tuple[Scope, tuple[Layer, ...]]:
             f"have {weights} learning weights, ratio={scheme.ratio} allows {budget.weights}",
             "choose fewer channels or raise the ratio",
         )
-    return scope, learning
+    return scope, learning, tuple((item.channels, counts[item.op]) for item in learning)
