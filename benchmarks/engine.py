@@ -32,8 +32,13 @@ from mcusim.engine.state import State
 from mcusim.session.stages import Stages
 
 MODEL, BOARD, SRAM, UPDATE = "mbv2-w0.35", "stm32f746", "256KiB", "dynamic"
+LARGE = "4MiB"
 TFLITE = "tflite/tinytraining_mbv2-w0.35_128_int8.tflite"
-WANTED = {"forward_vs_torch": 15.0, "forward_vs_litert": 1.6, "step_vs_torch": 28.0}
+SCHEMES = ("static:mbv2-99kb", "dense", "trady")
+"""Other schemes whose steps are compared, in SRAM that is large enough for each."""
+WANTED = {"forward_vs_torch": 15.0, "forward_vs_litert": 1.6, "step_vs_torch": 28.0} | {
+    f"step_vs_torch, {scheme}": 25.0 for scheme in SCHEMES
+}
 LONG = 2000
 TURN = 20
 """Calls in a row before the next contestant's turn: training, too, runs step after step with warm caches."""
@@ -99,7 +104,15 @@ def measure(rounds: int) -> dict[str, object]:
         "step, PyTorch autograd": lambda: learning.step(planes, label, 1e-4),
         "step from cached features, mcusim": tail,
     }
-    ms = take_turns(contestants, rounds)
+    for scheme in SCHEMES:
+        contestants |= _steps(model, scheme, x, planes, label)
+    times = take_turns(contestants, rounds)
+    ms = {name: median(values) for name, values in times.items()}
+
+    def ratio(peer: str, ours: str) -> float:
+        """Return the median of the ratios of the rounds: others on the machine slow both of a round."""
+        return median(one / other for one, other in zip(times[peer], times[ours], strict=True))
+
     steady = long_run(tail)
     seconds = plan.estimate.seconds if plan.estimate is not None else float("nan")
     many = np.repeat(x, 640, axis=0)
@@ -114,9 +127,13 @@ def measure(rounds: int) -> dict[str, object]:
         "largest_difference_of_logits": float(agree),
         "ms": ms,
         "ratios": {
-            "forward_vs_torch": ms["forward, PyTorch fake-quant"] / ms["forward, mcusim"],
-            "forward_vs_litert": ms["forward, LiteRT XNNPACK"] / ms["forward, mcusim"],
-            "step_vs_torch": ms["step, PyTorch autograd"] / ms["step in the arena, mcusim"],
+            "forward_vs_torch": ratio("forward, PyTorch fake-quant", "forward, mcusim"),
+            "forward_vs_litert": ratio("forward, LiteRT XNNPACK", "forward, mcusim"),
+            "step_vs_torch": ratio("step, PyTorch autograd", "step in the arena, mcusim"),
+        }
+        | {
+            f"step_vs_torch, {scheme}": ratio(f"{scheme} step, PyTorch", f"{scheme} step, mcusim")
+            for scheme in SCHEMES
         },
         "long_run": steady,
         "device_ms": seconds * 1000,
@@ -124,19 +141,36 @@ def measure(rounds: int) -> dict[str, object]:
     }
 
 
-def take_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median time of each in milliseconds; every round calls each of them a few times."""
+def _steps(
+    model: mcusim.Model, scheme: str, x: np.ndarray, planes: torch.Tensor, label: torch.Tensor
+) -> dict[str, Callable[[], object]]:
+    """Return a step of another scheme, and PyTorch's of what the scheme chooses at first."""
+    session = mcusim.Session(model, mcusim.board(BOARD), scheme, sram=LARGE, sgd=mcusim.Sgd(lr=1e-4))
+    plan = session.plan()
+    stages = Stages(plan, session.scheme, State.of(model, plan.step.scope, plan.settings.formats))
+    state = stages.program(0).state
+    peer = TorchTwin(model, session.scheme.select(model, 0, 0))
+    return {
+        f"{scheme} step, mcusim": lambda: stages.program(state.iteration).run(x, 3),
+        f"{scheme} step, PyTorch": lambda: peer.step(planes, label, 1e-4),
+    }
+
+
+def take_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Return the median time of each in each round in milliseconds; a round calls each a few times."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for run in contestants.values():
         for _ in range(5):
             run()
     for _ in range(rounds):
         for name, run in contestants.items():
+            found = []
             for _ in range(TURN):
                 start = perf_counter()
                 run()
-                times[name].append(perf_counter() - start)
-    return {name: median(values) * 1000 for name, values in times.items()}
+                found.append(perf_counter() - start)
+            times[name].append(median(found) * 1000)
+    return times
 
 
 def long_run(step: Callable[[], None]) -> dict[str, float]:

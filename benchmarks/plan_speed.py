@@ -65,7 +65,7 @@ def _grown(model: mcusim.Model, ops: int, update: str) -> float:
     sectors = (replace(board.flash.sectors[0], count=large // board.flash.sectors[0].bytes),)
     board = replace(
         board,
-        sram=(replace(board.sram[0], bytes=large),),
+        sram=(replace(max(board.sram, key=lambda region: region.bytes), bytes=large),),
         flash=replace(board.flash, bytes=large, sectors=sectors),
     )
     times = []
