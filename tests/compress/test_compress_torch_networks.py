@@ -91,4 +91,5 @@ def test_a_transformer_learns_as_a_whole_inside_512_kib():
         if op.weight and not run.model.tensors[op.weight].same_as(twin.tensors[op.weight])
     }
     dense = {op.name for op in twin.ops if op.kind == "fully_connected"}
+    assert "norm.scaled" in learned
     assert {"blocks.0.qkv", "blocks.0.out", "blocks.1.mlp.0", "classifier"} <= learned & dense

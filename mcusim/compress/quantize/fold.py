@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
+from math import inf, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,14 @@ def fold(model: Model) -> Model:
 
     - Batch normalisation, which arrives as MUL and ADD (or SUB) by constants, goes into the weights and
       bias of the convolution or fully connected op before it.
+    - A factor and an offset for each channel that stay, such as those of layer normalisation, become one
+      depthwise convolution of single pixels: one op instead of two, whose weights and biases learn.
     - RELU and RELU6 become the fused activation of the op before them.
     - PAD by zeros becomes the padding of the convolution after it.
 
     Each only where no one else reads the tensor in between.
     """
-    for rule in (_fold_affine, _fold_activation, _fold_pad):
+    for rule in (_fold_affine, _fold_scale, _fold_activation, _fold_pad):
         ops: list[Op] = []
         tensors = dict(model.tensors)
         for op in model.ops:
@@ -78,6 +80,54 @@ def _fold_affine(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) 
         replace(before.attributes, clamp=op.attributes.clamp),
     )  # fmt: skip
     return True
+
+
+def _fold_scale(ops: list[Op], tensors: dict[str, Tensor], before: Op, op: Op) -> bool:
+    if (before.kind, op.kind) not in ((OpKind.MUL, OpKind.ADD), (OpKind.MUL, OpKind.SUB)):
+        return False
+    x, factor = _by_channel(tensors, before)
+    between, offset = _by_channel(tensors, op)
+    if (
+        x is None
+        or between is None
+        or factor is None
+        or offset is None
+        or before.attributes.clamp is not None
+    ):
+        return False
+    if op.kind is OpKind.SUB and tensors[op.inputs[0]].constant:
+        return False
+    shape = x.shape
+    row = (shape[0], 1, prod(shape[1:-1]), shape[-1])
+    names = (f"{op.name}.weight", f"{op.name}.bias")
+    sign = -1 if op.kind is OpKind.SUB else 1
+    for name, data in zip(names, (factor.reshape(1, 1, 1, -1), sign * offset), strict=True):
+        tensors[name] = Tensor(name, data.shape, "float32", None, data.astype(np.float32))
+    clamp = op.attributes.clamp
+    flat = shape if len(shape) == 4 else row
+    given, made = (x.name, op.output) if len(shape) == 4 else (f"{op.output}.row", f"{op.output}.scaled")
+    chain = [Op(made, OpKind.DEPTHWISE_CONV_2D, (given, *names), made, Attributes(clamp=clamp))]
+    if flat != shape:
+        for name in (given, made):
+            tensors[name] = replace(tensors[op.output], name=name, shape=flat)
+        plain = Attributes(clamp=None)
+        first = Op(given, OpKind.RESHAPE, (x.name,), given, replace(plain, shape=flat))
+        last = Op(op.name, OpKind.RESHAPE, (made,), op.output, replace(plain, shape=shape))
+        chain = [first, *chain, last]
+    at = ops.index(before)
+    ops[at : at + 1] = chain
+    return True
+
+
+def _by_channel(tensors: dict[str, Tensor], op: Op) -> tuple[Tensor | None, NDArray[np.float64] | None]:
+    """Return the activation an op combines with a number for each channel, and those numbers."""
+    x = next((tensors[name] for name in op.inputs if not tensors[name].constant), None)
+    constant = next((tensors[name] for name in op.inputs if tensors[name].constant), None)
+    if x is None or constant is None or len(x.shape) < 2 or x.shape != tensors[op.output].shape:
+        return None, None
+    if constant.shape[-1:] != x.shape[-1:] or constant.elements != x.shape[-1] or x.shape[-1] < 2:
+        return None, None
+    return x, _values(tensors, constant.name).reshape(-1)
 
 
 def _values(tensors: dict[str, Tensor], name: str) -> NDArray[np.float64]:

@@ -26,11 +26,15 @@ def quantised_weight(
 ) -> tuple[NDArray[np.int8], Quant]:
     """Return int8 weights, symmetric along ``axis``: scale = max |w| / 127, rounded half to even.
 
+    A channel's only weight is 64, so that it can grow.
+
     ``floor`` is the smallest scale each channel may have, shape ``[channels]``; channels of zeros get the
     median scale. Without an axis one scale holds for all, shape ``[1]``.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.atleast_1d(np.abs(weight.astype(np.float64)).max(others)) / 127
+    largest = np.atleast_1d(np.abs(weight.astype(np.float64)).max(others))
+    # A channel with one weight would have it at the end of its range, free to learn in one direction only.
+    scale = largest / (64 if axis is not None and weight.size == len(largest) else 127)
     typical = float(np.median(scale[scale > 0])) if (scale > 0).any() else 1.0
     scale = np.maximum(np.where(scale > 0, scale, typical), floor)
     quant = Quant(np.maximum(scale, np.finfo(np.float32).tiny * 2).astype(np.float32), 0, axis)
