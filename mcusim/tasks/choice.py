@@ -53,7 +53,14 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
 
 
 def _require_single(model: Model) -> None:
-    """Refuse a batch that is written into the file: it would be learned as one example."""
+    """Refuse a batch that is written into the file, to be learned as one example, and inputs without one."""
+    for name in model.inputs:
+        if len(model.tensors[name].shape) < 2:
+            shape = list(model.tensors[name].shape)
+            raise BadModel(
+                f"{model.name}: its input {name!r} {shape}", "has no dimension for a batch",
+                f"export it with the shape {[1, *shape]}",
+            )  # fmt: skip
     if batch_of(model) > 1:
         at_batch_one(model)  # says which op stands in the way
         raise BadModel(model.name, "is made for a batch of several examples", "take one: mcusim.load does")

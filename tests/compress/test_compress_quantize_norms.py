@@ -87,6 +87,27 @@ def test_gamma_and_beta_learn_by_the_gradient_of_pytorch(shape: tuple[int, ...])
         assert np.abs(moved - wanted).max() < 0.2 * np.abs(wanted).max()
 
 
+def test_attention_that_turns_the_batch_round_is_quantised() -> None:
+    """Sequences first: examples cannot be computed side by side, so each goes through alone."""
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention, self.head = attention, nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.attention(x, x, x, need_weights=False)[0].mean(1))
+
+    module = Attending().eval()
+    x = np.random.default_rng(0).normal(size=(8, 6, 8)).astype(np.float32)
+    twin = mcusim.quantize(from_torch(module, (1, 6, 8)), x)
+    with torch.no_grad():
+        theirs = module(torch.tensor(x)).numpy()
+    assert np.corrcoef(mcusim.predict(twin, x).ravel(), theirs.ravel())[0, 1] > 0.99
+
+
 def _real(tensor: Any) -> np.ndarray:
     assert tensor.quant is not None
     return np.asarray(tensor.data, np.float64).ravel() * tensor.quant.scale

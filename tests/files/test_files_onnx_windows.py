@@ -173,3 +173,54 @@ def test_nodes_in_another_order_are_read_in_theirs(tmp_path: Path) -> None:
 def test_operators_of_a_later_opset_are_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match=r"opset 99, .*known up to 24 \(export it with opset 24 or earlier\)"):
         load_onnx(written(tmp_path, [node("Relu", ("x",))], {}, SIGNAL, 99))
+
+
+GELU = {
+    "x/2 last": [("Div", "x", "root", "u"), ("Erf", "u", "e"), ("Add", "e", "one", "p"),
+                 ("Mul", "x", "p", "m"), ("Mul", "m", "half", "y")],
+    "x/2 first": [("Mul", "x", "half", "h"), ("Mul", "inverse", "x", "u"), ("Erf", "u", "e"),
+                  ("Add", "one", "e", "p"), ("Mul", "p", "h", "y")],
+    "half of the sum": [("Div", "x", "root", "u"), ("Erf", "u", "e"), ("Add", "e", "one", "p"),
+                        ("Mul", "half", "p", "m"), ("Mul", "m", "x", "y")],
+}  # fmt: skip
+NUMBERS = {"root": 2**0.5, "inverse": 0.5**0.5, "one": 1.0, "half": 0.5}
+
+
+@pytest.mark.parametrize("spelled", GELU)
+@pytest.mark.parametrize("inline", [True, False])
+def test_gelu_in_five_nodes_is_one_op(tmp_path: Path, spelled: str, inline: bool) -> None:
+    nodes = [helper.make_node(kind, list(names[:-1]), [names[-1]]) for kind, *names in GELU[spelled]]
+    used = {name for node in nodes for name in node.input}
+    constants = {name: np.float32(number) for name, number in NUMBERS.items() if name in used}
+    if inline:
+        held = [helper.make_node("Constant", [], [n], value_float=float(v)) for n, v in constants.items()]
+        nodes, constants = [*held, *nodes], {}
+    file = written(tmp_path, nodes, constants, SIGNAL, 17)
+    assert [op.kind for op in load_onnx(file).ops] == ["gelu"]
+    agree(file)
+
+
+def test_an_error_function_that_is_no_gelu_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Erf", ["x"], ["e"]), node("Mul", ("x", "e"))]
+    with pytest.raises(BadModel, match=r"node 0 \(Erf\): is not supported"):
+        load_onnx(written(tmp_path, nodes, {}, SIGNAL, 17))
+
+
+def test_a_constant_that_is_rounded_keeps_its_value(tmp_path: Path) -> None:
+    """Tools round the number that a Pad pads with, as uint8 with a scale of its own."""
+    constants = {
+        "s": np.float32(0.05), "z": np.uint8(120), "fill": np.float32(0), "t": np.float32(1),
+        "nought": np.uint8(0), "p": np.array([0, 0, 1, 0, 0, 2], np.int64),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("QuantizeLinear", ["fill", "t", "nought"], ["fq"]),
+        helper.make_node("DequantizeLinear", ["fq", "t", "nought"], ["fd"]),
+        helper.make_node("Pad", ["d", "p", "fd"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", "s", "z"], ["rq"]),
+        node("DequantizeLinear", ("rq", "s", "z")),
+    ]
+    model = load_onnx(written(tmp_path, nodes, constants, SIGNAL, 17))
+    (pad,) = [op for op in model.ops if op.kind == "pad"]
+    assert pad.attributes.fill in (None, 120 - 128)

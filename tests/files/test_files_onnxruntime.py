@@ -277,6 +277,7 @@ FOLDED: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "Max": ([INT([5, -7]), INT([3, 4]), INT([1, 9])], {}),
     "Min": ([INT([5, -7]), INT([3, 4])], {}),
     "Neg": ([INT([5, -7])], {}),
+    "Mod": ([INT([5, -7]), INT([3])], {}),
     "Abs": ([INT([5, -7])], {}),
     "Floor": ([np.float32([1.5, -1.5])], {}),
     "Ceil": ([np.float32([1.5, -1.5])], {}),

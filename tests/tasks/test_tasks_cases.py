@@ -192,3 +192,9 @@ def test_a_class_for_every_pixel_is_no_class_of_the_whole():
         choose(model, "auto", Labels(np.arange(4)))
     with pytest.raises(BadModel, match="does not say what it is for"):
         choose(model)
+
+
+def test_an_input_without_a_batch_is_refused(tmp_path):
+    model = alone(OpKind.ABS, Edge("flat", shape=(12,)))
+    with pytest.raises(BadModel, match=r"input 'x' \[12\]: has no dimension for a batch.*\[1, 12\]"):
+        choose(model)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.compress.quantize import float_ops
-from mcusim.compress.quantize.forward import Array, groups, run
+from mcusim.compress.quantize.forward import Array, groups, keeps_batch, run
 from mcusim.compress.quantize.int8 import operands_of, quantised_inputs, real_values
 from mcusim.graph import Model, Op, Tensor
 
@@ -28,10 +28,13 @@ def correct_biases(floating: Model, quantised: Model, inputs: Array) -> Model:
     Layer by layer, each on what the corrected layers before it give: a layer without its activation is
     linear, so the mean error of a channel is the layer applied to E[x̂] with the rounded weights minus the
     layer applied to E[x] with the float ones, averaged over positions. Means are over the first of
-    ``inputs``, as many as fit in 256 MiB of activations.
+    ``inputs``, as many as fit in 256 MiB of activations. A network that mixes the examples of a batch
+    stays as it is.
     """
     from mcusim.kernels.forward import forward
 
+    if not keeps_batch(floating):
+        return quantised
     size = sum(t.elements for t in quantised.tensors.values() if not t.constant)
     inputs = inputs[: max(1, _ROOM // size)]
     wanted = _means(floating, inputs)

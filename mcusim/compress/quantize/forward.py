@@ -28,7 +28,7 @@ _CACHE_BYTES = 8 * 1024**2
 def groups(model: Model, inputs: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield ``inputs`` in runs of as many examples as a processor's cache likes."""
     largest = max(t.elements for t in model.tensors.values() if not t.constant)
-    size = max(1, _CACHE_BYTES // (4 * largest)) if _keeps_examples(model) else 1
+    size = max(1, _CACHE_BYTES // (4 * largest)) if keeps_batch(model) else 1
     for start in range(0, len(inputs), size):
         yield inputs[start : start + size]
 
@@ -42,7 +42,7 @@ def fields(model: Model, inputs: NDArray[Any]) -> dict[str, Array]:
     }
 
 
-def _keeps_examples(model: Model) -> bool:
+def keeps_batch(model: Model) -> bool:
     """False if some op would mix the examples of a batch."""
     return all(keeps_examples(op, model.tensors, 1) for op in model.ops)
 
@@ -57,7 +57,7 @@ def run(model: Model, inputs: Array, visit: Visit | None = None) -> Array:
         BadModel: if the network is not float32.
     """
     check_float(model)
-    if len(inputs) > 1 and not _keeps_examples(model):
+    if len(inputs) > 1 and not keeps_batch(model):
         return np.concatenate([run(model, inputs[i : i + 1], visit) for i in range(len(inputs))])
     last = {name: i for i, op in enumerate(model.ops) for name in op.inputs}
     last.update({name: len(model.ops) for name in model.outputs})

@@ -94,6 +94,7 @@ FOLDS: dict[str, Fold] = {
     "Concat": lambda node, x: np.concatenate(x, node.integer("axis", 0)),
     "ConstantOfShape": _constant_of_shape,
     "Expand": lambda node, x: np.broadcast_to(x[0], np.broadcast_shapes(x[0].shape, room(integers(x[1])))),
+    "Mod": lambda node, x: (np.fmod if node.integer("fmod", 0) else np.mod)(*x),
     "Gather": lambda node, x: take(x[0], x[1], node.integer("axis", 0)),
     "Range": lambda node, x: arange(*x),
     "Reshape": _reshape,

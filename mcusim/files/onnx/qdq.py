@@ -64,6 +64,11 @@ def dequantize(g: OnnxGraph, node: Node) -> Value:
         if not _signed(quant, kind).same_as(g.build[x.name].quant):
             raise node.fail("reads integers with another scale than they were written with")
         return View(x.name)
+    if isinstance(x, Const) and x.quant is not None:  # a constant that a QuantizeLinear rounded
+        quant, kind = _scales(g, node, x.data.shape)
+        if not _signed(quant, kind).same_as(x.quant):
+            raise node.fail("reads integers with another scale than they were written with")
+        return x
     if not isinstance(x, Const) or x.data.dtype not in (np.int8, np.uint8, np.int32):
         raise node.fail("reads no int8, uint8 or int32 values")
     quant, _ = _scales(g, node, x.data.shape)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from mcusim.files.onnx.folding import fold
+from mcusim.files.onnx.gelu import with_gelu
 from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
 from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.files.onnx.proto import array_of, in_order, node_of, opset_of, read_onnx, shape_of, text
@@ -52,7 +53,8 @@ def _model(proto: Any, name: str) -> Model:
             # Its scale is known when its DequantizeLinear is read.
             graph.raw_inputs[name_in] = shape
         inputs.append(name_in)
-    for node in in_order([node_of(index, item) for index, item in enumerate(proto.graph.node)]):
+    nodes = in_order([node_of(index, item) for index, item in enumerate(proto.graph.node)])
+    for node in with_gelu(nodes, graph.values):
         if node.output in graph.values:
             raise node.fail("writes a value that exists already")
         constant = fold(graph, node)
