@@ -28,10 +28,10 @@ FILLED, FILL_BYTES, VALUE, COUNT, HEAD = range(5)
 
 @compiled
 def move(address):  # type: ignore[no-untyped-def]
-    """Fill the output where asked to, then copy part after part, run after run of bytes."""
+    """Copy part after part, run after run of bytes; fill what lies around the runs where asked to."""
     count = array_at(address, HEAD, np.int64)[COUNT]
     p = array_at(address, HEAD + count * PART, np.int64)
-    fill(p[FILLED], p[VALUE], p[FILL_BYTES])
+    done, end, value = p[FILLED], p[FILLED] + p[FILL_BYTES], p[VALUE]
     for k in range(HEAD, HEAD + count * PART, PART):
         run, n, f, t = p[k + 2], k + 3, k + 3 + RANK, k + 3 + 2 * RANK
         for a in range(p[n]):
@@ -40,17 +40,26 @@ def move(address):  # type: ignore[no-untyped-def]
                     for d in range(p[n + 3]):
                         source = p[k] + a * p[f] + b * p[f + 1] + c * p[f + 2] + d * p[f + 3]
                         target = p[k + 1] + a * p[t] + b * p[t + 1] + c * p[t + 2] + d * p[t + 3]
-                        for _ in range(p[n + 4]):
-                            if run == 1:
-                                simd.store_byte(target, simd.byte_at(source))
-                            else:
-                                simd.copy(source, target, run)
-                            source += p[f + 4]
-                            target += p[t + 4]
+                        many, there, here = p[n + 4], p[f + 4], p[t + 4]
+                        if run == 1 and done == end:
+                            for i in range(many):
+                                simd.store_byte(target + i * here, simd.byte_at(source + i * there))
+                            continue
+                        for _ in range(many):
+                            if done < end:
+                                fill(done, value, target - done)
+                                done = target + run
+                            simd.copy(source, target, run)
+                            source += there
+                            target += here
+    fill(done, value, end - done)
 
 
-def part(source: Array, target: Array) -> list[int]:
-    """Return the numbers of one part: two views of one shape and type, merged where they are contiguous."""
+def part(source: Array, target: Array, *, ordered: bool = False) -> list[int]:
+    """Return the numbers of one part: two views of one shape and type, merged where they are contiguous.
+
+    Single bytes are copied along the longest dimension, unless they are to be in the order of the target.
+    """
     run, dims = source.itemsize, list[tuple[int, int, int]]()
     for size, f, t in zip(source.shape[::-1], source.strides[::-1], target.strides[::-1], strict=True):
         if size == 1:
@@ -61,6 +70,8 @@ def part(source: Array, target: Array) -> list[int]:
             dims[-1] = (size * dims[-1][0], *dims[-1][1:])
         else:
             dims.append((size, f, t))
+    if run == 1 and not ordered:
+        dims.sort(reverse=True)
     dims += [(1, 0, 0)] * (RANK - len(dims))
     return [address_of(source), address_of(target), run, *np.array(dims[::-1]).T.reshape(-1).tolist()]
 
@@ -95,9 +106,9 @@ class Move(ForwardKernel):
             pairs = self._pairs(inputs, y)
         except ValueError:
             raise BadArgument(f"output of {self.name}", f"has shape {y.shape}, which does not fit") from None
-        moved = [part(x, z) for x, z in pairs if z.size and address_of(x) != address_of(z)]
-        filled = y.nbytes if self.op.kind is OpKind.PAD else 0
-        head = [address_of(y), filled, self.nothing & 0xFF, len(moved)]
+        pads = self.op.kind is OpKind.PAD
+        moved = [part(x, z, ordered=pads) for x, z in pairs if z.size and address_of(x) != address_of(z)]
+        head = [address_of(y), y.nbytes if pads else 0, self.nothing & 0xFF, len(moved)]
         return move, np.array([*head, *chain.from_iterable(moved)], np.int64)
 
     def _pairs(self, inputs: list[Array], y: Array) -> list[tuple[Array, Array]]:
