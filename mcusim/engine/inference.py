@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +23,10 @@ class _Bound(NamedTuple):
     """Arrays of so many examples, and the calls between them."""
 
     sources: dict[str, Array]
-    run: CallTable
+    run: Callable[[], object]
     results: dict[str, Array]
+    result: Array | None
+    """The only one, if there is one."""
 
 
 class Inference:
@@ -65,19 +67,24 @@ class Inference:
 
         The array returned is overwritten by the next call.
         """
-        n = len(x)
-        if n > self.batch:
-            raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
-        if self._alone and n > 1:
+        bound = self._bound.get(len(x)) or self._made(len(x))
+        if bound is None:
             # Some op would mix the examples of a batch.
-            return np.concatenate([self(x[i : i + 1]).copy() for i in range(n)])
-        if n not in self._bound:
-            self._bound[n] = self._bind(n)
-        sources, run, results = self._bound[n]
+            return np.concatenate([self(x[i : i + 1]).copy() for i in range(len(x))])
+        sources, run, results, result = bound
         for name, source in sources.items():
             np.copyto(source, x if len(sources) == 1 else x[name])
         run()
-        return next(iter(results.values())) if len(results) == 1 else joined("the results", results)
+        return joined("the results", results) if result is None else result
+
+    def _made(self, n: int) -> _Bound | None:
+        """Bind ``n`` examples, unless they have to go one by one."""
+        if n > self.batch:
+            raise BadData("batch", f"has {n} examples", f"give at most {self.batch} at once")
+        if self._alone and n > 1:
+            return None
+        self._bound[n] = self._bind(n)
+        return self._bound[n]
 
     def _bind(self, n: int) -> _Bound:
         """Make every view for ``n`` examples once, and one table of all kernels."""
@@ -91,8 +98,9 @@ class Inference:
             size = int(np.prod(shape))
             values[op.output] = self._buffers[op.output][:size].reshape(shape)
             calls.append(kernels.bound(kernel, self._inputs(op, values), values[op.output]))
-        sources = {name: values[name] for name in self.sources}
-        return _Bound(sources, CallTable(calls), {name: values[name] for name in self.results})
+        sources, results = ({name: values[name] for name in names} for names in (self.sources, self.results))
+        only = next(iter(results.values())) if len(results) == 1 else None
+        return _Bound(sources, CallTable(calls).run, results, only)
 
     def _shape(self, name: str, n: int) -> tuple[int, ...]:
         shape = self.model.tensors[name].shape

@@ -64,6 +64,11 @@ class CallTable:
         for together, group in groups:
             self._calls += [_Run(group)] if together else group
 
+    @property
+    def run(self) -> Call:
+        """What runs all: of a single run of kernels that itself."""
+        return self._calls[0] if len(self._calls) == 1 else self
+
     def __call__(self) -> None:
         """Run all."""
         for call in self._calls:
