@@ -35,6 +35,20 @@ def batch_of(model: Model) -> int:
     return sizes.pop() if len(sizes) == 1 else 1
 
 
+def require_batch(model: Model, name: str) -> None:
+    """Check that an input has a dimension for the examples of a batch.
+
+    Raises:
+        BadModel: if it has one dimension only.
+    """
+    shape = list(model.tensors[name].shape)
+    if len(shape) < 2:
+        raise BadModel(
+            f"{model.name}: its input {name!r} {shape}", "has no dimension for a batch",
+            f"export it with the shape {[1, *shape]}",
+        )  # fmt: skip
+
+
 def at_batch_one(model: Model) -> Model:
     """Return a network made for a batch of several examples as the same network for one.
 

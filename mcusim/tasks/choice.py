@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mcusim.core import BadData, BadModel
 from mcusim.core.wording import choice
 from mcusim.graph import Model, OpKind
-from mcusim.graph.batch import at_batch_one, batch_of
+from mcusim.graph.batch import at_batch_one, batch_of, require_batch
 from mcusim.graph.purpose import last_kind
 from mcusim.tasks.task import TASKS, Array, Task, require_one
 
@@ -55,12 +55,7 @@ def choose(model: Model, asked: str = AUTO, labels: Labels | None = None) -> Tas
 def _require_single(model: Model) -> None:
     """Refuse a batch that is written into the file, to be learned as one example, and inputs without one."""
     for name in model.inputs:
-        if len(model.tensors[name].shape) < 2:
-            shape = list(model.tensors[name].shape)
-            raise BadModel(
-                f"{model.name}: its input {name!r} {shape}", "has no dimension for a batch",
-                f"export it with the shape {[1, *shape]}",
-            )  # fmt: skip
+        require_batch(model, name)
     if batch_of(model) > 1:
         at_batch_one(model)  # says which op stands in the way
         raise BadModel(model.name, "is made for a batch of several examples", "take one: mcusim.load does")

@@ -9,6 +9,7 @@ import pytest
 
 import mcusim
 from mcusim.compress.quantize import fold, run
+from mcusim.core import BadModel
 from mcusim.data import from_arrays
 from mcusim.files.torch.reader import from_torch
 from mcusim.graph import OpKind
@@ -101,6 +102,8 @@ def test_attention_that_turns_the_batch_round_is_quantised() -> None:
             return self.head(self.attention(x, x, x, need_weights=False)[0].mean(1))
 
     module = Attending().eval()
+    with pytest.raises(BadModel, match=r"\[8\]: has no dimension for a batch.*\[1, 8\]"):
+        mcusim.quantize(from_torch(nn.Linear(8, 2), (8,)), np.zeros((4, 8), np.float32))
     x = np.random.default_rng(0).normal(size=(8, 6, 8)).astype(np.float32)
     twin = mcusim.quantize(from_torch(module, (1, 6, 8)), x)
     with torch.no_grad():

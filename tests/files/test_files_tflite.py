@@ -100,6 +100,8 @@ WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
     ),
     "custom operator": (operator(1, code=32, custom="Magic"), r"op 1 \(Magic\).*not supported"),
     "unknown operator": (operator(1, code=9999), "op 1 .*9999.*not supported"),
+    "a recurrent layer": (operator(1, code=44), r"SEQUENCE_LSTM\).*not supported.*export it unrolled"),
+    "state": (operator(1, code=142), r"keeps state .*\(VAR_HANDLE\).*takes a whole window"),
     "two subgraphs": (change(subgraphs=2), "2 subgraphs"),
     "old schema": (change(version=2), "version 2"),
     "float16": (change(at=1, type=FLOAT16), "'w'.*float16"),

@@ -17,7 +17,7 @@ from mcusim.compress.quantize import float_ops
 from mcusim.core import BadModel
 from mcusim.core.fields import field_of
 from mcusim.graph import Model, Op
-from mcusim.graph.batch import keeps_examples
+from mcusim.graph.batch import keeps_examples, require_batch
 
 Array = NDArray[np.float32]
 Visit = Callable[[str, Array], None]
@@ -98,7 +98,9 @@ def compute(op: Op, operands: list[Array], shape: tuple[int, ...]) -> Array:
 
 
 def check_float(model: Model) -> None:
-    """Raise BadModel unless every activation and weight of the network is float32."""
+    """Raise BadModel unless all activations and weights are float32 and inputs have a batch dimension."""
+    for name in model.inputs:
+        require_batch(model, name)
     for op in model.ops:
         float_ops.FORWARD.of(op)
         for name in (*op.inputs, op.output):

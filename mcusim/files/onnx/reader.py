@@ -23,6 +23,15 @@ from mcusim.graph.build import leading_to, naming
 from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
+UNROLL = "export it unrolled: as dense layers, one for each step"
+WAYS_OUT = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), UNROLL),
+    **dict.fromkeys(("If", "Loop", "Scan"), "export the network without control flow"),
+    "Erf": "export with opset 20, where GELU is one node, and quantise then",
+    "TopK": "cut the network before it, and let the program choose",
+}
+"""What to do about operators that people meet often and that are not supported."""
+
 
 def load_onnx(path: str | Path) -> Model:
     """Load an ``.onnx`` file.
@@ -66,7 +75,8 @@ def _model(proto: Any, name: str) -> Model:
             continue
         rule = RULES.get(node.kind)
         if rule is None:
-            raise node.fail("is not supported", f"supported: {', '.join(sorted({*RULES, *SEVERAL}))}")
+            known = f"supported: {', '.join(sorted({*RULES, *SEVERAL}))}"
+            raise node.fail("is not supported", WAYS_OUT.get(node.kind, known))
         graph.values[node.output] = rule(graph, node)
     return _finished(graph, proto, name, tuple(inputs))
 

@@ -19,7 +19,9 @@ from mcusim.files.tflite.schema import (
     IDENTIFIER,
     NEWEST,
     OPERATORS,
+    STATEFUL,
     VERSION,
+    WAYS_OUT,
     operator_name,
     supported_operators,
 )
@@ -70,6 +72,10 @@ def parse_tflite(data: bytes, name: str) -> Model:
         raise BadModel(name, f"is written in version {version} of the schema", f"supported: {VERSION}")
     codes = [_operator_code(table) for table in root.tables(1, 1_000)]
     subgraphs = root.tables(2, 1_000)
+    state = [STATEFUL[code.number] for code in codes if code.number in STATEFUL]
+    if state:
+        reason = f"keeps state from one invocation to the next ({', '.join(state)})"
+        raise BadModel(name, reason, WAYS_OUT[next(iter(STATEFUL))])
     if len(subgraphs) != 1:
         raise BadModel(name, f"has {len(subgraphs)} subgraphs", "export the network without control flow")
     tensors, unsigned = read_tensors(buffer, subgraphs[0], root.tables(4, 2 * MAX_TENSORS))
@@ -143,7 +149,8 @@ class _Reader:
                 self.take(step)
             return
         if code not in OPERATORS:
-            raise BadModel(f"{self.name}: {thing}", f"is not supported; {listed}", supported_operators())
+            way_out = WAYS_OUT.get(code) or supported_operators()
+            raise BadModel(f"{self.name}: {thing}", f"is not supported; {listed}", way_out)
         if not inputs or len(outputs) != 1:
             raise BadModel(f"{self.name}: {thing}", f"has no inputs, or not one output; {listed}")
         (output,) = outputs

@@ -40,6 +40,16 @@ NEWEST: dict[int, int] = {
 }  # fmt: skip
 """The newest version of each operator whose meaning is known; by trial, what LiteRT 2.3.0 executes."""
 
+STATEFUL: dict[int, str] = {129: "CALL_ONCE", 142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"}
+"""Operators of a network that keeps state from one invocation to the next."""
+WAYS_OUT: dict[int, str] = {
+    **dict.fromkeys(STATEFUL, "export the network that takes a whole window at once, not the streaming one"),
+    **dict.fromkeys((16, 24, 35, 44, 46, 52), "export it unrolled: as dense layers, one for each step"),
+    32: "replace it by operators of TensorFlow Lite, or cut the network before it",
+    48: "cut the network before it, and let the program choose",
+}
+"""What to do about operators that people meet often and that are not supported."""
+
 CAST, PADV2 = Tflite(53, 1, 37), Tflite(60, 2, 43)
 """Operators that only the exporter uses."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, prod
+from math import inf, isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,18 @@ def _prelu(g: TorchGraph, node: Any, x: Any, slopes: Any) -> str:
 def _clamp(g: TorchGraph, node: Any, x: Any, low: Any = None, high: Any = None) -> Held:
     bounds = (-inf if low is None else float(low), inf if high is None else float(high))
     kinds = {TRAITS[kind].activation: kind for kind in CLAMPS}
-    if bounds not in kinds:
-        known = ", ".join(str(known) for known in kinds)
-        raise g.fail(node, f"clamps to {bounds}: only to {known}")
-    return _unary(kinds[bounds])(g, node, x)
+    if bounds in kinds:
+        return _unary(kinds[bounds])(g, node, x)
+    held = g.held(x)
+    shape, name = memory(g.shape(x), held.order), held.name
+    if not bounds[0] <= bounds[1]:
+        raise g.fail(node, f"clamps to {bounds}, which is empty")
+    for kind, bound in zip((OpKind.MAXIMUM, OpKind.MINIMUM), bounds, strict=True):
+        if isfinite(bound):
+            suffix = ".floor" if kind is OpKind.MAXIMUM and isfinite(bounds[1]) else ""
+            limit = g.constant(f"{node.name}.bound", np.full(1, bound))
+            name = g.op(node, kind, (name, limit), shape, suffix=suffix)
+    return Held(name, held.order)
 
 
 def _hard_tanh(g: TorchGraph, node: Any, x: Any, low: Any = -1, high: Any = 1) -> Held:
@@ -221,7 +229,8 @@ RULES: dict[str, Rule] = {
     "minimum": _binary(OpKind.MINIMUM), "maximum": _binary(OpKind.MAXIMUM), "div": _binary(OpKind.DIV),
     "div_": _binary(OpKind.DIV), "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
     "conv1d": windows.convolution, "conv2d": windows.convolution, "linear": products.linear,
-    "batch_norm": _batch_norm, "layer_norm": products.layer_norm,
+    "batch_norm": _batch_norm, "layer_norm": products.layer_norm, "group_norm": products.group_norm,
+    "instance_norm": products.instance_norm,
     "hardtanh": _hard_tanh, "hardtanh_": _hard_tanh, "clamp": _clamp, "clamp_min": _clamp,
     "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
     "add": _binary(OpKind.ADD), "add_": _binary(OpKind.ADD), "sub": _binary(OpKind.SUB),

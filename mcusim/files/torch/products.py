@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -93,25 +93,73 @@ def layer_norm(
     if len(sizes) != 1:
         raise g.fail(node, f"normalises {len(sizes)} dimensions: only the last")
     held = last(g, x)
-    shape, axis = stored(g.shape(x), held.order), (len(held.order) - 1,)
-    one = (*shape[:-1], 1)
+    shape = stored(g.shape(x), held.order)
+    name = _normalised(g, node, held.name, shape, (len(shape) - 1,), eps=eps, plain=weight is None)
+    return Held(_affine(g, node, name, shape, weight, bias, (-1,)), held.order)
 
-    def value(array: Any, name: str) -> str:
-        return g.build.constant(g.free(f"{node.name}.{name}"), np.asarray(array, np.float32).reshape(-1))
 
-    mean = g.op(node, OpKind.MEAN, (held.name,), one, suffix=".mean", axes=axis)
-    moved = g.op(node, OpKind.SUB, (held.name, mean), shape, suffix=".centred")
-    square = g.op(node, OpKind.SQUARED_DIFFERENCE, (held.name, mean), shape, suffix=".square")
-    variance = g.op(node, OpKind.MEAN, (square,), one, suffix=".variance", axes=axis)
-    safe = g.op(node, OpKind.ADD, (variance, value([eps], "eps")), one, suffix=".safe")
+def group_norm(
+    g: TorchGraph, node: Any, x: Any, count: int, weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    *_: Any,
+) -> Held:  # fmt: skip
+    """``group_norm``: channels in groups, with all that lies in them, side by side."""
+    shape, held = g.shape(x), g.held(x)
+    wide = (shape[0], count, prod(shape[1:]) // count)
+    rows = g.in_order(g.reshape(node, held, shape, wide, suffix=".groups"), wide, _counted(3))
+    unit = _normalised(g, node, rows, wide, (2,), eps=eps)
+    found = g.reshape(node, Held(unit, _counted(3)), wide, shape, suffix=".whole")
+    name = g.in_order(found, shape, held.order)
+    along = tuple(-1 if d == 1 else 1 for d in held.order)
+    return Held(_affine(g, node, name, stored(shape, held.order), weight, bias, along), held.order)
+
+
+def instance_norm(
+    g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, own: bool,
+    momentum: float, eps: float, *_: Any,
+) -> Held:  # fmt: skip
+    """``instance_norm``: every channel of an example by itself."""
+    if not own:
+        raise g.fail(node, "normalises by means that were kept: use batch normalisation")
+    held = g.held(x)
+    shape = stored(g.shape(x), held.order)
+    axes = tuple(place for place, dimension in enumerate(held.order) if dimension > 1)
+    unit = _normalised(g, node, held.name, shape, axes, eps=eps, plain=weight is None)
+    along = tuple(-1 if d == 1 else 1 for d in held.order)
+    return Held(_affine(g, node, unit, shape, weight, bias, along), held.order)
+
+
+def _value(g: TorchGraph, node: Any, array: Any, name: str, shape: tuple[int, ...] = (-1,)) -> str:
+    return g.build.constant(g.free(f"{node.name}.{name}"), np.asarray(array, np.float32).reshape(shape))
+
+
+def _normalised(
+    g: TorchGraph, node: Any, x: str, shape: tuple[int, ...], axes: tuple[int, ...], *, eps: float = 1e-5,
+    plain: bool = False,
+) -> str:  # fmt: skip
+    """Normalise a stored shape along axes, by the ops that compute it on a device.
+
+    The last of them has the name of the module if it is ``plain``: if nothing follows.
+    """
+    one = tuple(1 if i in axes else size for i, size in enumerate(shape))
+    mean = g.op(node, OpKind.MEAN, (x,), one, suffix=".mean", axes=axes)
+    moved = g.op(node, OpKind.SUB, (x, mean), shape, suffix=".centred")
+    square = g.op(node, OpKind.SQUARED_DIFFERENCE, (x, mean), shape, suffix=".square")
+    variance = g.op(node, OpKind.MEAN, (square,), one, suffix=".variance", axes=axes)
+    safe = g.op(node, OpKind.ADD, (variance, _value(g, node, [eps], "eps")), one, suffix=".safe")
     factor = g.op(node, OpKind.RSQRT, (safe,), one, suffix=".factor")
-    name = g.op(node, OpKind.MUL, (moved, factor), shape, suffix=".normal" if weight is not None else "")
+    return g.op(node, OpKind.MUL, (moved, factor), shape, suffix="" if plain else ".normal")
+
+
+def _affine(
+    g: TorchGraph, node: Any, x: str, shape: tuple[int, ...], weight: Any, bias: Any, along: tuple[int, ...]
+) -> str:
+    """Multiply by a weight and add a bias, where there are any; their numbers lie along one dimension."""
     if weight is not None:
-        inputs = (name, value(g.arrays[weight], "weight"))
-        name = g.op(node, OpKind.MUL, inputs, shape, suffix=".scaled" if bias is not None else "")
+        inputs = (x, _value(g, node, g.arrays[weight], "weight", along))
+        x = g.op(node, OpKind.MUL, inputs, shape, suffix=".scaled" if bias is not None else "")
     if bias is not None:
-        name = g.op(node, OpKind.ADD, (name, value(g.arrays[bias], "bias")), shape)
-    return Held(name, held.order)
+        x = g.op(node, OpKind.ADD, (x, _value(g, node, g.arrays[bias], "bias", along)), shape)
+    return x
 
 
 def softmax(kind: OpKind) -> Rule:

@@ -13,7 +13,7 @@ from mcusim.files.torch.archive import WAY_OUT, ExportedProgram, read_program
 from mcusim.files.torch.graph import Shape, TorchGraph
 from mcusim.files.torch.operators import RULES
 from mcusim.graph import Model, Preprocessing
-from mcusim.graph.build import naming
+from mcusim.graph.build import leading_to, naming
 from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
@@ -74,11 +74,13 @@ def _shapes(shape: Shape | tuple[Shape, ...]) -> list[Shape]:
 def _model(program: ExportedProgram, name: str, preprocessing: Preprocessing, labels: Sequence[str]) -> Model:
     graph = TorchGraph(program, name, RULES)
     outputs = graph.walk()
+    ops = leading_to(outputs, graph.build.ops)
+    needed = {*graph.inputs, *outputs, *(name for op in ops for name in (*op.inputs, op.output))}
     model = validate(
         Model(
             name=name,
-            ops=tuple(graph.build.ops),
-            tensors=graph.build.tensors,
+            ops=ops,
+            tensors={name: tensor for name, tensor in graph.build.tensors.items() if name in needed},
             inputs=graph.inputs,
             outputs=outputs,
             preprocessing=preprocessing,
