@@ -60,13 +60,13 @@ def field(b: Any, record: Any, name: str) -> Any:
 
 def flipped(b: Any, address: Any) -> Any:
     """Emit four int8 as uint8 (each plus 128) in every lane."""
-    quad = splat(b, load(b, address, WORD))
+    quad = load(b, address, WORD)
+    if "+avx512vnni" not in features():
+        return splat(b, b.xor(quad, WORD(-0x7F7F7F80)))
+    # LLVM 20 legalises the xor of a broadcast with a constant that meets vpdpbusd without end. It does not
+    # see through this constant.
     sign = constant(I32, -0x7F7F7F80)
-    if "+avx512vnni" in features():
-        # LLVM 20 legalises the xor of a broadcast with a constant that meets vpdpbusd without end. It does
-        # not see through this constant.
-        sign = b.asm(ir.FunctionType(I32, [I32]), "", "=v,0", [sign], False)
-    return b.xor(quad, sign)
+    return b.xor(splat(b, quad), b.asm(ir.FunctionType(I32, [I32]), "", "=v,0", [sign], False))
 
 
 class Outputs:

@@ -16,6 +16,7 @@ from mcusim.kernels.vector.vectors import (
     F32,
     FLOAT,
     I32,
+    LANES,
     LONG,
     WORD,
     call,
@@ -57,14 +58,66 @@ def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], 
 
 
 def dot4(b: Any, total: Any, x: Any, w: Any) -> Any:
-    """Emit total[lane] += Σ of four products of uint8 ``x`` and int8 ``w`` (16 lanes of four bytes)."""
-    if "+avx512vnni" in features():
+    """Emit total[lane] += Σ of four products of uint8 ``x`` and int8 ``w`` (16 lanes of four bytes).
+
+    By the instruction that the processor has for it (AVX-512 VNNI, AVX-VNNI, and on Arm I8MM, or DotProd,
+    which knows signed bytes alone), or else in 16 bits; no sum saturates, so all give the same integers.
+    """
+    known = features()
+    if "+avx512vnni" in known:
         return call(b, "llvm.x86.avx512.vpdpbusd.512", I32, total, x, w)
+    if "+avxvnni" in known:
+        return _in_parts(
+            b, 8, lambda *part: call(b, "llvm.x86.avx512.vpdpbusd.256", part[0].type, *part), total, x, w
+        )
+    if "+i8mm" in known:
+        return _in_parts(b, 4, lambda *part: _on_arm(b, "usdot", *part), total, x, w)
+    if "+dotprod" in known:
+
+        def signed(total: Any, x: Any, w: Any) -> Any:
+            # x = (x - 128) + 64 + 64
+            flipped = b.xor(x, constant(x.type, -0x7F7F7F80))
+            half = constant(x.type, 0x40404040)
+            for factor in (flipped, half, half):
+                total = _on_arm(b, "sdot", total, factor, w)
+            return total
+
+        return _in_parts(b, 4, signed, total, x, w)
     eight, low = constant(_HALVES, 8), constant(_HALVES, 255)
     x, w = b.bitcast(x, _HALVES), b.bitcast(w, _HALVES)
     even = dot2(b, b.and_(x, low), b.ashr(b.shl(w, eight), eight))
     odd = dot2(b, b.lshr(x, eight), b.ashr(w, eight))
     return b.add(total, b.add(even, odd))
+
+
+def _in_parts(b: Any, lanes: int, body: Callable[..., Any], *values: Any) -> Any:
+    """Emit ``body`` on parts of so many lanes of vectors of 16 int32; return the parts joined."""
+
+    def picked(one: Any, other: Any, first: int, count: int) -> Any:
+        kind = ir.VectorType(WORD, count)
+        return b.shuffle_vector(one, other, ir.Constant(kind, list(range(first, first + count))))
+
+    parts = [
+        body(*(picked(v, ir.Constant(v.type, ir.Undefined), first, lanes) for v in values))
+        for first in range(0, LANES, lanes)
+    ]
+    while len(parts) > 1:
+        count = 2 * parts[0].type.count
+        parts = [picked(parts[i], parts[i + 1], 0, count) for i in range(0, len(parts), 2)]
+    return parts[0]
+
+
+def _on_arm(b: Any, name: str, total: Any, x: Any, w: Any) -> Any:
+    """Emit one of Arm's products of four bytes in each of four lanes."""
+    bytes_ = ir.VectorType(ir.IntType(8), 16)
+    return call(
+        b,
+        f"llvm.aarch64.neon.{name}.v4i32.v16i8",
+        total.type,
+        total,
+        b.bitcast(x, bytes_),
+        b.bitcast(w, bytes_),
+    )
 
 
 def _dot_tile(blocks: int) -> Any:
