@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 from collections.abc import Callable
 from math import prod
 
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.core.legible import shortened
+from mcusim.core.unpickling import BoundedUnpickler
 
-_MAX_MEMO = 1_000_000
 _PIXELS = 3 * 32 * 32
 
 
@@ -63,12 +62,11 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 }  # fmt: skip
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     def find_class(self, module: str, name: str) -> Callable[..., object]:
         """Return a stand-in, never what the pickle asks for."""
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
-        return _ALLOWED[module, name]
+        found: Callable[..., object] = _ALLOWED.get((module, name)) or super().find_class(module, name)
+        return found
 
 
 def read_batch(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -78,10 +76,6 @@ def read_batch(name: str, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np
         BadData: if the pickle is damaged, asks for anything but arrays, or holds no such batch.
     """
     try:
-        for opcode, argument, _ in pickletools.genops(content):
-            # A memo index makes the unpickler allocate that many slots.
-            if "PUT" in opcode.name and isinstance(argument, int) and argument > _MAX_MEMO:
-                raise pickle.UnpicklingError(f"memo index {argument}")
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         images = _pixels(batch[b"data"])
         labels = np.array(batch[b"labels"], np.int64)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 from collections.abc import Callable
 from math import prod
 from typing import Any, NoReturn
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.core.legible import shortened
+from mcusim.core.unpickling import BoundedUnpickler
 
 
 class Refused(pickle.UnpicklingError):
@@ -32,7 +32,6 @@ def load_pickle(data: bytes, where: str) -> Any:
             message says what it named.
     """
     try:
-        _screen(data)
         return _Unpickler(io.BytesIO(data)).load()
     except Refused as error:
         raise BadModel(where, str(error), "only numpy arrays are allowed in a model's pickle") from None
@@ -41,13 +40,6 @@ def load_pickle(data: bytes, where: str) -> Any:
         raise BadModel(
             where, f"is a damaged pickle: {shortened(str(error))}", "get the file again"
         ) from error
-
-
-def _screen(data: bytes) -> None:
-    """Refuse memo indices that no honest pickle of this length has: the unpickler allocates up to them."""
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(data):  # type: ignore[arg-type]
-            raise Refused(f"has a memo index of {argument}")
 
 
 class _StandIn:
@@ -153,7 +145,7 @@ _ALLOWED = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise Refused(f"asks for {module}.{name}, which may run any code")

@@ -11,8 +11,10 @@ from typing import Any
 from mcusim.planning.plan import Plan
 
 PACKAGE = Path(__file__).parents[1]
-COMPUTES = ("data", "engine", "graph", "kernels", "lowering", "tasks", "update")
-"""Rooms of the package whose code decides what a step computes."""
+COMPUTES = (
+    "core", "data", "engine", "graph", "kernels", "lowering", "mcu", "session", "simplify", "tasks", "update",
+)  # fmt: skip
+"""Rooms of the package whose code decides what a step computes, in which order, and how long it takes."""
 
 
 @cache

@@ -198,7 +198,7 @@ class Training:
             saturations=self.state.saturations,
             images_per_s=(self.state.iteration - first) / seconds if seconds else 0.0,
             streamed=recording.streamed,
-            identity={**self.identity, "epochs": self.recipe.epochs, "trace": self._recorded()},
+            identity=self._origin,
             cost=session_cost(
                 self.plan, self.scheme, self.state.iteration,
                 cycles=self.progress.cycle if self.plan.estimate is not None else None,
@@ -212,6 +212,11 @@ class Training:
             run.out = folder
             recording.close(self.state.iteration, self.progress.cycle)
         return run
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        """What checkpoint and result say they rest on: with how long it was and what was recorded."""
+        return {**self.identity, "epochs": self.recipe.epochs, "trace": self._recorded()}
 
     def _recorded(self) -> str:
         """Return what the trace of the run holds: resuming a finished run asks for one and changes none."""
@@ -245,7 +250,7 @@ class Training:
         self.progress.trace_position = recording.position()
         self.progress.largest = dict(self.stages.largest.step.scope.channels)
         self.progress.coverage = {n: v.tolist() for n, v in self.stages.coverage.visits.items()}
-        save_checkpoint(folder / FILE, self.state, self.stages.statistics, self.progress, self.identity)
+        save_checkpoint(folder / FILE, self.state, self.stages.statistics, self.progress, self._origin)
 
     def _epoch(self, folder: Path | None, recording: Recording, pause: Callable[[], None]) -> None:
         progress, state = self.progress, self.state

@@ -134,6 +134,9 @@ def test_any_other_target_is_refused_by_name(tmp_path: Path, thing: Any, named: 
         b"\x80\x04N",
         b"\x80\x02cnumpy\ndtype\n}\x8c\x01ak\x01sb.",  # sets the state of a stand-in
         b"\x80\x02N" + b"r\xff\xff\xff\x7f" + b".",  # a memo of 2**31 entries
+        b"\x80\x05\x96\xff\xff\xff\xff\x01\0\0\0.",  # a bytearray of 8 GiB
+        # Frames within frames: found by the fuzzer, where the unpickler in C jumps to a memo of gigabytes.
+        b"\x80\x04" + b"\x95\x85\0\0\0\0\0\0\0}\x94(\x8c\x08segments\x94]\x94\x8c\x0ddevice_trace\x04" * 90,
         b"\x80\x02" + b"\x82\x01.",  # an extension
         b"Pabc\n.",  # a persistent id
         b"cnumpy\nndarray\n(I1000000000000\ntR.",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from networks import small_network
+from test_session_folder import Stop, stop_at
 from test_session_training import session, tiny_data
 
 import mcusim
 from mcusim.core import BadRun
 from mcusim.session import identity
+from mcusim.session.checkpoint import FILE, read_checkpoint
 from mcusim.session.features import Features
-from mcusim.session.run import read_run
+from mcusim.session.run import RESULTS, read_run
 
 
 def other_version(monkeypatch):
@@ -58,6 +61,32 @@ def test_a_run_is_not_resumed_on_another_board_nor_on_the_same_with_other_figure
             on(other).train(tiny_data(12), out=tmp_path, resume=True)
     moved = replace(board, file="elsewhere.toml")
     assert on(moved).train(tiny_data(12), out=tmp_path, resume=True).steps == 12
+
+
+@pytest.mark.parametrize(("first", "second"), [*product(("off", "first", "all"), repeat=2)])
+def test_another_trace_mode_never_mixes_two_recordings_nor_costs_the_model(
+    first, second, tmp_path, monkeypatch
+):
+    """What was not recorded from its first step is refused by name; all else ends in the same files."""
+    monkeypatch.setattr("mcusim.session.training.CHECKPOINT_STEPS", 10)
+    monkeypatch.setattr("mcusim.session.training.BLOCK", 5)
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    with pytest.raises(Stop):
+        session().train(tiny_data(24), out=out, trace=first, progress=stop_at(15))
+    assert read_checkpoint(out / FILE)[1]["identity"]["trace"] == first
+    wanted = second
+    if (first, second) in (("off", "all"), ("first", "all")):
+        with pytest.raises(
+            BadRun, match=r"not recorded from its first step \(resume with trace first or off"
+        ):
+            session().train(tiny_data(24), out=out, trace=second, resume=True)
+        wanted = "first"
+    run = session().train(tiny_data(24), out=out, trace=wanted, resume=True)
+    session().train(tiny_data(24), out=whole, trace=wanted)
+    for name in RESULTS:
+        assert (out / name).exists() == (whole / name).exists()
+        assert not (out / name).exists() or (out / name).read_bytes() == (whole / name).read_bytes()
+    assert run.identity["trace"] == wanted
 
 
 def test_features_of_another_version_are_not_taken(tmp_path, monkeypatch):
