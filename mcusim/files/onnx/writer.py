@@ -16,6 +16,7 @@ import numpy as np
 
 from mcusim.core import BadModel, MissingPackage
 from mcusim.core.files import replacing
+from mcusim.files.names import NAMES
 from mcusim.files.onnx.file import INT32, INT64, OnnxFile
 from mcusim.files.onnx.graph import NCHW, NHWC, Shape, onnx_shape
 from mcusim.graph import TRAITS, Attributes, Model, Op, OpKind, OpTable
@@ -332,11 +333,6 @@ def _arg_max(f: OnnxFile, op: Op) -> None:
     f.node("Cast", [place], op.output, to=INT64 if output.dtype == "int64" else INT32)
 
 
-_UNARY = {
-    OpKind.LEAKY_RELU: "LeakyRelu", OpKind.HARD_SWISH: "HardSwish", OpKind.LOGISTIC: "Sigmoid",
-    OpKind.TANH: "Tanh", OpKind.ELU: "Elu", OpKind.GELU: "Gelu", OpKind.ABS: "Abs", OpKind.SQRT: "Sqrt",
-    OpKind.EXP: "Exp", OpKind.LOG: "Log",
-}  # fmt: skip
 WRITTEN: OpTable[Writer] = OpTable(
     "writers of ONNX",
     {
@@ -370,8 +366,8 @@ WRITTEN: OpTable[Writer] = OpTable(
         OpKind.DEPTH_TO_SPACE: _blocks("DepthToSpace"),
         OpKind.SPACE_TO_DEPTH: _blocks("SpaceToDepth"),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE), _convert),
+        **{kind: _unary(NAMES[kind].onnx[0]) for kind in UNARY if NAMES[kind].onnx},
         **{kind: _clamp for kind in UNARY if TRAITS[kind].activation},
-        **{kind: _unary(name) for kind, name in _UNARY.items()},
         OpKind.RSQRT: _rsqrt,
         OpKind.SOFTMAX: _softmax("Softmax"),
         OpKind.LOG_SOFTMAX: _softmax("LogSoftmax"),
@@ -379,5 +375,6 @@ WRITTEN: OpTable[Writer] = OpTable(
         **dict.fromkeys(RESIZES, _resize),
         OpKind.ARG_MAX: _arg_max,
     },
+    {kind: "has no operator of ONNX" for kind in {*UNARY} - {OpKind.RSQRT} if not NAMES[kind].onnx},
 )
 """By kind: what writes an op's nodes."""
