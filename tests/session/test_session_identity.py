@@ -56,7 +56,7 @@ def test_a_run_of_another_version_is_not_resumed(tmp_path, monkeypatch):
 def test_a_run_is_not_resumed_on_another_board_nor_on_the_same_with_other_figures(tmp_path):
     board = mcusim.board("stm32f746")
     on(board).train(tiny_data(12), out=tmp_path)
-    for other in (mcusim.board("stm32h743"), replace(board, clock_hz=board.clock_hz // 2)):
+    for other in (mcusim.board("stm32l4r5"), replace(board, clock_hz=board.clock_hz // 2)):
         with pytest.raises(BadRun, match=r"other .*board"):
             on(other).train(tiny_data(12), out=tmp_path, resume=True)
     moved = replace(board, file="elsewhere.toml")
