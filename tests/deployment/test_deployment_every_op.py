@@ -1,0 +1,148 @@
+"""Every operator alone, in every arithmetic and with every type of errors: C against engine, op by op.
+
+All networks are compiled into one program of this computer, which runs the self test of each: by GCC with
+AddressSanitizer where it is installed, else by zig; what C leaves undefined ends the program.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files as resources
+from math import prod
+
+import numpy as np
+import pytest
+from emulation_networks import c_op_network
+
+import mcusim
+from mcusim.deployment.forward import FORWARD
+from mcusim.deployment.model_files import files
+from mcusim.deployment.tables import tables
+from mcusim.emulation.toolchain import zig
+from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.validate import validate
+from mcusim.kernels.reference import GRADIENTS
+from mcusim.update.formats import Formats
+
+WAYS = [
+    (Arithmetic.TFLITE, "float32"), (Arithmetic.FLOAT, "float32"), (Arithmetic.TINYENGINE, "float32"),
+    (Arithmetic.TFLITE, "int16"), (Arithmetic.TFLITE, "int8"),
+]  # fmt: skip
+KINDS = [kind for kind in FORWARD if kind in GRADIENTS]
+
+
+def alone(source: Model, op: Op, name: str) -> Model:
+    """Return a network of a layer that learns, this op, and a head; other operands are constants."""
+    rng = np.random.default_rng(3)
+    first = next(n for n in op.inputs if not source.tensors[n].constant)
+    shape = source.tensors[first].shape
+    channels = shape[-1]
+    tensors = {n: source.tensors[n] for n in (*op.inputs, op.output)}
+    ops: list[Op] = []
+
+    def add(kind: OpKind, inputs: tuple[str, ...], output: Tensor, **attributes: object) -> str:
+        tensors[output.name] = output
+        ops.append(Op(f"{output.name}_op", kind, inputs, output.name, Attributes(**attributes)))
+        return output.name
+
+    def constant(label: str, data: np.ndarray, quant: Quant | None = None) -> str:
+        tensors[label] = Tensor(label, data.shape, data.dtype.name, quant, data)
+        return label
+
+    for n in op.inputs:
+        if n != first and not source.tensors[n].constant:
+            constant(
+                n, rng.integers(-128, 128, source.tensors[n].shape, dtype=np.int8), source.tensors[n].quant
+            )
+    image = shape if len(shape) == 4 else (1, 1, prod(shape[1:-1]), channels)
+    tensors["input"] = Tensor("input", image, "int8", Quant.of(1 / 32, 3))
+    scales = rng.uniform(0.01, 0.02, channels).astype(np.float32)
+    weight = constant(
+        "before.w", rng.integers(-90, 91, (channels, 1, 1, channels), dtype=np.int8), Quant(scales, 0, 0)
+    )
+    bias = constant(
+        "before.b", rng.integers(-300, 300, channels, dtype=np.int32), Quant(scales / np.float32(32), 0, 0)
+    )
+    stored = source.tensors[first]
+    if stored.dtype == "int8":
+        made = Tensor("before", image, "int8", stored.quant)
+        before = add(OpKind.CONV_2D, ("input", weight, bias), made)
+    else:
+        made = Tensor("before", image, "int8", Quant.of(0.05, -2))
+        before = add(OpKind.CONV_2D, ("input", weight, bias), made)
+        before = add(OpKind.DEQUANTIZE, (before,), Tensor("before.real", image, "float32"), clamp=None)
+    if image != shape:
+        like = replace(tensors[before], name="before.shaped", shape=shape)
+        before = add(OpKind.RESHAPE, (before,), like, shape=shape)
+    ops.append(replace(op, inputs=tuple(before if n == first else n for n in op.inputs)))
+    last, y = op.output, source.tensors[op.output]
+    if y.dtype == "int8":
+        last = add(OpKind.DEQUANTIZE, (last,), Tensor("behind.real", y.shape, "float32"), clamp=None)
+    count = prod(y.shape)
+    if y.shape != (1, count):
+        last = add(
+            OpKind.RESHAPE,
+            (last,),
+            Tensor("behind.flat", (1, count), "float32"),
+            shape=(1, count),
+            clamp=None,
+        )
+    bound = 1 / np.sqrt(count)
+    head = constant("behind.w", rng.uniform(-bound, bound, (3, count)).astype(np.float32))
+    more = constant("behind.b", rng.uniform(-bound, bound, 3).astype(np.float32))
+    logits = add(OpKind.FULLY_CONNECTED, (last, head, more), Tensor("logits", (1, 3), "float32"), clamp=None)
+    used = {n for o in ops for n in (*o.inputs, o.output)}
+    kept = {n: t for n, t in tensors.items() if n in used}
+    return validate(Model(name, tuple(ops), kept, ("input",), (logits,), source.arithmetic, head="logits_op"))
+
+
+def networks() -> Iterator[tuple[str, Model, Formats]]:
+    for arithmetic, error in WAYS:
+        source = c_op_network(arithmetic)
+        for kind in KINDS:
+            name = f"{kind}_{arithmetic}_{error}"
+            op = next(op for op in source.ops if op.kind is kind)
+            yield name, alone(source, op, name), Formats(error=error)
+
+
+def compiler() -> list[str]:
+    """Return a compiler of this computer and its sanitizers."""
+    if shutil.which("gcc"):
+        return ["gcc", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    return [*zig(), "-Wno-macro-redefined", "-fsanitize=undefined", "-fsanitize-trap=undefined"]
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """What the self test of each network has printed."""
+    folder = tmp_path_factory.mktemp("every_op")
+    (folder / "kernels").mkdir()
+    (folder / "model").mkdir()
+    for source in (resources("mcusim.deployment") / "kernels").iterdir():
+        (folder / "kernels" / source.name).write_bytes(source.read_bytes())
+    texts, calls = [], []
+    for name, model, formats in networks():
+        choices = {"formats": formats, "simplify": "off", "planner": "greedy_by_size"}
+        own = mcusim.Session(model, "stm32h743", "dense", sgd=mcusim.Sgd(lr=0.05), **choices)
+        plan = own.plan()
+        for file, text in files(tables(plan, own.scheme), plan, own.scheme).items():
+            (folder / "model" / file).write_text(text, "utf-8")
+            texts += [f'#include "model/{file}"'] * file.endswith(".c")
+        calls.append(f"    mcusim_selftest(&{name}, &{name}_expected, printf);")
+    body = "\n".join(["#include <stdio.h>", *texts, "int main(void) {", *calls, "    return 0;", "}"])
+    (folder / "main.c").write_text(body + "\n", "utf-8")
+    program = folder / "every_op"
+    flags = ["-std=c99", "-O1", "-ffp-contract=off", "-DMCUSIM_NAMES"]
+    sources = [folder / "main.c", *(folder / "kernels").glob("*.c")]
+    subprocess.run([*compiler(), *flags, *map(str, sources), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=True)
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(("arithmetic", "error"), WAYS, ids=[f"{a}-{e}" for a, e in WAYS])
+def test_every_operator_alone_gives_the_same_bits(verdicts, arithmetic, error):
+    found = {kind: verdicts[f"{kind}_{arithmetic}_{error}"] for kind in KINDS}
+    assert not {kind: text for kind, text in found.items() if not text.startswith("PASS")}
