@@ -17,14 +17,17 @@ from mcusim.deployment.context import (
     four,
     refusal,
     source_of,
-    strides,
     window,
 )
-from mcusim.deployment.moving import concatenation, pad, reshape, transpose
+from mcusim.deployment.moving import concatenation, moved, pad, reshape, transpose
 from mcusim.deployment.records import Call
 from mcusim.deployment.text import CText
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import POOLS, UNARY
+from mcusim.kernels.moved_blocks import strides
+from mcusim.kernels.reference.moves import MOVES
+from mcusim.kernels.reference.pairs import PAIRS, SQUARE_SHIFT
+from mcusim.kernels.reference.pairs import values as pair_values
 from mcusim.kernels.reference.pool import mean_multiplier
 from mcusim.kernels.reference.shape import nearest, weights
 from mcusim.kernels.reference.softmax import exponentials
@@ -111,12 +114,12 @@ def _dense(context: StepContext, op: StepOp) -> Call:
     return Call("mcusim_dense_int8", "mcusim_dense", fields | {"output": context.output(source)})
 
 
-def _binary(context: StepContext, op: StepOp) -> Call:
+def _operands(context: StepContext, op: StepOp) -> dict[str, Any]:
+    """Return where both operands lie, how they are spread, and their zero points."""
     source, y = source_of(op), op.writes[0]
     _require(source, context, ("int8", "int8"))
     names, shape = context.operands(op), context.shape(y)
-    quants = [quant_of(context.tensors[n]) for n in (*source.inputs, source.output)]
-    scales = [scale_of(context.tensors[n]) for n in (*source.inputs, source.output)]
+    quants = [quant_of(context.tensors[n]) for n in source.inputs]
     fields: dict[str, Any] = dict(zip("ab", map(context.operand, names), strict=True))
     fields |= {"y": context.at(y), "mask": context.at(op.mask)}
     if all(context.shape(n) == shape for n in names):
@@ -128,7 +131,12 @@ def _binary(context: StepContext, op: StepOp) -> Call:
             fields[key] = broadcast(context.shape(name), len(shape), what)
     if max(fields["dims"]) > 65_535:
         raise refusal(f"op {source.name!r} ({source.kind})", "has more than 65,535 elements in a row")
-    fields |= {"a_zero": quants[0].zero_point, "b_zero": quants[1].zero_point}
+    return fields | {"a_zero": quants[0].zero_point, "b_zero": quants[1].zero_point}
+
+
+def _binary(context: StepContext, op: StepOp) -> Call:
+    source, fields = source_of(op), _operands(context, op)
+    scales = [scale_of(context.tensors[n]) for n in (*source.inputs, source.output)]
     if source.kind is OpKind.MUL:
         factor = scales[0] * scales[1] / scales[2]
         multiplier, shift = multiplier_and_shift(factor)
@@ -145,6 +153,31 @@ def _binary(context: StepContext, op: StepOp) -> Call:
             "a_scale": scales[0], "b_scale": scales[1], "y_scale": scales[2],
         }  # fmt: skip
     return Call(kernel, "mcusim_binary", fields | {"output": context.plain_output(source)})
+
+
+PAIR_KERNELS = {
+    OpKind.MINIMUM: "mcusim_minimum", OpKind.MAXIMUM: "mcusim_maximum", OpKind.PRELU: "mcusim_prelu",
+    OpKind.SQUARED_DIFFERENCE: "mcusim_squared_difference", OpKind.DIV: "mcusim_div",
+}  # fmt: skip
+assert set(PAIR_KERNELS) == set(PAIRS), "every function of two elements has a C kernel"
+
+
+def _pair(context: StepContext, op: StepOp) -> Call:
+    source, fields = source_of(op), _operands(context, op)
+    a, b, y = (scale_of(context.tensors[n]) for n in (*source.inputs, source.output))
+    if context.model.arithmetic.fixed_point:
+        pair_values(source, context.tensors, context.model.arithmetic)  # refuses what it cannot compare
+    twice = 2.0 * max(a, b)
+    real = {
+        OpKind.SQUARED_DIFFERENCE: (a / twice, b / twice, twice * twice / ((1 << 2 * SQUARE_SHIFT) * y)),
+        OpKind.PRELU: (a / y, a * b / y, 1.0),
+        OpKind.DIV: (1.0, 1.0, a / (b * y)),
+    }.get(source.kind, (1.0, 1.0, 1.0))
+    fixed = [multiplier_and_shift(f) for f in real]
+    return Call(PAIR_KERNELS[source.kind], "mcusim_binary", {
+        **fields, "multiplier": [m for m, _ in fixed], "shift": [s for _, s in fixed],
+        "a_scale": a, "b_scale": b, "y_scale": y, "output": context.plain_output(source),
+    })  # fmt: skip
 
 
 def broadcast(shape: tuple[int, ...], rank: int, what: str) -> list[int]:
@@ -236,6 +269,28 @@ def _mean(context: StepContext, op: StepOp) -> Call:
     })  # fmt: skip
 
 
+def _reduction(context: StepContext, op: StepOp) -> Call:
+    source = source_of(op)
+    _require(source, context, ("int8", "int8"))
+    x, y = context.tensors[source.inputs[0]], context.tensors[source.output]
+    outer, reduced, inner = spans(source, context.shape(op.reads[0]))
+    low, high = clamp_of(source)
+    fields: dict[str, Any] = {
+        "x": context.at(op.reads[0]), "y": context.at(op.writes[0]), "outer": outer, "reduced": reduced,
+        "inner": inner, "low": low, "high": high,
+    }  # fmt: skip
+    if source.kind is not OpKind.SUM:
+        if not quant_of(x).same_as(quant_of(y)):
+            raise refusal(f"op {source.name!r} ({source.kind})", "gives its input's numbers another scale")
+        return Call("mcusim_extreme", "mcusim_mean", fields | {"same": source.kind is OpKind.REDUCE_MIN})
+    ratio = scale_of(x) / scale_of(y)
+    multiplier, shift = multiplier_and_shift(ratio)
+    return Call("mcusim_total", "mcusim_mean", fields | {
+        "x_zero": quant_of(x).zero_point, "y_zero": quant_of(y).zero_point, "multiplier": multiplier,
+        "shift": shift, "rounding": context.rounding, "ratio": ratio,
+    })  # fmt: skip
+
+
 def _resize(context: StepContext, op: StepOp) -> Call:
     source, x, y = source_of(op), op.reads[0], op.writes[0]
     (_, h, w, channels), (_, oh, ow, _) = context.shape(x), context.shape(y)
@@ -307,6 +362,9 @@ FORWARD: OpTable[Maker] = OpTable(
         OpKind.QUANTIZE: _quantize,
         OpKind.DEQUANTIZE: _dequantize,
         OpKind.MEAN: _mean,
+        **dict.fromkeys((OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _reduction),
+        **dict.fromkeys(PAIRS, _pair),
+        **dict.fromkeys(MOVES, moved),
         OpKind.RESHAPE: reshape,
         OpKind.PAD: pad,
         OpKind.CONCATENATION: concatenation,

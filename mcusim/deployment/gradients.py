@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import SlotPart
-from mcusim.deployment.context import ALL, LACKING, StepContext, four, refusal, source_of, strides, window
+from mcusim.deployment.context import ALL, LACKING, StepContext, four, refusal, source_of, window
 from mcusim.deployment.forward import broadcast, spans
 from mcusim.deployment.records import Call
-from mcusim.deployment.text import CText
+from mcusim.deployment.text import NULL, CText
 from mcusim.graph import WEIGHTED, OpKind, OpTable
 from mcusim.graph.traits import CLAMPS, RESIZES, UNARY
+from mcusim.kernels.moved_blocks import BLOCKS, origins, strides
+from mcusim.kernels.reference.moves import MOVES
+from mcusim.kernels.reference.pairs import PAIRS
 from mcusim.kernels.reference.plain import gradient_ratio
 from mcusim.kernels.reference.shape import nearest, weights
 from mcusim.kernels.reference.unary import FUNCTIONS
@@ -24,7 +27,7 @@ from mcusim.lowering.forward import backward_activations
 from mcusim.lowering.step import StepOp
 
 SHORT = {"float32": "f32", "int16": "i16", "int8": "i8"}
-PAIRS = (
+ERROR_TYPES = (
     ("float32", "float32"), ("float32", "int16"), ("float32", "int8"), ("int16", "int16"), ("int8", "int8"),
 )  # fmt: skip
 """Types of (output's gradient, input's gradient) that the kernels are compiled for."""
@@ -40,12 +43,19 @@ def grad_input(context: StepContext, op: StepOp) -> Call:
     kernel, struct, fields = GRADIENTS.of(source)(context, op)
     g, gx = gradient_name(source.output), op.writes[0]
     pair = (context.held(g).dtype, context.held(gx).dtype)
-    if pair not in PAIRS:
+    if pair not in ERROR_TYPES:
         raise refusal(f"op {source.name!r} ({source.kind})", f"takes {pair[0]} errors to {pair[1]}")
     shared = {
         "g": context.at(g, fields.pop("start", 0)), "gx": context.at(gx), "mask": context.at(op.mask),
         "accumulate": op.accumulate, "from": context.error(g), "to": context.error(gx),
     }  # fmt: skip
+    if struct == "mcusim_grad_pair":
+        fields["plain"] = shared | fields["plain"]
+        shared = {}
+    if struct == "mcusim_grad_moved":
+        shared["from_error"] = shared.pop("from")
+    if struct in ("mcusim_grad_moved", "mcusim_grad_extreme"):
+        assert shared.pop("mask") == NULL, "what is only moved or chosen has no clamp of its own"
     suffix = "_".join(SHORT[dtype] for dtype in pair)
     return Call(f"{kernel}_{suffix}", struct, shared | fields)
 
@@ -148,6 +158,71 @@ def _multiply(context: StepContext, op: StepOp) -> Made:
         "other": context.tensors[name].shape,
     }  # fmt: skip
     return _summed(context, op, factor, slope)
+
+
+FUNCTION_NAMES = {
+    OpKind.MINIMUM: CText("MCUSIM_LEAST"), OpKind.MAXIMUM: CText("MCUSIM_MOST"),
+    OpKind.SQUARED_DIFFERENCE: CText("MCUSIM_SQUARED"), OpKind.PRELU: CText("MCUSIM_SLOPED"),
+    OpKind.DIV: CText("MCUSIM_QUOTIENT"),
+}  # fmt: skip
+
+
+def _pair(context: StepContext, op: StepOp) -> Made:
+    source = source_of(op)
+    own, other = source.inputs[op.index], source.inputs[1 - op.index]
+    slope = {
+        "slope_of": context.operand(other), "slope_zero": context.zero_of(other),
+        "other": context.tensors[other].shape,
+    }  # fmt: skip
+    _, _, plain = _summed(context, op, 1.0, slope)
+    scales = [scale_of(context.tensors[n]) for n in (own, other, source.output)]
+    return "mcusim_grad_pair", "mcusim_grad_pair", {
+        "plain": plain, "own": context.operand(own), "own_scale": scales[0], "other_scale": scales[1],
+        "ratio": np.float32(scales[0] / scales[2]), "own_zero": context.zero_of(own),
+        "function": FUNCTION_NAMES[source.kind], "second": op.index == 1,
+    }  # fmt: skip
+
+
+def _moved(context: StepContext, op: StepOp) -> Made:
+    source = source_of(op)
+    what = f"op {source.name!r} ({source.kind})"
+    x, y = context.shape(op.writes[0]), context.tensors[source.output].shape
+    own = strides(y)
+    if source.kind in BLOCKS:
+        b = source.attributes.block
+        if source.kind is OpKind.DEPTH_TO_SPACE:
+            dims, stride = [x[0] * x[1], x[2], b, x[3] // b], [b * own[1], x[3] // b, own[1], 1]
+        else:
+            dims, stride = [x[0] * x[1] // b, b, x[2] // b, b * x[3]], [own[1], b * x[3], own[2], 1]
+        return _plain(context, op, 1.0, dims=dims, stride=stride)
+    first, places = [], []
+    for axis in range(len(x)):
+        outputs, begins = origins(source, axis, x)
+        places.append(context.table(source, f"from{axis}", outputs))
+        first.append(context.table(source, f"first{axis}", begins))
+    lead = 4 - len(x)
+    one = [context.table(source, "from_one", np.zeros(1, np.uint16))] * lead
+    all_of_one = [context.table(source, "first_one", np.arange(2, dtype=np.uint16))] * lead
+    return "mcusim_grad_moved", "mcusim_grad_moved", {
+        "dims": four(x, 1, what), "stride": four(own, 0, what), "first": [*all_of_one, *first],
+        "from": [*one, *places],
+    }  # fmt: skip
+
+
+def _extreme(context: StepContext, op: StepOp) -> Made:
+    source = source_of(op)
+    outer, reduced, inner = spans(source, context.shape(op.writes[0]))
+    return "mcusim_grad_extreme", "mcusim_grad_extreme", {
+        "x": context.at(source.inputs[0]), "outer": outer, "reduced": reduced, "inner": inner,
+        "least": source.kind is OpKind.REDUCE_MIN,
+    }  # fmt: skip
+
+
+def _sum(context: StepContext, op: StepOp) -> Made:
+    source = source_of(op)
+    outer, reduced, inner = spans(source, context.shape(op.writes[0]))
+    ratio = gradient_ratio(source, context.tensors, 0)
+    return _plain(context, op, ratio, dims=[1, outer, reduced, inner], stride=[0, inner, 0, 1])
 
 
 def _unary(context: StepContext, op: StepOp) -> Made:
@@ -264,6 +339,10 @@ GRADIENTS: OpTable[Callable[[StepContext, StepOp], Made]] = OpTable(
         OpKind.DEQUANTIZE: _scaled,
         OpKind.RESHAPE: _reshape,
         OpKind.MEAN: _mean,
+        OpKind.SUM: _sum,
+        **dict.fromkeys((OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _extreme),
+        **dict.fromkeys(PAIRS, _pair),
+        **dict.fromkeys(MOVES, _moved),
         OpKind.AVERAGE_POOL_2D: _pool,
         OpKind.MAX_POOL_2D: _pool,
         OpKind.PAD: _pad,

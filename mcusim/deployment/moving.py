@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import Kind, Slot
-from mcusim.deployment.context import ALL, StepContext, four, refusal, source_of, strides
+from mcusim.deployment.context import ALL, StepContext, four, refusal, source_of
 from mcusim.deployment.records import NOTHING, Call
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import DTYPES, Op
+from mcusim.kernels.moved_blocks import moved_blocks, strides
 from mcusim.kernels.reference.rescale import FAR, half_away
 from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 from mcusim.lowering.step import StepOp
@@ -107,6 +108,19 @@ def transpose(context: StepContext, op: StepOp) -> Call:
         context.at(x), context.at(y), four(context.shape(y), 1, what), four(moved, 0, what),
         four(strides(context.shape(y)), 0, what), DTYPES[context.held(y).dtype],
     )])  # fmt: skip
+
+
+def moved(context: StepContext, op: StepOp) -> Call:
+    """Return the call of an op that cuts, repeats, gathers, turns around or mixes dimensions."""
+    source, x, y = source_of(op), op.reads[0], op.writes[0]
+    what = f"op {source.name!r} ({source.kind})"
+    size = DTYPES[context.held(y).dtype]
+    blocks = [
+        block(context.at(x, b.x), context.at(y, b.y), four(b.dims, 1, what), four(b.x_stride, 0, what),
+              four(b.y_stride, 0, what), size)
+        for b in moved_blocks(source, context.shape(x), context.shape(y))
+    ]  # fmt: skip
+    return move(context, op.name, blocks)
 
 
 def crop_or_paste(context: StepContext, op: StepOp, *, crop: bool) -> Call:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CTYPES = {
-    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
-    "uint64": "uint64_t", "float32": "float",
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
+    "int64": "int64_t", "uint64": "uint64_t", "float32": "float",
 }  # fmt: skip
 """Element types as C spells them."""
 COLUMNS = 110

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Set
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.graph import Op, OpKind
 from mcusim.graph.traits import Family
+from mcusim.kernels.moved_blocks import BLOCKS, moved_blocks, runs
+from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.unary import FUNCTIONS
 from mcusim.kernels.scales import rounds_once
 from mcusim.lowering.action import Action
@@ -24,13 +26,13 @@ FORWARD_RECORDS: Mapping[Family, int] = {
     Family.NORMALISATION: 36, Family.RESIZE: 40,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
 }  # fmt: skip
-"""Of families without a C kernel (pairs, filters, products) what one would take: that of a neighbour."""
+"""Of families without a C kernel (filters, products) what one would take: that of a neighbour."""
 assert set(FORWARD_RECORDS) == set(Family), "every family of ops has a record in flash"
 GRADIENT_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 76, Family.DENSE: 76, Family.FILTER: 76, Family.POOL: 60, Family.NORMALISATION: 52,
     Family.RESIZE: 60,
 }  # fmt: skip
-PLAIN_GRADIENT = 128
+PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 44
 RECORDS: Mapping[Action, int] = {
     Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.SAVE: 24, Action.LOSS: 44, Action.GRAD_BIAS: 32,
     Action.GRAD_WEIGHT: 76, Action.UPDATE: 36,
@@ -73,6 +75,9 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
         noted = Slot(op.name, Kind.MASK) in step.tensors
         sloped = Action.GRAD_INPUT in done and FUNCTIONS.of(op).slope is not None
         return 256 + (32 if noted else 0) + (1024 if sloped else 0)
+    if _separable(op) and Action.GRAD_INPUT in done:
+        shape = tensors[op.inputs[0]].shape
+        return 2 * sum(n + 1 + sum(run[2] for run in runs(op, a, shape)) for a, n in enumerate(shape))
     if op.kind in (OpKind.SOFTMAX, OpKind.LOG_SOFTMAX) and tflite and _int8(step, op):
         return 1024
     return 0
@@ -90,18 +95,30 @@ def _record(step: Step, op: StepOp) -> int:
         return RECORDS[op.action]
     if op.source is None:
         return 0
-    family = op.source.traits.family
+    family, kind = op.source.traits.family, op.source.kind
     if op.action is Action.GRAD_INPUT:
-        return GRADIENT_RECORDS.get(family, PLAIN_GRADIENT)
+        if kind in (OpKind.REDUCE_MAX, OpKind.REDUCE_MIN):
+            return EXTREME_GRADIENT
+        special = {Family.PAIR: PAIR_GRADIENT, Family.MOVE: MOVED_GRADIENT}
+        own = special[family] if family is Family.PAIR or _separable(op.source) else PLAIN_GRADIENT
+        return GRADIENT_RECORDS.get(family, own)
     if op.action is not Action.FORWARD:
         return 0
     if family is Family.VIEW and step.tensors[op.reads[0]].buffer == step.tensors[op.writes[0]].buffer:
         return 0
     if family is Family.JOIN:
         return FORWARD_RECORDS[family] + COPY * len(op.source.inputs)
+    if kind in MOVES:
+        shapes = (step.tensors[n].shape for n in (op.reads[0], op.writes[0]))
+        return 20 + COPY * sum(1 for _ in moved_blocks(op.source, *shapes))
     if op.source.kind is OpKind.ARG_MAX or (op.source.kind is OpKind.QUANTIZE and _int8(step, op.source)):
         return FORWARD_RECORDS[Family.UNARY]
     return FORWARD_RECORDS[family]
+
+
+def _separable(op: Op) -> bool:
+    """Return True for an op that moves elements along each dimension by itself."""
+    return op.kind in MOVES and op.kind not in BLOCKS
 
 
 def _int8(step: Step, op: Op) -> bool:

@@ -15,7 +15,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from emulation_networks import c_op_network
+from every_op import every_op_network
 
 import mcusim
 from mcusim.deployment.forward import FORWARD
@@ -28,8 +28,8 @@ from mcusim.kernels.reference import GRADIENTS
 from mcusim.update.formats import Formats
 
 WAYS = [
-    (Arithmetic.TFLITE, "float32"), (Arithmetic.FLOAT, "float32"), (Arithmetic.TINYENGINE, "float32"),
-    (Arithmetic.TFLITE, "int16"), (Arithmetic.TFLITE, "int8"),
+    (Arithmetic.TFLITE, "float32"), (Arithmetic.FLOAT, "float32"), (Arithmetic.TINYENGINE, "int16"),
+    (Arithmetic.TFLITE, "int8"),
 ]  # fmt: skip
 KINDS = [kind for kind in FORWARD if kind in GRADIENTS]
 
@@ -101,7 +101,7 @@ def alone(source: Model, op: Op, name: str) -> Model:
 
 def networks() -> Iterator[tuple[str, Model, Formats]]:
     for arithmetic, error in WAYS:
-        source = c_op_network(arithmetic)
+        source = every_op_network(arithmetic=arithmetic)
         for kind in KINDS:
             name = f"{kind}_{arithmetic}_{error}"
             op = next(op for op in source.ops if op.kind is kind)

@@ -50,6 +50,87 @@ void mcusim_mul(const void *record, mcusim_state *state) {
     each((const mcusim_binary *)record, product);
 }
 
+/* What is no number is 0, and what is beyond all numbers is rounded to the end of a clamp. */
+static int32_t rounded(const mcusim_binary *r, float real) {
+    float scaled = real / r->y_scale;
+    if (scaled != scaled) scaled = 0.0f;
+    return (r->output.rounding == MCUSIM_NEAREST ? mcusim_nearest(scaled) : mcusim_half_away(scaled)) + r->output.zero;
+}
+
+static int32_t least(const mcusim_binary *r, int32_t a, int32_t b) {
+    if (r->output.rounding == MCUSIM_FIXED) return (a < b ? a : b) + r->output.zero;
+    float p = (float)a * r->a_scale, q = (float)b * r->b_scale;
+    return rounded(r, p < q ? p : q);
+}
+
+static int32_t most(const mcusim_binary *r, int32_t a, int32_t b) {
+    if (r->output.rounding == MCUSIM_FIXED) return (a > b ? a : b) + r->output.zero;
+    float p = (float)a * r->a_scale, q = (float)b * r->b_scale;
+    return rounded(r, p > q ? p : q);
+}
+
+/* In units of 2^-7 of twice the larger input scale. */
+static int32_t squared(const mcusim_binary *r, int32_t a, int32_t b) {
+    if (r->output.rounding == MCUSIM_FIXED) {
+        int32_t p = mcusim_multiply(a * (1 << 7), r->multiplier[0], r->shift[0]);
+        int32_t q = mcusim_multiply(b * (1 << 7), r->multiplier[1], r->shift[1]);
+        return mcusim_multiply((p - q) * (p - q), r->multiplier[2], r->shift[2]) + r->output.zero;
+    }
+    float d = (float)a * r->a_scale - (float)b * r->b_scale;
+    return rounded(r, d * d);
+}
+
+/* Multiplier 0 is for what is not below zero, 1 for its product with the slope. */
+static int32_t sloped(const mcusim_binary *r, int32_t a, int32_t b) {
+    if (r->output.rounding == MCUSIM_FIXED)
+        return (a >= 0 ? mcusim_multiply(a, r->multiplier[0], r->shift[0])
+                       : mcusim_multiply(a * b, r->multiplier[1], r->shift[1])) +
+               r->output.zero;
+    float p = (float)a * r->a_scale;
+    return rounded(r, a >= 0 ? p : p * ((float)b * r->b_scale));
+}
+
+/* A reciprocal, one product, one rescaling; by zero: the end that the dividend points to. */
+static int32_t quotient(const mcusim_binary *r, int32_t a, int32_t b) {
+    if (r->output.rounding != MCUSIM_FIXED) return rounded(r, (float)a * r->a_scale / ((float)b * r->b_scale));
+    if (!b) return (a > 0 ? 512 : a < 0 ? -512 : 0) + r->output.zero;
+    int32_t dividend = b < 0 ? -a : a, size = dividend >= 0 ? dividend : -dividend - 1;
+    int bits, room = 31;
+    int32_t inverse = mcusim_reciprocal((uint32_t)(b < 0 ? -b : b), 31, &bits);
+    for (; size; size >>= 1) room--;
+    int32_t v = mcusim_high((int32_t)((uint32_t)dividend << room), inverse);
+    int right = bits + room - r->shift[2], left = -right;
+    right = right < 0 ? 0 : right > 62 ? 62 : right;
+    left = left < 0 ? 0 : left > 31 ? 31 : left;
+    v = mcusim_high((int32_t)((uint32_t)v << left), r->multiplier[2]);
+    return (right > 31 ? 0 : mcusim_divide(v, right)) + r->output.zero;
+}
+
+void mcusim_minimum(const void *record, mcusim_state *state) {
+    (void)state;
+    each((const mcusim_binary *)record, least);
+}
+
+void mcusim_maximum(const void *record, mcusim_state *state) {
+    (void)state;
+    each((const mcusim_binary *)record, most);
+}
+
+void mcusim_squared_difference(const void *record, mcusim_state *state) {
+    (void)state;
+    each((const mcusim_binary *)record, squared);
+}
+
+void mcusim_prelu(const void *record, mcusim_state *state) {
+    (void)state;
+    each((const mcusim_binary *)record, sloped);
+}
+
+void mcusim_div(const void *record, mcusim_state *state) {
+    (void)state;
+    each((const mcusim_binary *)record, quotient);
+}
+
 void mcusim_look_up(const void *record, mcusim_state *state) {
     const mcusim_lookup *r = (const mcusim_lookup *)record;
     mcusim_writer bits = {r->mask, 0, 0};

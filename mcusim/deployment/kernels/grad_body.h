@@ -229,9 +229,24 @@ static float NAME(plain)(const mcusim_grad_plain *r, uint32_t at, uint32_t slope
     return g * (r->slope ? r->slope[q + 128] : (float)(q - r->slope_zero) * r->factor);
 }
 
+/* The derivative of a function of two reals by own. */
+static float NAME(slope)(const mcusim_grad_pair *p, uint32_t own_at, uint32_t other_at) {
+    float own = (float)(p->own[own_at] - p->own_zero) * p->own_scale;
+    float other = (float)(p->plain.slope_of[other_at] - p->plain.slope_zero) * p->other_scale;
+    if (p->function == MCUSIM_LEAST) return p->second ? (float)(other > own) : (float)(own <= other);
+    if (p->function == MCUSIM_MOST) return p->second ? (float)(other < own) : (float)(own >= other);
+    if (p->function == MCUSIM_SQUARED) return 2.0f * (own - other);
+    if (p->function == MCUSIM_SLOPED) {
+        if (p->second) return other >= 0.0f ? 0.0f : other;
+        return own >= 0.0f ? 1.0f : other;
+    }
+    if (!p->second) return other == 0.0f ? 0.0f : 1.0f / other;
+    float inverse = own == 0.0f ? 0.0f : 1.0f / own;
+    return -(other * inverse) * inverse;
+}
+
 /* What several outputs were made of sums their gradients, in the order of the dimensions in sums. */
-void NAME(mcusim_grad_plain)(const void *record, mcusim_state *state) {
-    const mcusim_grad_plain *r = (const mcusim_grad_plain *)record;
+MCUSIM_INLINE void NAME(plainly)(const mcusim_grad_plain *r, const mcusim_grad_pair *pair, mcusim_state *state) {
     const uint16_t *d = r->dims, *n = r->sums;
     uint32_t to = 0, i[4], j[4];
     int many = n[0] * n[1] * n[2] * n[3] > 1;
@@ -254,11 +269,57 @@ void NAME(mcusim_grad_plain)(const void *record, mcusim_state *state) {
                                         from += j[a] * r->sum_stride[a];
                                         of += j[a] * r->slope_sum_stride[a];
                                     }
-                                    float v = NAME(plain)(r, from, of);
+                                    float v = pair ? NAME(load)((const GY *)r->g, r->from.scale, r->mask, from) *
+                                                         (NAME(slope)(pair, to, of) * pair->ratio)
+                                                   : NAME(plain)(r, from, of);
                                     value = many ? value + v : v;
                                 }
                     NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to, value);
                 }
+}
+
+void NAME(mcusim_grad_plain)(const void *record, mcusim_state *state) {
+    NAME(plainly)((const mcusim_grad_plain *)record, NULL, state);
+}
+
+void NAME(mcusim_grad_pair)(const void *record, mcusim_state *state) {
+    const mcusim_grad_pair *r = (const mcusim_grad_pair *)record;
+    NAME(plainly)(&r->plain, r, state);
+}
+
+void NAME(mcusim_grad_moved)(const void *record, mcusim_state *state) {
+    const mcusim_grad_moved *r = (const mcusim_grad_moved *)record;
+    uint32_t to = 0, i[4], j[4];
+    for (i[0] = 0; i[0] < r->dims[0]; i[0]++)
+        for (i[1] = 0; i[1] < r->dims[1]; i[1]++)
+            for (i[2] = 0; i[2] < r->dims[2]; i[2]++)
+                for (i[3] = 0; i[3] < r->dims[3]; i[3]++, to++) {
+                    float value = 0.0f;
+                    for (j[0] = r->first[0][i[0]]; j[0] < r->first[0][i[0] + 1]; j[0]++)
+                        for (j[1] = r->first[1][i[1]]; j[1] < r->first[1][i[1] + 1]; j[1]++)
+                            for (j[2] = r->first[2][i[2]]; j[2] < r->first[2][i[2] + 1]; j[2]++)
+                                for (j[3] = r->first[3][i[3]]; j[3] < r->first[3][i[3] + 1]; j[3]++) {
+                                    uint32_t at = 0;
+                                    for (int a = 0; a < 4; a++) at += r->from[a][j[a]] * r->stride[a];
+                                    value += NAME(load)((const GY *)r->g, r->from_error.scale, NULL, at);
+                                }
+                    NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to, value);
+                }
+}
+
+void NAME(mcusim_grad_extreme)(const void *record, mcusim_state *state) {
+    const mcusim_grad_extreme *r = (const mcusim_grad_extreme *)record;
+    for (uint32_t i = 0; i < r->outer; i++)
+        for (uint32_t k = 0; k < r->inner; k++) {
+            uint32_t first = i * r->reduced * r->inner + k, best = 0;
+            for (uint32_t j = 1; j < r->reduced; j++) {
+                int32_t v = r->x[first + j * r->inner], top = r->x[first + best * r->inner];
+                if (r->least ? v < top : v > top) best = j;
+            }
+            float g = NAME(load)((const GY *)r->g, r->from.scale, NULL, i * r->inner + k);
+            for (uint32_t j = 0; j < r->reduced; j++)
+                NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, first + j * r->inner, j == best ? g : 0.0f);
+        }
 }
 
 /* How many inputs an output averages, and which tap holds the first largest of them. */

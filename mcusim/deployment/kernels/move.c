@@ -7,14 +7,14 @@ void mcusim_nothing(const void *record, mcusim_state *state) {
 }
 
 static void copy(const mcusim_copy *r) {
-    uint32_t size = r->bytes;
-    for (uint32_t i = 0; i < r->dims[0]; i++)
-        for (uint32_t j = 0; j < r->dims[1]; j++)
-            for (uint32_t k = 0; k < r->dims[2]; k++) {
+    int32_t size = r->bytes;
+    for (int i = 0; i < r->dims[0]; i++)
+        for (int j = 0; j < r->dims[1]; j++)
+            for (int k = 0; k < r->dims[2]; k++) {
                 const uint8_t *x = r->x + size * (i * r->x_stride[0] + j * r->x_stride[1] + k * r->x_stride[2]);
                 uint8_t *y = r->y + size * (i * r->y_stride[0] + j * r->y_stride[1] + k * r->y_stride[2]);
-                for (uint32_t l = 0; l < r->dims[3]; l++) {
-                    for (uint32_t b = 0; b < size; b++)
+                for (int l = 0; l < r->dims[3]; l++) {
+                    for (int32_t b = 0; b < size; b++)
                         y[b] = r->table ? (uint8_t)r->table[(int8_t)x[b] + 128] : x[b];
                     x += size * r->x_stride[3];
                     y += size * r->y_stride[3];

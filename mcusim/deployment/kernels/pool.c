@@ -67,3 +67,36 @@ void mcusim_average(const void *record, mcusim_state *state) {
             r->y[i * r->inner + k] = mcusim_clamped(&out, value);
         }
 }
+
+void mcusim_total(const void *record, mcusim_state *state) {
+    const mcusim_mean *r = (const mcusim_mean *)record;
+    mcusim_output out = {NULL, NULL, NULL, 0, r->low, r->high, 0};
+    (void)state;
+    for (uint32_t i = 0; i < r->outer; i++)
+        for (uint32_t k = 0; k < r->inner; k++) {
+            const int8_t *x = r->x + i * r->reduced * r->inner + k;
+            int32_t total = 0, value;
+            for (uint32_t j = 0; j < r->reduced; j++) total += x[j * r->inner] - r->x_zero;
+            if (r->rounding == MCUSIM_FIXED)
+                value = mcusim_multiply(total, r->multiplier, r->shift);
+            else
+                value = mcusim_nearest((float)total * r->ratio);
+            r->y[i * r->inner + k] = mcusim_clamped(&out, value + r->y_zero);
+        }
+}
+
+void mcusim_extreme(const void *record, mcusim_state *state) {
+    const mcusim_mean *r = (const mcusim_mean *)record;
+    mcusim_output out = {NULL, NULL, NULL, 0, r->low, r->high, 0};
+    (void)state;
+    for (uint32_t i = 0; i < r->outer; i++)
+        for (uint32_t k = 0; k < r->inner; k++) {
+            const int8_t *x = r->x + i * r->reduced * r->inner + k;
+            int32_t found = *x;
+            for (uint32_t j = 1; j < r->reduced; j++) {
+                int32_t v = x[j * r->inner];
+                found = (r->same ? v < found : v > found) ? v : found;
+            }
+            r->y[i * r->inner + k] = mcusim_clamped(&out, found);
+        }
+}

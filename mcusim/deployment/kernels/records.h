@@ -106,16 +106,16 @@ typedef struct {
     int16_t x_zero, y_zero, low, high;
     int32_t multiplier;
     int8_t shift;
-    uint8_t rounding, same;         /* same: input and output have one scale and zero point */
+    uint8_t rounding, same;         /* same: input and output have one scale and zero point; of an extreme: least */
     float ratio;
 } mcusim_mean;
 
-/* Copy a block of four dimensions; strides in elements of bytes bytes. */
+/* Copy a block of four dimensions; strides in elements of bytes bytes, backwards where they are negative. */
 typedef struct {
     const uint8_t *x;
     uint8_t *y;
     uint16_t dims[4];
-    uint32_t x_stride[4], y_stride[4];
+    int32_t x_stride[4], y_stride[4];
     uint8_t bytes;
     const int8_t *table;            /* int8: 256 values to pass each through; NULL: as they are */
 } mcusim_copy;
@@ -221,6 +221,39 @@ typedef struct {
     mcusim_error from, to;
 } mcusim_grad_plain;
 
+enum { MCUSIM_LEAST, MCUSIM_MOST, MCUSIM_SQUARED, MCUSIM_SLOPED, MCUSIM_QUOTIENT };
+
+/* gx = g * slope * ratio, the slope one of a function of two reals; slope_of is the other one. */
+typedef struct {
+    mcusim_grad_plain plain;
+    const int8_t *own;
+    float own_scale, other_scale, ratio;
+    int16_t own_zero;
+    uint8_t function, second;       /* second: own is b of f(a, b) */
+} mcusim_grad_pair;
+
+/* Every input sums the outputs that it was copied to, ascending: along each dimension those of input i are
+ * from[first[i]] up to from[first[i + 1]]. */
+typedef struct {
+    const void *g;
+    void *gx;
+    uint16_t dims[4];
+    uint32_t stride[4];             /* in g */
+    const uint16_t *first[4], *from[4];
+    uint8_t accumulate;
+    mcusim_error from_error, to;
+} mcusim_grad_moved;
+
+/* The middle of [outer, reduced, inner]: the first extreme gets all of it. */
+typedef struct {
+    const void *g;
+    void *gx;
+    const int8_t *x;
+    uint32_t outer, reduced, inner;
+    uint8_t least, accumulate;
+    mcusim_error from, to;
+} mcusim_grad_extreme;
+
 typedef struct {
     const void *g;
     void *gx;
@@ -320,8 +353,9 @@ typedef struct {
 mcusim_kernel mcusim_nothing;
 mcusim_kernel mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
 mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
+mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_prelu, mcusim_div;
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
-mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average;
+mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average, mcusim_total, mcusim_extreme;
 mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_arg_max;
 mcusim_kernel mcusim_softmax_rows;
 mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
@@ -338,7 +372,8 @@ mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcus
     mcusim_kernel mcusim_grad_input_conv_##suffix, mcusim_grad_input_pointwise_##suffix,             \
         mcusim_grad_input_depthwise_##suffix, mcusim_grad_input_dense_##suffix,                      \
         mcusim_grad_plain_##suffix, mcusim_grad_average_pool_##suffix,                               \
-        mcusim_grad_max_pool_##suffix, mcusim_grad_softmax_##suffix, mcusim_grad_resize_##suffix
+        mcusim_grad_max_pool_##suffix, mcusim_grad_softmax_##suffix, mcusim_grad_resize_##suffix,    \
+        mcusim_grad_pair_##suffix, mcusim_grad_moved_##suffix, mcusim_grad_extreme_##suffix
 MCUSIM_GRADIENTS(f32_f32);
 MCUSIM_GRADIENTS(f32_i16);
 MCUSIM_GRADIENTS(f32_i8);
@@ -347,6 +382,7 @@ MCUSIM_GRADIENTS(i8_i8);
 
 uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
                         int each_y);
+int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits);
 float mcusim_exponential(float x);
 float mcusim_logarithm(float x);
 float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state);

@@ -6,8 +6,8 @@ static int32_t doubled(int32_t x, int bits) { /* x * 2^bits, saturating */
     return wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
 }
 
-/* 1 / total for a sum with twelve integer bits: Newton and Raphson's division, three times. */
-static int32_t reciprocal(uint32_t total, int *bits) {
+/* 1 / total for a number with some integer bits: Newton and Raphson's division, three times. */
+int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits) {
     int room = 0;
     while (!(total << room & 0x80000000u)) room++;
     int32_t x = (int32_t)((total << room) - 0x80000000u);
@@ -17,7 +17,7 @@ static int32_t reciprocal(uint32_t total, int *bits) {
         int32_t error = (1 << 29) - mcusim_high(half, estimate);
         estimate += doubled(mcusim_high(estimate, error), 2);
     }
-    *bits = 12 - room;
+    *bits = integer_bits - room;
     return doubled(estimate, 1);
 }
 
@@ -30,7 +30,7 @@ static void fixed(const mcusim_softmax *r, const int8_t *x, int8_t *y) {
         int32_t e = r->table[top - x[i]];
         total += e >= 0 ? (uint32_t)mcusim_divide(e, 12) : 0u;
     }
-    int32_t scale = reciprocal(total, &bits);
+    int32_t scale = mcusim_reciprocal(total, 12, &bits);
     for (uint32_t i = 0; i < r->columns; i++) {
         int32_t e = r->table[top - x[i]];
         int32_t v = e >= 0 ? mcusim_divide(mcusim_high(e, scale), bits + 31 - 8) - 128 : -128;
