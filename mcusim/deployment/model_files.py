@@ -9,26 +9,31 @@ from typing import Any
 import numpy as np
 
 from mcusim import __version__
+from mcusim.deployment.forward import TYPES
 from mcusim.deployment.records import NOTHING
+from mcusim.deployment.selftest import constant_sums, sums, target_values
 from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import NULL, CText, array, initialiser, literal
 from mcusim.mcu.flash.store import head_of
 from mcusim.planning.plan import Plan
+from mcusim.update.scheme import Scheme
 
 MADE = "/* Made by mcusim {version} from {model}; to change it, plan again and write the folder again. */"
 
 
-def files(network: FirmwareTables, plan: Plan) -> dict[str, str]:
+def files(network: FirmwareTables, plan: Plan, scheme: Scheme) -> dict[str, str]:
     """Return the texts of ``model/``, by file name."""
     made = MADE.format(version=__version__, model=plan.step.model.name)
     prefix = network.prefix
     data = f"{CHECKPOINT}{_image(network)}\n{network.constants.definitions()}"
     tables = _tables(network, plan, sha256(data.encode()).digest())
+    expected = _expected(network, plan, scheme)
     return {
         f"{prefix}.h": _header(network, plan, made),
         f"{prefix}_data.h": f"{made}\n{_guarded(prefix + '_data', _data_header(network, plan))}",
         f"{prefix}_data.c": f'{made}\n#include "{prefix}_data.h"\n\n{data}',
         f"{prefix}.c": f'{made}\n#include "{prefix}.h"\n#include "{prefix}_data.h"\n\n{tables}',
+        f"{prefix}_selftest.c": f'{made}\n#include "{prefix}.h"\n#include "{prefix}_data.h"\n\n{expected}',
     }
 
 
@@ -106,6 +111,7 @@ def _header(network: FirmwareTables, plan: Plan, made: str) -> str:
 extern "C" {{
 #endif
 extern const mcusim_network {prefix};
+extern const mcusim_expected {prefix}_expected; /* for mcusim_selftest; left out where nobody calls it */
 #ifdef __cplusplus
 }}
 #endif
@@ -117,7 +123,24 @@ def _data_header(network: FirmwareTables, plan: Plan) -> str:
     arena = f"extern uint8_t {network.prefix}_arena[{arena_bytes(plan)}];\n"
     size = network.fields["header_bytes"] + len(_payload(network))
     image = f"extern const uint8_t {network.prefix}_checkpoint[{size}];\n"
-    return f'#include "../kernels/records.h"\n\n{arena}{image}{network.constants.declarations()}'
+    state = f"extern mcusim_state {network.prefix}_state;\n"
+    return f'#include "../kernels/records.h"\n\n{arena}{state}{image}{network.constants.declarations()}'
+
+
+def _expected(network: FirmwareTables, plan: Plan, scheme: Scheme) -> str:
+    """Return what the self test compares with."""
+    prefix, step = network.prefix, plan.step
+    rows, held = sums(plan, scheme, network), constant_sums(network.constants)
+    target = step.target
+    fields = {
+        "constants": CText(f"{prefix}_constants"), "sums": CText(f"{prefix}_sums"),
+        "constants_count": len(held), "sums_count": len(rows),
+        "input_type": TYPES["float32" if step.model.input.dtype == "float32" else "int8"],
+        "target_type": TYPES["float32" if target is not None and target.dtype == "float32" else "int8"],
+        "target_values": target_values(step),
+    }  # fmt: skip
+    tables = _rows(network, "constant", "mcusim_sum", held) + _rows(network, "sum", "mcusim_sum", rows)
+    return f"{tables}\nconst mcusim_expected {prefix}_expected = {initialiser(fields)};\n"
 
 
 def _tables(network: FirmwareTables, plan: Plan, digest: bytes) -> str:
@@ -132,7 +155,7 @@ MCUSIM_ARENA uint8_t {prefix}_arena[{arena_bytes(plan)}]
     __attribute__((aligned(8)))
 #endif
     ;
-static mcusim_state {prefix}_state;
+mcusim_state {prefix}_state;
 """
     ]
     rows, names = [], []
@@ -164,7 +187,8 @@ static mcusim_state {prefix}_state;
     if network.drawn:
         parts.append(_rows(network, "drawn", "mcusim_drawn", network.drawn))
     fields: dict[str, Any] = {
-        "name": plan.step.model.name, "version": __version__, "hash": int.from_bytes(digest[:4], "little"),
+        "format": CText("MCUSIM_FORMAT"), "name": plan.step.model.name,
+        "version": __version__, "hash": int.from_bytes(digest[:4], "little"),
         "arena": CText(f"{prefix}_arena"), "arena_bytes": arena_bytes(plan), "ops": CText(f"{prefix}_ops"),
         "names": CText("NAMES"), "ops_count": len(network.calls), **fields_of(network),
         "rates": CText(f"{prefix}_rates"), "rates_count": len(network.rates),

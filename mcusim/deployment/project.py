@@ -76,11 +76,11 @@ def write_firmware(plan: Plan, scheme: Scheme, out: str | Path) -> Firmware:
     made = tables(plan, scheme)
     folder = Path(out)
     with _new(folder) as place:
-        fill(place, made, plan)
+        fill(place, made, plan, scheme)
     return Firmware(folder, made.prefix, sizes(made, plan), dict(made.constants.role_bytes))
 
 
-def fill(folder: Path, made: FirmwareTables, plan: Plan) -> None:
+def fill(folder: Path, made: FirmwareTables, plan: Plan, scheme: Scheme) -> None:
     """Write everything into an empty folder."""
     here = resources("mcusim.deployment")
     (folder / "kernels").mkdir()
@@ -90,7 +90,7 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan) -> None:
     (folder / "model").mkdir()
     (folder / "src").mkdir()
     (folder / "zephyr").mkdir()
-    for name, text in files(made, plan).items():
+    for name, text in files(made, plan, scheme).items():
         _write(folder / "model" / name, text)
     _write(folder / "model" / f"{made.prefix}_works.h", _works(made, plan))
     words = _words(made, plan)
@@ -101,6 +101,7 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan) -> None:
         "CMakePresets.json",
         "library.properties",
         "main.c",
+        "selftest.c",
     )
     for name in (*templates, "zephyr/module.yml", "zephyr/CMakeLists.txt"):
         text = (here / "folder").joinpath(*name.split("/")).read_text("utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from mcusim.core import BadRun
@@ -13,6 +15,19 @@ from mcusim.lowering.flash import ITERATION_BYTES
 from mcusim.lowering.residency import Residency
 from mcusim.mcu.flash.store import copy_in, header_bytes
 from mcusim.planning.plan import Plan
+
+
+def read_dump(path: Path) -> bytes:
+    """Return the bytes of a dump.
+
+    Raises:
+        BadRun: if the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise BadRun(str(path), reason, "name a dump of the board's checkpoint area") from error
 
 
 def learned_model(plan: Plan, dump: bytes) -> Model:

@@ -39,10 +39,12 @@ class FlashConstants:
     Attributes:
         prefix: begins every name.
         role_bytes: bytes of the arrays by role.
+        arrays: their bytes by name.
     """
 
     prefix: str
     role_bytes: dict[Role, int] = field(default_factory=dict)
+    arrays: dict[str, bytes] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
     _declared: dict[str, str] = field(default_factory=dict)
     _known: dict[tuple[str, str, bytes], str] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class FlashConstants:
             own = self._unique(name)
             self._known[key] = own
             self._texts[own] = array(own, values)
+            self.arrays[own] = values.tobytes()
             kind, size = CTYPES[values.dtype.name], max(values.size, 1)
             self._declared[own] = f"extern const {kind} {own}[{size}];"
             self.role_bytes[role] = self.role_bytes.get(role, 0) + values.nbytes

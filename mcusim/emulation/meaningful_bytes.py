@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import Kind, Role, is_kind
-from mcusim.lowering.action import Action
+from mcusim.deployment.compared import compared, whole
 from mcusim.lowering.step import Step, StepOp, StepTensor
 
 Mask = NDArray[np.bool_]
@@ -29,10 +28,10 @@ class MeaningfulBytes:
         self.tensors: list[list[StepTensor]] = []
         """Of each op: what is compared after it."""
         self.masks: list[Mask] = []
-        written = {n for n in step.resident if _compared(step.tensors[n])}
+        written = {n for n in step.resident if compared(step.tensors[n])}
         self._writers: list[dict[str, int]] = []
         for time, op in enumerate(step.ops):
-            if _whole(step, time, op):
+            if whole(step, time, op):
                 made = [*op.writes, *filter(None, [op.mask])]
                 written.update(made)
             for name in (*op.writes, *filter(None, [op.mask])):
@@ -62,23 +61,6 @@ class MeaningfulBytes:
     def _meant(self, tensor: StepTensor, time: int, op: StepOp) -> bool:
         """Return True for what an op wrote, and for what is read again."""
         fresh = tensor.name in (*op.writes, op.mask)
-        return _compared(tensor) and (
+        return compared(tensor) and (
             fresh or tensor.name in self._step.resident or time + 1 in tensor.lifetime
         )
-
-
-def _compared(tensor: StepTensor) -> bool:
-    """Return False for what has no meaning to compare: scratch, the firmware's own, a scheme's memory.
-
-    Scales of errors are numbers of the host, and compared as such.
-    """
-    own = tensor.role in (Role.SCRATCH, Role.RUNTIME) or tensor.name == "error_scales"
-    return not own and not is_kind(tensor.name, Kind.SELECTION)
-
-
-def _whole(step: Step, time: int, op: StepOp) -> bool:
-    """Return True unless more patches of the same tensor follow."""
-    later = step.ops[time + 1 :]
-    return op.action is not Action.PASTE or not any(
-        o.action is Action.PASTE and o.writes == op.writes for o in later
-    )

@@ -199,7 +199,7 @@ def run_twin(
     with TemporaryDirectory() as temporary:
         place = Path(temporary) if folder is None else folder
         if folder is None:
-            fill(place, made, plan)
+            fill(place, made, plan, scheme)
         elf = build(place, made.prefix, core, arena_bytes(plan))
         return Twin(plan, scheme, made, EmulatedDevice(elf, core, arena_bytes(plan))).run(examples)
 

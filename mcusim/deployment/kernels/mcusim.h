@@ -59,7 +59,11 @@ typedef struct {
     int (*program)(uint32_t offset, const void *from, uint32_t bytes);
 } mcusim_flash;
 
+/* Changes with the records and with what a copy in flash means. */
+#define MCUSIM_FORMAT 1u
+
 typedef struct {
+    uint32_t format;                        /* MCUSIM_FORMAT of the kernels that it was written for */
     const char *name;
     const char *version;                    /* of the program that wrote the model, and hash of the model */
     uint32_t hash;
@@ -127,6 +131,38 @@ int mcusim_save(const mcusim_network *network, const mcusim_flash *flash);
 
 /* Read the newest whole copy; 0 if there was one, else nothing has changed. */
 int mcusim_load(const mcusim_network *network, const mcusim_flash *flash);
+
+enum { MCUSIM_OK, MCUSIM_OTHER_KERNELS, MCUSIM_NO_COPY, MCUSIM_OTHER_NETWORK };
+
+/* MCUSIM_OK if the kernels are those that the model was written for, and flash holds a whole copy: magic number,
+ * length and checksum are right. MCUSIM_OTHER_NETWORK: there is one, of something else that learned. */
+int mcusim_check(const mcusim_network *network, const mcusim_flash *flash);
+
+/* Give what was learned to write(), piece by piece, in the form of a copy in flash: to send it to a host, where
+ * mcusim firmware --read makes a network of it. 0 if every write() returned 0. */
+int mcusim_send(const mcusim_network *network, int (*write)(const void *data, uint32_t bytes));
+
+/* What an op has to have written, and its checksum. */
+typedef struct {
+    const void *data;
+    uint32_t bytes, crc;
+    uint32_t op;
+} mcusim_sum;
+
+/* What comes of one step on a made-up example, op by op; see model/. */
+typedef struct {
+    const mcusim_sum *constants;            /* of flash; checked first */
+    const mcusim_sum *sums;
+    uint16_t constants_count, sums_count;
+    uint8_t input_type, target_type;        /* MCUSIM_INT8 or MCUSIM_FLOAT32 */
+    uint16_t target_values;                 /* how many different ones an int8 target has */
+} mcusim_expected;
+
+/* Learn one step on a made-up example and compare what every op writes with what the simulator computed; say PASS,
+ * or the first op that differs, through print (printf will do). 0 if all is the same. Begins from the network as it
+ * came and leaves it so: load what was learned afterwards. */
+int mcusim_selftest(const mcusim_network *network, const mcusim_expected *expected,
+                    int (*print)(const char *format, ...));
 
 /* CRC-32 (IEEE 802.3, as zlib's); begin with crc 0. */
 uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes);

@@ -29,15 +29,17 @@ static uint32_t units(const mcusim_network *n, uint32_t bytes) {
     return (bytes + n->program_bytes - 1) / n->program_bytes * n->program_bytes;
 }
 
-/* The sequence number of a whole copy; 0: it is none. */
-static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy) {
+/* The sequence number of a whole copy, and how many bytes it holds; 0: it is none. */
+static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy, uint32_t *bytes) {
     uint8_t head[HEADER], block[BLOCK];
-    uint32_t at = copy ? n->copy_bytes : 0, end;
+    uint32_t at = copy ? n->copy_bytes : 0, stop = copy ? n->area_bytes : n->copy_bytes, end;
     if (f->read(at, head, HEADER)) return 0;
     if (head[0] != 'm' || head[1] != 'c' || head[2] != 'u' || head[3] != 'S') return 0;
-    if (get(head + 12, 4) != n->learned_bytes) return 0;
+    *bytes = (uint32_t)get(head + 12, 4);
     uint32_t crc = mcusim_crc(0, head + 4, 12);
-    at += units(n, HEADER), end = at + n->learned_bytes;
+    at += units(n, HEADER);
+    if (*bytes > stop - at) return 0;
+    end = at + *bytes;
     for (; at < end; at += BLOCK) {
         uint32_t size = end - at < BLOCK ? end - at : BLOCK;
         if (f->read(at, block, size)) return 0;
@@ -47,7 +49,10 @@ static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t c
 }
 
 static int newest(const mcusim_network *n, const mcusim_flash *f, uint64_t *sequence) {
-    uint64_t a = whole(n, f, 0), b = whole(n, f, 1);
+    uint32_t first = 0, second = 0;
+    uint64_t a = whole(n, f, 0, &first), b = whole(n, f, 1, &second);
+    if (a && first != n->learned_bytes) a = 0;
+    if (b && second != n->learned_bytes) b = 0;
     *sequence = a > b ? a : b;
     return !*sequence ? -1 : a > b ? 0 : 1;
 }
@@ -109,4 +114,26 @@ int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
         if (f->read(at, n->learned[i].data, n->learned[i].bytes)) return 1;
     mcusim_stage(n, n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0);
     return 0;
+}
+
+int mcusim_check(const mcusim_network *n, const mcusim_flash *f) {
+    uint64_t sequence;
+    uint32_t bytes;
+    if (n->format != MCUSIM_FORMAT) return MCUSIM_OTHER_KERNELS;
+    if (newest(n, f, &sequence) >= 0) return MCUSIM_OK;
+    return whole(n, f, 0, &bytes) || whole(n, f, 1, &bytes) ? MCUSIM_OTHER_NETWORK : MCUSIM_NO_COPY;
+}
+
+int mcusim_send(const mcusim_network *n, int (*write)(const void *data, uint32_t bytes)) {
+    uint8_t head[HEADER] = {'m', 'c', 'u', 'S'};
+    const uint8_t erased = 0xff;
+    put(head + 4, 1, 8);
+    put(head + 12, n->learned_bytes, 4);
+    uint32_t crc = mcusim_crc(0, head + 4, 12);
+    for (uint32_t i = 0; i < n->learned_count; i++) crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
+    put(head + 16, crc, 4);
+    int failed = write(head, HEADER);
+    for (uint32_t i = HEADER; i < units(n, HEADER); i++) failed |= write(&erased, 1);
+    for (uint32_t i = 0; i < n->learned_count; i++) failed |= write(n->learned[i].data, n->learned[i].bytes);
+    return failed != 0;
 }

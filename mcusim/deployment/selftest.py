@@ -1,0 +1,69 @@
+"""What a step on a made-up example has to give, op by op: what a board's self test compares with."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcusim.deployment.compared import written
+from mcusim.deployment.records import FlashConstants
+from mcusim.deployment.tables import LOSSES, FirmwareTables
+from mcusim.deployment.text import CText
+from mcusim.engine.buffers import ArenaBuffers
+from mcusim.engine.program import Program
+from mcusim.engine.state import State
+from mcusim.lowering.step import Step
+from mcusim.memory.arena import Arena
+from mcusim.planning.plan import Plan
+from mcusim.update.scheme import Scheme
+
+BYTES = 256
+
+
+def made_up(shape: tuple[int, ...], dtype: str, values: int = BYTES) -> NDArray[Any]:
+    """Return the example of ``kernels/selftest.c``."""
+    drawn = (np.arange(np.prod(shape, dtype=np.int64)) * 37 + 11) % BYTES
+    if dtype == "float32":
+        return ((drawn - 128) / 64).astype(np.float32).reshape(shape)
+    return (drawn % values).astype(np.uint8).view(dtype).reshape(shape)
+
+
+def target_values(step: Step) -> int:
+    """Return how many different values a target has: classes of a pixel, or no and yes, or all bytes."""
+    assert step.goals is not None
+    assert step.goals.single is not None
+    if step.target is None or step.target.dtype != "uint8":
+        return BYTES
+    two = LOSSES[step.goals.single.task.name] == "mcusim_sigmoid_cross_entropy"
+    return 2 if two else step.model.tensors[step.logits[0]].shape[-1]
+
+
+def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any]]:
+    """Return what every op writes in the first step on the made-up example, as rows of ``mcusim_sum``."""
+    step, settings, offsets = plan.step, plan.settings, plan.solution.offsets
+    arena = Arena(settings.sram_bytes)
+    state = State.of(step.model, step.scope, settings.formats)
+    program = Program(step, ArenaBuffers(step, offsets, arena), state, settings.sgd, seed=settings.seed)
+    program.load(scheme.select(step.model, 0, settings.seed))
+    x, target = step.model.input, step.target
+    label: Any = 0 if target is None else made_up(target.shape, target.dtype, target_values(step))
+    own, rows = made.constants.prefix, []
+    for op in program.run_each(made_up(x.shape, x.dtype), label):
+        for tensor in written(step, op):
+            start = offsets[tensor.buffer]
+            data = arena.bytes[start : start + tensor.bytes].tobytes()
+            rows.append({"data": CText(f"{own}_arena + {start}"), "bytes": tensor.bytes, "crc": crc32(data),
+                         "op": op})  # fmt: skip
+    last = len(step.ops) - 1
+    loss = np.float32(program.loss).tobytes()
+    rows.append({"data": CText(f"&{own}_state.loss"), "bytes": 4, "crc": crc32(loss), "op": last})
+    return [row for row in rows if row["bytes"]]
+
+
+def constant_sums(constants: FlashConstants) -> list[dict[str, Any]]:
+    """Return the tables of constants in flash as rows of ``mcusim_sum``."""
+    held = constants.arrays.items()
+    return [{"data": CText(name), "bytes": len(data), "crc": crc32(data)} for name, data in held if data]
