@@ -46,7 +46,7 @@ class StreamResult(Shown):
         before: of each task, before anything was learned.
         scores: ``scores[i][j]`` is the metric on the test examples of task j after task i was learned.
         plan: of a step, the buffer included.
-        steps: batch-1 steps, replayed ones included.
+        done: batch-1 steps until each task was learned, replayed ones included.
         replayed: steps on examples of the buffer.
         stored: examples that were written into the buffer, those put out again included.
         ring: of a buffer in flash, what was programmed and erased there.
@@ -57,10 +57,43 @@ class StreamResult(Shown):
     before: tuple[float, ...]
     scores: tuple[tuple[float, ...], ...]
     plan: Plan
-    steps: int
+    done: tuple[int, ...]
     replayed: int
     stored: int
     ring: Ring | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole stream."""
+        return self.done[-1]
+
+    @property
+    def seen(self) -> tuple[float, ...]:
+        """After each task, the mean over the tasks until then."""
+        return tuple(fmean(row[: number + 1]) for number, row in enumerate(self.scores))
+
+    @property
+    def over_time(self) -> float:
+        """Mean of ``seen``: the average incremental accuracy of iCaRL (arXiv 1611.07725)."""
+        return fmean(self.seen)
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """What was known when, and at which cost: one row a task.
+
+        Columns: ``task``; ``steps`` and ``device_s`` until it was learned, the latter modelled and without
+        the writing of flash, ``None`` without a cycle profile; ``seen``; ``replay_bytes``; ``peak_bytes``.
+        """
+        import pandas as pd
+
+        estimate = self.plan.estimate
+        seconds = [None if estimate is None else steps * estimate.time_ms.value / 1000 for steps in self.done]
+        return pd.DataFrame(
+            {
+                "task": self.tasks, "steps": self.done, "device_s": seconds, "seen": self.seen,
+                "replay_bytes": self.replay_bytes, "peak_bytes": self.plan.peak_bytes,
+            }
+        )  # fmt: skip
 
     @property
     def average(self) -> float:
@@ -118,7 +151,8 @@ class StreamResult(Shown):
         """Return plain data for JSON."""
         return {
             "tasks": list(self.tasks), "metric": self.metric.as_dict(), "before": list(self.before),
-            "scores": [list(row) for row in self.scores], "average": self.average,
+            "scores": [list(row) for row in self.scores], "seen": list(self.seen),
+            "steps_until": list(self.done), "average": self.average, "over_time": self.over_time,
             "forgetting": self.forgetting, "backward_transfer": self.backward_transfer,
             "forward_transfer": self.forward_transfer, "steps": self.steps, "replayed": self.replayed,
             "stored": self.stored, "replay_bytes": self.replay_bytes, "wear": self.wear,
@@ -136,6 +170,7 @@ class StreamResult(Shown):
         ]
         facts = [
             ("average", self.metric.text(self.average)),
+            ("over time", f"{self.metric.text(self.over_time)}, mean over the tasks until then, after each"),
             ("forgetting", self.metric.text(self.forgetting)),
             ("transfer", f"backward {self._signed(self.backward_transfer)}, "
                          f"forward {self._signed(self.forward_transfer)}"),
@@ -203,7 +238,8 @@ def stream(
     images = np.concatenate([task.train.images for task in tasks])
     labels = np.concatenate([task.train.class_numbers for task in tasks])
     starts = np.cumsum([0, *(len(task.train) for task in tasks)])
-    model, steps, replayed = session.model, 0, 0
+    model, replayed = session.model, 0
+    done: list[int] = []
     before = tuple(evaluate(model, task.test) for task in tasks)
     scores: list[tuple[float, ...]] = []
     current = session
@@ -216,7 +252,8 @@ def stream(
         folder = None if out is None else Path(out) / f"task-{number + 1}"
         resume = folder is not None and (folder / CHECKPOINT).is_file()
         run = current.train(data, recipe=once, out=folder, resume=resume, progress=progress)
-        steps, replayed = steps + run.steps, replayed + len(order) - len(new)
+        done.append((done[-1] if done else 0) + run.steps)
+        replayed += len(order) - len(new)
         current = Session(run.model, session.board, session.scheme, settings=settings)
         scores.append(tuple(evaluate(run.model, other.test) for other in tasks))
         if not run.metric.higher_is_better:
@@ -225,7 +262,7 @@ def stream(
             )
         plan, metric = run.plan, run.metric
     return StreamResult(
-        tuple(task.name for task in tasks), metric, before, tuple(scores), plan, steps, replayed,
+        tuple(task.name for task in tasks), metric, before, tuple(scores), plan, tuple(done), replayed,
         0 if buffer is None else len(buffer.written), None if buffer is None else _worn(plan, buffer),
     )  # fmt: skip
 

@@ -163,6 +163,8 @@ def test_metrics_are_what_the_papers_say(plain: StreamResult) -> None:
     assert plain.backward_transfer == pytest.approx(rows[1, 0] - rows[0, 0])
     assert plain.forward_transfer == pytest.approx(rows[0, 1] - start[1])
     assert plain.table.shape == (3, 2)
+    assert plain.seen == pytest.approx((rows[0, 0], rows[1].mean()))
+    assert plain.over_time == pytest.approx((rows[0, 0] + rows[1].mean()) / 2)
     assert plain.replay_bytes == plain.replayed == 0
     assert "forgetting" in str(plain)
 
@@ -173,6 +175,13 @@ def test_replay_forgets_less_and_counts_its_steps(plain: StreamResult) -> None:
     assert kept.steps == 2 * 3 * 24 + kept.replayed
     assert kept.replayed == 2 * 3 * 24 - 1
     assert kept.stored >= 20
+    assert kept.done == (2 * 72 - 1, 4 * 72 - 1)  # the very first example has none before it
+    curve = kept.curve
+    assert curve["steps"].tolist() == list(kept.done)
+    step_s = kept.as_dict()["step_ms"] / 1000
+    assert curve["device_s"].tolist() == pytest.approx([steps * step_s for steps in kept.done])
+    assert set(curve["replay_bytes"]) == {kept.replay_bytes}
+    assert plain.curve["steps"].tolist() == [72, 144]
 
 
 def test_a_buffer_in_flash_is_worn_and_timed(tmp_path: Path) -> None:
