@@ -20,9 +20,10 @@ from one_op import EDGES, Edge, alone, between
 import mcusim
 from mcusim.core import McusimError
 from mcusim.data import from_arrays
+from mcusim.files.onnx.writer import to_onnx
 from mcusim.files.tflite.reader import parse_tflite
 from mcusim.files.tflite.writer import to_tflite
-from mcusim.graph import Arithmetic, Model, OpKind
+from mcusim.graph import Arithmetic, Model, OpKind, Tensor
 from mcusim.kernels.forward import forward
 
 Arrays = Sequence[np.ndarray]
@@ -34,13 +35,15 @@ Made by `python tests/compatibility.py > docs/compatibility.md`; `tests/files/te
 makes some of the rows anew and compares. *Loads*: the file is read.
 *TFLite Micro*, *LiteRT*: the first output has the same bits as there (PyPI 0.dev20261023, profile `tflite`;
 ai-edge-litert 2.3.0 with its reference kernels, profile `litert`), where the runtime can execute it.
+*ONNX Runtime*: the same of the network written as `.onnx`, in profile `float`; where it joins nodes and
+rounds elsewhere, how many outputs differ, and by how many units of their last place at most.
 *Plans*, *trains*: as a whole or, where that has no gradient, its head, on a microcontroller with enough
 memory; of a single operator, between a layer that learns and a classifier. *Exports*: written as `.tflite`
 and read again it gives the same bits. A refusal names its reason. What differs is explained in
 [operators](operators.md#whose-bits).
 
 """
-COLUMNS = ("network", "loads", "TFLite Micro", "LiteRT", "plans", "trains", "exports")
+COLUMNS = ("network", "loads", "TFLite Micro", "LiteRT", "ONNX Runtime", "plans", "trains", "exports")
 
 
 def large_board() -> mcusim.Board:
@@ -83,7 +86,7 @@ def file_row(path: Path) -> tuple[str, ...]:
         with quiet():
             model = mcusim.load(path)
     except McusimError as error:
-        return (path.stem, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 5)
+        return (path.stem, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 6)
     return (path.stem, YES, *_rest(data, model, model))
 
 
@@ -94,7 +97,7 @@ def operator_row(kind: OpKind, edge: Edge) -> tuple[str, ...]:
     try:
         model = parse_tflite(data, given.name)
     except McusimError as error:
-        return (name, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 5)
+        return (name, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 6)
     return (name, YES, *_rest(data, model, between(kind, edge)))
 
 
@@ -103,8 +106,9 @@ def _rest(data: bytes, model: Model, learner: Model | None) -> tuple[str, ...]:
         xs = inputs_of(model)
         micro = _compared(model, Arithmetic.TFLITE, xs, lambda: tflite_micro(data, xs))
         litert = _compared(model, Arithmetic.LITERT, xs, lambda: reference(data, xs))
+        onnx = attempted(lambda: _as_onnx(replace(model, arithmetic=Arithmetic.FLOAT), xs))
         plans, trains = (NOTHING, NOTHING) if learner is None else _learned(learner)
-        return micro, litert, plans, trains, attempted(lambda: _exported(model, xs))
+        return micro, litert, onnx, plans, trains, attempted(lambda: _exported(model, xs))
 
 
 def inputs_of(model: Model) -> list[np.ndarray]:
@@ -171,6 +175,45 @@ def _compared(model: Model, arithmetic: Arithmetic, xs: Arrays, oracle: Callable
         return "equal" if not differ else f"{differ:,} of {ours.size:,} differ"
 
     return attempted(compared)
+
+
+def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    """Return the real numbers that integers of a tensor stand for."""
+    if tensor.quant is None:
+        return values
+    zero = np.float32(tensor.quant.zero_point)
+    return (values.astype(np.float32) - zero) * np.float32(tensor.quant.scale[0])
+
+
+def onnx_runtime(data: bytes, model: Model, xs: Arrays) -> list[np.ndarray]:
+    """Return the outputs of ONNX Runtime, in real numbers with channels last."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    given = {}
+    for value, name, x in zip(session.get_inputs(), model.inputs, xs, strict=True):
+        x = real(model.tensors[name], x)
+        given[value.name] = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+    return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in session.run(None, given)]
+
+
+def units(model: Model, name: str, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Return by how many steps of its scale each number of an output differs."""
+    tensor = model.tensors[name]
+    step = 1.0 if tensor.quant is None else float(tensor.quant.scale[0])
+    return np.abs(real(tensor, ours).astype(np.float64) - theirs) / step
+
+
+def _as_onnx(model: Model, xs: Arrays) -> str:
+    ours, theirs = compute(model, xs), onnx_runtime(to_onnx(model), model, xs)[0]
+    differ = units(model, model.outputs[0], ours, theirs)
+    if model.output.dtype == "float32":  # not to the bit: the order of sums is the library's
+        same = np.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        return "equal" if same else f"{differ.size:,} differ by {differ.max():.2g}"
+    count = int((differ > 0.5).sum())
+    return "equal" if not count else f"{count:,} of {differ.size:,} differ by {round(differ.max())}"
 
 
 def _targets(model: Model, count: int) -> tuple[str, Any]:
@@ -243,10 +286,12 @@ def shares(rows: Sequence[Sequence[str]]) -> str:
     loaded = [row for row in rows if row[1] == YES]
     compared = [cell for row in loaded for cell in row[2:4] if cell == "equal" or cell.endswith("differ")]
     equal = compared.count("equal")
-    done = [sum(row[i].startswith(YES) for row in loaded) for i in (4, 5, 6)]
+    onnx = [row[4] for row in loaded if row[4] == "equal" or " differ" in row[4]]
+    done = [sum(row[i].startswith(YES) for row in loaded) for i in (5, 6, 7)]
     return (
-        f"{len(loaded)} of {len(rows)} load; {equal} of {len(compared)} comparisons are equal; of those that "
-        f"load {done[0]} plan, {done[1]} train and {done[2]} are exported.\n\n"
+        f"{len(loaded)} of {len(rows)} load; {equal} of {len(compared)} comparisons are equal, and "
+        f"{onnx.count('equal')} of {len(onnx)} with ONNX Runtime; of those that load {done[0]} plan, "
+        f"{done[1]} train and {done[2]} are exported.\n\n"
     )
 
 

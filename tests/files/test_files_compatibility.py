@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
 pytest.importorskip("ai_edge_litert.interpreter")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
 
 import compatibility
 from one_op import EDGES

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
-from compatibility import compute, inputs_of  # noqa: E402
+from compatibility import compute, inputs_of, onnx_runtime, real, units  # noqa: E402
 from one_op import EDGES, Edge, alone  # noqa: E402
 
 import mcusim  # noqa: E402
@@ -19,40 +19,12 @@ from mcusim.core import BadModel  # noqa: E402
 from mcusim.engine.inference import activations  # noqa: E402
 from mcusim.files.onnx.reader import load_onnx  # noqa: E402
 from mcusim.files.onnx.writer import to_onnx  # noqa: E402
-from mcusim.graph import Arithmetic, Model, OpKind, Tensor  # noqa: E402
+from mcusim.graph import Arithmetic, Model, OpKind  # noqa: E402
 from mcusim.graph.head import replace_head  # noqa: E402
 
 EVERY = [(kind, edge) for kind, edges in EDGES.items() for edge in edges]
 OTHERWISE = {OpKind.MUL, OpKind.RESIZE_BILINEAR, OpKind.QUANTIZE}
 """What ONNX Runtime rounds elsewhere: single units differ."""
-
-
-def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
-    """Return the real numbers that integers of a tensor stand for."""
-    if tensor.quant is None:
-        return values
-    zero = np.float32(tensor.quant.zero_point)
-    return (values.astype(np.float32) - zero) * np.float32(tensor.quant.scale[0])
-
-
-def asked(data: bytes, model: Model, xs: list[np.ndarray]) -> list[np.ndarray]:
-    """Return the outputs of ONNX Runtime, channels last."""
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    given = {}
-    for value, name, x in zip(session.get_inputs(), model.inputs, xs, strict=True):
-        x = real(model.tensors[name], x)
-        given[value.name] = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
-    return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in session.run(None, given)]
-
-
-def units(model: Model, name: str, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return by how many steps of its scale each number of an output differs."""
-    tensor = model.tensors[name]
-    assert theirs.shape == tensor.shape
-    step = 1.0 if tensor.quant is None else float(tensor.quant.scale[0])
-    return np.abs(real(tensor, ours).astype(np.float64) - theirs) / step
 
 
 @pytest.mark.oracle
@@ -66,7 +38,8 @@ def test_every_operator_is_what_onnx_runtime_computes(kind: OpKind, edge: Edge) 
         return
     if kind is OpKind.DIV:
         xs = [np.maximum(x, -100) for x in xs]  # of zero divided by zero nothing is expected
-    ours, (theirs,) = compute(model, xs), asked(to_onnx(model), model, xs)
+    ours, (theirs,) = compute(model, xs), onnx_runtime(to_onnx(model), model, xs)
+    assert theirs.shape == ours.shape
     differ = units(model, "y", ours, theirs)
     assert differ.max() < (1.01 if kind in OTHERWISE else 0.01)
     assert (differ > 0.5).mean() < 0.2
@@ -85,7 +58,7 @@ def test_public_networks_and_every_head_come_back_as_they_were(
     mcusim.save(model, tmp_path / "m.onnx")
     xs = inputs_of(model)
     ours = activations(model, xs[0])[model.outputs[0]]
-    (theirs,) = asked((tmp_path / "m.onnx").read_bytes(), model, xs)
+    (theirs,) = onnx_runtime((tmp_path / "m.onnx").read_bytes(), model, xs)
     assert np.allclose(real(model.output, ours), theirs, rtol=1e-5, atol=1e-6)
     again = mcusim.load(tmp_path / "m.onnx")
     assert again.head is not None
