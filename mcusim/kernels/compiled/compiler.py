@@ -15,7 +15,7 @@ from typing import Any
 from weakref import proxy
 
 from numba import types
-from numba.core import typed_passes, typing, untyped_passes
+from numba.core import errors, typed_passes, typing, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
@@ -146,20 +146,34 @@ def whole(function: Callable[..., Any], cache: Any) -> Any:
     compile_ = kernel.compile
 
     def compile_undisturbed(signature: Any) -> Any:
-        with _without_collector():
+        with undisturbed():
             return compile_(signature)
 
     kernel.compile = compile_undisturbed
     return kernel
 
 
+SCHEME = "_termcolor_inst"
+"""Under which name numba keeps what marks up its errors."""
+
+
+class _Plain:
+    """Text as it is, where numba would mark up each of the thousands of errors that it makes and forgives."""
+
+    def __getattr__(self, _: str) -> Callable[[str], str]:
+        return str
+
+
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Spare Python the search for garbage in a compiler's large graphs (a tenth of its time)."""
-    enabled = gc.isenabled()
+def undisturbed() -> Iterator[None]:
+    """Compile without colours, and without Python's search for garbage in large graphs: a tenth of the time."""
+    enabled, known = gc.isenabled(), vars(errors)
+    scheme = known.get(SCHEME)
     gc.disable()
+    known[SCHEME] = _Plain()
     try:
         yield
     finally:
+        known[SCHEME] = scheme
         if enabled:
             gc.enable()

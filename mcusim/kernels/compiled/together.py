@@ -8,6 +8,7 @@ nothing but its time.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import deque
@@ -19,6 +20,8 @@ from threading import Thread
 from typing import Any
 
 from numba import types
+
+from mcusim.kernels.compiled.compiler import undisturbed
 
 Wanted = tuple[Any, tuple[Any, ...]]
 """A kernel, and the types of its arguments."""
@@ -39,12 +42,12 @@ def compile_together(wanted: Iterable[Wanted]) -> None:
         for thread in threads:
             thread.start()
         while missing:
-            with suppress(IndexError):  # another took the last
-                kernel, signature = missing.popleft()
-                kernel.compile(signature)
-            if not missing:
-                for thread in threads:
-                    thread.join()
+            with suppress(IndexError), undisturbed():  # another may have taken the last
+                while True:
+                    kernel, signature = missing.popleft()
+                    kernel.compile(signature)
+            for thread in threads:
+                thread.join()
     finally:
         for helper in helpers:
             helper.kill()
@@ -53,6 +56,7 @@ def compile_together(wanted: Iterable[Wanted]) -> None:
 
 def serve() -> None:
     """Compile what is asked for, as a helper."""
+    gc.disable()
     for line in sys.stdin:
         module, name, *arguments = line.split()
         getattr(import_module(module), name).compile(tuple(getattr(types, each) for each in arguments))
