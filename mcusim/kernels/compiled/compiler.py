@@ -166,7 +166,7 @@ class _Plain:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Compile without colours, and without Python's search for garbage in large graphs: a tenth of the time."""
+    """Compile without colours, and without Python's search for garbage in large graphs."""
     enabled, known = gc.isenabled(), vars(errors)
     scheme = known.get(SCHEME)
     gc.disable()
