@@ -128,15 +128,32 @@ def test_a_step_with_tensors_outside_trains_to_the_same_bits():
 
 
 def test_dma_reaches_where_the_input_lies():
-    plan = mcusim.plan(small_network(), H743, "dense", patches="off")
+    first, second, *others = H743.sram
+    tightly_coupled_first = replace(H743, sram=(second, first, *others))
+    plan = mcusim.plan(small_network(), tightly_coupled_first, "dense", patches="off")
     (given,) = [b for b in plan.problem.blocks if b.name == plan.step.ops[0].writes[0]]
-    assert given.barred == H743.beyond_dma == ((0, 131_072),)
+    assert given.barred == tightly_coupled_first.beyond_dma == ((0, 131_072),)
     assert plan.solution.offsets[given.name] >= 131_072
-    everywhere = replace(H743, sram=tuple(replace(region, dma=True) for region in H743.sram))
+    everywhere = replace(H743, sram=tuple(replace(region, dma=True) for region in tightly_coupled_first.sram))
     other = mcusim.plan(small_network(), everywhere, "dense", patches="off")
     assert other.solution.offsets[given.name] < 131_072
     with pytest.raises(BadArgument, match=r"first_fit on stm32h743.*DMA does not reach"):
-        mcusim.plan(small_network(), H743, "dense", allocator="first_fit", sram=131_072, patches="off")
+        mcusim.plan(
+            small_network(),
+            tightly_coupled_first,
+            "dense",
+            allocator="first_fit",
+            sram=131_072,
+            patches="off",
+        )
+
+
+def test_a_limit_of_sram_leaves_memory_that_dma_reaches():
+    for home in mcusim.boards():
+        assert home.sram[0].dma, home.name
+    plan = mcusim.plan(small_network(), H743, "dense", sram=65_536, patches="off")
+    assert plan.fits
+    assert plan.peak_bytes < 65_536
 
 
 @pytest.mark.parametrize("planner", PLANNERS.names())
