@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import mcusim
 from mcusim.core import SRAM_ROLES
 from mcusim.core.files import replacing
 from mcusim.session.experiment import Experiment
 from mcusim.studies.axes import Combination, Space
-from mcusim.studies.study import Study
 
 HERE = Path(__file__).parent
 DASH = "-"
@@ -83,7 +83,7 @@ def read(folder: Path) -> list[Result]:
     """Return every run of the studies of a folder, in the order of headings and names."""
     found = []
     for path in sorted(folder.glob("*.toml")):
-        study = Study.read(path)
+        study = mcusim.Study.read(path)
         head, _, _ = study.note.partition(": ")
         rows: list[dict[str, str]] = []
         if path.with_suffix(".csv").exists():

@@ -26,7 +26,6 @@ import mcusim
 from mcusim.core.files import replacing
 from mcusim.session.experiment import Experiment
 from mcusim.studies.axes import Space
-from mcusim.studies.study import Study
 
 HERE = Path(__file__).parent
 RUNS = Path(os.environ.get("MCUSIM_RUNS", "runs"))
@@ -35,13 +34,13 @@ PRUNED = "mobilenetv2-1.0-224-160-0.3-512-256.npz"
 AXIS = "run"
 
 
-def read(path: Path, only: Sequence[str] = ()) -> Study:
+def read(path: Path, only: Sequence[str] = ()) -> mcusim.Study:
     """Return a study, with the named runs alone if some are named.
 
     Raises:
         UnknownName: if there is no such run; suggests the nearest.
     """
-    study = Study.read(path)
+    study = mcusim.Study.read(path)
     runs = study.axes[AXIS]
     assert isinstance(runs, list)
     known = {run["label"]: run for run in runs}
@@ -51,7 +50,7 @@ def read(path: Path, only: Sequence[str] = ()) -> Study:
     return study.model_copy(update={"axes": {**study.axes, AXIS: [known[n] for n in only or known]}})
 
 
-def experiments(study: Study) -> dict[str, Experiment]:
+def experiments(study: mcusim.Study) -> dict[str, Experiment]:
     """Return the experiment of each run, with the first seed."""
     space = Space(study)
     return {each.values[AXIS]: each.experiment(space.seeds[0]) for each in space.grid()}
@@ -85,7 +84,7 @@ def costs(plan: mcusim.Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def carry_out(study: Study, out: Path, workers: int = 1) -> list[dict[str, Any]]:
+def carry_out(study: mcusim.Study, out: Path, workers: int = 1) -> list[dict[str, Any]]:
     """Train what is missing and return a row for each run, seed and epoch."""
     found = mcusim.sweep(study, out, workers=workers, extend=True)
     rows = []
@@ -101,7 +100,7 @@ def carry_out(study: Study, out: Path, workers: int = 1) -> list[dict[str, Any]]
 
 def recount(path: Path) -> None:
     """Plan every run of a result file anew; what was learned and how long it took here stays as it is."""
-    wanted = experiments(Study.read(path))
+    wanted = experiments(mcusim.Study.read(path))
     for name, rows in by_run(path.with_suffix(".csv")).items():
         counted = costs(wanted[name].session().plan())
         merge(path.with_suffix(".csv"), [{**row, **counted} for row in rows])
