@@ -14,6 +14,7 @@ import json
 import os
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -32,10 +33,13 @@ from mcusim.engine.state import State
 from mcusim.session.stages import Stages
 
 MODEL, BOARD, SRAM, UPDATE = "mbv2-w0.35", "stm32f746", "256KiB", "dynamic"
-LARGE = "4MiB"
+LARGE = 4 * 1024**2
+"""Bytes of SRAM in which the steps of other schemes fit."""
 TFLITE = "tflite/tinytraining_mbv2-w0.35_128_int8.tflite"
 SCHEMES = ("static:mbv2-99kb", "dense", "trady")
 """Other schemes whose steps are compared, in SRAM that is large enough for each."""
+RATE = 1e-9
+"""So small that the one example, seen thousands of times, is not learned: errors would become denormal."""
 WANTED = {"forward_vs_torch": 15.0, "forward_vs_litert": 1.6, "step_vs_torch": 28.0} | {
     f"step_vs_torch, {scheme}": 25.0 for scheme in SCHEMES
 }
@@ -145,14 +149,16 @@ def _steps(
     model: mcusim.Model, scheme: str, x: np.ndarray, planes: torch.Tensor, label: torch.Tensor
 ) -> dict[str, Callable[[], object]]:
     """Return a step of another scheme, and PyTorch's of what the scheme chooses at first."""
-    session = mcusim.Session(model, mcusim.board(BOARD), scheme, sram=LARGE, sgd=mcusim.Sgd(lr=1e-4))
+    board = mcusim.board("stm32h743")
+    region = replace(max(board.sram, key=lambda region: region.bytes), bytes=LARGE)
+    session = mcusim.Session(model, replace(board, sram=(region,)), scheme, sgd=mcusim.Sgd(lr=RATE))
     plan = session.plan()
     stages = Stages(plan, session.scheme, State.of(model, plan.step.scope, plan.settings.formats))
     state = stages.program(0).state
     peer = TorchTwin(model, session.scheme.select(model, 0, 0))
     return {
         f"{scheme} step, mcusim": lambda: stages.program(state.iteration).run(x, 3),
-        f"{scheme} step, PyTorch": lambda: peer.step(planes, label, 1e-4),
+        f"{scheme} step, PyTorch": lambda: peer.step(planes, label, RATE),
     }
 
 

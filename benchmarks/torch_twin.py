@@ -92,8 +92,10 @@ class TorchTwin(nn.Module):
                 if channels is None:
                     value -= lr * value.grad
                 else:
-                    index = torch.as_tensor(np.asarray(channels))
-                    value[:, index] = (value[:, index] - lr * value.grad[:, index]).round().clamp(-127, 127)
+                    index = torch.as_tensor(np.array(channels))
+                    # Of a depthwise convolution the input's channels come first.
+                    at = (index,) if value.shape[1] == 1 < value.shape[0] else (slice(None), index)
+                    value[at] = (value[at] - lr * value.grad[at]).round().clamp(-127, 127)
         return float(loss.detach())
 
 
