@@ -53,6 +53,34 @@ def test_poolings_of_pixels_and_of_signals(tmp_path: Path, kind: str, window: di
     agree(written(tmp_path, convolved, {"w": reals(6, 4, 3)}, SIGNAL, 19))
 
 
+TURNED: list[dict[str, Any]] = [
+    {}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}, {"auto_pad": "VALID"}, {"pads": [0, 1, 1, 0]},
+    {"output_shape": [12, 10]}, {"output_shape": [13, 10], "auto_pad": "SAME_UPPER"},
+    {"output_padding": [1, 1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", TURNED, ids=str)
+@pytest.mark.parametrize("size", [3, 4])
+def test_transposed_convolutions_of_pixels_and_of_signals(
+    tmp_path: Path, more: dict[str, Any], size: int
+) -> None:
+    weights = {"w": reals(4, 3, size, size), "b": reals(3)}
+    nodes = [node("ConvTranspose", ("x", "w", "b"), strides=[2, 2], **more)]
+    agree(written(tmp_path, nodes, weights, IMAGE, 13))
+    short = {name: value if isinstance(value, str) else value[:1] for name, value in more.items()}
+    short |= {"pads": [1, 0]} if "pads" in more else {}
+    short |= {"output_shape": [18]} if "output_shape" in more else {}
+    nodes = [node("ConvTranspose", ("x", "w"), strides=[2], **short)]
+    agree(written(tmp_path, nodes, {"w": reals(4, 3, size)}, SIGNAL, 13))
+
+
+def test_an_output_that_no_transposed_convolution_reaches_is_refused(tmp_path: Path) -> None:
+    nodes = [node("ConvTranspose", ("x", "w"), strides=[3, 3], auto_pad="SAME_UPPER")]
+    with pytest.raises(BadModel, match=r"makes \[18, 15\] of \[17, 14\].*output_padding"):
+        load_onnx(written(tmp_path, nodes, {"w": reals(4, 3, 2, 2)}, IMAGE, 13))
+
+
 def test_an_average_that_counts_its_padding(tmp_path: Path) -> None:
     counting = node("AveragePool", ("x",), kernel_shape=[3, 2], pads=[1, 0, 2, 1], count_include_pad=1)
     agree(written(tmp_path, [counting], {}, IMAGE, 19))

@@ -5,12 +5,15 @@ Operator definitions: https://onnx.ai/onnx/operators/
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.files.onnx.graph import NCHW, NHWC, Const, OnnxGraph, Value, onnx_shape
 from mcusim.files.onnx.proto import Node
-from mcusim.graph import OpKind
+from mcusim.files.onnx.windows import as_row, signal_again
+from mcusim.graph import OpKind, Pads
 
 
 def batch_matmul(g: OnnxGraph, node: Node) -> Value:
@@ -28,31 +31,60 @@ def batch_matmul(g: OnnxGraph, node: Node) -> Value:
 
 
 def conv_transpose(g: OnnxGraph, node: Node) -> Value:
-    """ConvTranspose over two dimensions, in one group."""
+    """ConvTranspose over pixels or over a signal, in one group."""
     x, w = g.value(node, 0), g.constant(node, 1)
+    signal = w is not None and w.data.ndim == len(g.shape(x)) == 3
+    if signal and w is not None:
+        x, w = as_row(g, node, x), Const(w.data[:, :, None], w.quant)
     shape = g.shape(x)
     if w is None or w.data.ndim != 4 or len(shape) != 4 or node.integer("group", 1) != 1:
-        raise node.fail("is no transposed convolution of pixels in one group")
-    stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
-    pads, more = node.integers("pads", (0, 0, 0, 0)), node.integers("output_padding", (0, 0))
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto not in ("NOTSET", "VALID") or dilation != (1, 1) or "output_shape" in node.attributes:
-        raise node.fail(
-            f"has auto_pad {auto}, dilations {dilation} or an output_shape", "export it with pads"
-        )
-    if (len(stride), len(pads), len(more)) != (2, 4, 2):
+        raise node.fail("is no transposed convolution of pixels or a signal in one group")
+    rank, one = (1, (0,)) if signal else (2, ())
+    stride = (*(1,) * len(one), *node.integers("strides", (1,) * rank))
+    dilation = node.integers("dilations", (1,) * rank)
+    more = (*one, *node.integers("output_padding", (0,) * rank))
+    if {*dilation} != {1}:
+        raise node.fail(f"has the dilations {dilation}", "export it without")
+    if (len(stride), len(more)) != (2, 2):
         raise node.fail("works on something else than two dimensions of pixels")
-    sides = [
-        (shape[1 + i] - 1) * stride[i] + w.data.shape[2 + i] - pads[i] - pads[2 + i] + more[i]
-        for i in range(2)
-    ]
+    whole = [(shape[1 + i] - 1) * stride[i] + w.data.shape[2 + i] + more[i] for i in range(2)]
+    pads = _cut_off(node, whole, [shape[1 + i] * stride[i] for i in range(2)], signal)
+    sides = [whole[i] - sum(pads[i]) for i in range(2)]
     bias = g.constant(node, 2)
     operands: list[Value] = [x, w.transposed((1, 2, 3, 0))]
     operands += [] if bias is None else [Const(bias.data.reshape(-1), bias.quant)]
-    return g.pend(
+    found = g.pend(
         node, OpKind.TRANSPOSE_CONV, operands, stride=stride, shape=(shape[0], *sides, w.data.shape[1]),
-        padding=((pads[0], pads[2]), (pads[1], pads[3])),
+        padding=pads,
     )  # fmt: skip
+    return replace(found, after=signal_again(found.shape)) if signal else found
+
+
+def _cut_off(node: Node, whole: list[int], same: list[int], signal: bool) -> Pads:
+    """Return how much of a whole output is cut off at either end of each side.
+
+    It follows from the pads, or from the size that is asked for; an odd row or column goes to the front, with
+    SAME_UPPER to the end, as ONNX Runtime has it.
+    """
+    auto, given = node.attributes.get("auto_pad", "NOTSET"), node.integers("output_shape", ())
+    if given:
+        sizes = ([whole[0]] if signal else []) + list(given[-(1 if signal else 2) :])
+    elif auto in ("SAME_UPPER", "SAME_LOWER"):
+        sizes = [whole[0], same[1]] if signal else same
+    elif auto in ("NOTSET", "VALID"):
+        pads = node.integers("pads", (0, 0) if signal else (0, 0, 0, 0)) if auto == "NOTSET" else (0,) * 4
+        pads = (0, pads[0], 0, pads[1]) if signal else pads
+        if len(pads) != 4:
+            raise node.fail(f"has the pads {pads}")
+        return ((pads[0], pads[2]), (pads[1], pads[3]))
+    else:
+        raise node.fail(f"has auto_pad {auto}")
+    totals = [before - after for before, after in zip(whole, sizes, strict=True)]
+    if min(totals) < 0:
+        raise node.fail(f"makes {sizes} of {whole}", "export it with pads and output_padding")
+    halves = [(total // 2, total - total // 2) for total in totals]
+    ends = halves if auto == "SAME_UPPER" else [half[::-1] for half in halves]
+    return (ends[0], ends[1])
 
 
 def layer_normalization(g: OnnxGraph, node: Node) -> Value:

@@ -58,6 +58,13 @@ def as_signal(g: OnnxGraph, node: Node, row: Value) -> Value:
     return g.move(node, OpKind.TRANSPOSE, x, suffix=".signal", axes=(0, 2, 1))
 
 
+def signal_again(row: Shape) -> tuple[Moved, ...]:
+    """Return the moves that make a picture of one row, which is not decided yet, the signal it is."""
+    batch, _, length, channels = row
+    back = Moved(OpKind.RESHAPE, (batch, length, channels))
+    return (back, Moved(OpKind.TRANSPOSE, (batch, channels, length), (0, 2, 1)))
+
+
 def bias_operands(g: OnnxGraph, node: Node, index: int, channels: int) -> list[Value]:
     """Return the bias of a product with so many output channels, if it has one."""
     bias = g.constant(node, index)
@@ -94,9 +101,7 @@ def conv(g: OnnxGraph, node: Node) -> Value:
     found = g.pend(node, kind, operands, **_window(node, shape, (height, width), signal=signal))
     if not signal:
         return found
-    batch, _, length, channels = found.shape
-    back = Moved(OpKind.RESHAPE, (batch, length, channels))
-    return replace(found, after=(back, Moved(OpKind.TRANSPOSE, (batch, channels, length), (0, 2, 1))))
+    return replace(found, after=signal_again(found.shape))
 
 
 def _pool(kind: OpKind, g: OnnxGraph, node: Node) -> Value:
