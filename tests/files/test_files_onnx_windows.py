@@ -111,9 +111,16 @@ def test_reductions_of_any_dimensions(tmp_path: Path, kind: str, keep: int) -> N
     }
     for shape, lists in shapes.items():
         for axes in lists:
+            if not axes and not keep:
+                continue  # refused, see below
             constants = {"a": np.array(axes, np.int64)} if axes else {}
             names = ("x", "a") if axes else ("x",)
             agree(written(tmp_path, [node(kind, names, keepdims=keep)], constants, shape, 18))
+
+
+def test_a_number_without_a_batch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadModel, match=r"leaves no dimension of \(1, 4, 9\).*keepdims=1"):
+        load_onnx(written(tmp_path, [node("ReduceMean", ("x",), keepdims=0)], {}, SIGNAL, 18))
 
 
 def test_products_with_factors_and_turned(tmp_path: Path) -> None:

@@ -41,10 +41,13 @@ def reduce(kind: OpKind, g: OnnxGraph, node: Node) -> Value:
     if not listed and node.integer("noop_with_empty_axes", 0):
         return x
     axes = node.axes(listed or tuple(range(len(shape))), len(shape))
-    kept = _kept(g, node, kind, x, axes)
-    if node.integer("keepdims", 1):
-        return kept
+    keep = node.integer("keepdims", 1)
     dropped = tuple(size for i, size in enumerate(shape) if i not in axes)
+    if not keep and not dropped:
+        raise node.fail(f"leaves no dimension of {shape}", "export it with the batch: keepdims=1")
+    kept = _kept(g, node, kind, x, axes)
+    if keep:
+        return kept
     if not isinstance(kept, Pending):
         return reshaped(g, node, kept, dropped, ".dropped")
     return replace(kept, after=_moves(kept.shape, dropped))
