@@ -49,6 +49,11 @@ PIECES = (
 )  # fmt: skip
 
 
+TOKEN = re.compile(r"[-+]?\d[\d_.]*(?:e[-+]?\d+)?|\w+|[^\w\s]")
+WINDOW = 100_000
+"""Characters of a text in which a word is changed: all words of a large one take more memory than a reader."""
+
+
 def raw(rng: random.Random, data: bytes) -> bytes:
     """Change bytes, words and pieces anywhere, more often near the ends, where files keep their structure."""
     changed = bytearray(data)
@@ -86,7 +91,8 @@ def text(rng: random.Random, data: bytes) -> bytes:
         return raw(rng, data)
     found = data.decode("utf-8", "replace")
     for _ in range(rng.choice((1, 1, 2, 3))):
-        tokens = list(re.finditer(r"[-+]?\d[\d_.]*(?:e[-+]?\d+)?|\w+|[^\w\s]", found))
+        start = rng.randrange(max(len(found) - WINDOW, 0) + 1)
+        tokens = list(TOKEN.finditer(found, start, start + WINDOW))
         lines = found.split("\n")
         match rng.randrange(5):
             case 0 | 1 if tokens:
