@@ -51,7 +51,7 @@ PIECES = (
 
 TOKEN = re.compile(r"[-+]?\d[\d_.]*(?:e[-+]?\d+)?|\w+|[^\w\s]")
 WINDOW = 100_000
-"""Characters of a text in which a word is changed: all words of a large one take more memory than a reader."""
+"""Characters of a text in which a word is changed: all words of a large one take more memory than readers."""
 
 
 def raw(rng: random.Random, data: bytes) -> bytes:
