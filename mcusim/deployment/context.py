@@ -199,6 +199,15 @@ class StepContext:
         """Return a table of an op in flash."""
         return self._quant(op, what, values)
 
+    def pattern(self, op: Op) -> CText:
+        """Return the address of the pattern by which pixels of an op's input are saved."""
+        _, height, width, _ = self.tensors[op.inputs[0]].shape
+        chosen = self.step.formats.pattern
+        return self.constants.record(f"pattern_{height}_{width}", "mcusim_pattern", {
+            "h": height, "w": width, "down": chosen.places(height, width)[0], "rows": chosen.rows,
+            "columns": chosen.columns, "checker": chosen.checker, "phases": chosen.phases(height, width),
+        })  # fmt: skip
+
     def error(self, name: str) -> dict[str, Any]:
         """Return where the scale of an integer error tensor lies, and its largest magnitude."""
         index = self.scaled().get(name)

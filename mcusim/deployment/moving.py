@@ -139,18 +139,16 @@ def crop_or_paste(context: StepContext, op: StepOp, *, crop: bool) -> Call:
 
 
 def save(context: StepContext, op: StepOp) -> Call:
-    """Return the copy of the selected channels of an input.
-
-    Raises:
-        BadModel: if only some pixels are kept, which no C kernel does.
-    """
+    """Return the copy of the selected channels of an input, of all pixels or of those of a pattern."""
     source = source_of(op)
-    if source.name in context.step.saved_pixels:
-        raise refusal(f"feature format of {source.name!r}", "keeps only some pixels")
     x, channels = op.reads[0], Slot(source.name, Kind.CHANNELS)
     shape = context.shape(x)
-    return Call("mcusim_keep", "mcusim_keeper", {
+    keeper = {
         "x": CText(f"(const uint8_t *){context.at(x)}"), "y": CText(f"(uint8_t *){context.at(op.writes[0])}"),
         "channels": context.at(channels), "pixels": prod(shape[:-1]), "of": shape[-1],
         "count": prod(context.shape(channels)), "bytes": DTYPES[context.held(x).dtype],
-    })  # fmt: skip
+    }  # fmt: skip
+    if source.name not in context.step.saved_pixels:
+        return Call("mcusim_keep", "mcusim_keeper", keeper)
+    fields = {"keeper": keeper, "pattern": context.pattern(source)}
+    return Call("mcusim_keep_pixels", "mcusim_pixel_keeper", fields)

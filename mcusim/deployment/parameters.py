@@ -57,8 +57,6 @@ class ParameterCalls:
     def grad_weight(self, op: StepOp) -> Call:
         """Return the call of a weight's gradient, with its update unless gradients are summed."""
         context, source = self._context, source_of(op)
-        if source.name in context.step.saved_pixels:
-            raise refusal(f"feature format of {source.name!r}", "keeps only some pixels")
         g, channels = gradient_name(source.output), Slot(source.name, Kind.CHANNELS)
         saved = saved_name(source)
         x = saved if saved in context.step.tensors else source.inputs[0]
@@ -77,8 +75,17 @@ class ParameterCalls:
             "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
             "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
             "compact": context.compact(source), "from": context.error(g),
-            "learner": self._learner(source, SlotPart.WEIGHT),
+            "learner": self._learner(source, SlotPart.WEIGHT), **self._pixels(source),
         })  # fmt: skip
+
+    def _pixels(self, source: Op) -> dict[str, Any]:
+        """Return which pixels of the input are saved, and by what the sum over them is multiplied."""
+        kept = self._context.step.saved_pixels.get(source.name)
+        if kept is None:
+            return {}
+        _, height, width, _ = self._context.tensors[source.inputs[0]].shape
+        share = np.float32(height * width / kept)
+        return {"pattern": self._context.pattern(source), "kept": kept, "share": share}
 
     def update(self, op: StepOp) -> Call:
         """Return the call that applies the summed gradients of a parameter."""

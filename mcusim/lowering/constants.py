@@ -18,8 +18,9 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER = 8, 56, 48
-"""Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves."""
+ENTRY, COPY, LEARNER, PATTERN = 8, 56, 48, 16
+"""Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
+pattern of saved pixels."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 56, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
@@ -87,10 +88,13 @@ def record_bytes(step: Step) -> int:
     """Return the bytes of the records of all ops, of the table of ops, and of how each parameter moves."""
     learners = sum(1 for name in step.tensors if isinstance(name, Slot) and name.kind is Kind.VALUE)
     total = sum(ENTRY + _record(step, op) for op in step.ops)
-    return total + LEARNER * learners
+    shapes = {step.model.tensors[step.model.op(name).inputs[0]].shape[1:3] for name in step.saved_pixels}
+    return total + LEARNER * learners + PATTERN * len(shapes)
 
 
 def _record(step: Step, op: StepOp) -> int:
+    if op.action is Action.SAVE and op.source is not None and op.source.name in step.saved_pixels:
+        return RECORDS[op.action] + 4
     if op.action in RECORDS:
         return RECORDS[op.action]
     if op.source is None:

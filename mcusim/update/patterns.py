@@ -51,7 +51,7 @@ class Pattern:
 
     def phases(self, height: int, width: int) -> int:
         """Return how many places the pattern can take."""
-        return prod(self._shifts(height, width))
+        return prod(self.places(height, width))
 
     def phase(self, height: int, width: int, iteration: int) -> int:
         """Return the phase of an iteration."""
@@ -61,7 +61,7 @@ class Pattern:
         """Return which pixels are kept: row * width + column, ascending, read-only."""
         return _positions(self, height, width, phase)
 
-    def _shifts(self, height: int, width: int) -> tuple[int, int]:
+    def places(self, height: int, width: int) -> tuple[int, int]:
         """Return how many places there are along each dimension.
 
         Where the distance divides the size, shifting by the distance changes nothing.
@@ -91,7 +91,7 @@ def thinner(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _positions(chosen: Pattern, height: int, width: int, phase: int) -> NDArray[np.int32]:
-    down, _ = chosen._shifts(height, width)
+    down, _ = chosen.places(height, width)
     rows = _on(height, chosen.rows, phase % down)
     columns = _on(width, chosen.columns, phase // down)
     kept = rows[:, None] == columns if chosen.checker else rows[:, None] & columns

@@ -126,9 +126,6 @@ def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     for update in ("tinyprop", "medyate"):
         with pytest.raises(BadModel, match="update"):
             session(None, update).firmware(tmp_path / "out")
-    formats = mcusim.Formats(feature="row-2")
-    with pytest.raises(BadModel, match="feature"):
-        session(None, "dense", formats=formats).firmware(tmp_path / "out")
     with pytest.raises(BadModel, match="second moment"):
         session(None, "dense", sgd=mcusim.Sgd(second_moment=0.99)).firmware(tmp_path / "out")
     with pytest.raises(BadArgument, match="learns nothing"):

@@ -77,6 +77,14 @@ def test_every_way_to_save_memory_gives_the_same_bytes(choices):
     assert found.equal, str(found.first_difference)
 
 
+@pytest.mark.parametrize(("feature", "side"), [("row-2", 16), ("grid-3", 13), ("checker", 12)])
+def test_features_of_which_some_pixels_are_kept_give_the_same_bytes(feature, side):
+    own, run = twin_of(small_network(side=side), "dense", steps=3, formats=Formats(feature=feature))
+    assert own.plan().step.saved_pixels
+    found = run()
+    assert found.equal, str(found.first_difference)
+
+
 def test_an_int8_head_gives_the_same_bytes():
     found = twin_of(small_network(head="int8"), "dense", steps=2)[1]()
     assert found.equal, str(found.first_difference)

@@ -99,6 +99,17 @@ static inline uint32_t mcusim_inside(const mcusim_output *out, int32_t v) {
     return (uint32_t)(v >= out->low) & (uint32_t)(v <= out->high);
 }
 
+/* Where a pattern lies in this step: GOLDEN * iteration, scaled to its places. */
+static inline uint32_t mcusim_phase(const mcusim_pattern *p, uint64_t iteration) {
+    return (uint32_t)(((uint64_t)((uint32_t)iteration * 0x9E3779B1u) * p->phases) >> 32);
+}
+
+static inline uint32_t mcusim_kept(const mcusim_pattern *p, uint32_t phase, uint32_t pixel) {
+    uint32_t row = pixel / p->w + p->h - phase % p->down, column = pixel % p->w + p->w - phase / p->down;
+    uint32_t down = row % p->h % p->rows == 0, across = column % p->w % p->columns == 0;
+    return p->checker ? down == across : down & across;
+}
+
 /* Bits written in ascending order: eight make a byte. Nothing is written where there is no mask. */
 typedef struct {
     uint8_t *at;

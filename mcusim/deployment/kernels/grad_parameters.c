@@ -56,10 +56,11 @@ static inline float feature(const mcusim_grad_weight *r, uint32_t pixel, uint32_
 }
 
 /* The sum of one tap of one channel and output over all pixels that meet. */
-static inline float summed(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, int u, int v, uint32_t o) {
+static inline float summed(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, int u, int v, uint32_t o,
+                           uint32_t phase) {
     const mcusim_window *m = &r->window;
     float sum = 0.0f, factor = r->factor ? r->factor[o] : 1.0f;
-    uint32_t pixel = 0;
+    uint32_t pixel = 0, saved = 0; /* how many pixels before this one are saved */
     for (int a = 0; a < m->oh; a++) {
         int row = a * m->sh + u * m->dh - m->top;
         if (row < 0 || row >= m->h) continue;
@@ -67,10 +68,10 @@ static inline float summed(const mcusim_grad_weight *r, gradient_at *at, uint32_
             int col = b * m->sw + v * m->dw - m->left;
             if (col < 0 || col >= m->w) continue;
             uint32_t from = (uint32_t)(row * m->w + col), i = (uint32_t)(a * m->ow + b) * m->co + o;
-            if (r->positions) { /* ascending in both: the next saved pixel is never behind */
-                while (pixel < r->kept && r->positions[pixel] < (int32_t)from) pixel++;
-                if (pixel == r->kept || r->positions[pixel] != (int32_t)from) continue;
-                from = pixel;
+            if (r->pattern) { /* ascending in both: the next saved pixel is never behind */
+                for (; pixel < from && saved < r->kept; pixel++) saved += mcusim_kept(r->pattern, phase, pixel);
+                if (saved == r->kept || !mcusim_kept(r->pattern, phase, from)) continue;
+                from = saved;
             }
             sum += feature(r, from, s) * (masked(at(r->g, r->from.scale, i), r->mask, i) * factor);
         }
@@ -97,13 +98,14 @@ MCUSIM_INLINE void four_summed(const mcusim_grad_weight *r, gradient_at *at, uin
 static int pointwise(const mcusim_grad_weight *r) {
     const mcusim_window *m = &r->window;
     int whole = m->kh * m->kw * m->sh * m->sw == 1 && m->h == m->oh && m->w == m->ow && !m->top && !m->left;
-    return whole && r->factor && !r->positions && !r->depthwise;
+    return whole && r->factor && !r->pattern && !r->depthwise;
 }
 
 static inline void weight(const mcusim_grad_weight *r, mcusim_state *state, gradient_at *at) {
     const mcusim_window *m = &r->window;
     uint64_t key = mcusim_key(r->learner->seed, state->iteration);
     uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
+    uint32_t phase = r->pattern ? mcusim_phase(r->pattern, state->iteration) : 0;
     int together = co % 4 == 0 && pointwise(r);
     float four[4];
     if (!state->updating) return;
@@ -116,8 +118,8 @@ static inline void weight(const mcusim_grad_weight *r, mcusim_state *state, grad
                     uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
                     uint32_t block = (s * taps + tap) * multiplier + n;
                     if (together && n % 4 == 0) four_summed(r, at, s, n, four);
-                    float g = together ? four[n % 4] : summed(r, at, s, u, v, o);
-                    if (r->positions) g *= r->share;
+                    float g = together ? four[n % 4] : summed(r, at, s, u, v, o, phase);
+                    if (r->pattern) g *= r->share;
                     mcusim_learn(r->learner, state, key, r->compact ? block : element, element, o, block, g);
                 }
     }

@@ -30,17 +30,26 @@ void mcusim_move(const void *record, mcusim_state *state) {
     for (uint32_t i = 0; i < r->count; i++) copy(&r->copies[i]);
 }
 
-void mcusim_keep(const void *record, mcusim_state *state) {
-    const mcusim_keeper *r = (const mcusim_keeper *)record;
-    uint32_t size = r->bytes;
+static void keep(const mcusim_keeper *r, const mcusim_pattern *pattern, uint64_t iteration) {
+    uint32_t size = r->bytes, phase = pattern ? mcusim_phase(pattern, iteration) : 0;
     const uint8_t *x = r->x;
     uint8_t *y = r->y;
-    (void)state;
-    for (uint32_t p = 0; p < r->pixels; p++, x += size * r->of)
+    for (uint32_t p = 0; p < r->pixels; p++, x += size * r->of) {
+        if (pattern && !mcusim_kept(pattern, phase, p)) continue;
         for (uint32_t s = 0; s < r->count; s++) {
             const uint8_t *from = x + size * (uint16_t)r->channels[s];
             for (uint32_t b = 0; b < size; b++) *y++ = from[b];
         }
+    }
+}
+
+void mcusim_keep(const void *record, mcusim_state *state) {
+    keep((const mcusim_keeper *)record, NULL, state->iteration);
+}
+
+void mcusim_keep_pixels(const void *record, mcusim_state *state) {
+    const mcusim_pixel_keeper *r = (const mcusim_pixel_keeper *)record;
+    keep(&r->keeper, r->pattern, state->iteration);
 }
 
 void mcusim_resize_nearest(const void *record, mcusim_state *state) {

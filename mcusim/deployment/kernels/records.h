@@ -157,7 +157,15 @@ typedef struct {
     uint8_t type, bytes;            /* bytes of an output: 4 or 8 */
 } mcusim_argmax;
 
-/* Copy selected channels (and pixels) of x: a saved feature. */
+/* Which pixels of a saved feature are kept: every rows-th row and columns-th column, or the dark squares of a
+ * checkerboard; laid on the image cyclically, at another of its places in every step. */
+typedef struct {
+    uint16_t h, w, down;            /* down: places along the rows */
+    uint8_t rows, columns, checker;
+    uint32_t phases;                /* places in all */
+} mcusim_pattern;
+
+/* Copy selected channels of x: a saved feature. */
 typedef struct {
     const uint8_t *x;
     uint8_t *y;
@@ -166,6 +174,12 @@ typedef struct {
     uint16_t of, count;
     uint8_t bytes;
 } mcusim_keeper;
+
+/* The same of some pixels only. */
+typedef struct {
+    mcusim_keeper keeper;
+    const mcusim_pattern *pattern;
+} mcusim_pixel_keeper;
 
 /* The loss of a step and its gradient with respect to the logits. */
 typedef struct {
@@ -322,7 +336,7 @@ typedef struct {
     const float *factor;
     const void *x;                  /* [pixels][saved] */
     const int16_t *channels;        /* NULL: all of them, in order */
-    const int16_t *positions;       /* saved pixels; NULL: all */
+    const mcusim_pattern *pattern;  /* of the saved pixels; NULL: all */
     mcusim_window window;           /* of a dense layer: ci inputs, co outputs, everything else 1 */
     uint16_t count, saved;          /* learning channels; channels of x */
     uint16_t kept;                  /* saved pixels */
@@ -356,7 +370,7 @@ mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
 mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_prelu, mcusim_div;
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
 mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average, mcusim_total, mcusim_extreme;
-mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_arg_max;
+mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_keep_pixels, mcusim_arg_max;
 mcusim_kernel mcusim_softmax_rows;
 mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
     mcusim_squared_error;
