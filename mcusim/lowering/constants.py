@@ -108,7 +108,11 @@ def _record(step: Step, op: StepOp) -> int:
         return GRADIENT_RECORDS.get(family, own)
     if op.action is not Action.FORWARD:
         return 0
-    if family is Family.VIEW and step.tensors[op.reads[0]].buffer == step.tensors[op.writes[0]].buffer:
+    if (
+        family is Family.VIEW
+        and op.reads
+        and step.tensors[op.reads[0]].buffer == step.tensors[op.writes[0]].buffer
+    ):
         return 0
     if family is Family.JOIN:
         return FORWARD_RECORDS[family] + COPY * len(op.source.inputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from networks import small_network
 
@@ -31,3 +33,18 @@ def test_a_board_that_is_too_small_is_no_obstacle():
     model = small_network(side=32)
     tight = mcusim.plan(model, BOARD, "dense", smallest=True)
     assert mcusim.plan(model, BOARD, "dense", sram="16KiB", smallest=True).peak_bytes == tight.peak_bytes
+
+
+def test_two_percent_with_16_bit_errors_learn_in_160_kib():
+    """All roles counted: MobileNetV2-w0.35, ten classes; ``benchmarks/smallest.csv`` has what is least."""
+    if "MCUSIM_DATA" not in os.environ:
+        pytest.skip("needs MCUSIM_DATA")
+    model = mcusim.load("mbv2-w0.35", classes=10)
+    session = mcusim.Session(
+        model, "stm32f746", "dynamic", sram="160KiB", formats=mcusim.Formats(error="int16")
+    )
+    plan = session.plan(suggest=False)
+    assert plan.fits
+    assert plan.peak_bytes <= 160 * 1024
+    assert plan.by_role["runtime"] == session.board.runtime_bytes > 0
+    assert sum(plan.by_role.values()) == plan.live_bytes <= plan.peak_bytes
