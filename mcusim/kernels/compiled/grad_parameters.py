@@ -178,7 +178,13 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
     channels = array_at(a.channels, a.selected, np.int32)
     values = array_at(row, a.c_out, np.float32)
     picked = array_at(rows, a.multiplier * pixels * wide, np.float32)
+    every = a.multiplier == 1 and a.selected == a.c_in
+    for s in range(a.selected if every else 0):
+        every = every and channels[s] == s
     for pixel in range(pixels):
+        if every:
+            load_row(a, scale, output_pixel(a, pixel), rows + pixel * wide * 4)
+            continue
         load_row(a, scale, output_pixel(a, pixel), row)
         for m in range(a.multiplier):
             base = (m * pixels + pixel) * wide
