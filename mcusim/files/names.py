@@ -79,7 +79,7 @@ NAMES: OpTable[FileNames] = OpTable(
         OpKind.LOG: FileNames(Tflite(73, 2, 0), ("Log",), ("log",)),
         OpKind.SOFTMAX: FileNames(Tflite(25, 2, 9), ("Softmax",), ("softmax",)),
         OpKind.LOG_SOFTMAX: FileNames(Tflite(50, 2, 36), ("LogSoftmax",), ("log_softmax",)),
-        OpKind.L2_NORMALIZATION: FileNames(Tflite(11, 2, 12), (), ()),
+        OpKind.L2_NORMALIZATION: FileNames(Tflite(11, 2, 12), ("LpNormalization",), ()),
         OpKind.RESIZE_NEAREST_NEIGHBOR: FileNames(Tflite(97, 3, 74), ("Resize",), ("upsample_nearest2d",)),
         OpKind.RESIZE_BILINEAR: FileNames(Tflite(23, 3, 15), ("Resize",), ("upsample_bilinear2d",)),
         OpKind.ARG_MAX: FileNames(Tflite(56, 2, 40), ("ArgMax",), ()),

@@ -153,6 +153,13 @@ def test_what_other_ops_compute(tmp_path: Path, kind: str, shape: tuple[int, ...
     agree(written(tmp_path, [*nodes[1:], node("Add", ("z", "x"))], used, shape, 17))
 
 
+@pytest.mark.parametrize(("shape", "axis"), [(IMAGE, 1), (SIGNAL, -1), ((1, 12), 1)])
+def test_vectors_of_length_one(tmp_path: Path, shape: tuple[int, ...], axis: int) -> None:
+    agree(written(tmp_path, [node("LpNormalization", ("x",), axis=axis)], {}, shape, 13))
+    with pytest.raises(BadModel, match=r"p = 1.*supported: p = 2"):
+        load_onnx(written(tmp_path, [node("LpNormalization", ("x",), axis=axis, p=1)], {}, shape, 13))
+
+
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 3.0, 0.5, -0.5, -1.0])
 def test_powers(tmp_path: Path, exponent: float) -> None:
     nodes = [helper.make_node("Exp", ["x"], ["e"]), node("Pow", ("e", "p"))]

@@ -348,6 +348,7 @@ RULES: dict[str, Rule] = {
     "InstanceNormalization": products.instance_normalization,
     "LayerNormalization": products.layer_normalization,
     "LeakyRelu": _leaky_relu,
+    "LpNormalization": products.lp_normalization,
     "LogSoftmax": partial(softmax, kind=OpKind.LOG_SOFTMAX),
     "MatMul": _matmul,
     "Max": _joined(OpKind.MAXIMUM),

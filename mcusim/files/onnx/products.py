@@ -102,6 +102,20 @@ def layer_normalization(g: OnnxGraph, node: Node) -> Value:
     return _normalized(g, node, x, axes, [p.reshape((1,) * axis + shape[axis:]) for p in parts])
 
 
+def lp_normalization(g: OnnxGraph, node: Node) -> Value:
+    """LpNormalization: vectors of length 1, along the dimension that is stored last."""
+    x, power = g.value(node, 0), node.integer("p", 2)
+    rank = len(g.shape(x))
+    (axis,) = node.axes((node.integer("axis", -1),), rank)
+    place = NHWC.index(axis) if rank == 4 else axis
+    if power != 2 or place != rank - 1:
+        raise node.fail(
+            f"normalises along dimension {axis} of {rank} by p = {power}",
+            "supported: p = 2 along the last, of pictures along the channels",
+        )
+    return g.pend(node, OpKind.L2_NORMALIZATION, [x])
+
+
 def instance_normalization(g: OnnxGraph, node: Node) -> Value:
     """InstanceNormalization: every channel along all its pixels."""
     x, parts = g.settled(g.value(node, 0)), [g.constant(node, i) for i in (1, 2)]
