@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcusim.core import UnknownName
+from mcusim.core import BadArgument, UnknownName
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,29 @@ CORES = {
 """Cores by name."""
 
 
+NOT_EMULATED = {
+    **dict.fromkeys(
+        ("cortex-m52", "cortex-m55", "cortex-m85"), "is of Armv8.1-M, which unicorn does not execute"
+    ),
+    **dict.fromkeys(("xtensa-lx6", "xtensa-lx7"), "is of Xtensa, for which zig has no compiler"),
+}
+"""Cores that boards have and no twin runs on, and why."""
+SAME = {"cortex-m0": "cortex-m0+", "cortex-m0plus": "cortex-m0+", "hazard3": "rv32imc"}
+"""Cores with the same instructions, as far as compiled kernels use them."""
+
+
 def core_named(name: str) -> EmulatedCore:
-    """Return a core; ``cortex-m0`` runs as ``cortex-m0+``, which has the same instructions.
+    """Return a core, or another one with the same instructions: ``cortex-m0`` runs as ``cortex-m0+``.
 
     Raises:
+        BadArgument: if it cannot be emulated; says why.
         UnknownName: if there is none of that name; suggests the nearest.
     """
-    known = {"cortex-m0": "cortex-m0+", "cortex-m0plus": "cortex-m0+"}.get(name, name)
+    known = SAME.get(name, name)
+    if known in NOT_EMULATED:
+        raise BadArgument(
+            f"core {known}", NOT_EMULATED[known], "prove the same C on another, e.g. --core cortex-m33"
+        )
     if known not in CORES:
         raise UnknownName("emulated core", name, CORES)
     return CORES[known]
