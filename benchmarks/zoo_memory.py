@@ -4,6 +4,7 @@
 
 Theirs is the column "activation RAM" of the zoo, ours the peak of an inference as it is planned by default:
 input, output and scratch of kernels counted, stack and statics not (ST lists those as runtime RAM).
+``apart`` is the same where no output grows over its input. The last lines are the medians of families.
 """
 
 from __future__ import annotations
@@ -27,43 +28,63 @@ class Row(NamedTuple):
     version: str
     theirs: int
     ours: int
+    apart: int
 
     @property
     def more(self) -> float:
         """How much more ours is, as a fraction; negative if it is less."""
         return self.ours / self.theirs - 1
 
+    @property
+    def family(self) -> str:
+        """Kind of network, by the name of its file."""
+        name = self.file.removeprefix("st_").split("_v1")[0].partition("_")[0]
+        return name.removesuffix("v1.1")
 
-def needed(path: Path) -> int:
-    """Return the bytes of SRAM that an inference of a network needs, runtime excluded."""
-    return PLANNERS["best"](lower_inference(simplified(mcusim.load(path)).model).problem()).height
+
+def needed(path: Path) -> tuple[int, int]:
+    """Return the bytes of SRAM that an inference of a network needs without runtime, and without overlap."""
+    model = simplified(mcusim.load(path)).model
+    ours, apart = (
+        PLANNERS["best"](lower_inference(model, overlap=overlap).problem()).height
+        for overlap in (True, False)
+    )
+    return ours, apart
 
 
 def rows(data: Path) -> list[Row]:
     """Return a row for each file and version in the published table, in its order."""
     with (data / "silicon" / "zoo_measured.csv").open(newline="") as file:
         published = list(csv.DictReader(file))
-    ours: dict[str, int] = {}
+    ours: dict[str, tuple[int, int]] = {}
     found: dict[Row, None] = {}
     for cells in published:
         name = cells["file"]
         if name not in ours:
             ours[name] = needed(data / "zoo" / name)
         theirs = round(float(cells["activation_ram_kib"]) * 1024)
-        found[Row(name, cells["stm32cubeai_version"], theirs, ours[name])] = None
+        found[Row(name, cells["stm32cubeai_version"], theirs, *ours[name])] = None
     return list(found)
 
 
 def table(found: list[Row]) -> str:
     """Return the rows in Markdown, and what they come to."""
-    lines = ["| network | X-CUBE-AI | theirs, B | ours, B | |", "|---|---|---:|---:|---:|"]
+    lines = ["| network | X-CUBE-AI | theirs, B | ours, B | | apart, B |", "|---|---|---:|---:|---:|---:|"]
     lines += [
-        f"| {r.file.removesuffix('.tflite')} | {r.version} | {r.theirs:,} | {r.ours:,} | {r.more:+.1%} |"
+        f"| {r.file.removesuffix('.tflite')} | {r.version} | {r.theirs:,} | {r.ours:,} | {r.more:+.1%} "
+        f"| {r.apart:,} |"
         for r in found
     ]
     shares = [r.more for r in found]
     least, most = min(shares), max(shares)
     lines += ["", f"{len(found)} rows: median {median(shares):+.1%}, most {most:+.1%}, least {least:+.1%}"]
+    for family in dict.fromkeys(r.family for r in found):
+        mine = [r for r in found if r.family == family]
+        by_version = {
+            v: median(r.more for r in mine if r.version == v) for v in dict.fromkeys(r.version for r in mine)
+        }
+        listed = ", ".join(f"{share:+.1%} with {version}" for version, share in by_version.items())
+        lines.append(f"{family}: median {median(r.more for r in mine):+.1%}; {listed}")
     return "\n".join(lines)
 
 
