@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.core import BadArgument, UnknownName
+from mcusim.core.wording import choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,8 @@ def core_named(name: str) -> EmulatedCore:
     """
     known = SAME.get(name, name)
     if known in NOT_EMULATED:
-        raise BadArgument(
-            f"core {known}", NOT_EMULATED[known], "prove the same C on another, e.g. --core cortex-m33"
-        )
+        way_out = f"prove the same C on another, e.g. {choice('core', 'cortex-m33')}"
+        raise BadArgument(f"core {known}", NOT_EMULATED[known], way_out)
     if known not in CORES:
         raise UnknownName("emulated core", name, CORES)
     return CORES[known]

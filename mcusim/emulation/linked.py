@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadRun
+from mcusim.core.wording import choice
 from mcusim.deployment.project import PLAN
 from mcusim.emulation.emulator import emulator
 from mcusim.sections.kinds import Facts, Headline, Section
@@ -111,7 +112,7 @@ def linked(folder: Path, program: Path) -> Linked:
 
     headers = sorted((folder / "model").glob("*_data.h"))
     if not (folder / PLAN).is_file() or not headers:
-        raise BadRun(str(folder), "is no folder that mcusim firmware wrote", "name it with --out")
+        raise BadRun(str(folder), "is no folder that mcusim firmware wrote", f"name it with {choice('out')}")
     plan = json.loads((folder / PLAN).read_text("utf-8"))
     arena = headers[0].name.removesuffix("_data.h") + "_arena"
     line = next(n for n in headers[0].read_text("utf-8").splitlines() if f" {arena}[" in n)
