@@ -38,6 +38,14 @@ BETTER = 0.8
 """Another term has to bring the error below so much of what it was."""
 FORM_SPREAD = 0.1
 """What a term is uncertain by beside the manual's cycles, which all terms share."""
+COUNTED_ON = {
+    "cortex-m55": ("cortex-m33", MODELLED, "runs the code that was counted on a Cortex-M33: no Helium"),
+    "hazard3": ("cortex-m0plus", 0.6, "taken to execute as many instructions as Armv6-M: none was counted"),
+    "rv32imc": ("cortex-m0plus", 0.6, "taken to execute as many instructions as Armv6-M: none was counted"),
+}
+"""Cores that nothing was emulated on -> whose instructions are taken, how wide that makes the band (RV32IMC
+has twice the registers and no flags: code of one is within a factor of 1.6 of the other's in both
+directions, supposed), and what is said of it."""
 UNEXPLAINED = ("load", "")
 """Kinds that no count explains: the input is copied as it comes, scales of errors are found once."""
 
@@ -58,9 +66,11 @@ def executed() -> dict[str, dict[str, list[Executed]]]:
     """Return the ops of all twins by core and kind."""
     found: defaultdict[str, defaultdict[str, list[Executed]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(FIRMWARE.glob("*-cortex-*.csv")):
-        name = "cortex-" + path.stem.rpartition("cortex-")[2]
+        counted = "cortex-" + path.stem.rpartition("cortex-")[2]
         with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+            rows = list(csv.DictReader(file))
+        for name in (counted, *(name for name, (of, *_) in COUNTED_ON.items() if of == counted)):
+            for row in rows:
                 cycles = instruction_cycles({c: int(row[c]) for c in CLASSES}, core(name))
                 if row["kind"] in UNEXPLAINED or cycles is None or not cycles.value:
                     continue
@@ -138,6 +148,7 @@ def _profile(
     name: str, terms: Mapping[str, Terms], fitted: Sequence[float], left: Sequence[float]
 ) -> Profile:
     own, version = core(name), mcusim.__version__
+    _, spread, said = COUNTED_ON.get(name, (name, MODELLED, ""))
     assert own.instructions is not None
     held = score((log(1 + error), MODELLED) for error in left)
     assert held is not None
@@ -155,7 +166,9 @@ def _profile(
             worst_error=float(np.abs(fitted).max()), held_out="twin", held_out_mean_error=held.mean,
             held_out_90_error=held.ninety, held_out_worst_error=held.worst, coverage=held.coverage,
         ),
-        band=Band({name: (name,) for name in names}, tuple(map(tuple, covariance.tolist())), noise=0.0),
+        band=Band({name: (name,) for name in names}, tuple(map(tuple, covariance.tolist())), noise=0.0,
+                  modelled=spread),
         notes=("instruction-exact, cycle-modelled: errors are those against counted instructions; no "
-               "firmware of these kernels ran on silicon, and memory is taken to have no wait states",),
+               "firmware of these kernels ran on silicon, and memory is taken to have no wait states",
+               *([said] if said else [])),
     )  # fmt: skip

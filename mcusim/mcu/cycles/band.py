@@ -46,6 +46,8 @@ class Band:
     chip: Spread = 0.0
     flash: Spread = 0.0
     """The same for what the flash keeps the core waiting."""
+    modelled: Spread = MODELLED
+    """Of kinds with terms that nobody measured."""
     least_macs: Annotated[float, Ge(0)] = 0.0
     most_macs: Annotated[float, Gt(0)] = 1e15
     """Of the rows fitted."""
@@ -81,7 +83,7 @@ class Band:
             if a and b
         )
         variance = self.widened**2 * (variance + self.noise**2)
-        variance += _short(modelled / total, MODELLED) ** 2 + _short(untold / total, UNTOLD) ** 2
+        variance += _short(modelled / total, self.modelled) ** 2 + _short(untold / total, UNTOLD) ** 2
         if not known_chip:
             waiting = list(self.constants).index("flash") if "flash" in self.constants else None
             variance += self.chip**2 + (0.0 if waiting is None else (self.flash * share[waiting]) ** 2)
