@@ -72,7 +72,7 @@ def test_a_board_says_what_it_can_answer():
             with pytest.raises(BadBoard):
                 _ = write_back(found, 1000).typical_ms
     assert board("stm32l4r5").answers == ("memory", "time", "energy", "write-back", "wear")
-    assert board("stm32n6").answers == ("memory",)
+    assert board("stm32n6").answers == ("memory", "time")
 
 
 def test_sources_name_real_figures():
