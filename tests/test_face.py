@@ -164,3 +164,33 @@ def test_every_public_name_comes_from_below_the_package(name):
     module = value.__name__ if isinstance(value, ModuleType) else value.__module__
     assert module.startswith("mcusim.")
     assert import_module(module)
+
+
+BY_OBJECT = {
+    "activations": "its input is of the network's own type",
+    "add_adapters": "gives a changed network back",
+    "save": "a name is on disk already",
+    "calibrate": "takes one per row of a file, or none",
+}
+"""Functions that take a network but no name of one, and why."""
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_what_takes_a_network_or_a_board_takes_its_name(name: str) -> None:
+    parameters = inspect.signature(FUNCTIONS[name]).parameters
+    for asked in {"model", "board"} & parameters.keys() - ({"model"} if name in BY_OBJECT else set()):
+        said = str(parameters[asked].annotation)
+        assert "str" in said, f"{name}({asked}: {said})"
+
+
+def test_names_mean_what_the_objects_mean() -> None:
+    model, board = mcusim.load("synthetic-mbv2"), mcusim.board("nrf52840")
+    named = mcusim.plan("synthetic-mbv2", "nrf52840", "head")
+    assert named.as_dict() == mcusim.plan(model, board, "head").as_dict()
+    assert str(mcusim.show("synthetic-mbv2")) == str(mcusim.show(model))
+    rows = mcusim.compare("synthetic-mbv2", ["nrf52840"], ["head"])
+    assert str(rows) == str(mcusim.compare(model, [board], ["head"]))
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    assert (mcusim.predict("synthetic-mbv2", images) == mcusim.predict(model, images)).all()
+    with pytest.raises(mcusim.UnknownName, match="nrf52840"):
+        mcusim.plan(model, "nrf5284")

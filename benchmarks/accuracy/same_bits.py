@@ -18,7 +18,6 @@ from pathlib import Path
 from run import HERE, experiments, read
 
 import mcusim
-from mcusim.core import McusimError
 from mcusim.session.experiment import Experiment
 
 WAYS = {
@@ -78,7 +77,7 @@ def main() -> None:
                 continue
             try:
                 differ = verdict(wanted, few, chosen.limit)
-            except McusimError as error:
+            except mcusim.McusimError as error:
                 print(f"{path.stem:14} {name:32} left out: {error}", flush=True)
                 continue
             wrong += bool(differ)

@@ -27,8 +27,8 @@ Array = NDArray[Any]
 
 
 def twin(
-    model: Model,
-    board: Board,
+    model: Model | str | Path,
+    board: Board | str | Path,
     data: Dataset,
     steps: int = 1,
     update: str | Scheme | None = None,
@@ -44,8 +44,8 @@ def twin(
     and scales of errors.
 
     Args:
-        model: the network, from ``mcusim.load``.
-        board: from ``mcusim.board``.
+        model: the network, from ``mcusim.load``, or its name or path.
+        board: from ``mcusim.board``, or its name or path.
         data: training examples, from ``mcusim.data``.
         steps: how many steps.
         update: what learns; ``dynamic`` if neither this nor a setting says.

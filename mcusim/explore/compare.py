@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadBoard, Figure, OutOfFlash, parse_bytes
 from mcusim.core.chosen import chosen
+from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.mcu.board import Board
+from mcusim.mcu.board_files import board as find_board
 from mcusim.mcu.energy import energy
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.planning.plan import Plan
@@ -106,8 +109,8 @@ class Comparison(Shown):
 
 
 def compare(
-    model: Model,
-    boards: Iterable[Board],
+    model: Model | str | Path,
+    boards: Iterable[Board | str | Path],
     updates: Sequence[str | Scheme],
     *,
     settings: Settings | None = None,
@@ -116,8 +119,8 @@ def compare(
     """Plan every scheme on every board.
 
     Args:
-        model: the network.
-        boards: from ``mcusim.board``.
+        model: the network, or its name or path.
+        boards: from ``mcusim.board``, or their names or paths.
         updates: schemes, as ``Session`` takes them.
         settings: the same for all, but ``sram`` is at most what is used: less where the board has less.
         choices: further settings by name, as ``Session`` takes them.
@@ -130,8 +133,8 @@ def compare(
         BadArgument: if a scheme does not suit the network.
     """
     wanted = chosen(settings or Settings(), choices)
-    rows = []
-    for board in boards:
+    model, rows = network(model), []
+    for board in map(find_board, boards):
         most = board.sram_bytes if wanted.sram is None else min(parse_bytes(wanted.sram), board.sram_bytes)
         here = replace(wanted, sram=most)
         rows += [candidate(Session(model, board, u, settings=here).plan()) for u in updates]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import McusimError, Phase, Role
+from mcusim.files.load import network
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.outputs import heads
 from mcusim.kernels.executable import check_forward, check_gradient
@@ -210,18 +212,19 @@ class ModelSummary(Shown):
         ]
 
 
-def show(model: Model) -> ModelSummary:
+def show(model: Model | str | Path) -> ModelSummary:
     """Return what a network is, layer by layer, and what each layer costs to learn.
 
     It needs no board, and takes any network that can be loaded, also one that cannot be planned: float ones,
     or those with ops that have no gradient; the reason is then told.
 
     Args:
-        model: the network, from ``mcusim.load``.
+        model: the network, from ``mcusim.load``, or its name or path.
 
     Returns:
         Its task, inputs, outputs and arithmetic, and a row for every op.
     """
+    model = network(model)
     known = learnable(model)
     numbers = {name: number for number, name in enumerate(known)}
     return ModelSummary(model, tuple(_layer(model, op, numbers) for op in model.ops))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from mcusim.core import OutOfSram
 from mcusim.core.chosen import arguments, chosen, takes
 from mcusim.explore.gain import Gains
+from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
+from mcusim.mcu.board_files import board as find_board
 from mcusim.planning.network import network_of
 from mcusim.planning.placement import cheapest as planned
 from mcusim.planning.plan import Plan
@@ -141,8 +144,8 @@ class Found(Shown):
 
 @takes(SearchSpace)
 def search(
-    model: Model,
-    board: Board,
+    model: Model | str | Path,
+    board: Board | str | Path,
     ranking: Ranking,
     settings: Settings,
     *,
@@ -159,8 +162,8 @@ def search(
     one named first wins ties.
 
     Args:
-        model: the network, with a head.
-        board: the board.
+        model: the network, with a head, or its name or path.
+        board: the board, or its name or path.
         ranking: from ``sensitivity``, or saved earlier.
         settings: budget in bytes, residency, patches, optimiser, planner; scheme and formats are replaced.
         space: what to start from; the defaults if not given.
@@ -172,6 +175,7 @@ def search(
         BadArgument: if the ranking does not suit the network, or a number makes no sense.
         UnknownName: if a choice or a format is not known; suggests the nearest.
     """
+    model, board = network(model), find_board(board)
     settings = settings.named(model)
     model = network_of(settings.part(model), settings).model
     wanted = chosen(space or SearchSpace(), choices)

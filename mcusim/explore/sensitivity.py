@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset
+from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
+from mcusim.mcu.board_files import board as find_board
 from mcusim.planning.recipe import Recipe
 from mcusim.planning.settings import Settings
 from mcusim.planning.unconstrained import ROOM_BYTES, unconstrained
@@ -25,8 +28,8 @@ SHOWN = 64
 
 
 def sensitivity(
-    model: Model,
-    board: Board,
+    model: Model | str | Path,
+    board: Board | str | Path,
     data: Dataset,
     *,
     blocks: int | None = None,
@@ -41,8 +44,8 @@ def sensitivity(
     programmed. By the paper the ranks of layers agree across tasks, so one analysis serves many.
 
     Args:
-        model: the network, with a head.
-        board: any board; only its memory sizes are not used.
+        model: the network, with a head, or its name or path.
+        board: any board, or its name or path; only its memory sizes are not used.
         data: some task.
         blocks: how many of the last blocks to look at; all of them by default.
         steps: batch-1 steps, at most one pass over the training images.
@@ -55,6 +58,7 @@ def sensitivity(
     """
     if steps < 1:
         raise BadArgument(f"an analysis of {steps} steps", "sees no gradient", "use some hundred")
+    model, board = network(model), find_board(board)
     count = len(blocks_of(model)) if blocks is None else blocks
     update = f"dynamic:ratio=1.0,stage=none,blocks={count},layers=all,policy=gradient-norm"
     big = unconstrained(board)

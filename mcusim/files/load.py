@@ -71,6 +71,11 @@ def _onnx(path: Path) -> Model:
     return load_onnx(path)
 
 
+def network(model: Model | str | Path) -> Model:
+    """Return a network as it is, or the one of a name or path as `load` reads it."""
+    return load(model) if isinstance(model, (str, Path)) else model
+
+
 def load(
     name_or_path: str | Path,
     *,

@@ -20,16 +20,18 @@ BOARDS: Registry[str | Path | Board] = Registry("board", "mcusim.boards")
 """Other packages register a ``Board`` or the path of a TOML file under ``mcusim.boards``."""
 
 
-def board(name_or_path: str | Path) -> Board:
+def board(name_or_path: str | Path | Board) -> Board:
     """Return a board by its name, or from a TOML file of the same form.
 
     Args:
-        name_or_path: a name that ``mcusim.boards()`` lists, or the path of a TOML file.
+        name_or_path: a name that ``mcusim.boards()`` lists, or the path of a TOML file, or a board already.
 
     Raises:
         UnknownName: if no board is called so; suggests the nearest names.
         BadBoard: if the file is wrong; names the field.
     """
+    if isinstance(name_or_path, Board):
+        return name_or_path
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text:
         return load_board(Path(name_or_path))

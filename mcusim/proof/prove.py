@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
 from math import comb, prod
+from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadArgument, LiveBlock, OutOfSram
@@ -29,12 +30,14 @@ from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope
 
 
-def prove(model: Model, board: Board, update: str | Scheme | None = None, **choices: Any) -> Certificate:
+def prove(
+    model: Model | str | Path, board: Board | str | Path, update: str | Scheme | None = None, **choices: Any
+) -> Certificate:
     """Plan a step and return a certificate of it, checked by the independent checker.
 
     Args:
-        model: the network, from ``mcusim.load``.
-        board: from ``mcusim.board``.
+        model: the network, from ``mcusim.load``, or its name or path.
+        board: from ``mcusim.board``, or its name or path.
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
         choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``; see ``mcusim.Settings``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mcusim.data.dataset import Split
 from mcusim.data.inputs import Inputs
 from mcusim.engine.inference import Inference
 from mcusim.engine.state import State
+from mcusim.files.load import network
 from mcusim.graph import Model, OpKind, Tensor
 from mcusim.lowering.gradients import trained_ops
 from mcusim.session.features import Features
@@ -86,17 +88,18 @@ def reals(outputs: Array, tensor: Tensor) -> Array:
     return (flat.astype(np.float32) - np.float32(tensor.quant.zero_point)) * tensor.quant.scale
 
 
-def evaluate(model: Model, split: Split, task: Task | Goals | None = None) -> float:
+def evaluate(model: Model | str | Path, split: Split, task: Task | Goals | None = None) -> float:
     """Return the metric of a network as it is on a split: an accuracy is in 0..1.
 
     For classification a final int8 SOFTMAX takes part and may round two classes to the same value; the
     first then counts, as for any TFLite runtime. Training looks at the logits before it.
 
     Args:
-        model: the network, trained or not.
+        model: the network, trained or not, or its name or path.
         split: examples with their labels, e.g. ``data.test``.
         task: what it is for, or the goals of several outputs; what the network and the labels say by default.
     """
+    model = network(model)
     split = split.named(model.inputs, model.outputs)
     if isinstance(task, Goals):
         goals = task

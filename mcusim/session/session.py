@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadArgument
 from mcusim.core.chosen import chosen, takes
+from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
 from mcusim.mcu.board_files import board as find_board
@@ -46,16 +47,16 @@ class Session:
     @takes(Settings, but=("update",))
     def __init__(
         self,
-        model: Model,
-        board: Board | str,
+        model: Model | str | Path,
+        board: Board | str | Path,
         update: str | Scheme | None = None,
         *,
         settings: Settings | None = None,
         **choices: Any,
     ) -> None:
         wanted = chosen(settings or Settings(), choices)
-        board = find_board(board) if isinstance(board, str) else board
-        self.model, self.board = model, board
+        board = find_board(board)
+        self.model, self.board = network(model), board
         self.scheme = scheme(wanted.update if update is None else update)
         self.settings = replace(wanted, update=self.scheme.name)
         self.settings.budget(board)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core.fields import joined, renamed
+from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.mcu.board import Board
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def plan(
-    model: Model,
-    board: Board,
+    model: Model | str | Path,
+    board: Board | str | Path,
     update: str | Scheme | None = None,
     *,
     suggest: bool = False,
@@ -39,8 +40,8 @@ def plan(
     """Plan one step: does it fit, what is the peak made of, how long would it take. Needs no data.
 
     Args:
-        model: the network, from ``mcusim.load``.
-        board: from ``mcusim.board``.
+        model: the network, from ``mcusim.load``, or its name or path.
+        board: from ``mcusim.board``, or its name or path.
         update: what learns, e.g. ``last-6`` or ``head``; ``none`` plans inference alone; ``dynamic`` if
             neither this nor a setting says.
         suggest: also plan with other settings and say what each would save.
@@ -60,8 +61,8 @@ def plan(
 
 
 def train(
-    model: Model,
-    board: Board,
+    model: Model | str | Path,
+    board: Board | str | Path,
     data: Dataset,
     epochs: int | None = None,
     update: str | Scheme | None = None,
@@ -75,8 +76,8 @@ def train(
     """Train a network at batch 1 inside a board's memory.
 
     Args:
-        model: the network, from ``mcusim.load``, with a head for the classes of the data.
-        board: from ``mcusim.board``.
+        model: the network, or its name or path, with a head for the classes of the data.
+        board: from ``mcusim.board``, or its name or path.
         data: training and test examples, from ``mcusim.data``.
         epochs: passes over the training examples; 1 if neither this nor a recipe says.
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
@@ -111,13 +112,17 @@ def train(
 
 
 def firmware(
-    model: Model, board: Board, out: str | Path, update: str | Scheme | None = None, **choices: Any
+    model: Model | str | Path,
+    board: Board | str | Path,
+    out: str | Path,
+    update: str | Scheme | None = None,
+    **choices: Any,
 ) -> Firmware:
     """Write a training step as a folder of C that an engineer builds: the same step, bit for bit.
 
     Args:
-        model: the network, from ``mcusim.load``.
-        board: from ``mcusim.board``.
+        model: the network, from ``mcusim.load``, or its name or path.
+        board: from ``mcusim.board``, or its name or path.
         out: a folder that is not there yet, or is empty.
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
         choices: further settings by name, e.g. ``sram="256KiB"``, ``seed=1``; see ``mcusim.Settings``.
@@ -136,13 +141,13 @@ def firmware(
     return Session(model, board, update, **choices).firmware(out)
 
 
-def predict(model: Model, images: Examples, *, output: str | None = None) -> NDArray[np.float32]:
+def predict(model: Model | str | Path, images: Examples, *, output: str | None = None) -> NDArray[np.float32]:
     """Return what a network says of examples, as real numbers: the classes are ``predict(…).argmax(1)``.
 
     The integers are those of the device, in the network's own arithmetic; the outputs are scaled to reals.
 
     Args:
-        model: the network, trained or not.
+        model: the network, trained or not, or its name or path.
         images: ``[n, …]``: pictures as uint8 NHWC, which are stretched, coloured and normalised as the
             network asks, or float32 real values, or int8 inputs as they are. For several inputs an array for
             each, by the input's name or number.
@@ -161,6 +166,7 @@ def predict(model: Model, images: Examples, *, output: str | None = None) -> NDA
     from mcusim.engine.inference import Inference
     from mcusim.session.evaluation import CHUNK, reals
 
+    model = network(model)
     parts = parts_of(images)
     given = renamed(np.asanyarray(images) if parts is None else joined("images", parts), model.inputs)
     if output is not None:
