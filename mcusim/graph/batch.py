@@ -90,9 +90,14 @@ def _first(tensor: Tensor) -> Tensor:
 
 
 def keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
-    """True if each example of the output follows from the same example of the inputs alone."""
+    """True if each example of the output follows from the same example of the inputs alone.
+
+    What follows from constants alone is one value for all examples, and so makes it false.
+    """
     output = tensors[op.output].shape
     given = [tensors[name] for name in op.inputs]
+    if all(t.constant for t in given):
+        return False
     if output[:1] != (batch,) or any(t.shape[:1] != (batch,) for t in given if not t.constant):
         return False
     family, a = op.traits.family, op.attributes
