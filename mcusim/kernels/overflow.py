@@ -59,12 +59,13 @@ def overflow_message(model: Model, found: list[Overflow]) -> str:
     named = ", ".join(map(str, found[:SHOWN])) + (
         f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
     )
-    does = "and so does this simulation"
+    does = "a device wraps there, and so does this simulation"
     if model.arithmetic is Arithmetic.FLOAT:
         does = (
-            "while the arithmetic float adds beyond 32 bits: for such inputs its outputs are not a device's"
+            "a library that wraps there gives other outputs; the arithmetic float, here and in mcusim's"
+            " firmware, adds beyond 32 bits"
         )
-    return f"can overflow 32-bit accumulators for some input: {named}; a device wraps there, {does}"
+    return f"can overflow 32-bit accumulators for some input: {named}; {does}"
 
 
 def _overflow(model: Model, op: Op, giver: Op | None) -> Overflow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
 from itertools import product
@@ -78,18 +79,25 @@ def with_bias(value: int, arithmetic: Arithmetic) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("arithmetic", "does"), [("tflite", "so does this simulation"), ("float", "adds beyond 32 bits")]
+    ("arithmetic", "does"),
+    [
+        ("tflite", "a device wraps there, and so does this simulation"),
+        (
+            "float",
+            "a library that wraps there gives other outputs; .* in mcusim's firmware, adds beyond 32 bits",
+        ),
+    ],
 )
 def test_a_network_that_can_overflow_is_said_when_it_is_loaded_and_refused_where_asked(
     tmp_path, arithmetic, does
 ):
     path = tmp_path / "net.npz"
     save(with_bias(LIMIT, Arithmetic(arithmetic)), path)
-    with pytest.warns(UserWarning, match=rf"net\.npz can overflow .*channel 1.*a device wraps there.*{does}"):
+    with pytest.warns(UserWarning, match=rf"net\.npz can overflow .*channel 1.*{does}"):
         model = mcusim.load(path)
     with pytest.raises(BadModel, match=r"net\.npz: can overflow .* \(quantise it"):
         mcusim.load(path, strict=True)
-    assert does in overflow_message(model, overflows(model))
+    assert re.search(does, overflow_message(model, overflows(model)))
 
 
 def test_a_network_that_cannot_is_not_spoken_of(tmp_path):
