@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 import mcusim
 from mcusim.core import Interval
@@ -79,12 +80,24 @@ class OneByte(Line):
         return super().needed(max(1, size), align)
 
 
+@pytest.fixture
+def unshrunk() -> Iterator[None]:
+    """That a mistake is found is asked here, not its shortest form, which takes longer."""
+    before = settings.get_current_profile_name()
+    settings.register_profile("unshrunk", settings(), phases=(Phase.generate,))
+    settings.load_profile("unshrunk")
+    yield
+    settings.load_profile(before)
+
+
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize("mistake", ["alignment", "overlap", "bounds", "side effect", "leak"])
 def test_every_mistake_of_an_allocator_is_found(mistake: str) -> None:
     with pytest.raises((AssertionError, mcusim.BadProblem)):
         assert_heap(lambda capacity: Heap("line", capacity, OneByte(capacity, mistake)), examples=300)
 
 
+@pytest.mark.usefixtures("unshrunk")
 def test_blocks_without_bytes_want_addresses_of_their_own() -> None:
     with pytest.raises((AssertionError, mcusim.BadProblem)):
         assert_heap(line(""), examples=300)
@@ -110,6 +123,7 @@ def test_a_plain_planner_passes() -> None:
     assert_planner(lowest, examples=20)
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize("mistake", WRONG)
 def test_every_mistake_of_a_planner_is_found(mistake: str) -> None:
     def wrong(problem: Problem, **options):
