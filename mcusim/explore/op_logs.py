@@ -194,10 +194,10 @@ def _matched(path: Path, entries: Sequence[Entry], model: Model) -> list[tuple[E
             pairs.append((entry, op))
     left = [op for op in model.ops[at:] if not _may_lack(op)]
     if left:
+        count = "1 op" if len(entries) == 1 else f"{len(entries)} ops"
         raise BadData(
-            str(path), f"ends after {len(entries)} ops, and the network goes on with {left[0].kind}",
-            "is the log whole?",
-        )  # fmt: skip
+            str(path), f"ends after {count}, and the network goes on with {left[0].kind}", "is the log whole?"
+        )
     return pairs
 
 
