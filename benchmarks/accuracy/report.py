@@ -198,20 +198,20 @@ def draw(results: list[Result], path: Path) -> None:
         f"fewer than {LONG} epochs": [r for r in shown if r.epochs < LONG],
     }
     filled = {title: runs for title, runs in panels.items() if runs} or {"no results yet": []}
-    figure = Figure(figsize=(11, 6.5 * len(filled)), layout="constrained")
+    heights = [0.18 * max(len(runs), 24) + 0.8 for runs in filled.values()]
+    figure = Figure(figsize=(8, sum(heights) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     labelled = []
-    for axes, (title, runs) in zip(
-        figure.subplots(len(filled), squeeze=False)[:, 0], filled.items(), strict=True
-    ):
+    places = figure.subplots(len(filled), 2, squeeze=False, width_ratios=(3, 1), height_ratios=heights)
+    for (axes, beside), (title, runs) in zip(places, filled.items(), strict=True):
         axes.set_title(title, fontsize=10)
-        labelled.append((axes, _panel(axes, runs, colours)))
+        labelled.append((axes, beside, _panel(axes, runs, colours)))
     marks = [Line2D([], [], marker="o", linestyle="", color=c, label=n) for n, c in colours.items()]
-    figure.legend(handles=marks, loc="outside upper center", ncols=3, fontsize=9)
-    for axes, labels in labelled:
-        _label(axes, labels)
+    figure.legend(handles=marks, loc="outside upper center", ncols=2, fontsize=8)
+    for axes, beside, labels in labelled:
+        _label(axes, beside, labels)
     with replacing(path) as file:
-        figure.savefig(file, format=path.suffix.removeprefix("."), dpi=120)
+        figure.savefig(file, format=path.suffix.removeprefix("."), dpi=150)
 
 
 def _panel(axes: Any, runs: list[Result], colours: dict[str, str]) -> list[tuple[float, float, str, str]]:
@@ -236,8 +236,8 @@ def _panel(axes: Any, runs: list[Result], colours: dict[str, str]) -> list[tuple
         )  # fmt: skip
     axes.axvline(BUDGET_BYTES / 1024, color="0.3", linewidth=1)
     axes.annotate(
-        "256 KiB", (BUDGET_BYTES / 1024, 0.01), (3, 0), xycoords=("data", "axes fraction"),
-        textcoords="offset points", fontsize=8,
+        "256 KiB", (BUDGET_BYTES / 1024, 0.01), (-3, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", fontsize=8, ha="right",
     )  # fmt: skip
     axes.set_xlabel("peak SRAM of a training step, all roles counted (KiB)")
     axes.set_ylabel("accuracy on CIFAR-10's test images (%)")
@@ -248,18 +248,27 @@ def _panel(axes: Any, runs: list[Result], colours: dict[str, str]) -> list[tuple
     return labels
 
 
-def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
-    """Write names beside points or, where they would cover something, at the nearest free place."""
+def _label(axes: Any, beside: Any, labels: list[tuple[float, float, str, str]]) -> None:
+    """Number the points from the most accurate on, and list what the numbers mean beside the panel.
+
+    A number that would cover another goes to the nearest free place; a run drawn as a line has a dash.
+    """
     axes.figure.canvas.draw()
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    height, width = (top - bottom) * 0.026, (right - left) * 0.0072
-    dot = (right - left) * 0.006
+    height, width, dot = (top - bottom) * 0.032, (right - left) * 0.017, (right - left) * 0.008
     points = [(x - dot, x + dot, y) for x, y, _, _ in labels if x]
     taken: list[tuple[float, float, float]] = []
-    for x, y, name, colour in sorted(labels, key=lambda item: item[1]):
-        long = width * len(name)
-        y += 0 if x else height * 0.7  # beside a point, but above a line
+    ranked = sorted(labels, key=lambda item: -item[1])
+    beside.axis("off")
+    for number, (x, y, name, colour) in enumerate(ranked, 1):
+        beside.annotate(
+            f"{number if x else '–'}  {name}  {y:.1f}", (0, 1 - (number - 0.5) / max(len(ranked), 24)),
+            xycoords="axes fraction", fontsize=8, color=colour, va="center", annotation_clip=False,
+        )  # fmt: skip
+        if not x:
+            continue
+        long = width * len(str(number))
 
         def free(start: float, at: float, long: float = long) -> bool:
             return bottom < at < top and not any(
@@ -267,19 +276,14 @@ def _label(axes: Any, labels: list[tuple[float, float, str, str]]) -> None:
                 for begin, end, other in (*taken, *points)
             )
 
-        starts = [x + 1.5 * dot, x - 1.5 * dot - long] if x else [right - long - dot]
-        places = ((start, y + sign * step * height / 4) for step in range(160) for sign in (1, -1)
-                  for start in starts)  # fmt: skip
-        start, at = next((place for place in places if free(*place)), (starts[0], y))
+        starts = (x + 1.5 * dot, x - 1.5 * dot - long)
+        near = ((start, y + sign * step * height / 4) for step in range(160) for sign in (1, -1)
+                for start in starts)  # fmt: skip
+        start, at = next((place for place in near if free(*place)), (starts[0], y))
         taken.append((start, start + long, at))
-        if x and abs(at - y) > height / 2:
-            near = start if start > x else start + long
-            axes.plot([x, near], [y, at], color=colour, linewidth=0.5, zorder=1)
-        beside = (start + long, at) if x and start < x else (start, at)
-        axes.annotate(
-            name, beside, fontsize=8, color=colour, va="center", ha="left" if beside[0] == start else "right",
-            annotation_clip=False,
-        )  # fmt: skip
+        if abs(at - y) > height / 2:
+            axes.plot([x, start + long / 2], [y, at], color=colour, linewidth=0.5, zorder=1)
+        axes.annotate(str(number), (start + long / 2, at), fontsize=8, color=colour, va="center", ha="center")
 
 
 def main() -> None:
