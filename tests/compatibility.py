@@ -49,7 +49,7 @@ COLUMNS = ("network", "loads", "TFLite Micro", "LiteRT", "ONNX Runtime", "plans"
 def large_board() -> mcusim.Board:
     """Return a microcontroller with more memory than any has, in one block."""
     board = mcusim.board("stm32h743")
-    block, flash = board.sram[1], board.flash
+    block, flash = board.sram[0], board.flash
     sector = replace(flash.sectors[-1], count=2**26 // flash.sectors[-1].bytes)
     return replace(
         board, sram=(replace(block, bytes=2**28),), flash=replace(flash, bytes=2**26, sectors=(sector,))
