@@ -46,7 +46,7 @@ def test_networks_are_saved_as_their_suffix_says(tmp_path: Path, synthetic_model
     for name in ("m.npz", "m.tflite"):
         save(synthetic_model, tmp_path / name)
         assert len(load(tmp_path / name).ops) == len(synthetic_model.ops)
-    with pytest.raises(UnknownName, match="known: npz, tflite"):
+    with pytest.raises(UnknownName, match="known: npz, onnx, tflite"):
         save(synthetic_model, tmp_path / "m.h5")
 
 
