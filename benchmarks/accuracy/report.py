@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -89,10 +90,11 @@ def read(folder: Path) -> list[Result]:
         if path.with_suffix(".csv").exists():
             with path.with_suffix(".csv").open(newline="") as file:
                 rows = list(csv.DictReader(file))
-        found += [
-            _result(head, each, [row for row in rows if row[AXIS] == each.values[AXIS]])
-            for each in Space(study).grid()
-        ]
+        with chdir(HERE.resolve().parents[1]):  # from where a study names its files
+            found += [
+                _result(head, each, [row for row in rows if row[AXIS] == each.values[AXIS]])
+                for each in Space(study).grid()
+            ]
     return sorted(found, key=lambda r: (not r.group.startswith(HEADLINE), r.group, r.network, r.name))
 
 
