@@ -53,7 +53,7 @@ def _payload(network: FirmwareTables) -> bytes:
 def _image(network: FirmwareTables) -> str:
     """Return the first copy as an array."""
     payload, room = _payload(network), network.fields["header_bytes"]
-    image = head_of(1, payload).ljust(room, b"\xff") + payload
+    image = head_of(1, payload, network.fields["identity"]).ljust(room, b"\xff") + payload
     text = array(f"{network.prefix}_checkpoint", np.frombuffer(image, np.uint8))
     return f"MCUSIM_CHECKPOINT {text}"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mcusim.core import BadRun
 from mcusim.deployment.context import refusal
-from mcusim.deployment.tables import LEARNED, learned_slots
+from mcusim.deployment.learned import LEARNED, identity, learned_slots
 from mcusim.engine.state import State
 from mcusim.graph import Model
 from mcusim.lowering.flash import ITERATION_BYTES
@@ -49,12 +49,16 @@ def learned_model(plan: Plan, dump: bytes) -> Model:
     copies = [copy for copy in found if copy is not None]
     if not copies:
         raise BadRun(f"dump of {len(dump):,} bytes", "holds no whole copy", "read the whole checkpoint area")
-    payload = max(copies, key=lambda copy: copy.sequence).payload
+    newest = max(copies, key=lambda copy: copy.sequence)
+    payload = newest.payload
     slots = learned_slots(step)
     size = sum(step.tensors[slot].bytes for slot in slots) + ITERATION_BYTES
     if len(payload) != size:
         reason = f"holds a copy of {len(payload):,} bytes, and this firmware writes {size:,}"
         raise BadRun(f"dump of {len(dump):,} bytes", reason, "plan with the settings of that firmware")
+    if newest.network != identity(step):
+        reason = "holds a copy of another network, though of the same length"
+        raise BadRun(f"dump of {len(dump):,} bytes", reason, "name the file that the firmware was made from")
     state = State.of(step.model, step.scope, step.formats)
     place = 0
     for slot in slots:

@@ -13,18 +13,18 @@ from mcusim.core import BadArgument, Interval, Kind, Role, Slot, SlotPart
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.forward import TYPES, forward
 from mcusim.deployment.gradients import grad_input
+from mcusim.deployment.learned import LEARNED, identity, learned_slots
 from mcusim.deployment.moving import crop_or_paste, save
 from mcusim.deployment.parameters import ParameterCalls
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
 from mcusim.engine.columns import gather
-from mcusim.engine.state import parameter_slots
 from mcusim.graph import Arithmetic
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.overflow import overflows
 from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
-from mcusim.lowering.step import Step, StepOp
+from mcusim.lowering.step import StepOp
 from mcusim.mcu.flash.flash import sector_at
 from mcusim.mcu.flash.store import header_bytes
 from mcusim.planning.plan import Plan
@@ -44,7 +44,6 @@ LOSSES = {
 """C kernel of each task's loss."""
 
 
-LEARNED = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
 LARGEST_UNIT = 256
 """BLOCK of store.c."""
 
@@ -108,7 +107,7 @@ class _Writer:
             calls.append(("error scales", self._advance()))
         loss = next(i for i, op in enumerate(step.ops) if op.action is Action.LOSS)
         learned = self._learned()
-        fields = {**self._outside(), "loss_op": loss, **self._checkpoint()}
+        fields = {**self._outside(), "loss_op": loss, "identity": identity(step), **self._checkpoint()}
         return FirmwareTables(
             context.constants.prefix, tuple(calls), context.constants, fields, tuple(self._starts()), learned,
             tuple(self._draws), tuple(self._parameters.rates),
@@ -292,12 +291,6 @@ class _Writer:
             "second_erase_bytes": sector_at(flash, second.start).bytes,
             "program_bytes": flash.program_bytes, "header_bytes": header_bytes(self._plan.board),
         }  # fmt: skip
-
-
-def learned_slots(step: Step) -> list[Slot]:
-    """Return the tensors that a checkpoint holds, in order."""
-    known = (slot for op in step.model.ops for slot in parameter_slots(op.name))
-    return [slot for slot in known if slot in step.tensors and slot.kind in LEARNED]
 
 
 def _changes(scheme: Scheme, first: Selection, plan: Plan) -> bool:

@@ -23,16 +23,21 @@ def _npz(model: Model, path: Path) -> None:
 
 @EXPORTERS.register("tflite")
 def _tflite(model: Model, path: Path) -> None:
-    from mcusim.files.tflite.writer import export_tflite
+    from mcusim.files.tflite.writer import to_tflite
 
-    export_tflite(model, path)
+    _write(path, to_tflite(model))
 
 
 @EXPORTERS.register("onnx")
 def _onnx(model: Model, path: Path) -> None:
-    from mcusim.files.onnx.writer import export_onnx
+    from mcusim.files.onnx.writer import to_onnx
 
-    export_onnx(model, path)
+    _write(path, to_onnx(model))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with replacing(path) as file:
+        file.write(data)
 
 
 def save(model: Model, path: str | Path, *, like: str | Path | None = None) -> None:
@@ -66,6 +71,4 @@ def _save_like(model: Model, path: Path, like: Path) -> None:
         data = like.read_bytes()
     except OSError as error:
         raise BadModel(str(like), f"cannot be read: {error.strerror or error}") from error
-    data = patched(data, like.name, model)
-    with replacing(path) as file:
-        file.write(data)
+    _write(path, patched(data, like.name, model))

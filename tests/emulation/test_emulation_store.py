@@ -10,13 +10,14 @@ import pytest
 from networks import small_network
 
 import mcusim
+from mcusim.deployment.learned import identity
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.deployment.tables import tables
 from mcusim.emulation.cores import core_named
 from mcusim.emulation.emulator import EmulatedDevice
 from mcusim.emulation.toolchain import build
 from mcusim.mcu.flash.flash import SimulatedFlash
-from mcusim.mcu.flash.store import Layout, Store, header_bytes
+from mcusim.mcu.flash.store import Layout, Store, copy_in, head_of, header_bytes
 
 SAVE, LOAD = 4, 5
 FOREVER = 1 << 30
@@ -121,10 +122,22 @@ def test_the_host_reads_what_the_device_wrote(kept):
     layout = Layout(kept.plan.flash.copies, header_bytes(kept.plan.board))
     flash = SimulatedFlash(kept.plan.board, layout.area)
     flash.data[:] = kept.flash
-    copy = Store(flash, layout).recover()
+    assert Store(flash, layout).recover() is None  # nobody's
+    copy = Store(flash, layout, identity(kept.plan.step)).recover()
     assert copy is not None
     assert (copy.sequence, copy.slot) == (1, 0)
     assert copy.payload[-8:] == bytes(8)  # steps done
+
+
+def test_a_copy_of_another_network_of_the_same_length_is_not_loaded(kept):
+    kept.flash = b"\xff" * kept.size
+    assert kept.command(SAVE)[0] == 0
+    header = header_bytes(kept.plan.board)
+    copy = copy_in(kept.flash, header)
+    for network, result in ((copy.network, 0), (copy.network ^ 1, 1)):
+        head = head_of(1, copy.payload, network).ljust(header, b"\xff")
+        kept.flash = head + kept.flash[header:]
+        assert kept.command(LOAD)[0] == result
 
 
 def test_what_was_learned_becomes_a_network_again(kept):
@@ -142,3 +155,6 @@ def test_what_was_learned_becomes_a_network_again(kept):
     other = mcusim.Session(small_network(), mcusim.board("stm32u585"), "dense")
     with pytest.raises(mcusim.BadRun, match="this firmware writes"):
         other.learned(kept.flash)
+    twin = mcusim.Session(small_network(seed=1), kept.plan.board, "last-2")
+    with pytest.raises(mcusim.BadRun, match="another network, though of the same length"):
+        twin.learned(kept.flash)

@@ -16,7 +16,7 @@ from mcusim.data import from_arrays
 from mcusim.files.graph_json import load_graph_json
 from mcusim.files.save import save
 from mcusim.files.tflite.reader import load_tflite, parse_tflite
-from mcusim.files.tflite.writer import export_tflite, to_tflite
+from mcusim.files.tflite.writer import to_tflite
 from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Model, OpKind, Quant
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.head import replace_head
@@ -45,7 +45,7 @@ def assert_same(a: Model, b: Model) -> None:
 @pytest.mark.smoke
 def test_small_network_comes_back_the_same(synthetic_model: Model, tmp_path: Path) -> None:
     model = replace(synthetic_model, head="fc")
-    export_tflite(model, tmp_path / "m.tflite")
+    mcusim.save(model, tmp_path / "m.tflite")
     assert_same(model, load_tflite(tmp_path / "m.tflite"))
 
 

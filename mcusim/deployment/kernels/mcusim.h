@@ -60,13 +60,14 @@ typedef struct {
 } mcusim_flash;
 
 /* Changes with the records and with what a copy in flash means. */
-#define MCUSIM_FORMAT 1u
+#define MCUSIM_FORMAT 2u
 
 typedef struct {
     uint32_t format;                        /* MCUSIM_FORMAT of the kernels that it was written for */
     const char *name;
     const char *version;                    /* of the program that wrote the model, and hash of the model */
     uint32_t hash;
+    uint32_t identity;                      /* of the network and what of it learns: whose copy one in flash is */
     uint8_t *arena;
     uint32_t arena_bytes;
     const mcusim_op *ops;

@@ -1,5 +1,5 @@
-/* Keeps what was learned in flash, in two copies in turn: a sequence number, a length and a checksum say which
- * are whole, and the header is programmed last. Whenever the power fails, the copy before is untouched. */
+/* Keeps what was learned in flash, in two copies in turn: a sequence number, the identity of the network, a length
+ * and a checksum say which are whole, and the header is programmed last. Whenever the power fails, the copy before is untouched. */
 #include "arithmetic.h"
 
 /* BLOCK: the largest unit of programming that a flash may have. */
@@ -15,44 +15,56 @@ uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes) {
     return ~crc;
 }
 
-static void put(uint8_t *to, uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; i++) to[i] = (uint8_t)(value >> (8 * i));
+static void put(uint8_t *to, uint32_t value) {
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(value >> (8 * i));
 }
 
-static uint64_t get(const uint8_t *from, int bytes) {
-    uint64_t v = 0;
-    for (int i = 0; i < bytes; i++) v |= (uint64_t)from[i] << (8 * i);
+static uint32_t get(const uint8_t *from) {
+    uint32_t v = 0;
+    for (int i = 0; i < 4; i++) v |= (uint32_t)from[i] << (8 * i);
     return v;
+}
+
+/* The first bytes of a copy but its checksum, which goes on from what is returned. */
+static uint32_t begin(const mcusim_network *n, uint8_t *head, uint32_t sequence) {
+    head[0] = 'm', head[1] = 'c', head[2] = 'u', head[3] = 'S';
+    put(head + 4, sequence);
+    put(head + 8, n->identity);
+    put(head + 12, n->learned_bytes);
+    return mcusim_crc(0, head + 4, 12);
 }
 
 static uint32_t units(const mcusim_network *n, uint32_t bytes) {
     return (bytes + n->program_bytes - 1) / n->program_bytes * n->program_bytes;
 }
 
-/* The sequence number of a whole copy, and how many bytes it holds; 0: it is none. */
-static uint64_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy, uint32_t *bytes) {
+/* The sequence number of a whole copy, and whether this network wrote it; 0: it is none. */
+static uint32_t whole(const mcusim_network *n, const mcusim_flash *f, uint32_t copy, int *own) {
     uint8_t head[HEADER], block[BLOCK];
-    uint32_t at = copy ? n->copy_bytes : 0, stop = copy ? n->area_bytes : n->copy_bytes, end;
+    uint32_t at = copy ? n->copy_bytes : 0, stop = copy ? n->area_bytes : n->copy_bytes, bytes, end;
+    *own = 0;
     if (f->read(at, head, HEADER)) return 0;
     if (head[0] != 'm' || head[1] != 'c' || head[2] != 'u' || head[3] != 'S') return 0;
-    *bytes = (uint32_t)get(head + 12, 4);
+    bytes = get(head + 12);
     uint32_t crc = mcusim_crc(0, head + 4, 12);
     at += units(n, HEADER);
-    if (*bytes > stop - at) return 0;
-    end = at + *bytes;
+    if (bytes > stop - at) return 0;
+    end = at + bytes;
     for (; at < end; at += BLOCK) {
         uint32_t size = end - at < BLOCK ? end - at : BLOCK;
         if (f->read(at, block, size)) return 0;
         crc = mcusim_crc(crc, block, size);
     }
-    return crc == get(head + 16, 4) ? get(head + 4, 8) : 0;
+    *own = bytes == n->learned_bytes && get(head + 8) == n->identity;
+    return crc == get(head + 16) ? get(head + 4) : 0;
 }
 
-static int newest(const mcusim_network *n, const mcusim_flash *f, uint64_t *sequence) {
-    uint32_t first = 0, second = 0;
-    uint64_t a = whole(n, f, 0, &first), b = whole(n, f, 1, &second);
-    if (a && first != n->learned_bytes) a = 0;
-    if (b && second != n->learned_bytes) b = 0;
+static int newest(const mcusim_network *n, const mcusim_flash *f, uint32_t *sequence) {
+    int own;
+    uint32_t a = whole(n, f, 0, &own);
+    if (!own) a = 0;
+    uint32_t b = whole(n, f, 1, &own);
+    if (!own) b = 0;
     *sequence = a > b ? a : b;
     return !*sequence ? -1 : a > b ? 0 : 1;
 }
@@ -83,22 +95,20 @@ static void append(stream *s, const uint8_t *data, uint32_t bytes) {
 }
 
 int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
-    uint8_t head[HEADER] = {'m', 'c', 'u', 'S'};
-    uint64_t sequence;
+    uint8_t head[HEADER];
+    uint32_t sequence;
     int second = newest(n, f, &sequence) == 0;
     uint32_t start = second ? n->copy_bytes : 0, stop = second ? n->area_bytes : n->copy_bytes;
     uint32_t unit = second ? n->second_erase_bytes : n->erase_bytes;
-    put(head + 4, sequence + 1, 8);
-    put(head + 12, n->learned_bytes, 4);
     for (uint32_t at = start; at < stop; at += unit)
         if (f->erase(at, unit)) return 1;
     stream s; /* field by field: setting all of it to zero first would call a library */
     s.network = n, s.flash = f, s.used = 0, s.failed = 0;
-    s.at = start + units(n, HEADER), s.crc = mcusim_crc(0, head + 4, 12);
+    s.at = start + units(n, HEADER), s.crc = begin(n, head, sequence + 1);
     for (uint32_t i = 0; i < n->learned_count; i++)
         append(&s, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
     flush(&s);
-    put(head + 16, s.crc, 4);
+    put(head + 16, s.crc);
     s.at = start;
     append(&s, head, HEADER);
     flush(&s);
@@ -106,7 +116,7 @@ int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
 }
 
 int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
-    uint64_t sequence;
+    uint32_t sequence;
     int copy = newest(n, f, &sequence);
     if (copy < 0) return 1;
     uint32_t at = (copy ? n->copy_bytes : 0) + units(n, HEADER);
@@ -117,21 +127,19 @@ int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
 }
 
 int mcusim_check(const mcusim_network *n, const mcusim_flash *f) {
-    uint64_t sequence;
-    uint32_t bytes;
+    uint32_t sequence;
+    int own;
     if (n->format != MCUSIM_FORMAT) return MCUSIM_OTHER_KERNELS;
     if (newest(n, f, &sequence) >= 0) return MCUSIM_OK;
-    return whole(n, f, 0, &bytes) || whole(n, f, 1, &bytes) ? MCUSIM_OTHER_NETWORK : MCUSIM_NO_COPY;
+    return whole(n, f, 0, &own) || whole(n, f, 1, &own) ? MCUSIM_OTHER_NETWORK : MCUSIM_NO_COPY;
 }
 
 int mcusim_send(const mcusim_network *n, int (*write)(const void *data, uint32_t bytes)) {
-    uint8_t head[HEADER] = {'m', 'c', 'u', 'S'};
+    uint8_t head[HEADER];
     const uint8_t erased = 0xff;
-    put(head + 4, 1, 8);
-    put(head + 12, n->learned_bytes, 4);
-    uint32_t crc = mcusim_crc(0, head + 4, 12);
+    uint32_t crc = begin(n, head, 1);
     for (uint32_t i = 0; i < n->learned_count; i++) crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
-    put(head + 16, crc, 4);
+    put(head + 16, crc);
     int failed = write(head, HEADER);
     for (uint32_t i = HEADER; i < units(n, HEADER); i++) failed |= write(&erased, 1);
     for (uint32_t i = 0; i < n->learned_count; i++) failed |= write(n->learned[i].data, n->learned[i].bytes);

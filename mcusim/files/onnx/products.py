@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mcusim.files.onnx.graph import NCHW, NHWC, Const, OnnxGraph, Value, onnx_shape
 from mcusim.files.onnx.proto import Node
-from mcusim.files.onnx.windows import as_row, signal_again
+from mcusim.files.onnx.windows import bias_operands, pixels_and_weight, signal_again
 from mcusim.graph import OpKind, Pads
 
 
@@ -32,13 +32,10 @@ def batch_matmul(g: OnnxGraph, node: Node) -> Value:
 
 def conv_transpose(g: OnnxGraph, node: Node) -> Value:
     """ConvTranspose over pixels or over a signal, in one group."""
-    x, w = g.value(node, 0), g.constant(node, 1)
-    signal = w is not None and w.data.ndim == len(g.shape(x)) == 3
-    if signal and w is not None:
-        x, w = as_row(g, node, x), Const(w.data[:, :, None], w.quant)
-    shape = g.shape(x)
-    if w is None or w.data.ndim != 4 or len(shape) != 4 or node.integer("group", 1) != 1:
-        raise node.fail("is no transposed convolution of pixels or a signal in one group")
+    x, w, signal = pixels_and_weight(g, node)
+    shape, groups = g.shape(x), node.integer("group", 1)
+    if groups != 1:
+        raise node.fail(f"is transposed in {groups} groups", "export it in one")
     rank, one = (1, (0,)) if signal else (2, ())
     stride = (*(1,) * len(one), *node.integers("strides", (1,) * rank))
     dilation = node.integers("dilations", (1,) * rank)
@@ -50,9 +47,7 @@ def conv_transpose(g: OnnxGraph, node: Node) -> Value:
     whole = [(shape[1 + i] - 1) * stride[i] + w.data.shape[2 + i] + more[i] for i in range(2)]
     pads = _cut_off(node, whole, [shape[1 + i] * stride[i] for i in range(2)], signal)
     sides = [whole[i] - sum(pads[i]) for i in range(2)]
-    bias = g.constant(node, 2)
-    operands: list[Value] = [x, w.transposed((1, 2, 3, 0))]
-    operands += [] if bias is None else [Const(bias.data.reshape(-1), bias.quant)]
+    operands: list[Value] = [x, w.transposed((1, 2, 3, 0)), *bias_operands(g, node, 2, w.data.shape[1])]
     found = g.pend(
         node, OpKind.TRANSPOSE_CONV, operands, stride=stride, shape=(shape[0], *sides, w.data.shape[1]),
         padding=pads,

@@ -75,15 +75,21 @@ def bias_operands(g: OnnxGraph, node: Node, index: int, channels: int) -> list[V
     return [Const(bias.data.reshape(channels), bias.quant)]
 
 
-def conv(g: OnnxGraph, node: Node) -> Value:
-    """Conv over pixels or over a signal, in any number of groups."""
+def pixels_and_weight(g: OnnxGraph, node: Node) -> tuple[Value, Const, bool]:
+    """Return what a convolution slides over, as pixels, its weight, and whether it was a signal."""
     x, w = g.value(node, 0), g.constant(node, 1)
     signal = w is not None and w.data.ndim == len(g.shape(x)) == 3
     if signal and w is not None:
         x, w = as_row(g, node, x), Const(w.data[:, :, None], w.quant)
-    shape = g.shape(x)
-    if w is None or w.data.ndim != 4 or len(shape) != 4:
+    if w is None or w.data.ndim != 4 or len(g.shape(x)) != 4:
         raise node.fail("is no convolution over pixels or over a signal")
+    return x, w, signal
+
+
+def conv(g: OnnxGraph, node: Node) -> Value:
+    """Conv over pixels or over a signal, in any number of groups."""
+    x, w, signal = pixels_and_weight(g, node)
+    shape = g.shape(x)
     count, depth, height, width = w.data.shape
     kernel = node.integers("kernel_shape", ())
     if kernel and kernel != w.data.shape[3 if signal else 2 :]:

@@ -2,20 +2,18 @@
 
 Every int8 tensor is a pair of these nodes around the real numbers it stands for, every weight a constant
 behind a DequantizeLinear. Inputs and outputs are float32 and planes first, as ONNX has them. ONNX Runtime
-computes what the arithmetic profile ``float`` does, to one unit of a tensor's last place: it joins nodes in
-its own way, and takes float32 where integers would do.
+computes an op as the arithmetic profile ``float`` does, to one unit of its output's last place: it joins
+nodes in its own way, and takes float32 where integers would do. Through a deep network such units add up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcusim.core import BadModel, MissingPackage
-from mcusim.core.files import replacing
 from mcusim.files.names import NAMES
 from mcusim.files.onnx.file import INT32, INT64, OnnxFile
 from mcusim.files.onnx.graph import NCHW, NHWC, Shape, onnx_shape
@@ -26,21 +24,13 @@ from mcusim.graph.validate import validate
 LARGE = 2**31 - 1
 
 
-def export_onnx(model: Model, path: str | Path) -> None:
-    """Write ``model`` to ``path``; the file is whole or not there.
+def to_onnx(model: Model) -> bytes:
+    """Return ``model`` as the bytes of an ``.onnx`` file.
 
     Raises:
         BadModel: if an op has a form that ONNX cannot express.
         MissingPackage: if ``onnx`` is not installed.
-        SaveFailed: if the place cannot be written.
     """
-    data = to_onnx(model)
-    with replacing(path) as file:
-        file.write(data)
-
-
-def to_onnx(model: Model) -> bytes:
-    """Return ``model`` as the bytes of an ``.onnx`` file; see `export_onnx`."""
     try:
         import onnx  # noqa: F401
     except ImportError as error:

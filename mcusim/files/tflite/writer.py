@@ -14,13 +14,11 @@ arithmetic is rint(acc * s); XNNPACK computes that too, the reference kernels ro
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from mcusim.core import BadModel
-from mcusim.core.files import replacing
 from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import same_padding
@@ -33,21 +31,13 @@ _TYPE_CODES = {name: code for code, name in TYPES.items()}
 _EXACT = 1 << 24
 
 
-def export_tflite(model: Model, path: str | Path) -> None:
-    """Write ``model`` to ``path``; the file is whole or not there.
+def to_tflite(model: Model) -> bytes:
+    """Return ``model`` as the bytes of a ``.tflite`` file.
 
     Raises:
         BadModel: if an op has a form that TFLite cannot express.
         MissingPackage: if ``flatbuffers`` is not installed.
-        SaveFailed: if the place cannot be written.
     """
-    data = to_tflite(model)
-    with replacing(path) as file:
-        file.write(data)
-
-
-def to_tflite(model: Model) -> bytes:
-    """Return ``model`` as the bytes of a ``.tflite`` file; see `export_tflite`."""
     validate(model)
     file = _File(model)
     for op in model.ops:

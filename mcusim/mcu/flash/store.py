@@ -2,8 +2,8 @@
 
 A slot is a run of whole sectors: a header unit, then the payload. A write goes to the slot that does
 not hold the newest good copy: erase its sectors, program the payload, program the header last. The
-header carries a sequence number, the payload's length and a CRC-32 over all three, so a copy counts
-only when it is whole; whatever moment the power fails, the previous copy was not touched.
+header carries a sequence number, whose copy it is, the payload's length and a CRC-32 over all four, so a copy
+counts only when it is whole; whatever moment the power fails, the previous copy was not touched.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.flash.flash import ERASED, SimulatedFlash, sectors
 
 MAGIC = b"mcuS"
-_HEADER = struct.Struct("<4sQII")
-"""Magic, sequence number, payload bytes, CRC-32 of sequence, length and payload."""
+_HEADER = struct.Struct("<4sIIII")
+"""Magic, sequence number, identity of the network, payload bytes, CRC-32 of these three and the payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Copy:
     sequence: int
     slot: int
     payload: bytes
+    network: int = 0
 
 
 class Store:
@@ -91,15 +92,17 @@ class Store:
     Args:
         flash: flash that covers the layout's area.
         layout: where the slots are.
+        network: identity of what learns; copies of another do not count.
     """
 
-    def __init__(self, flash: SimulatedFlash, layout: Layout) -> None:
-        self.flash, self.layout = flash, layout
+    def __init__(self, flash: SimulatedFlash, layout: Layout, network: int = 0) -> None:
+        self.flash, self.layout, self.network = flash, layout, network
 
     def recover(self) -> Copy | None:
         """Return the newest good copy, or ``None`` if there is none: what firmware does after a reset."""
         copies = [copy for slot in range(len(self.layout.slots)) if (copy := self._read(slot)) is not None]
-        return max(copies, key=lambda copy: copy.sequence, default=None)
+        own = (copy for copy in copies if copy.network == self.network)
+        return max(own, key=lambda copy: copy.sequence, default=None)
 
     def write(self, payload: bytes) -> Copy:
         """Write a new copy into the slot after the newest good one.
@@ -123,8 +126,10 @@ class Store:
             if sector.overlaps(place):
                 self.flash.erase(index)
         self.flash.program(place.start + header, payload.ljust(_units(len(payload), unit), bytes([ERASED])))
-        self.flash.program(place.start, head_of(sequence, payload).ljust(header, bytes([ERASED])))
-        return Copy(sequence, slot, payload)
+        self.flash.program(
+            place.start, head_of(sequence, payload, self.network).ljust(header, bytes([ERASED]))
+        )
+        return Copy(sequence, slot, payload, self.network)
 
     def _read(self, slot: int) -> Copy | None:
         place = self.layout.slots[slot]
@@ -135,17 +140,18 @@ def copy_in(data: bytes, header: int, slot: int = 0) -> Copy | None:
     """Return the copy that a slot holds, if it is whole; its payload begins after ``header`` bytes."""
     if len(data) < header:
         return None
-    magic, sequence, length, checksum = _HEADER.unpack(data[: _HEADER.size])
+    magic, sequence, network, length, checksum = _HEADER.unpack(data[: _HEADER.size])
     if magic != MAGIC or length > len(data) - header:
         return None
     payload = data[header : header + length]
-    return Copy(sequence, slot, payload) if _checksum(sequence, payload) == checksum else None
+    whole = _checksum(sequence, network, payload) == checksum
+    return Copy(sequence, slot, payload, network) if whole else None
 
 
-def head_of(sequence: int, payload: bytes) -> bytes:
+def head_of(sequence: int, payload: bytes, network: int = 0) -> bytes:
     """Return the header of a copy, not yet padded to whole units of programming."""
-    return _HEADER.pack(MAGIC, sequence, len(payload), _checksum(sequence, payload))
+    return _HEADER.pack(MAGIC, sequence, network, len(payload), _checksum(sequence, network, payload))
 
 
-def _checksum(sequence: int, payload: bytes) -> int:
-    return crc32(payload, crc32(struct.pack("<QI", sequence, len(payload))))
+def _checksum(sequence: int, network: int, payload: bytes) -> int:
+    return crc32(payload, crc32(struct.pack("<III", sequence, network, len(payload))))
