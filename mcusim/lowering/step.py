@@ -176,7 +176,13 @@ class Step:
         self, capacity: int | None = None, gaps: tuple[int, ...] = (),
         beyond_dma: tuple[tuple[int, int], ...] = (),
     ) -> Problem:  # fmt: skip
-        """Return the placement problem of this step, in so many bytes with gaps at these offsets."""
+        """Return the placement problem of this step, in so many bytes with gaps at these offsets.
+
+        What lies beyond the capacity is left out: it would only keep planners from searching well.
+        """
+        if capacity is not None:
+            gaps = tuple(gap for gap in gaps if gap < capacity)
+            beyond_dma = tuple(bar for bar in beyond_dma if bar[0] < capacity)
         return Problem(tuple(self.blocks(beyond_dma)), capacity, ALIGNMENT, gaps, self.overlaps)
 
     def accesses(self, offsets: Mapping[str, int]) -> list[list[Access]]:

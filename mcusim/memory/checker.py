@@ -133,9 +133,8 @@ def _too_high(problem: Problem, solution: Solution, height: int) -> OutOfSram:
     assert problem.capacity is not None
     top = max(problem.blocks, key=lambda b: solution.offsets[b.name] + b.bytes)
     time = top.lifetime.start
-    live = sorted(
-        (solution.offsets[b.name], b.bytes_at(time), b) for b in problem.blocks if time in b.lifetime
-    )
+    there = ((solution.offsets[b.name], b.bytes_at(time), b) for b in problem.blocks if time in b.lifetime)
+    live = sorted(there, key=lambda each: each[:2])  # blocks without bytes may share an offset
     return OutOfSram(
         capacity_bytes=problem.capacity,
         needed_bytes=height,

@@ -52,13 +52,7 @@ class Inside:
 
     def rest(self, names: Collection[str]) -> Problem:
         """Return these blocks as a problem of what is outside, its first byte at 0."""
-        problem, base = self.problem, self.bytes
-        blocks = (b for b in problem.blocks if b.name in names)
-        return replace(
-            problem, blocks=tuple(replace(b, barred=_below(b.barred, base)) for b in blocks), capacity=None,
-            gaps=tuple(gap - base for gap in problem.gaps if gap > base),
-            overlaps=tuple(o for o in problem.overlaps if o.old in names and o.new in names),
-        )  # fmt: skip
+        return self.problem.above(self.bytes, (b for b in self.problem.blocks if b.name in names))
 
     @property
     def largest(self) -> int:
@@ -185,8 +179,3 @@ def _relief(
             relief += float(np.minimum(excess[first:last], size) @ spans[first:last])
         if relief:
             yield block.name, relief
-
-
-def _below(bars: tuple[tuple[int, int], ...], base: int) -> tuple[tuple[int, int], ...]:
-    """Return bars as seen from ``base``, without what is below it."""
-    return tuple((max(low - base, 0), high - base) for low, high in bars if high > base)

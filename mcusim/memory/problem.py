@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -80,6 +80,20 @@ class Problem:
     def barred(self) -> bool:
         """True if some block may not lie everywhere."""
         return any(block.barred for block in self.blocks)
+
+    def above(self, base: int, blocks: Iterable[Block]) -> Problem:
+        """Return these blocks as a problem of what lies from ``base`` on, which is its offset 0."""
+
+        def seen(block: Block) -> Block:
+            bars = ((max(low - base, 0), high - base) for low, high in block.barred if high > base)
+            return replace(block, barred=tuple(bars)) if block.barred else block
+
+        kept = tuple(seen(block) for block in blocks)
+        names = {block.name for block in kept}
+        return replace(
+            self, blocks=kept, capacity=None, gaps=tuple(gap - base for gap in self.gaps if gap > base),
+            overlaps=tuple(o for o in self.overlaps if o.old in names and o.new in names),
+        )  # fmt: skip
 
     def with_capacity(self, capacity: int | None) -> Problem:
         """Return the same blocks with another capacity."""

@@ -277,3 +277,10 @@ def test_best_is_never_worse_than_velas_hill_climb(training_problem) -> None:
         theirs = max(offset + r.size for offset, r in zip(offsets, ranges, strict=True))
         ours = -(-best(problem).height // problem.align) * problem.align
         assert ours <= theirs, seed
+
+
+def test_a_placement_that_is_too_high_is_told_also_where_blocks_without_bytes_share_an_offset() -> None:
+    empty = tuple(Block(name, 0, Interval(0, 1)) for name in ("a", "b"))
+    problem = Problem((*empty, Block("c", 9, Interval(0, 1))), capacity=8)
+    with pytest.raises(OutOfSram, match="1 B are missing"):
+        check(problem, best(problem))

@@ -33,7 +33,7 @@ class Line:
         offset = start if self.mistake == "alignment" else -(-start // align) * align
         if self.mistake == "overlap" and len(self.pieces) == 2:
             offset = start = max(0, start - 1)
-        if offset + size > self.capacity + (1 if self.mistake == "bounds" else 0):
+        if offset + size > self.capacity + (64 if self.mistake == "bounds" else 0):
             if self.mistake == "side effect" and self.pieces:
                 self.capacity -= 1
             return None
@@ -84,7 +84,7 @@ class OneByte(Line):
 def unshrunk() -> Iterator[None]:
     """That a mistake is found is asked here, not its shortest form, which takes longer."""
     before = settings.get_current_profile_name()
-    settings.register_profile("unshrunk", settings(), phases=(Phase.generate,))
+    settings.register_profile("unshrunk", settings(), derandomize=True, phases=(Phase.generate,))
     settings.load_profile("unshrunk")
     yield
     settings.load_profile(before)

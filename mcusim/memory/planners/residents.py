@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mcusim.memory.block import Block
 from mcusim.memory.problem import Problem
@@ -28,24 +28,29 @@ class Stacked:
 
 
 def stacked(problem: Problem) -> Stacked:
-    """Return the residents of ``problem`` packed at the bottom, the most aligned first, and the rest."""
-    if problem.gaps or problem.barred:
-        return Stacked({}, 0, replace(problem, capacity=None))  # what is above a gap is not what is below it
+    """Return the residents of ``problem`` packed at the bottom, the most aligned first, and the rest.
+
+    Where memory has gaps the residents stay below the first, and that no height is lost is no longer certain.
+    """
     solid = [b for b in problem.blocks if b.bytes]
     birth = min((b.lifetime.start for b in solid), default=0)
     death = max((b.lifetime.end for b in solid), default=0)
     sharing = {name for overlap in problem.overlaps for name in (overlap.old, overlap.new)}
     stay = [
         b for b in solid
-        if not b.shrinks and (b.lifetime.start, b.lifetime.end) == (birth, death) and b.name not in sharing
+        if not (b.shrinks or b.barred)
+        and (b.lifetime.start, b.lifetime.end) == (birth, death)
+        and b.name not in sharing
     ]  # fmt: skip
     offsets, end = {}, 0
     for block in sorted(stay, key=problem.align_of, reverse=True):
-        offsets[block.name] = _aligned(end, problem, block)
-        end = offsets[block.name] + block.bytes
+        offset = _aligned(end, problem, block)
+        if problem.gaps and offset + block.bytes > problem.gaps[0]:
+            continue
+        offsets[block.name], end = offset, offset + block.bytes
     rest = tuple(b for b in problem.blocks if b.name not in offsets)
     base = max((_aligned(end, problem, b) for b in rest), default=end)
-    return Stacked(offsets, base, replace(problem, blocks=rest, capacity=None))
+    return Stacked(offsets, base, problem.above(base, rest))
 
 
 def _aligned(offset: int, problem: Problem, block: Block) -> int:
