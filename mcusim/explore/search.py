@@ -179,13 +179,13 @@ def search(
     settings = settings.named(model)
     model = network_of(settings.part(model), settings).model
     wanted = chosen(space or SearchSpace(), choices)
-    count = min(wanted.blocks or len(blocks_of(model)), len(blocks_of(model)))
+    every = len(blocks_of(model))
+    count = min(wanted.blocks or every, every)
     look = _Look(model, board, Gains.of(model, ranking), settings, wanted)
     found: list[Option] = []
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
-    every = len(blocks_of(model))
     for formats, shape, depth in product(given, SHAPES, wanted.bias_blocks):
         for last in range(1, count + 1):
             try:
