@@ -18,6 +18,7 @@ from mcusim.traces import Trace
 from mcusim.traces.explanation import title_of
 from mcusim.traces.live import live_by_role, live_bytes
 from mcusim.traces.rectangles import Rectangle, rectangles
+from mcusim.traces.sharing import shared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +85,7 @@ def plot_live(subject: Subject, *, step: int | None = None, ax: Axes | None = No
 def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = None) -> Figure:
     """Draw the arena: every block as a rectangle of its addresses and its life, colored by role.
 
-    White is memory that nothing uses.
+    White is memory that nothing uses; hatched is what an output takes from the input that dies with it.
 
     Args:
         subject: a plan, run or trace.
@@ -118,6 +119,10 @@ def plot_arena(subject: Subject, *, step: int | None = None, ax: Axes | None = N
             ax.add_collection(
                 PatchCollection(patches, facecolor=ROLE_COLORS[role], edgecolor="white", linewidth=width)
             )
+    over = [Patch((float(clock[s.row]), s.offset / KIB), 1.0, s.bytes / KIB) for s in shared(events)]
+    ax.add_collection(
+        PatchCollection(over, facecolor="none", edgecolor=(0, 0, 0, 0.45), linewidth=0.3, hatch="/////")
+    )
     _names(ax, drawn, clock, _height(top, header.sram_bytes))
     _finish(ax, events, header, clock, top, f"Map of the arena: {title_of(header)}")
     ax.set_ylabel("address (KiB)", fontsize=FONT)

@@ -21,6 +21,7 @@ from mcusim.sections.html import body
 from mcusim.sections.kinds import Notes
 from mcusim.traces.live import inside_ops, live_bytes
 from mcusim.traces.rectangles import rectangles
+from mcusim.traces.sharing import Shared, shared
 
 MOST_BOXES: Final = 2000
 """Boxes that are drawn; of more the largest, since the page must stay small."""
@@ -50,6 +51,7 @@ class ArenaPicture:
         limit_bytes: SRAM there is; 0 if not known.
         steps: recorded steps, of which the first is drawn.
         regions: offset at which each region of SRAM begins, and its name; empty if not known.
+        overlaps: (op, what was shared) where an output lies over the input that dies with it.
     """
 
     ops: Sequence[tuple[str, str, int]]
@@ -59,6 +61,7 @@ class ArenaPicture:
     limit_bytes: int
     steps: int = 1
     regions: Sequence[tuple[int, str]] = ()
+    overlaps: Sequence[tuple[int, Shared]] = ()
 
     @classmethod
     def of(cls, events: EventTable, header: Header, regions: Sequence[tuple[int, str]] = ()) -> ArenaPicture:
@@ -87,7 +90,8 @@ class ArenaPicture:
         largest = sorted(boxes, key=lambda b: (-b.bytes * (b.end - b.start), b.name))[:MOST_BOXES]
         shown = sorted(largest, key=lambda b: (order.get(b.role, 0), b.start, b.offset))
         rest, spans = len(boxes) - len(shown), phases(events, times)
-        return cls(ops, shown, rest, spans, header.sram_bytes, steps, regions)
+        overlaps = [(int(times[one.row]), one) for one in shared(events)]
+        return cls(ops, shown, rest, spans, header.sram_bytes, steps, regions, overlaps)
 
     @property
     def top_bytes(self) -> int:
@@ -110,6 +114,7 @@ class ArenaPicture:
             f'<path class="region" d="M0 {start}H{count}"><title>{escape(name)} begins</title></path>'
             for start, name in self.regions if 0 < start < top
         )  # fmt: skip
+        shares = "".join(f'<path class="shared" d="{_hatched(op, one)}"/>' for op, one in self.overlaps)
         curve = "".join(f"V{live}h1" for _, _, live in self.ops)
         bands = "".join(f'<path class="phase" d="M{start:.0f} 0V{max(top, self.limit_bytes) * 4}"/>'
                         for start, _, _ in self.spans if start)  # fmt: skip
@@ -118,7 +123,7 @@ class ArenaPicture:
             '<svg class="whole" viewBox="0 0 1000 610" role="group" aria-label="arena and live bytes">'
             f'<svg class="map" x="70" y="24" width="920" height="380" viewBox="0 {-top} {count} {top}" '
             f'preserveAspectRatio="none" tabindex="0" role="img" aria-label="{label}">'
-            f'<g transform="scale(1,-1)">{bands}{boxes}{edges}{lines}<rect class="cursor"/></g></svg>'
+            f'<g transform="scale(1,-1)">{bands}{boxes}{shares}{edges}{lines}<rect class="cursor"/></g></svg>'
             f'<svg class="live" x="70" y="440" width="920" height="130" viewBox="0 {-top} {count} {top}" '
             'preserveAspectRatio="none" role="img" aria-label="live bytes over the ops">'
             f'<g transform="scale(1,-1)">{bands}<path class="curve" d="M0 0{curve}V0Z"/>{lines}'
@@ -145,6 +150,8 @@ class ArenaPicture:
     def notes(self) -> list[str]:
         """Return what is not in the picture."""
         notes = []
+        if self.overlaps:
+            notes.append("Hatched: an output written over the input that dies with it.")
         if self.steps > 1:
             notes.append(f"This is the first of {self.steps:,} recorded steps.")
         if self.left_out:
@@ -166,11 +173,19 @@ class ArenaPicture:
         begun = [name for start, name in self.regions if start <= box.offset]
         where = f" in {begun[-1]}" if len(self.regions) > 1 else ""
         said = f"{box.name}, {box.role}, {box.bytes:,} B at {box.offset:,}{where}, {self._life(box)}"
+        said += self._shares(box)
         return (
             f'<rect class="box{thin}" x="{box.start}" y="{box.offset}" width="{box.end - box.start}" '
             f'height="{box.bytes}" fill="{color(box.role)}" data-role="{box.role}">'
             f"<title>{escape(said)}</title></rect>"
         )
+
+    def _shares(self, box: Box) -> str:
+        """Return with what a box shares bytes, and how many."""
+        met = {box.start, box.end}
+        mine = (one for op, one in self.overlaps if op in met and box.name in (one.old, one.new))
+        others = ((one.new if one.old == box.name else one.old, one.bytes) for one in mine)
+        return "".join(f", shares {count:,} B with {name}" for name, count in dict(others).items())
 
     def _life(self, box: Box) -> str:
         if not self.ops:
@@ -181,3 +196,14 @@ class ArenaPicture:
     @staticmethod
     def _line(height: int, kind: str, count: int) -> str:
         return f'<path class="{kind}" d="M0 {height}H{count}"/>'
+
+
+def _hatched(op: int, one: Shared) -> str:
+    """Return the outline of what is shared during an op, with diagonals: a pattern would be stretched."""
+    low, high = one.offset, one.offset + one.bytes
+    lines = "".join(
+        f"M{op + part / 4:g} {low}L{op + 1} {low + (4 - part) * one.bytes / 4:g}"
+        f"M{op} {low + part * one.bytes / 4:g}L{op + (4 - part) / 4:g} {high}"
+        for part in range(4)
+    )
+    return f"M{op} {low}H{op + 1}V{high}H{op}Z{lines}"
