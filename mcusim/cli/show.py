@@ -11,7 +11,7 @@ from mcusim.cli import options as o
 from mcusim.core.chosen import leaves
 from mcusim.session.experiment import Experiment
 
-OF_NETWORK = ("classes", "head", "resolution", "adapters", "arithmetic")
+OF_NETWORK = ("classes", "head", "resolution", "pixels", "adapters", "arithmetic")
 
 
 @o.takes_settings(but={item.name for item in leaves(Experiment)} - {*OF_NETWORK}, file=None)

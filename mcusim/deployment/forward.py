@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -298,19 +299,27 @@ def _resize(context: StepContext, op: StepOp) -> Call:
         "x": context.at(x), "y": context.at(y), "h": h, "w": w, "oh": oh, "ow": ow, "channels": channels,
         "bytes": DTYPES[context.held(y).dtype],
     }  # fmt: skip
-    if source.kind is OpKind.RESIZE_NEAREST_NEIGHBOR:
-        for key, size, new in (("rows", h, oh), ("columns", w, ow)):
-            fields[key] = context.table(source, key, nearest(source, size, new).astype(np.int16))
+    # The patches of an image share its tables: each begins somewhere in them.
+    parts = source.attributes.part or ((h, oh, 0, 0), (w, ow, 0, 0))
+    whole = replace(source, attributes=replace(source.attributes, part=()))
+    bilinear = source.kind is OpKind.RESIZE_BILINEAR
+    for axis, keys in enumerate((("rows", "down", "top"), ("columns", "across", "left"))):
+        size, new, low, first = parts[axis]
+        fields[keys[2]] = low
+        if not bilinear:
+            index = nearest(whole, axis, size, new)
+        else:
+            both = weights(whole, axis, size, new)
+            index = np.stack([i for i, _ in both])
+            share = context.table(source, keys[1], np.stack([s for _, s in both]).astype(np.int32))
+            fields[keys[1]] = CText(f"{share} + {first}")
+            fields[f"all_{keys[0]}"] = new
+        fields[keys[0]] = CText(f"{context.table(source, keys[0], index.astype(np.int16))} + {first}")
+    if not bilinear:
         return Call("mcusim_resize_nearest", "mcusim_resize", fields)
     _require(source, context, ("int8", "int8"))
     if source.attributes.unsigned:
         raise refusal(f"op {source.name!r} ({source.kind})", "is of a uint8 network, whose grid is float32")
-    for keys, size, new in ((("rows", "down"), h, oh), (("columns", "across"), w, ow)):
-        both = weights(source, size, new)
-        index = np.stack([i for i, _ in both]).astype(np.int16)
-        share = np.stack([s for _, s in both]).astype(np.int32)
-        fields[keys[0]] = context.table(source, keys[0], index)
-        fields[keys[1]] = context.table(source, keys[1], share)
     low, high = clamp_of(source)
     return Call("mcusim_resize_bilinear", "mcusim_resize", fields | {"low": low, "high": high})
 

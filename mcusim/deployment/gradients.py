@@ -313,11 +313,11 @@ def _resize(context: StepContext, op: StepOp) -> Made:
         context.tensors[n].shape for n in (source.inputs[0], source.output)
     )
     fields: dict[str, Any] = {"h": h, "w": w, "oh": oh, "ow": ow, "channels": channels}
-    for keys, size, new in ((("rows", "down"), h, oh), (("columns", "across"), w, ow)):
+    for axis, keys, size, new in ((0, ("rows", "down"), h, oh), (1, ("columns", "across"), w, ow)):
         if source.kind is OpKind.RESIZE_NEAREST_NEIGHBOR:
-            index = nearest(source, size, new)
+            index = nearest(source, axis, size, new)
         else:
-            both = weights(source, size, new)
+            both = weights(source, axis, size, new)
             index = np.stack([i for i, _ in both])
             unit = np.float32(1 if source.attributes.unsigned else 1 / 1024)
             share = np.stack([s for _, s in both]).astype(np.float32) * unit

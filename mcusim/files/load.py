@@ -84,6 +84,7 @@ def load(
     seed: int = 0,
     arithmetic: Arithmetic | str | None = None,
     resolution: int | None = None,
+    pixels: int | None = None,
     strict: bool = False,
 ) -> Model:
     """Load a network.
@@ -102,6 +103,7 @@ def load(
             gives the same predictions on TFLite Micro, one with ``litert`` on LiteRT's reference kernels.
         resolution: side in pixels of the images it takes, if not those it was made for; see
             `at_resolution`.
+        pixels: side of the pictures as they arrive, which the network then enlarges itself; see `enlarging`.
         strict: refuse a network whose 32-bit accumulators can overflow for some input; else that is a
             warning.
 
@@ -109,7 +111,7 @@ def load(
         UnknownName: if no file and no known model or arithmetic is called so; suggests the nearest.
         BadModel: if the file is damaged or holds something that is not supported, or if the name is
             that of a public model which was not fetched yet.
-        BadArgument: if the network cannot take images of that resolution.
+        BadArgument: if the network cannot take images of that resolution, or cannot enlarge them.
     """
     path = find(name_or_path)
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -123,6 +125,10 @@ def load(
         from mcusim.graph.resolution import at_resolution
 
         model = at_resolution(model, resolution)
+    if pixels is not None:
+        from mcusim.graph.enlarging import enlarging
+
+        model = enlarging(model, pixels)
     _check_accumulators(path, model, strict)
     return model if classes is None else replace_head(model, classes, format=head, seed=seed)
 

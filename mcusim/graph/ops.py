@@ -53,6 +53,9 @@ class Attributes:
     """LEAKY_RELU: the slope below zero."""
     approximate: bool = False
     """GELU: by a hyperbolic tangent instead of the error function."""
+    part: tuple[tuple[int, int, int, int], ...] = ()
+    """RESIZE_* of a patch, for rows and columns: the size and the new size of the whole image, and the first
+    of each that belongs to the patch. Empty: the whole image."""
     align_corners: bool = False
     half_pixel_centers: bool = False
     unsigned: bool = False

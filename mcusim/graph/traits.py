@@ -52,7 +52,7 @@ InPlace = Literal["never", "forward", "always"]
 Reads = tuple[Literal["inputs", "output"], ...]
 Scale = Literal["own", "input", "any", "none"] | Quant
 Channels = Literal["mixed", "kept", "tied"]
-Patch = Literal["no", "pixel", "window"]
+Patch = Literal["no", "pixel", "window", "grid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Traits:
     """Scale of an int8 output: its ``own``, that of the ``input``, ``any`` (also the input's, and the op
     never looks at it), ``none`` where the output is no real number, or the one that TFLite fixes."""
     patch: Patch
-    """How a spatial patch of its output follows from a patch of its input."""
+    """How a spatial patch of its output follows from a patch of its input; ``grid``: as on another grid."""
     closing: bool
     """It may stand between the classifier and the network's output."""
     activation: tuple[float, float] | None = None
@@ -188,8 +188,8 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.SOFTMAX:           Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _UNIT,   "no",     _YES),
     OpKind.LOG_SOFTMAX:       Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _LOGS,   "no",     _YES),
     OpKind.L2_NORMALIZATION:  Traits(_NORM,    "softmax",         "never",   _X,   _NO,   _NO,  "tied",  _SIGNED, "no",     _YES),
-    OpKind.RESIZE_NEAREST_NEIGHBOR: Traits(_RESIZE, "copy",       "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO),
-    OpKind.RESIZE_BILINEAR:   Traits(_RESIZE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "input", "no",     _NO, unsigned=True),
+    OpKind.RESIZE_NEAREST_NEIGHBOR: Traits(_RESIZE, "copy",       "never",   (),   _NO,   _NO,  "tied",  "input", "grid",     _NO),
+    OpKind.RESIZE_BILINEAR:   Traits(_RESIZE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "input", "grid",     _NO, unsigned=True),
     OpKind.ARG_MAX:           Traits(_REDUCE,  "elementwise",     "never",   (),   _NO,   _NO,  "tied",  "none",  "no",     _YES),
 })  # fmt: skip
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, FILTERS, MOVES, POOLS, PRODUCTS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, FILTERS, MOVES, POOLS, PRODUCTS, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.convolution import Convolution
@@ -19,6 +19,7 @@ from mcusim.kernels.compiled.move import Move
 from mcusim.kernels.compiled.pairs import Pairs
 from mcusim.kernels.compiled.pool import Pool
 from mcusim.kernels.compiled.prepared import ForwardKernel, Workspace
+from mcusim.kernels.compiled.resize import Resize
 from mcusim.kernels.compiled.softmax import FixedSoftmax
 from mcusim.kernels.compiled.unary import Unary
 from mcusim.kernels.executable import check_forward
@@ -105,6 +106,10 @@ def _softmax(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return FixedSoftmax(op, tensors) if fixed else reference.forward(op, tensors, arithmetic)
 
 
+def _resized(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
+    return Resize(op, tensors) if Resize.can(op, tensors) else reference.forward(op, tensors, arithmetic)
+
+
 _NUMPY = _plain(reference.forward)
 """Rarer ops are fast enough as their slow twins."""
 
@@ -125,7 +130,9 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.QUANTIZE: _plain(Unary),
         OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
         OpKind.MEAN: _mean,
-        **dict.fromkeys((*FILTERS, *PRODUCTS, *_FEW, *MOVES, *RESIZES), _NUMPY),
+        **dict.fromkeys((*FILTERS, *PRODUCTS, *_FEW, *MOVES), _NUMPY),
+        OpKind.RESIZE_NEAREST_NEIGHBOR: _NUMPY,
+        OpKind.RESIZE_BILINEAR: _plain(_resized),
         **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _plain(_moved)),
         OpKind.SOFTMAX: _plain(_softmax),
     },

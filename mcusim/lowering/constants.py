@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.graph import Op, OpKind
-from mcusim.graph.traits import Family
+from mcusim.graph.traits import RESIZES, Family
 from mcusim.kernels.moved_blocks import BLOCKS, moved_blocks, runs
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.unary import FUNCTIONS
@@ -24,7 +24,7 @@ pattern of saved pixels."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 56, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
-    Family.NORMALISATION: 36, Family.RESIZE: 40,
+    Family.NORMALISATION: 36, Family.RESIZE: 48,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
 }  # fmt: skip
 """Of families without a C kernel (filters, products) what one would take: that of a neighbour."""
@@ -79,6 +79,13 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
     if _separable(op) and Action.GRAD_INPUT in done:
         shape = tensors[op.inputs[0]].shape
         return 2 * sum(n + 1 + sum(run[2] for run in runs(op, a, shape)) for a, n in enumerate(shape))
+    if op.kind in RESIZES:
+        x, y = tensors[op.inputs[0]].shape, tensors[op.output].shape
+        lines = sum(new for _, new in {(x[1], y[1]), (x[2], y[2])})  # of a square, one table for both sides
+        mixed = op.kind is OpKind.RESIZE_BILINEAR
+        # Where each line comes from; of two: both, with their shares, as integers and for gradients.
+        ways = (4 + 8 + 8 * (Action.GRAD_INPUT in done)) if mixed else 2
+        return ways * lines
     if op.kind in (OpKind.SOFTMAX, OpKind.LOG_SOFTMAX) and tflite and _int8(step, op):
         return 1024
     return 0

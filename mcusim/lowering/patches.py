@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from mcusim.core import BadArgument, Phase, Role
 from mcusim.graph import Attributes, Model, Op, Tensor
+from mcusim.kernels.reference.shape import sources
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import copy_work, emit_op
@@ -50,7 +51,7 @@ def _spatial(model: Model, op: Op) -> bool:
     if len(shape) != 4 or op.traits.patch == "no":
         return False
     # A broadcast operand has no rows of its own to cut.
-    return op.traits.patch == "window" or all(
+    return op.traits.patch in ("window", "grid") or all(
         model.tensors[n].shape[1:3] == shape[1:3] for _, n in activations(model, op)
     )
 
@@ -130,11 +131,9 @@ def _emit_patch(
         inputs = list(op.inputs)
         attributes = op.attributes
         for index, name in activations(model, op):
-            needed, padding = _needed(model, op, name, target)
+            needed, attributes = _needed(model, op, name, target)
             inputs[index] = view(name, needed, op.name)
             local.setdefault(inputs[index], _sized(model.tensors[name], inputs[index], needed))
-            if op.traits.patch == "window":
-                attributes = replace(attributes, padding=padding)
         output = op.output + tag
         local[output] = _sized(model.tensors[op.output], output, target)
         part = replace(op, inputs=tuple(inputs), output=output, attributes=attributes)
@@ -158,16 +157,28 @@ def _wanted(model: Model, stage: tuple[Op, ...], box: Box) -> dict[str, Box]:
     return wanted
 
 
-def _needed(model: Model, op: Op, name: str, box: Box) -> tuple[Box, tuple[tuple[int, int], tuple[int, int]]]:
-    """Return the box of input ``name`` that gives ``box`` of the output, and the padding left over."""
+def _needed(model: Model, op: Op, name: str, box: Box) -> tuple[Box, Attributes]:
+    """Return the box of input ``name`` that gives ``box`` of the output, and the op's attributes there."""
+    a, (height, width) = op.attributes, model.tensors[name].shape[1:3]
+    if op.traits.patch == "grid":
+        rows = _gridded(op, 0, height, model.tensors[op.output].shape[1], box[:2])
+        columns = _gridded(op, 1, width, model.tensors[op.output].shape[2], box[2:])
+        return (*rows[0], *columns[0]), replace(a, part=(rows[1], columns[1]))
     if op.traits.patch != "window":
-        return box, ((0, 0), (0, 0))
-    height, width = model.tensors[name].shape[1:3]
+        return box, a
     kernel = _kernel(model, op)
-    a = op.attributes
     r0, r1, top, bottom = _span(box[0], box[1], kernel[0], a, 0, height)
     c0, c1, left, right = _span(box[2], box[3], kernel[1], a, 1, width)
-    return (r0, r1, c0, c1), ((top, bottom), (left, right))
+    return (r0, r1, c0, c1), replace(a, padding=((top, bottom), (left, right)))
+
+
+def _gridded(
+    op: Op, axis: int, size: int, new: int, span: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Return the inputs along an axis that give outputs ``span``, and what the op must know of its part."""
+    lower, upper = sources(op, axis, size, new)
+    first, last = int(lower[slice(*span)].min()), int(upper[slice(*span)].max())
+    return (first, last + 1), (size, new, first, span[0])
 
 
 def _span(

@@ -64,6 +64,11 @@ class Experiment(Settings):
     resolution: int | None = setting(
         None, "side of the images, if not the one the network was made for", unit="pixels", least=1
     )
+    pixels: int | None = setting(
+        None, "side of the pictures as they arrive; the network's first op enlarges them, patch by patch",
+        unit="pixels", least=1,
+    )  # fmt: skip
+    """A small camera needs no large input in SRAM; see `mcusim.graph.enlarging`."""
     adapters: int | None = setting(
         None, "set low-rank adapters of this rank beside the projections of the last seven blocks", least=1
     )
@@ -135,8 +140,9 @@ class Experiment(Settings):
         from mcusim.graph.head import replace_head
 
         model = load(
-            self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution, strict=self.strict
-        )
+            self._given("model"), arithmetic=self.arithmetic, resolution=self.resolution, pixels=self.pixels,
+            strict=self.strict,
+        )  # fmt: skip
         learns = self.part(model)
         keeps = self.classes is None or (self.classes == learns.classes and learns.head is not None)
         if keeps and self.head is None:

@@ -31,7 +31,9 @@ VERSION = 1
 WAITING, DONE, STOPPED, FAILED, UNFIT = "waiting", "done", "stopped", "failed", "does not fit"
 FREE = ("lr", "weight_rate", "bias_rate", "head_rate", "layer_rates")
 """Settings of the optimiser that no plan depends on."""
-OF_NETWORK = ("model", "classes", "head", "resolution", "adapters", "arithmetic", "strict", "output", "seed")
+OF_NETWORK = (
+    "model", "classes", "head", "resolution", "pixels", "adapters", "arithmetic", "strict", "output", "seed",
+)  # fmt: skip
 """Settings that a network depends on, as it is loaded."""
 
 

@@ -14,6 +14,7 @@ from mcusim.emulation.cores import core_named
 from mcusim.emulation.emulator import EmulatedDevice
 from mcusim.emulation.toolchain import build
 from mcusim.graph import Arithmetic
+from mcusim.graph.enlarging import enlarging
 from mcusim.lowering.constants import record_bytes
 from mcusim.lowering.flash import ITERATION_BYTES, checkpoint_bytes
 
@@ -22,10 +23,13 @@ CASES = [
     (small_network(), "dynamic:ratio=0.3"),
     (small_network(head="int8"), "last-2"),
     (mcusim.load("synthetic-mbv2"), "dynamic"),
+    (enlarging(small_network(), 5), "dense"),
 ]
 
 
-@pytest.mark.parametrize(("model", "update"), CASES, ids=["tflite", "float", "int8 head", "shipped"])
+@pytest.mark.parametrize(
+    ("model", "update"), CASES, ids=["tflite", "float", "int8 head", "shipped", "enlarging"]
+)
 def test_scales_and_weights_are_counted_to_the_byte(model, update):
     session = mcusim.Session(model, mcusim.board("stm32h743"), update)
     plan = session.plan()

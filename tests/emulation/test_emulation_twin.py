@@ -17,6 +17,7 @@ from mcusim.deployment.forward import FORWARD
 from mcusim.emulation.cores import CORES, NOT_EMULATED, core_named
 from mcusim.emulation.twin import run_twin
 from mcusim.graph import Arithmetic
+from mcusim.graph.enlarging import ENLARGE, enlarging
 from mcusim.kernels.overflow import overflows
 from mcusim.kernels.reference import GRADIENTS
 from mcusim.lowering.action import Action
@@ -75,6 +76,13 @@ def test_every_core_gives_the_same_bytes(core):
 @pytest.mark.parametrize("choices", [{"residency": "flash"}, {"in_place": False}, {"patches": "2:a.expand"}])
 def test_every_way_to_save_memory_gives_the_same_bytes(choices):
     found = twin_of(small_network(), "last-3", steps=2, **choices)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+def test_a_picture_enlarged_in_patches_gives_the_same_bytes():
+    own, run = twin_of(enlarging(small_network(), 5), "last-3", steps=2, patches="2:a.expand")
+    assert sum(op.source is not None and op.source.name == ENLARGE for op in own.plan().step.ops) == 4
+    found = run()
     assert found.equal, str(found.first_difference)
 
 

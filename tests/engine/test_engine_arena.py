@@ -19,6 +19,7 @@ from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import Arithmetic, OpKind
+from mcusim.graph.enlarging import enlarging
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
@@ -181,6 +182,16 @@ def test_outputs_really_grow_over_dying_inputs(update, in_place):
 def test_patches_compute_exactly_the_whole_image(count, split):
     model = small_network(5)
     runs = [train(model, "last-2", Formats(), arena=True, patches=p) for p in (None, Patches(count, split))]
+    assert same(*runs)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("pixels", [1, 5, 8])
+def test_a_picture_enlarged_in_patches_is_the_picture_enlarged(count, pixels):
+    model = enlarging(small_network(5), pixels)
+    runs = [
+        train(model, "last-2", Formats(), arena=True, patches=p) for p in (None, Patches(count, "a.project"))
+    ]
     assert same(*runs)
 
 

@@ -59,7 +59,8 @@ void mcusim_resize_nearest(const void *record, mcusim_state *state) {
     (void)state;
     for (int i = 0; i < r->oh; i++)
         for (int j = 0; j < r->ow; j++) {
-            const uint8_t *x = (const uint8_t *)r->x + size * (uint32_t)(r->rows[i] * r->w + r->columns[j]);
+            int at = (r->rows[i] - r->top) * r->w + r->columns[j] - r->left;
+            const uint8_t *x = (const uint8_t *)r->x + size * (uint32_t)at;
             for (uint32_t b = 0; b < size; b++) *y++ = x[b];
         }
 }
@@ -77,8 +78,9 @@ void mcusim_resize_bilinear(const void *record, mcusim_state *state) {
                 int32_t total = 0;
                 for (int a = 0; a < 2; a++)
                     for (int b = 0; b < 2; b++) {
-                        int at = r->rows[a * r->oh + i] * r->w + r->columns[b * r->ow + j];
-                        total += x[at * r->channels + c] * r->down[a * r->oh + i] * r->across[b * r->ow + j];
+                        int row = a * r->all_rows + i, column = b * r->all_columns + j;
+                        int at = (r->rows[row] - r->top) * r->w + r->columns[column] - r->left;
+                        total += x[at * r->channels + c] * r->down[row] * r->across[column];
                     }
                 int32_t size = ((total < 0 ? -total : total) + (1 << 19)) >> 20;
                 *y++ = mcusim_clamped(&out, total < 0 ? -size : size);

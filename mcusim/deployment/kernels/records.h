@@ -128,13 +128,16 @@ typedef struct {
     uint8_t fill_value;
 } mcusim_copies;
 
-/* Another grid: where each output row and column comes from, and how much of the lower one. */
+/* Another grid: where each output row and column comes from, and how much of the lower one. The tables are
+   those of the whole image, of which this may be a part; they begin at its first output. */
 typedef struct {
     const void *x;
     void *y;
     uint16_t h, w, oh, ow, channels;
+    uint16_t top, left;                     /* where in the whole image x begins */
+    uint16_t all_rows, all_columns;         /* bilinear: outputs of the whole image */
     uint8_t bytes;
-    const int16_t *rows, *columns;          /* nearest: [oh], [ow]; bilinear: [2][oh], [2][ow], lower then upper */
+    const int16_t *rows, *columns;          /* nearest: one a place; bilinear: [2][all_*], lower then upper */
     const int32_t *down, *across;           /* bilinear: weights in 1/1024 beside them */
     int16_t low, high;
 } mcusim_resize;

@@ -203,7 +203,7 @@ def _softmax(op: Op, tensors: Tensors, index: int) -> Compute:
 
 def _nearest(op: Op, tensors: Tensors, index: int) -> Compute:
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        rows, columns = (nearest(op, shape[i], g.shape[i]) for i in (1, 2))
+        rows, columns = (nearest(op, i, shape[1 + i], g.shape[1 + i]) for i in (0, 1))
         g_x = np.zeros(shape, F)
         np.add.at(g_x, (slice(None), rows[:, None], columns), g)  # type: ignore[arg-type]
         return g_x
@@ -216,8 +216,8 @@ def _bilinear(op: Op, tensors: Tensors, index: int) -> Compute:
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
         g_x = np.zeros(shape, F)
-        for rows, down in weights(op, shape[1], g.shape[1]):
-            for columns, across in weights(op, shape[2], g.shape[2]):
+        for rows, down in weights(op, 0, shape[1], g.shape[1]):
+            for columns, across in weights(op, 1, shape[2], g.shape[2]):
                 share = (down.astype(F) * unit)[:, None, None] * (across.astype(F) * unit)[:, None]
                 np.add.at(g_x, (slice(None), rows[:, None], columns), g * share)  # type: ignore[arg-type]
         return g_x

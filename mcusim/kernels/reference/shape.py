@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Arithmetic, Op
+from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference.rescale import FAR, half_away, store
 from mcusim.kernels.scales import clamp_of, quant_of, scale_of
@@ -86,20 +86,21 @@ def resize_nearest(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     """Return the kernel of RESIZE_NEAREST_NEIGHBOR."""
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
-        rows, columns = (nearest(op, inputs[0].shape[i], output.shape[i]) for i in (1, 2))
+        rows, columns = (nearest(op, i, inputs[0].shape[1 + i], output.shape[1 + i]) for i in (0, 1))
         np.copyto(output, inputs[0][:, rows[:, None], columns])
 
     return kernel
 
 
-def nearest(op: Op, size: int, new: int) -> Array:
-    """Return the source index of every output index, in float32 as TFLite computes it."""
+def nearest(op: Op, axis: int, size: int, new: int) -> Array:
+    """Return the source of every output row (axis 0) or column (1), found in float32 as TFLite does."""
     a = op.attributes
+    (size, new, low, first), count = a.part[axis] if a.part else (size, new, 0, 0), new
     aligned = a.align_corners and new > 1
     scale = F(size - 1) / F(new - 1) if aligned else F(size) / F(new)
     position = (np.arange(new, dtype=F) + F(0.5 if a.half_pixel_centers else 0)) * scale
     index = half_away(position) if a.align_corners else np.floor(position)
-    return np.clip(index.astype(np.int64), 0, size - 1)
+    return np.clip(index.astype(np.int64), 0, size - 1)[first : first + count] - low
 
 
 def resize_bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
@@ -110,8 +111,8 @@ def resize_bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     def kernel(inputs: tuple[Array, ...], output: Array, mask: Mask = None) -> None:
         x = inputs[0].astype(np.int64)
         total: Array = np.zeros(1, F if op.attributes.unsigned else np.int64)
-        for rows, down in weights(op, x.shape[1], output.shape[1]):
-            for columns, across in weights(op, x.shape[2], output.shape[2]):
+        for rows, down in weights(op, 0, x.shape[1], output.shape[1]):
+            for columns, across in weights(op, 1, x.shape[2], output.shape[2]):
                 corner = x[:, rows[:, None], columns] + offset
                 if op.attributes.unsigned:
                     corner = corner.astype(F)
@@ -126,12 +127,14 @@ def resize_bilinear(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     return kernel
 
 
-def weights(op: Op, size: int, new: int) -> list[tuple[Array, Array]]:
-    """Return (lower index, its weight) and (upper index, its weight) along one dimension.
+def weights(op: Op, axis: int, size: int, new: int) -> list[tuple[Array, Array]]:
+    """Return (lower index, its weight) and (upper index, its weight) of every output row (axis 0) or column.
 
     TFLite's int8 kernel works in units of 1/1024, its uint8 kernel in float32.
     """
-    a, at = op.attributes, np.arange(new, dtype=np.int64)
+    a = op.attributes
+    (size, new, low, first), count = a.part[axis] if a.part else (size, new, 0, 0), new
+    at = np.arange(first, first + count, dtype=np.int64)
     aligned = a.align_corners and new > 1
     if a.unsigned:
         scale = F(size - 1) / F(new - 1) if aligned else F(size) / F(new)
@@ -139,14 +142,23 @@ def weights(op: Op, size: int, new: int) -> list[tuple[Array, Array]]:
         lower = np.maximum(np.floor(place), 0).astype(np.int64)
         upper = np.minimum(np.ceil(place).astype(np.int64), size - 1)
         share = place - lower.astype(F)
-        return [(lower, F(1) - share), (upper, share)]
+        return [(lower - low, F(1) - share), (upper - low, share)]
     step = (1024 * (size - 1) + (new - 1) // 2) // (new - 1) if aligned else (1024 * size + new // 2) // new
     fixed = at * step + (step // 2 - 512 if a.half_pixel_centers else 0)
     # C's division truncates toward zero; before the first centre both indices are 0.
     lower = np.maximum(np.trunc(fixed / 1024).astype(np.int64), 0)
     upper = np.minimum(np.trunc((fixed + 1023) / 1024).astype(np.int64), size - 1)
     share = fixed - 1024 * lower
-    return [(lower, 1024 - share), (upper, share)]
+    return [(lower - low, 1024 - share), (upper - low, share)]
+
+
+def sources(op: Op, axis: int, size: int, new: int) -> tuple[Array, Array]:
+    """Return the lowest and the highest input index that every output row (axis 0) or column (1) reads."""
+    if op.kind is OpKind.RESIZE_NEAREST_NEIGHBOR:
+        index = nearest(op, axis, size, new)
+        return index, index
+    (lower, _), (upper, _) = weights(op, axis, size, new)
+    return lower, upper
 
 
 def arg_max(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:

@@ -1,0 +1,59 @@
+"""Networks that enlarge small pictures themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import small_network
+
+import mcusim
+from mcusim.core import BadArgument
+from mcusim.engine.inference import activations
+from mcusim.graph.enlarging import ENLARGE, PIXELS, enlarging
+from mcusim.lowering.action import Action
+
+
+def test_the_network_sees_what_the_op_makes_of_the_picture():
+    model = small_network(side=16)
+    small = enlarging(model, 5)
+    picture = np.random.default_rng(0).integers(-128, 128, (1, 5, 5, 3)).astype(np.int8)
+    found = activations(small, picture)
+    assert small.input.shape == (1, 5, 5, 3)
+    assert found[model.input.name].shape == (1, 16, 16, 3)
+    theirs = activations(model, found[model.input.name])
+    assert all(np.array_equal(found[name], theirs[name]) for name in theirs)
+
+
+def test_a_flat_picture_stays_flat_and_names_in_use_are_left_alone():
+    model = small_network(side=16)
+    twice = enlarging(enlarging(model, 8), 4)
+    assert {PIXELS, PIXELS + "_"} <= set(twice.tensors)
+    assert {ENLARGE, ENLARGE + "_"} <= {op.name for op in twice.ops}
+    picture = np.full((1, 4, 4, 3), -77, np.int8)
+    assert (activations(twice, picture)[model.input.name] == -77).all()
+
+
+@pytest.mark.parametrize("side", [0, 16, 17, 10**6])
+def test_sizes_that_make_no_sense_are_refused(side):
+    with pytest.raises(BadArgument, match=f"pixels {side}: are not fewer than the 16"):
+        enlarging(small_network(side=16), side)
+
+
+def test_what_is_no_int8_image_is_refused():
+    model = small_network()
+    other = {**model.tensors, model.input.name: replace(model.input, dtype="uint8")}
+    with pytest.raises(BadArgument, match="no square int8 image"):
+        enlarging(replace(model, tensors=other), 5)
+
+
+def test_the_enlarged_picture_never_exists_as_a_whole():
+    model = enlarging(small_network(side=64), 8)
+    whole = mcusim.plan(model, "stm32f746", update="head", patches="off")
+    parts = mcusim.plan(model, "stm32f746", update="head", patches="2:a.project")
+    assert parts.peak_bytes < whole.peak_bytes
+    made = [op for op in parts.step.ops if op.action is Action.FORWARD and op.source.name == ENLARGE]
+    assert len(made) == 4
+    assert model.ops[0].output in whole.step.tensors
+    assert model.ops[0].output not in parts.step.tensors
