@@ -24,6 +24,8 @@ from mcusim.graph.validate import validate
 
 SCHEMA = 1
 ENTRY = "mcusim.json"
+OF_PATCHES = {"part"}
+"""Attributes that no op of a network has, only what a step makes of it."""
 
 Number = int | float
 Shape = Annotated[tuple[int, ...], Field(max_length=16)]
@@ -224,7 +226,11 @@ def _describe(model: Model) -> dict[str, Any]:
                 "kind": str(op.kind),
                 "inputs": op.inputs,
                 "output": op.output,
-                "attributes": {name: getattr(op.attributes, name) for name in Attributes.__slots__},
+                "attributes": {
+                    name: getattr(op.attributes, name)
+                    for name in Attributes.__slots__
+                    if name not in OF_PATCHES
+                },
             }
             for op in model.ops
         ],
