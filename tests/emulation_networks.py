@@ -1,4 +1,4 @@
-"""A network in which every op with a C kernel and a gradient occurs, and a step of it."""
+"""Networks whose step runs on an emulated core, and a step of one."""
 
 from __future__ import annotations
 
@@ -6,33 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import every_op
 import numpy as np
-import pytest
-from every_op import every_op_network
 from networks import small_network
 
 import mcusim
-from mcusim.graph import Arithmetic, Model, OpKind
+from mcusim.graph import Model
 from mcusim.kernels.scales import scale_of
 from mcusim.session.session import Session
-
-
-def c_op_network(arithmetic: Arithmetic = Arithmetic.TFLITE) -> Model:
-    """Return the network of every op, without the ops that have no C kernel."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(every_op, "filters", lambda add, constant, x: x)
-        patch.setattr(every_op, "matrices", reduced)
-        return every_op_network(arithmetic=arithmetic)
-
-
-def reduced(add: Any, x: str) -> str:
-    """Return what is (1, 4, 4, 6) reduced in every way."""
-    largest = add("largest", OpKind.REDUCE_MAX, x, scale=None, axes=(1,))
-    smallest = add("smallest", OpKind.REDUCE_MIN, x, scale=None, axes=(2,))
-    x = add("spans", OpKind.SUB, largest, smallest, scale=0.02)
-    x = add("total", OpKind.SUM, x, axes=(1,), scale=0.05)
-    return add("one_row", OpKind.RESHAPE, x, scale=None, shape=(1, 1, 1, 6))
 
 
 def wide_network() -> Model:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadModel, Kind, Role, Slot, SlotPart, is_kind
 from mcusim.deployment.records import FlashConstants
 from mcusim.deployment.text import CTYPES, NULL, CText
-from mcusim.graph import DTYPES, Arithmetic, Model, Op, OpKind, Tensor
+from mcusim.graph import DTYPES, Arithmetic, Model, Op, Tensor
 from mcusim.graph.outputs import heads
 from mcusim.kernels.scales import (
     accumulator_factors,
@@ -34,11 +34,6 @@ ROUNDINGS = {
 DIMENSIONS = 4
 ALL = np.arange(-128, 128, dtype=np.int64)
 """Every int8, in the order of a table's entries."""
-LACKING = (
-    OpKind.GROUPED_CONV_2D, OpKind.TRANSPOSE_CONV, OpKind.BATCH_MATMUL, OpKind.LOG_SOFTMAX,
-    OpKind.L2_NORMALIZATION,
-)  # fmt: skip
-"""Kinds that nobody has written C for."""
 WAY_OUT = "mcusim train simulates it; the firmware of another network or scheme can be written"
 
 

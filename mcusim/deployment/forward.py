@@ -12,7 +12,6 @@ import numpy as np
 from mcusim.core import SlotPart
 from mcusim.deployment.context import (
     ALL,
-    LACKING,
     WAY_OUT,
     StepContext,
     four,
@@ -22,9 +21,10 @@ from mcusim.deployment.context import (
 )
 from mcusim.deployment.moving import concatenation, moved, pad, reshape, transpose
 from mcusim.deployment.records import Call
+from mcusim.deployment.rows import filtered, l2_normalization, log_softmax, matrices
 from mcusim.deployment.text import CText
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
-from mcusim.graph.traits import POOLS, UNARY
+from mcusim.graph.traits import FILTERS, POOLS, UNARY
 from mcusim.kernels.moved_blocks import strides
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import PAIRS, SQUARE_SHIFT
@@ -381,8 +381,11 @@ FORWARD: OpTable[Maker] = OpTable(
         OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
         OpKind.RESIZE_BILINEAR: _resize,
         OpKind.SOFTMAX: _softmax,
+        OpKind.LOG_SOFTMAX: log_softmax,
+        OpKind.L2_NORMALIZATION: l2_normalization,
+        **dict.fromkeys(FILTERS, filtered),
+        OpKind.BATCH_MATMUL: matrices,
         OpKind.ARG_MAX: _arg_max,
     },
-    absent=dict.fromkeys(LACKING, "has no C kernel"),
     way_out=WAY_OUT,
 )

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import SlotPart
-from mcusim.deployment.context import ALL, LACKING, StepContext, four, refusal, source_of, window
+from mcusim.deployment.context import ALL, StepContext, four, refusal, source_of, window
 from mcusim.deployment.forward import broadcast, spans
 from mcusim.deployment.records import Call
+from mcusim.deployment.rows import filter_gradient, l2_gradient, log_softmax_gradient, product_gradient
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import WEIGHTED, OpKind, OpTable
-from mcusim.graph.traits import CLAMPS, RESIZES, UNARY
+from mcusim.graph.traits import CLAMPS, FILTERS, RESIZES, UNARY
 from mcusim.kernels.moved_blocks import BLOCKS, origins, strides
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import PAIRS
@@ -350,10 +351,11 @@ GRADIENTS: OpTable[Callable[[StepContext, StepOp], Made]] = OpTable(
         OpKind.TRANSPOSE: _transpose,
         OpKind.SOFTMAX: _softmax,
         **dict.fromkeys(RESIZES, _resize),
+        **dict.fromkeys(FILTERS, filter_gradient),
+        OpKind.BATCH_MATMUL: product_gradient,
+        OpKind.LOG_SOFTMAX: log_softmax_gradient,
+        OpKind.L2_NORMALIZATION: l2_gradient,
     },
-    absent={
-        **dict.fromkeys(LACKING, "has no C kernel for its gradient"),
-        OpKind.ARG_MAX: "gives the number of the largest element, which has no gradient",
-    },
+    absent={OpKind.ARG_MAX: "gives the number of the largest element, which has no gradient"},
     way_out="let only layers behind it learn, or use mcusim train, which simulates it",
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from mcusim.graph import Op, OpKind, OpTable
-from mcusim.graph.traits import BINARY, MOVES, PAIRS, POOLS, REDUCTIONS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, MOVES, PAIRS, POOLS, PRODUCTS, REDUCTIONS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
 What = Literal["forward", "grad_input"]
@@ -26,7 +26,6 @@ def scratch_bytes(op: Op, tensors: Tensors, what: What, *, in_place: bool = Fals
     | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) | one zero-padded int8 channel plane |
     | forward | softmax | 4 * classes | one row of float32 exponentials |
     | forward | transposed convolution | 4 * outputs | int32 accumulators of all, as in TFLite Micro |
-    | forward | product of matrices | of what is read across | a transposed copy, as in TFLite Micro |
     | forward | others | 0 | element by element |
     | grad_input | pointwise convolution | 4 * C_out | gradients of the accumulators of a pixel |
     | grad_input | others | 0 | every sum runs in a register |
@@ -69,13 +68,6 @@ def _accumulators(op: Op, tensors: Tensors, in_place: bool) -> int:
     return 4 * tensors[op.output].elements
 
 
-def _transposed(op: Op, tensors: Tensors, in_place: bool) -> int:
-    """The left matrix is read along its rows, the right one along its columns."""
-    across = (op.attributes.adjoint[0], not op.attributes.adjoint[1])
-    matrices = [tensors[name] for name in op.inputs]
-    return sum(m.bytes for m, copied in zip(matrices, across, strict=True) if copied and not m.constant)
-
-
 def _row(op: Op, tensors: Tensors, in_place: bool) -> int:
     return FLOAT_BYTES * tensors[op.inputs[0]].shape[-1]
 
@@ -92,9 +84,8 @@ FORWARD: OpTable[Callable[[Op, Tensors, bool], int]] = OpTable(
         OpKind.FULLY_CONNECTED: _nothing,
         OpKind.GROUPED_CONV_2D: _group_columns,
         OpKind.TRANSPOSE_CONV: _accumulators,
-        OpKind.BATCH_MATMUL: _transposed,
         OpKind.SOFTMAX: _row,
-        **dict.fromkeys((*REDUCTIONS, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _nothing),
+        **dict.fromkeys((*REDUCTIONS, *PRODUCTS, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION), _nothing),
         **dict.fromkeys((*BINARY, *PAIRS, *UNARY, *POOLS, *RESIZES), _nothing),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, OpKind.ARG_MAX), _nothing),
         **dict.fromkeys((*MOVES, OpKind.RESHAPE, OpKind.CONCATENATION), _nothing),

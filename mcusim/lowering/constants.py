@@ -23,16 +23,17 @@ ENTRY, COPY, LEARNER, PATTERN = 8, 56, 48, 16
 pattern of saved pixels."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
-    Family.FILTER: 84, Family.PRODUCT: 56, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
+    Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
     Family.NORMALISATION: 36, Family.RESIZE: 48,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
 }  # fmt: skip
-"""Of families without a C kernel (filters, products) what one would take: that of a neighbour."""
 assert set(FORWARD_RECORDS) == set(Family), "every family of ops has a record in flash"
 GRADIENT_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 76, Family.DENSE: 76, Family.FILTER: 76, Family.POOL: 60, Family.NORMALISATION: 52,
-    Family.RESIZE: 60,
+    Family.RESIZE: 60, Family.PRODUCT: 112,
 }  # fmt: skip
+NORMALISED = 48
+"""Of LOG_SOFTMAX and L2_NORMALIZATION."""
 PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 44
 RECORDS: Mapping[Action, int] = {
     Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.SAVE: 24, Action.LOSS: 44, Action.GRAD_BIAS: 32,
@@ -128,6 +129,8 @@ def _record(step: Step, op: StepOp) -> int:
         return 20 + COPY * sum(1 for _ in moved_blocks(op.source, *shapes))
     if op.source.kind is OpKind.ARG_MAX or (op.source.kind is OpKind.QUANTIZE and _int8(step, op.source)):
         return FORWARD_RECORDS[Family.UNARY]
+    if kind in (OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION):
+        return NORMALISED
     return FORWARD_RECORDS[family]
 
 

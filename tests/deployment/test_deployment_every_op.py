@@ -107,9 +107,20 @@ def networks() -> Iterator[tuple[str, Model, Formats]]:
             name = f"{kind}_{arithmetic}_{error}"
             op = next(op for op in source.ops if op.kind is kind)
             yield name, alone(source, op, name), Formats(error=error)
+            if kind is OpKind.BATCH_MATMUL:
+                name = f"{kind}_{arithmetic}_{error}_of_a_stack"
+                yield name, alone(*stacked(arithmetic), name), Formats(error=error)
             if kind in PAIRS:  # whose second operand was a constant
                 name, first = f"{name}_of_itself", op.inputs[0]
                 yield name, alone(source, replace(op, inputs=(first, first)), name), Formats(error=error)
+
+
+def stacked(arithmetic: Arithmetic) -> tuple[Model, Op]:
+    """Return a product of one matrix with a stack of three; what it gets back sums over these."""
+    shapes = {"one": (1, 1, 4, 6), "stack": (1, 3, 5, 6), "products": (1, 3, 4, 5)}
+    tensors = {n: Tensor(n, shape, "int8", Quant.of(0.05, -7)) for n, shape in shapes.items()}
+    op = Op("op", OpKind.BATCH_MATMUL, ("one", "stack"), "products", Attributes(adjoint=(False, True)))
+    return Model("", (op,), tensors, ("one",), ("products",), arithmetic), op
 
 
 def compiler() -> list[str]:
@@ -150,4 +161,5 @@ def verdicts(tmp_path_factory):
 def test_every_operator_alone_gives_the_same_bits(verdicts, arithmetic, error):
     names = [f"{kind}_{arithmetic}_{error}" for kind in KINDS]
     names += [f"{kind}_{arithmetic}_{error}_of_itself" for kind in PAIRS]
+    names.append(f"{OpKind.BATCH_MATMUL}_{arithmetic}_{error}_of_a_stack")
     assert not {name: verdicts[name] for name in names if not verdicts[name].startswith("PASS")}

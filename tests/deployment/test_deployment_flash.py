@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from emulation_networks import c_op_network
+from every_op import every_op_network
 from networks import small_network
 
 import mcusim
@@ -44,7 +44,7 @@ def test_scales_and_weights_are_counted_to_the_byte(model, update):
 
 
 def test_records_are_as_large_as_the_plan_says(tmp_path):
-    model = c_op_network()
+    model = every_op_network()
     session = mcusim.Session(model, mcusim.board("stm32h743"), "dense", simplify="off")
     plan = session.plan()
     made = tables(plan, session.scheme)

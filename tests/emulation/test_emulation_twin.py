@@ -7,7 +7,8 @@ import re
 import signal
 
 import pytest
-from emulation_networks import c_op_network, drawn, session, wide_network
+from emulation_networks import drawn, session, wide_network
+from every_op import every_op_network
 from networks import small_network
 from typer.testing import CliRunner
 
@@ -42,7 +43,7 @@ CASES = [
 
 @pytest.mark.parametrize(("arithmetic", "core"), CASES)
 def test_every_op_gives_the_same_bytes(arithmetic, core):
-    own, run = twin_of(c_op_network(arithmetic), core=core, simplify="off")
+    own, run = twin_of(every_op_network(arithmetic=arithmetic), core=core, simplify="off")
     forward = {op.source.kind for op in own.plan().step.ops if op.action is Action.FORWARD}
     assert forward == {kind for kind in FORWARD if kind in GRADIENTS}
     found = run()
@@ -63,7 +64,7 @@ FORMATS = [
 
 @pytest.mark.parametrize("choices", FORMATS, ids=["int8", "int16", "float32"])
 def test_every_format_gives_the_same_bytes(choices):
-    found = twin_of(c_op_network(), steps=3, **choices)[1]()
+    found = twin_of(every_op_network(), steps=3, **choices)[1]()
     assert found.equal, str(found.first_difference)
 
 

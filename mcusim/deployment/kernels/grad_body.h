@@ -412,3 +412,5 @@ void NAME(mcusim_grad_resize)(const void *record, mcusim_state *state) {
                 NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, (uint32_t)((y * r->w + x) * r->channels + c), s);
             }
 }
+
+#include "grad_rows.h"

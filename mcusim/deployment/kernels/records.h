@@ -44,6 +44,7 @@ typedef struct {
     const int8_t *columns;          /* learning input channels [n][kh][kw][co] that overlay weight; NULL: none */
     const int16_t *channels;        /* which they are */
     uint16_t count;
+    uint16_t groups;                /* of channels that do not meet, where there are some */
 } mcusim_convolution;
 
 typedef struct {
@@ -55,6 +56,22 @@ typedef struct {
     mcusim_output output;
     float low, high;                /* of a float32 layer */
 } mcusim_dense;
+
+/* Products of rows of a and columns of b: dims are those of y, stacks first. */
+typedef struct {
+    const int8_t *a, *b;
+    int8_t *y;
+    uint8_t *mask;
+    uint16_t dims[4];
+    uint32_t a_stride[4], b_stride[4];
+    uint32_t a_inner, b_inner;      /* along what is summed over */
+    uint16_t inner;                 /* how many that are */
+    int16_t a_zero, b_zero;
+    int8_t shift;
+    int32_t multiplier;
+    float factor;
+    mcusim_output output;
+} mcusim_product;
 
 /* y = a op b over four dimensions; a stride of 0 broadcasts. */
 typedef struct {
@@ -153,6 +170,20 @@ typedef struct {
     const int32_t *table;           /* fixed point: 256 exponentials, or -1 where TFLite takes 0; NULL: float32 */
 } mcusim_softmax;
 
+/* Rows of LOG_SOFTMAX and L2_NORMALIZATION. */
+typedef struct {
+    const int8_t *x;
+    int8_t *y;
+    uint32_t rows, columns;
+    const int32_t *table;           /* LOG_SOFTMAX in fixed point: as of mcusim_softmax, else NULL */
+    int32_t multiplier, back;       /* from a difference to five integer bits, and back */
+    int32_t radius;                 /* the largest difference that counts */
+    float x_scale, y_scale;
+    int16_t x_zero, y_zero;
+    int8_t shift, back_shift;
+    uint8_t fixed;
+} mcusim_rows;
+
 typedef struct {
     const void *x;
     void *y;
@@ -217,7 +248,7 @@ typedef struct {
     mcusim_error from, to;
     const int8_t *columns;
     const int16_t *channels;
-    uint16_t count;
+    uint16_t count, groups;
 } mcusim_grad_input;
 
 /* gx = g * factor at another place, four dimensions of gx; a stride of 0 spreads one gradient. */
@@ -282,7 +313,24 @@ typedef struct {
     mcusim_error from, to;
 } mcusim_grad_pool;
 
-/* p * (g - sum of g p) * factor over rows, p what a softmax gave. */
+/* gx = what of g met this matrix, times the other one: sums over inner, then over stacks. */
+typedef struct {
+    const void *g;
+    void *gx;
+    const uint8_t *mask;
+    const int8_t *other;
+    uint16_t dims[4];               /* of gx */
+    uint32_t g_stride[4], other_stride[4];
+    uint32_t g_inner, other_inner;
+    uint16_t inner, sums[2];        /* sums: stacks over which this matrix was broadcast; 1: none */
+    int16_t other_zero;
+    uint32_t g_sum[2], other_sum[2];
+    float factor;
+    uint8_t accumulate;
+    mcusim_error from, to;
+} mcusim_grad_product;
+
+/* Over rows, p what a softmax gave: p * (g - sum of g p) * factor; see the kernels for its neighbours. */
 typedef struct {
     const void *g;
     void *gx;
@@ -374,7 +422,8 @@ mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
 mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average, mcusim_total, mcusim_extreme;
 mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_keep_pixels, mcusim_arg_max;
-mcusim_kernel mcusim_softmax_rows;
+mcusim_kernel mcusim_softmax_rows, mcusim_log_softmax, mcusim_l2;
+mcusim_kernel mcusim_grouped, mcusim_transposed, mcusim_matrices;
 mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
     mcusim_squared_error;
 mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
@@ -390,7 +439,9 @@ mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcus
         mcusim_grad_input_depthwise_##suffix, mcusim_grad_input_dense_##suffix,                      \
         mcusim_grad_plain_##suffix, mcusim_grad_average_pool_##suffix,                               \
         mcusim_grad_max_pool_##suffix, mcusim_grad_softmax_##suffix, mcusim_grad_resize_##suffix,    \
-        mcusim_grad_pair_##suffix, mcusim_grad_moved_##suffix, mcusim_grad_extreme_##suffix
+        mcusim_grad_pair_##suffix, mcusim_grad_moved_##suffix, mcusim_grad_extreme_##suffix,         \
+        mcusim_grad_grouped_##suffix, mcusim_grad_transposed_##suffix, mcusim_grad_product_##suffix, \
+        mcusim_grad_log_softmax_##suffix, mcusim_grad_l2_##suffix
 MCUSIM_GRADIENTS(f32_f32);
 MCUSIM_GRADIENTS(f32_i16);
 MCUSIM_GRADIENTS(f32_i8);
@@ -399,7 +450,10 @@ MCUSIM_GRADIENTS(i8_i8);
 
 uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
                         int each_y);
+int32_t mcusim_doubled(int32_t x, int bits);
+int32_t mcusim_inverse(int32_t x);
 int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits);
+float mcusim_length(const int8_t *x, uint32_t count, int32_t zero);
 float mcusim_exponential(float x);
 float mcusim_logarithm(float x);
 float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state);

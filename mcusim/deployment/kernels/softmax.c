@@ -1,24 +1,28 @@
 /* SOFTMAX over rows: TFLite's integers after gemmlowp, or float32. */
 #include "arithmetic.h"
 
-static int32_t doubled(int32_t x, int bits) { /* x * 2^bits, saturating */
+int32_t mcusim_doubled(int32_t x, int bits) { /* x * 2^bits, saturating */
     int64_t wide = (int64_t)x * ((int64_t)1 << bits);
     return wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
 }
 
-/* 1 / total for a number with some integer bits: Newton and Raphson's division, three times. */
-int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits) {
-    int room = 0;
-    while (!(total << room & 0x80000000u)) room++;
-    int32_t x = (int32_t)((total << room) - 0x80000000u);
+/* 1 / (1 + x) as a 31-bit fraction, for one in [0, 1): Newton and Raphson's division, three times. */
+int32_t mcusim_inverse(int32_t x) {
     int32_t half = (int32_t)(((int64_t)x + INT32_MAX + 1) >> 1);
     int32_t estimate = 1515870810 + mcusim_high(half, -1010580540);
     for (int i = 0; i < 3; i++) {
         int32_t error = (1 << 29) - mcusim_high(half, estimate);
-        estimate += doubled(mcusim_high(estimate, error), 2);
+        estimate += mcusim_doubled(mcusim_high(estimate, error), 2);
     }
+    return mcusim_doubled(estimate, 1);
+}
+
+/* 1 / total for a number with some integer bits. */
+int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits) {
+    int room = 0;
+    while (!(total << room & 0x80000000u)) room++;
     *bits = integer_bits - room;
-    return doubled(estimate, 1);
+    return mcusim_inverse((int32_t)((total << room) - 0x80000000u));
 }
 
 static void fixed(const mcusim_softmax *r, const int8_t *x, int8_t *y) {

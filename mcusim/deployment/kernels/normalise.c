@@ -1,0 +1,152 @@
+/* LOG_SOFTMAX and L2_NORMALIZATION over rows: TFLite's integers, after gemmlowp, or float32. */
+#include "arithmetic.h"
+
+#define INPUT_BITS 5    /* integer bits of differences, and of logarithms */
+#define SUM_BITS 12     /* of a sum of exponentials */
+#define OUTPUT_BITS 4   /* of LOG_SOFTMAX's output: (-16, 0] */
+#define HALF_ROOT_2 1518500250
+
+static int length(uint32_t v) { /* significant bits */
+    int n = 0;
+    for (; v; v >>= 1) n++;
+    return n;
+}
+
+/* The logarithm of 2^k z, of two ways to choose k the larger; log z is a quotient of polynomials in sqrt(sqrt(2)). */
+static int32_t logarithm(int32_t value) {
+    const int bits = 31 - (INPUT_BITS + 1);
+    int room = 31 - length((uint32_t)value);
+    int32_t lower = mcusim_high(value, HALF_ROOT_2);
+    int lower_room = 31 - length((uint32_t)lower);
+    int32_t first = mcusim_doubled(mcusim_high(mcusim_doubled(value, room), HALF_ROOT_2), 1);
+    int32_t second = mcusim_doubled(value, lower_room), r = first < second ? first : second;
+    int32_t high = (SUM_BITS - room - 1) * (1 << bits) + (1 << (bits - 2));
+    int32_t low = (SUM_BITS - lower_room) * (1 << bits) - (1 << (bits - 2));
+    int32_t p = (int32_t)(((int64_t)r + 1805811301 + 1) >> 1), q = (int32_t)(2 * ((int64_t)r - 1805811301));
+    int32_t square = mcusim_high(q, q);
+    int32_t numerator = mcusim_high(q, r) + mcusim_high(mcusim_high(q, square), 117049297);
+    int32_t inner = 1057819769 + q + mcusim_high(square, 127690142);
+    int32_t denominator = mcusim_high(p, inner) + mcusim_high(q, 638450708);
+    int32_t quotient = mcusim_high(mcusim_divide(numerator, 31 - bits), mcusim_inverse(denominator));
+    return mcusim_doubled(mcusim_high(high > low ? high : low, 1488522236) + quotient, 1);
+}
+
+static int32_t largest(const mcusim_rows *r, const int8_t *x) {
+    int32_t top = -128;
+    for (uint32_t i = 0; i < r->columns; i++) top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+static void fixed_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
+    int32_t top = largest(r, x), total = 0;
+    for (uint32_t i = 0; i < r->columns; i++) {
+        int32_t e = r->table[top - x[i]];
+        total += e >= 0 ? mcusim_divide(e, SUM_BITS) : 0;
+    }
+    int32_t log = logarithm(total);
+    int32_t lowest = mcusim_multiply(log + INT32_MIN, r->back, r->back_shift);
+    int32_t end = -r->radius - 1 > lowest ? -r->radius - 1 : lowest;
+    for (uint32_t i = 0; i < r->columns; i++) {
+        int32_t below = x[i] - top, v = -128;
+        if (below > end) {
+            int32_t fixed = mcusim_multiply(below, r->multiplier, r->shift);
+            v = mcusim_divide(fixed - log, 31 - INPUT_BITS - OUTPUT_BITS) + 127;
+        }
+        y[i] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+    }
+}
+
+static void floating_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
+    int32_t top = largest(r, x);
+    float total = 0.0f;
+    for (uint32_t i = 0; i < r->columns; i++) total += mcusim_exponential((float)(x[i] - top) * r->x_scale);
+    float log = mcusim_logarithm(total);
+    for (uint32_t i = 0; i < r->columns; i++) {
+        float real = (float)(x[i] - top) * r->x_scale - log;
+        int32_t v = mcusim_nearest(real / r->y_scale) + r->y_zero;
+        y[i] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+    }
+}
+
+void mcusim_log_softmax(const void *record, mcusim_state *state) {
+    const mcusim_rows *r = (const mcusim_rows *)record;
+    (void)state;
+    for (uint32_t i = 0; i < r->rows; i++) {
+        const int8_t *x = r->x + i * r->columns;
+        int8_t *y = r->y + i * r->columns;
+        if (r->table)
+            fixed_logs(r, x, y);
+        else
+            floating_logs(r, x, y);
+    }
+}
+
+/* (r, shift) with 1 / sqrt(value) = r * 2^(shift - 31): five steps of Newton and Raphson, as TFLite takes them. */
+static int32_t inverse_root(int32_t value, int *shift) {
+    int right = 11;
+    *shift = 0;
+    if (value <= 1) return INT32_MAX;
+    while (value >= 1 << 29) {
+        value /= 4;
+        right++;
+    }
+    int pairs = (31 - length((uint32_t)value)) / 2 - 1;
+    right -= pairs;
+    int32_t half = mcusim_divide((value << 2 * pairs) >> 1, 1), x = 1 << 28;
+    for (int i = 0; i < 5; i++) { /* three integer bits; a product of three such numbers has nine */
+        int32_t cube = mcusim_doubled(mcusim_high(mcusim_high(x, x), x), 6);
+        x = mcusim_doubled(mcusim_high((1 << 28) + (1 << 27), x) - mcusim_high(half, cube), 3);
+    }
+    int32_t root = mcusim_high(x, HALF_ROOT_2);
+    if (right < 0) return (int32_t)((uint32_t)root << -right);
+    *shift = -right;
+    return root;
+}
+
+static int32_t squares(const int8_t *x, uint32_t count, int32_t zero) {
+    int32_t total = 0;
+    for (uint32_t i = 0; i < count; i++) total += (x[i] - zero) * (x[i] - zero);
+    return total;
+}
+
+/* The float32 nearest to the square root of one: an integer root of its mantissa, bit by bit, and its rest. */
+static float root_of(float value) {
+    uint32_t bits = mcusim_word(value);
+    int e = (int)(bits >> 23) - 127, odd = e & 1;
+    uint64_t rest = (uint64_t)((bits & 0x7fffffu) | 0x800000u) << (25 + odd), root = 0;
+    for (uint64_t bit = (uint64_t)1 << 48; bit; bit >>= 2) { /* 24 bits, and one to round by */
+        if (rest >= root + bit) {
+            rest -= root + bit;
+            root = root >> 1 | bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    uint32_t mantissa = (uint32_t)((root + 1) >> 1); /* no root lies halfway between two float32 */
+    return mcusim_float((uint32_t)((e - odd) / 2 + 127 - 1) * 0x800000u + mantissa);
+}
+
+float mcusim_length(const int8_t *x, uint32_t count, int32_t zero) {
+    int32_t total = squares(x, count, zero);
+    return root_of((float)(total > 1 ? total : 1));
+}
+
+void mcusim_l2(const void *record, mcusim_state *state) {
+    const mcusim_rows *r = (const mcusim_rows *)record;
+    (void)state;
+    for (uint32_t i = 0; i < r->rows; i++) {
+        const int8_t *x = r->x + i * r->columns;
+        int8_t *y = r->y + i * r->columns;
+        int shift;
+        int32_t root = inverse_root(squares(x, r->columns, r->x_zero), &shift);
+        float norm = mcusim_length(x, r->columns, r->x_zero);
+        for (uint32_t j = 0; j < r->columns; j++) {
+            int32_t d = x[j] - r->x_zero, v;
+            if (r->fixed)
+                v = mcusim_multiply(d, root, shift + 7);
+            else
+                v = mcusim_nearest((float)d / norm / r->y_scale) + r->y_zero;
+            y[j] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+        }
+    }
+}
