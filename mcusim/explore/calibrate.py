@@ -65,8 +65,10 @@ def calibrate(
         else:
             rows = measurements_of(path, _network(model), core, mhz=mhz, unit=unit)
         data = data or str(path)
-        asked = f"mcusim calibrate {path} --core {core} --library {library!r} --name {name}"
-        command = command or asked + ("" if model is None else f" --model {model}")
+        command = command or _asked(
+            path, core=core, library=library, name=name, version=version, option=option,
+            model=model if model is None or isinstance(model, str | Path) else model.name, mhz=mhz, unit=unit,
+        )  # fmt: skip
     else:
         rows = measurements
     for said, what in ((data, "data"), (command, "command")):
@@ -76,6 +78,17 @@ def calibrate(
         rows, name=name, core=core, library=library, data=data, command=command, version=version,
         option=option,
     )  # fmt: skip
+
+
+def _asked(path: Path, **choices: object) -> str:
+    """Return the command that fits this profile again; what was not chosen is not said."""
+    import shlex
+
+    given = ((name, value) for name, value in choices.items() if value not in (None, ""))
+    options = (
+        word for name, value in given for word in (f"--{name}", f"{value:g}" if name == "mhz" else str(value))
+    )
+    return shlex.join(["mcusim", "calibrate", str(path), *options])
 
 
 def _network(model: Model | str | Path) -> Model:

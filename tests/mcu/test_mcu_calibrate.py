@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from math import hypot
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from mcusim.core import BadData, Work
 from mcusim.mcu import board, estimate, load_profile, profile, profile_names
 from mcusim.mcu.cycles.calibration import calibration
 from mcusim.mcu.cycles.form import Constant
-from mcusim.mcu.cycles.hierarchy import Observation, Origin, Spreads, fit
+from mcusim.mcu.cycles.hierarchy import Constants, Observation, Origin, Spreads, fit
 from mcusim.mcu.cycles.measurement import Measurement, read_measurements
+from mcusim.mcu.cycles.nearest import SPREADS, nearest
 
 CALIBRATION = Path(__file__).parents[2] / "benchmarks" / "calibration"
 
@@ -99,6 +101,42 @@ def test_few_rows_shrink_to_the_nearest_profile_and_many_do_not():
     assert many.band.covariance[place][place] > 4 * many.band.covariance[2][2]
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (("cortex-m4", "X-CUBE-AI", "8.0"), "cortex-m4-cubeai-8.0-balanced"),
+        (("cortex-m7", "X-CUBE-AI", "8.3"), "cortex-m7-cubeai-8.1-balanced"),
+        (("cortex-m4", "x-cube-ai", "11"), "cortex-m4-cubeai-10.2-balanced"),
+        (("cortex-m7", "X-CUBE-AI", ""), "cortex-m7-cubeai-10.0-balanced"),
+    ],
+)
+def test_the_nearest_version_of_the_same_library_is_where_a_fit_begins(asked, name):
+    assert nearest(*asked).profile.name == name
+
+
+@pytest.mark.parametrize("core", sorted({profile(name).core for name in profile_names()}))
+def test_versions_of_different_libraries_are_not_compared(core):
+    """A library called 2023.05 is not newer than 10.2: what was measured most counts."""
+    found = nearest(core, "unheard-of", "99").profile
+    others = [p for p in map(profile, profile_names()) if p.core == core]
+    measured = [p for p in others if p.calibrated] or others
+    assert found in measured
+    assert found.fitted.families == max(p.fitted.families for p in measured)
+
+
+def test_what_differs_widens_where_a_fit_begins():
+    """From the same version over another version and another library to another core."""
+    counts = np.ones(len(nearest("cortex-m4", "X-CUBE-AI", "8.1").form))
+    same = nearest("cortex-m4", "X-CUBE-AI", "8.1").constants
+    version = nearest("cortex-m4", "X-CUBE-AI", "8.15").constants
+    library = nearest("cortex-m4", "unheard-of", "1")
+    own = Constants(library.constants.logs, np.array(library.profile.band.covariance))
+    own_counts = np.ones(len(own.logs))
+    assert same.deviation(counts) < version.deviation(counts)
+    assert library.constants.deviation(own_counts) > hypot(own.deviation(own_counts), SPREADS.library_speed)
+    assert "another library" in library.why
+
+
 def test_backward_ops_that_were_measured_are_fitted_by_their_float_work():
     rng = np.random.default_rng(5)
     rows = []
@@ -116,6 +154,14 @@ def test_backward_ops_that_were_measured_are_fitted_by_their_float_work():
 def test_rows_left_out_lie_in_the_band_as_often_as_it_says():
     found = calibrated(layers(60, noise=0.05))
     assert 0.8 <= found.profile.fitted.coverage <= 1
+
+
+def test_rows_that_lie_further_off_than_expected_widen_the_band():
+    """Every fourth row takes a third more, which no count of its work tells."""
+    rows = [replace(r, cycles=r.cycles * (1 + (i % 4 == 0) / 3)) for i, r in enumerate(layers(40))]
+    found = calibrated(rows).profile
+    assert found.band.widened > 1.2
+    assert calibrated(layers(40)).profile.band.widened == 1.0
 
 
 def test_a_single_row_is_refused():

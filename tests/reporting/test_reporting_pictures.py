@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reporting_rows import some_rows
 from reporting_study import some_study
 
 import mcusim
@@ -46,6 +47,9 @@ def results() -> dict[str, Any]:
         ),
         "StudyResult": some_study(Path("some")),
         "TraceFile": mcusim.open_trace("synthetic-mbv2-session"),
+        "Calibration": mcusim.calibrate(
+            some_rows(), name="mine", core="cortex-m4", library="mine", data="made up", command="none"
+        ),
     }
 
 
@@ -61,6 +65,7 @@ KINDS = (
     "Tour",
     "StudyResult",
     "TraceFile",
+    "Calibration",
 )
 
 

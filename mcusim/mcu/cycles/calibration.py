@@ -15,7 +15,7 @@ from mcusim.mcu.cycles.hierarchy import Array, Constants
 from mcusim.mcu.cycles.measurement import Measurement
 from mcusim.mcu.cycles.nearest import Nearest, nearest
 from mcusim.mcu.cycles.profile import Fitted, Profile
-from mcusim.mcu.cycles.score import score
+from mcusim.mcu.cycles.score import score, widening
 from mcusim.mcu.cycles.shrunk import Shrunk, left_out, shrink
 from mcusim.sections.kinds import Column, Headline, Notes, Section, Table
 from mcusim.sections.shown import Shown
@@ -41,6 +41,9 @@ class RowError:
     before: float
     fitted: float
     held_out: float | None
+    deviation: float
+    """Standard deviation of the logarithm of the cycles modelled with its group left out (of the fit itself
+    where no other group is left), widened as the band is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,15 @@ def calibration(
             errors.append(RowError(
                 row, float(modelled), float(before[i] / cycles[i] - 1), expm1(found.residuals[i]),
                 None if pair is None else expm1(pair[0]),
+                found.deviation(counts[i]) if pair is None else pair[1],
             ))  # fmt: skip
             if pair is not None:
                 pairs.append(pair)
         fits.append(found)
     _check_units(data, errors, start)
-    left = score(pairs)
+    wide = widening(pairs)
+    errors = [replace(error, deviation=wide * error.deviation) for error in errors]
+    left = score([(residual, wide * deviation) for residual, deviation in pairs])
     fitted = Fitted(
         data=data, command=command, rows=len(errors), families=len({r.group for r in rows}),
         constants=sum(f.determined for f in fits), mean_error=_mean(errors),
@@ -143,7 +149,7 @@ def calibration(
     )  # fmt: skip
     made = _moved(start, parts, fits)
     macs = [sum(work.macs for work in row.works) for row in rows]
-    band = replace(made.band, least_macs=float(min(macs)), most_macs=float(max(1, *macs, 1)))
+    band = replace(made.band, widened=wide, least_macs=float(min(macs)), most_macs=float(max(1, *macs, 1)))
     made = replace(
         made, name=name, core=core, library=library, version=version, option=option, fitted=fitted,
         band=band, chips={}, file="",

@@ -40,8 +40,11 @@ class Nearest:
 
 
 def nearest(core: str, library: str, version: str) -> Nearest:
-    """Return the profile nearest to a core, library and version (else the newest), widened for what differs.
+    """Return the profile nearest to a core, library and version, widened for what differs.
 
+    Of the same core before others, of the same library before others. Of one library's versions the nearest,
+    the newest where none is named. Versions of different libraries cannot be compared: of those what was
+    measured counts before what was modelled, then more families of networks, more rows, smaller errors.
     Another version adds the spreads of a version, another library those of a library, and another core
     those of a core: ``Spreads`` in hierarchy.py.
 
@@ -51,12 +54,17 @@ def nearest(core: str, library: str, version: str) -> Nearest:
     known_core(core)
     known = [profile(name) for name in profile_names()]
 
-    def near(one: Profile) -> tuple[bool, bool, bool, list[int]]:
-        same = one.core == core, _key(one.library) == _key(library), one.version == version
-        return *same, [int(number) for number in re.findall(r"\d+", one.version)]
+    def near(one: Profile) -> tuple[bool, bool, tuple[float, ...]]:
+        same = _key(one.library) == _key(library)
+        f = one.fitted
+        told = (
+            bool(one.calibrated), f.families, f.rows, -(f.held_out_mean_error or f.mean_error),
+        )  # fmt: skip
+        return one.core == core, same, _closeness(one.version, version) if same else told
 
     found = max(known, key=near)
-    same_core, same_library, same_version, _ = near(found)
+    same_core, same_library, _ = near(found)
+    same_version = found.version == version
     form, logs = _form(found)
     covariance = np.array(found.band.covariance)
     differs: list[tuple[str, float, float]] = []
@@ -74,6 +82,18 @@ def nearest(core: str, library: str, version: str) -> Nearest:
         found, f"of another {why}" if why else "of the same core, library and version", form,
         Constants(logs, covariance),
     )  # fmt: skip
+
+
+def _closeness(version: str, wanted: str) -> tuple[float, ...]:
+    """Return what is larger the nearer a version is to the wanted one; without one, the newer it is."""
+    if version == wanted:
+        return (1.0,)
+    numbers, others = ([float(part) for part in re.findall(r"\d+", text)] for text in (version, wanted))
+    if not others:
+        return (0.0, *numbers)
+    size = max(len(numbers), len(others))
+    one, two = (part + [0.0] * (size - len(part)) for part in (numbers, others))
+    return (0.0, *(-abs(a - b) for a, b in zip(one, two, strict=True)), *numbers)
 
 
 def _key(library: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core.errors import BadArgument, MissingPackage
 from mcusim.core.files import replacing
-from mcusim.sections.colors import INK, color
+from mcusim.core.vocabulary import Role
+from mcusim.sections.colors import INK, ROLE_COLORS, color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,14 @@ DPI = 220
 """Of pictures made of pixels: printers want 200 and more."""
 KIB = 1024
 FORMATS = (".png", ".svg", ".pdf")
+SERIES = tuple(
+    (ROLE_COLORS[role], mark)
+    for role, mark in (
+        (Role.INPUT, "o"), (Role.FEATURE, "s"), (Role.WEIGHT, "^"), (Role.SCRATCH, "D"),
+        (Role.OPTIMIZER, "v"), (Role.RUNTIME, "P"),
+    )
+)  # fmt: skip
+"""Colour and mark of things that are no roles: told apart in black and white too."""
 
 
 def canvas(height: float, columns: int = 1, *, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -75,12 +84,19 @@ def beside(count: int) -> float:
     return 0.5 + 0.152 * count
 
 
-def legend(ax: Axes, names: Iterable[str]) -> None:
-    """Name the colours of roles beside the picture, the topmost first."""
+def shortened(name: str, most: int = 26) -> str:
+    """Return a name with its middle left out: the ends tell ops apart."""
+    half = most // 2 - 1
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
+def legend(ax: Axes, names: Iterable[str] | Mapping[str, str]) -> None:
+    """Name the colours of roles beside the picture, the topmost first; or those that are given by name."""
     from matplotlib.patches import Patch
 
+    shades = dict(names) if isinstance(names, Mapping) else {name: color(name) for name in names}
     ax.legend(
-        handles=[Patch(facecolor=color(name), label=name) for name in reversed(list(names))],
+        handles=[Patch(facecolor=shade, label=name) for name, shade in reversed(list(shades.items()))],
         loc="upper left", bbox_to_anchor=(1.005, 1), frameon=False, fontsize=SMALL, labelcolor=INK,
         handlelength=1.1, handleheight=1.1, borderaxespad=0.0,
     )  # fmt: skip

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, titled
-from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
+from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, SMALL, canvas, titled
+from mcusim.sections.colors import ALERT, INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mcusim.explore.search import Found
 
-SHAPES = {"ranked": ("o", ROLE_COLORS[Role.INPUT]), "even": ("s", ROLE_COLORS[Role.FEATURE])}
+SHAPES = dict(zip(("ranked", "even"), SERIES, strict=False))
 
 
 def plot_choice(found: Found) -> Figure:
     """Draw expected gain over peak, a mark a selection; the line joins those that nothing beats."""
     figure, (ax,) = canvas(3.0)
-    for shape, (mark, shade) in SHAPES.items():
+    for shape, (shade, mark) in SHAPES.items():
         own = [option for option in found.options if option.shape == shape]
         peaks = [option.plan.peak_bytes / KIB for option in own]
         ax.scatter(peaks, [o.gain for o in own], marker=mark, s=16, color=shade, label=shape, linewidths=0)
@@ -31,6 +30,9 @@ def plot_choice(found: Found) -> Figure:
     ax.axvline(found.sram_bytes / KIB, color=ALERT, linewidth=1.2, linestyle=(0, (5, 3)))
     ax.set_xlabel("peak (KiB of SRAM); red: what there is", fontsize=FONT, color=INK)
     ax.set_ylabel("expected gain", fontsize=FONT, color=INK)
-    ax.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="lower right")
+    ax.legend(
+        frameon=False, fontsize=SMALL, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.005, 1),
+        borderaxespad=0.0, title="channels", title_fontproperties={"size": SMALL},
+    )  # fmt: skip
     titled(ax, f"{found.model.name} on {found.board.name}: {len(found.options)} selections fit")
     return figure

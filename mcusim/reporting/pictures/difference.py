@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, shortened, titled
 from mcusim.sections.colors import INK, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ OPS = 10
 def plot_difference(found: Difference) -> Figure:
     """Draw the live bytes of both sides by role and, where ops differ, at those that changed most."""
     parts: list[tuple[str, Sequence[Line]]] = [
-        ("live bytes by role, at the fullest moment", (*found.totals[:2], *found.roles)),
-        ("most live bytes by op, where it changed most", found.ops[:OPS]),
+        ("live bytes by role at the peak", (*found.totals[:2], *found.roles)),
+        ("live bytes of ops that differ most", found.ops[:OPS]),
     ]
     parts = [(title, lines) for title, lines in parts if lines]
     tallest = max(len(lines) for _, lines in parts)
@@ -44,12 +44,6 @@ def _pairs(ax: Axes, lines: Sequence[Line]) -> None:
     for shift, side, shade in ((-0.2, "left", LEFT), (0.2, "right", RIGHT)):
         sizes = [(getattr(line, side) or 0) / KIB for line in lines]
         ax.barh([i + shift for i in range(len(lines))], sizes, height=0.38, color=shade, label=side)
-    ax.set_yticks(range(len(lines)), [_short(line.name) for line in lines], fontsize=SMALL)
+    ax.set_yticks(range(len(lines)), [shortened(line.name) for line in lines], fontsize=SMALL)
     ax.invert_yaxis()
     ax.set_xlabel("KiB", fontsize=FONT, color=INK)
-
-
-def _short(name: str, most: int = 26) -> str:
-    """Return a name with its middle left out: the ends tell ops apart."""
-    half = most // 2 - 1
-    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"

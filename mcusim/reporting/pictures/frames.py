@@ -37,7 +37,7 @@ def plot_frames(timeline: Timeline, *, seconds: float | None = None) -> Figure:
                 if (track == "core" and not s.name.startswith("step")) is stalled
             ]
             if bars:
-                ax.broken_barh(bars, (row - 0.35, 0.7), color=shade, edgecolor="white", linewidth=0.3)
+                ax.broken_barh(bars, (row - 0.35, 0.7), color=shade, edgecolor=shade, linewidth=0.4)
     ax.set_yticks(range(len(TRACKS)), list(reversed(TRACKS)), fontsize=SMALL)
     ax.set_xlim(0, end)
     ax.set_ylim(-0.6, len(TRACKS) - 0.4)

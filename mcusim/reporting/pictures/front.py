@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadArgument
-from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas
-from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
+from mcusim.reporting.pictures.canvas import FONT, SERIES, SMALL, canvas, shortened
+from mcusim.sections.colors import ALERT, INK
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mcusim.studies.result import StudyResult
+    from mcusim.studies.result import Mean, StudyResult
 
 AXES = {
     "peak_bytes": ("peak SRAM (KiB)", 1024.0),
@@ -25,6 +26,8 @@ AXES = {
 def plot_front(result: StudyResult) -> Figure:
     """Draw each candidate with its spread over seeds, once for each figure that is known; join the front.
 
+    Colours and marks tell the values of one axis of the study apart: the first that has few of them.
+
     Raises:
         MissingPackage: matplotlib is not installed.
         BadArgument: nothing of the study is done yet.
@@ -36,20 +39,17 @@ def plot_front(result: StudyResult) -> Figure:
     known = [name for name in AXES if all(row.figure(name) is not None for row in result.means)]
     factor = 100.0 if metric.unit == "%" else 1.0
     figure, panes = canvas(
-        2.4 if len(known) <= 2 else 4.6, 2 if len(known) > 1 else 1, rows=-(-len(known) // 2)
+        2.6 if len(known) <= 2 else 4.8, 2 if len(known) > 1 else 1, rows=-(-len(known) // 2)
     )
+    axis, groups = _groups(result.means)
     for pane, name in zip(panes, known, strict=False):
         label, unit = AXES[name]
-        for row in result.means:
-            pane.errorbar(
-                (row.figure(name) or 0) / unit, factor * row.reported,
-                yerr=None if row.spread is None else factor * row.spread, fmt="o", markersize=3.5,
-                color=ROLE_COLORS[Role.INPUT], elinewidth=0.7, capsize=2,
-            )  # fmt: skip
+        for (shade, mark), (value, rows) in zip(SERIES, groups.items(), strict=False):
+            _candidates(pane, name, rows, unit, factor, marker=mark, color=shade, label=shortened(value))
         front = sorted(result.pareto(name), key=lambda row: row.figure(name) or 0)
         pane.plot(
             [(row.figure(name) or 0) / unit for row in front], [factor * row.reported for row in front], "o-",
-            color=ALERT, linewidth=1, markersize=3.5, zorder=5,
+            color=ALERT, linewidth=0.8, markersize=7, markerfacecolor="none", markeredgewidth=1, zorder=1,
         )  # fmt: skip
         pane.set_xlabel(label, fontsize=FONT, color=INK)
         said = f" ({metric.unit})" if metric.unit else ""
@@ -57,6 +57,31 @@ def plot_front(result: StudyResult) -> Figure:
         pane.tick_params(labelsize=SMALL)
     for pane in panes[len(known) :]:
         pane.remove()
+    if len(groups) > 1:
+        handles, labels = panes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower left", ncols=min(len(groups), 4), frameon=False,
+            fontsize=SMALL, labelcolor=INK, title=axis, title_fontsize=SMALL, alignment="left",
+        )  # fmt: skip
     said = f"study {result.study.name}; red: beaten by no other; bars: one standard deviation over seeds"
     figure.suptitle(said, x=0.01, ha="left", fontsize=FONT, color=INK)
     return figure
+
+
+def _groups(rows: Sequence[Mean]) -> tuple[str, dict[str, list[Mean]]]:
+    """Return the first axis that has no more values than there are marks, and the candidates of each."""
+    for axis in rows[0].values:
+        groups: dict[str, list[Mean]] = {}
+        for row in rows:
+            groups.setdefault(str(row.values.get(axis)), []).append(row)
+        if 1 < len(groups) <= len(SERIES):
+            return axis, groups
+    return "", {"candidates": list(rows)}
+
+
+def _candidates(pane: Axes, name: str, rows: Sequence[Mean], unit: float, factor: float, **how: Any) -> None:
+    pane.errorbar(
+        [(row.figure(name) or 0) / unit for row in rows], [factor * row.reported for row in rows],
+        yerr=[factor * (row.spread or 0.0) for row in rows], markersize=4, elinewidth=0.7, capsize=2,
+        linestyle="none", **how,
+    )  # fmt: skip

@@ -186,6 +186,7 @@ def _finish(
         ax.annotate(
             f"SRAM {capacity:,} B", (end, capacity / KIB), xytext=(-4, 4), textcoords="offset points",
             ha="right", color=ALERT, fontsize=SMALL,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )  # fmt: skip
     elif capacity:
         title += f"; SRAM {capacity:,} B"

@@ -9,6 +9,7 @@ from mcusim.core.errors import BadArgument
 from mcusim.events import EventTable
 from mcusim.explore.compare import Comparison
 from mcusim.explore.search import Found
+from mcusim.mcu.cycles.calibration import Calibration
 from mcusim.mcu.timeline.timeline import Timeline
 from mcusim.memory.problem import Problem, Solution
 from mcusim.planning.plan import Plan
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Drawable = (
     Plan | Run | Trace | TraceFile | EventTable | Comparison | Difference | Found | Timeline | Tour
-    | Replay | StudyResult | tuple[Problem, Solution]
+    | Replay | StudyResult | Calibration | tuple[Problem, Solution]
 )  # fmt: skip
 
 
@@ -33,8 +34,9 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
 
     A plan or a trace is drawn as live bytes over its step beside the map of its arena, a run as its
     metric and loss, a comparison as bars by role, a difference as pairs of bars, a search as gain over
-    peak, a tour as bars, a timeline as its tracks, a replay as a bar, a study as fronts, an allocation
-    problem with its solution as blocks in time and space.
+    peak, a tour as bars, a timeline as its tracks, a replay as a bar, a study as fronts, a
+    calibration as modelled over measured cycles, an allocation problem with its solution as blocks in time
+    and space.
 
     Args:
         result: what is drawn; of a problem the pair ``(problem, solution)``.
@@ -58,6 +60,7 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
 
 def _drawn(result: Drawable) -> Figure:
     from mcusim.reporting.pictures import (
+        calibrated,
         choice,
         comparison,
         difference,
@@ -89,6 +92,8 @@ def _drawn(result: Drawable) -> Figure:
             return replayed.plot_replay(result)
         case StudyResult():
             return front.plot_front(result)
+        case Calibration():
+            return calibrated.plot_calibration(result)
         case (Problem() as problem, Solution() as solution):
             return placement.plot_placement(problem, solution)
     raise BadArgument(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, legend, titled
-from mcusim.sections.colors import ALERT, INK, OTHER, ROLE_COLORS
+from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, SMALL, canvas, legend, titled
+from mcusim.sections.colors import ALERT, INK, OTHER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mcusim.traces.tour import Tour
 
+SHADES = {"live": SERIES[0][0], "headers, rounding": SERIES[1][0], "holes": OTHER}
 BAR = 0.26
 """Inches a bar."""
 
@@ -26,9 +26,9 @@ def plot_tour(found: Tour) -> Figure:
         live, overhead = (stop.live_bytes or 0) / KIB, (stop.overhead_bytes or 0) / KIB
         peak = (stop.peak_bytes or 0) / KIB
         overhead = min(overhead, peak - live)
-        ax.barh(row, live, color=ROLE_COLORS[Role.ACTIVATION], height=0.72)
-        ax.barh(row, overhead, left=live, color=ROLE_COLORS[Role.RUNTIME], height=0.72)
-        ax.barh(row, peak - live - overhead, left=live + overhead, color=OTHER, height=0.72)
+        ax.barh(row, live, color=SHADES["live"], height=0.72)
+        ax.barh(row, overhead, left=live, color=SHADES["headers, rounding"], height=0.72)
+        ax.barh(row, peak - live - overhead, left=live + overhead, color=SHADES["holes"], height=0.72)
         said = f"{stop.peak_bytes:,} B, {stop.fragmentation or 0:.1%} empty"
         ax.annotate(
             said, (peak, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL,
@@ -41,5 +41,5 @@ def plot_tour(found: Tour) -> Figure:
     ax.set_xlim(0, 1.75 * most)
     ax.set_xlabel("KiB at the peak; red: what there is, where it is near", fontsize=FONT, color=INK)
     titled(ax, found.title)
-    legend(ax, ["activation", "runtime", "holes"])
+    legend(ax, SHADES)
     return figure

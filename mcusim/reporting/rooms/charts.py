@@ -102,8 +102,13 @@ def trend_chart(title: str, trends: Sequence[Trend], axis: str) -> str:
     return _figure(title, keys, f"{title}: {last}", "".join(drawn))
 
 
-def mark_chart(title: str, marks: Sequence[Mark], axis: str, texts: tuple[Text, Text]) -> str:
-    """Return points over an axis, as the title says of what; the best are joined, left to right."""
+def mark_chart(
+    title: str, marks: Sequence[Mark], axis: str, texts: tuple[Text, Text], *, label: str = ""
+) -> str:  # fmt: skip
+    """Return points over an axis, as the title says of what; the best are joined, left to right.
+
+    ``label`` says what is seen to those who do not see it.
+    """
     if not marks:
         return ""
     ys = [mark.y + sign * mark.spread for mark in marks for sign in (-1, 1)]
@@ -117,8 +122,8 @@ def mark_chart(title: str, marks: Sequence[Mark], axis: str, texts: tuple[Text, 
             x, low, high = across(mark.x), up(mark.y - mark.spread), up(mark.y + mark.spread)
             drawn.append(f'<path class="spread" d="M{x:.1f} {low:.1f}V{high:.1f}"/>')
         drawn.append(_mark(across(mark.x), up(mark.y), mark.tip, 3 if mark.best else 0, radius=4.5))
-    label = f"{title}: {len(marks)} candidates, {len(best)} of them beaten by no other"
-    return _figure(title, "", label, "".join(drawn))
+    said = label or f"{title}: {len(marks)} candidates, {len(best)} of them beaten by no other"
+    return _figure(title, "", said, "".join(drawn))
 
 
 def bar_chart(title: str, bars: Sequence[Bar]) -> str:
