@@ -146,6 +146,8 @@ class _Writer:
         goal = None if step.goals is None else step.goals.single
         if goal is None or goal.weight != 1:
             raise refusal(op.name, "is one of several losses, or has a weight")
+        if goal.smoothing:
+            raise refusal(f"label smoothing {goal.smoothing:g}", "has no C kernel")
         task = goal.task
         if task.name not in LOSSES:
             raise refusal(f"task {task.name}", "has no C kernel for its loss")

@@ -33,7 +33,7 @@ class Loss:
         self._target = None if target is None else _reals(target, buffers)
         self._place = None if target is None else buffers.view(target.name)
         self._gradient = buffers.view(gradient_name(logits)).reshape(-1)
-        self._loss, self._score = goal.task.loss(), goal.task.score
+        self._loss, self._score = goal.loss(), goal.task.score
         # An int8 output's gradient is with respect to its integers; an accumulator's is with
         # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
         chain = tensor.quant.scale if tensor.dtype == "int8" and tensor.quant is not None else None

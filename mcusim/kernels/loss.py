@@ -48,8 +48,19 @@ def logarithm(x):  # type: ignore[no-untyped-def]
     return (m + y) + LN2_HIGH * e
 
 
+@inner
+def smooth(logits, top, label, gradient, smoothing):  # type: ignore[no-untyped-def]
+    """Make the gradient that of a smoothed target; return by how much the loss is more."""
+    part, behind = smoothing / np.float32(logits.size), np.float32(0)
+    for i in range(logits.size):
+        gradient[i] -= part
+        behind += (logits[label] - top) - (logits[i] - top)
+    gradient[label] += smoothing
+    return part * behind
+
+
 @compiled
-def _cross_entropy(logits, label, gradient):  # type: ignore[no-untyped-def]
+def _cross_entropy(logits, label, gradient, smoothing):  # type: ignore[no-untyped-def]
     top = logits[0]
     for value in logits:
         top = max(top, value)
@@ -60,7 +71,10 @@ def _cross_entropy(logits, label, gradient):  # type: ignore[no-untyped-def]
     for i in range(logits.size):
         gradient[i] /= total
     gradient[label] -= ONE
-    return logarithm(total) - (logits[label] - top)
+    loss = logarithm(total) - (logits[label] - top)
+    if smoothing > 0:
+        loss += smooth(logits, top, label, gradient, smoothing)
+    return loss
 
 
 @compiled
@@ -74,7 +88,7 @@ def _squared_error(output, target, gradient):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pixel_cross_entropy(logits, labels, gradient):  # type: ignore[no-untyped-def]
+def _pixel_cross_entropy(logits, labels, gradient, smoothing):  # type: ignore[no-untyped-def]
     pixels = np.float32(labels.size)
     total = np.float32(0)
     for p in range(labels.size):
@@ -88,9 +102,12 @@ def _pixel_cross_entropy(logits, labels, gradient):  # type: ignore[no-untyped-d
         for c in range(logits.shape[1]):
             gradient[p, c] /= scale
         gradient[p, labels[p]] -= ONE
+        loss = logarithm(scale) - (logits[p, labels[p]] - top)
+        if smoothing > 0:
+            loss += smooth(logits[p], top, labels[p], gradient[p], smoothing)
         for c in range(logits.shape[1]):
             gradient[p, c] /= pixels
-        total += logarithm(scale) - (logits[p, labels[p]] - top)
+        total += loss
     return total / pixels
 
 
@@ -107,20 +124,26 @@ def _sigmoid_cross_entropy(logits, target, gradient):  # type: ignore[no-untyped
     return total / count
 
 
-def softmax_cross_entropy(logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32]) -> float:
-    """Return -log softmax(logits)[label]; write softmax(logits) - onehot(label) to ``gradient``.
+def softmax_cross_entropy(
+    logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32], *, smoothing: float = 0.0
+) -> float:
+    """Return the cross-entropy of softmax(logits) with a target; write softmax - target to ``gradient``.
+
+    The target is onehot(label), of which the part ``smoothing`` is spread over all classes alike
+    (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 
     Args:
         logits: float32 of shape (classes,).
         label: 0 <= label < classes.
         gradient: float32 of shape (classes,), written.
+        smoothing: from 0 to below 1.
 
     Raises:
         BadArgument: if the label is no class.
     """
     if not 0 <= label < logits.size:
         raise BadArgument(f"label {label}", f"is not a class: there are {logits.size}")
-    return float(_cross_entropy(logits, int(label), gradient))
+    return float(_cross_entropy(logits, int(label), gradient, np.float32(smoothing)))
 
 
 def mean_squared_error(
@@ -139,14 +162,16 @@ def mean_squared_error(
 
 
 def pixel_cross_entropy(
-    logits: NDArray[np.float32], labels: NDArray[np.uint8], gradient: NDArray[np.float32]
-) -> float:
-    """Return the mean of -log softmax(logits[p])[labels[p]] over pixels; write its gradient.
+    logits: NDArray[np.float32], labels: NDArray[np.uint8], gradient: NDArray[np.float32], *,
+    smoothing: float = 0.0,
+) -> float:  # fmt: skip
+    """Return the mean of ``softmax_cross_entropy`` over pixels; write its gradient.
 
     Args:
         logits: float32 of shape (pixels, classes).
         labels: of shape (pixels,).
         gradient: float32 of shape (pixels, classes), written.
+        smoothing: from 0 to below 1.
 
     Raises:
         BadArgument: if a label is no class, or the sizes differ.
@@ -155,7 +180,7 @@ def pixel_cross_entropy(
         raise BadArgument("labels", f"are {labels.shape} for logits {logits.shape}")
     if int(labels.max()) >= logits.shape[1]:
         raise BadArgument(f"label {int(labels.max())}", f"is not a class: there are {logits.shape[1]}")
-    return float(_pixel_cross_entropy(logits, labels, gradient))
+    return float(_pixel_cross_entropy(logits, labels, gradient, np.float32(smoothing)))
 
 
 def sigmoid_cross_entropy(

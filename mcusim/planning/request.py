@@ -60,6 +60,9 @@ class Request:
 
 def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Decided) -> Step:
     """Return the step of decided settings."""
+    goals = None
+    if settings.task is not None:
+        goals = Goals.named(model, settings.output, settings.task, smoothing=settings.smoothing)
     return lower(
         model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
         in_place=settings.in_place, overlap=settings.overlap and settings.allocator is None,
@@ -68,5 +71,5 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
         runtime_bytes=board.runtime_bytes, cost=cost,
         front_end=None if settings.front_end is None else FrontEnd.read(settings.front_end),
         replay=None if settings.replay is None else Rehearsal.read(settings.replay),
-        task=None if settings.task is None else Goals.named(model, settings.output, settings.task),
+        task=goals,
     )  # fmt: skip

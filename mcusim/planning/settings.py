@@ -146,6 +146,10 @@ class Choices(Chosen):
     seed: int = setting(0, "seed of everything that is drawn", least=0, most=2**32 - 1)
     formats: Formats = setting(Formats, "number formats")
     sgd: Sgd = setting(Sgd, "stochastic gradient descent")
+    smoothing: float = setting(
+        0.0, "label smoothing: part of the right class that is spread over all classes; costs no memory",
+        label="label smoothing", terse=True, least=0, below=1, example="0.1",
+    )  # fmt: skip
     front_end: str | None = setting(
         None, "what makes the input of a sound on the device, e.g. mfcc, log-mel:rate=8000,bands=20",
         read=_front_end, example="mfcc:rate=8000",

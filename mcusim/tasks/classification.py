@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class Classification(Task):
 
     name = "classification"
     metric = Metric("accuracy", "%")
+    smooths = True
     link = frozenset({OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.ARG_MAX, OpKind.LOGISTIC})
     # A degree-6 exp with range reduction (about 20), a logarithm's share, the division, maximum and sums.
     float_ops = 40
@@ -50,6 +52,12 @@ class Classification(Task):
         from mcusim.kernels.loss import softmax_cross_entropy
 
         return softmax_cross_entropy
+
+    def smoothed(self, smoothing: float) -> Loss:
+        """Return the cross-entropy of softmax(output) with the smoothed target; write its gradient."""
+        from mcusim.kernels.loss import softmax_cross_entropy
+
+        return partial(softmax_cross_entropy, smoothing=smoothing)
 
     def score(self, output: Reals, target: Any) -> float:
         """Return 1.0 if the highest score is that of the class."""

@@ -14,7 +14,7 @@ from mcusim.graph import Model, Tensor
 from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.tasks.choice import AUTO, Labels, choose
 from mcusim.tasks.metric import Metric
-from mcusim.tasks.task import TASKS, Array, Reals, Task
+from mcusim.tasks.task import TASKS, Array, Loss, Reals, Task
 
 SEPARATOR, TIMES = "+", "*"
 LOSS = Metric("loss", higher_is_better=False)
@@ -52,15 +52,20 @@ def spelled(weights: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One output, what it is for, and the weight of its loss."""
+    """One output, what it is for, the weight of its loss, and the label smoothing in it."""
 
     output: str
     task: Task
     weight: float = 1.0
+    smoothing: float = 0.0
 
     def part(self, model: Model) -> Model:
         """Return the part of the network that leads to the output."""
         return with_outputs(model, (self.output,))
+
+    def loss(self) -> Loss:
+        """Return the compiled loss of one example, without the weight."""
+        return self.task.smoothed(self.smoothing) if self.smoothing else self.task.loss()
 
     def target(self, model: Model) -> Tensor | None:
         """Return the tensor that holds the target of an example in SRAM; None for a class number."""
@@ -79,11 +84,25 @@ class Goals:
         return cls((Goal(model.outputs[0], task),))
 
     @classmethod
-    def named(cls, model: Model, output: str | None, tasks: str) -> Goals:
-        """Return goals from the texts of their outputs and tasks, as ``Decided`` settings have them."""
+    def named(cls, model: Model, output: str | None, tasks: str, *, smoothing: float = 0.0) -> Goals:
+        """Return goals from the texts of their outputs and tasks, as ``Decided`` settings have them.
+
+        Args:
+            model: the network.
+            output: outputs with their weights; its only one by default.
+            tasks: of each, joined by ``+``.
+            smoothing: of the labels of those that are classes.
+
+        Raises:
+            BadArgument: for a smoothing where none is.
+        """
         weights = {model.outputs[0]: 1.0} if output is None else weights_of(model, output)
-        found = zip(weights.items(), tasks.split(SEPARATOR), strict=True)
-        return cls(tuple(Goal(name, TASKS[task](), weight) for (name, weight), task in found))
+        found = [TASKS[name]() for name in tasks.split(SEPARATOR)]
+        if smoothing and not any(task.smooths for task in found):
+            able = " or ".join(name for name in TASKS if TASKS[name].smooths)
+            raise BadArgument(f"label smoothing {smoothing:g}", f"is not for {tasks}", f"it is for {able}")
+        pairs = zip(weights.items(), found, strict=True)
+        return cls(tuple(Goal(n, task, w, smoothing * task.smooths) for (n, w), task in pairs))
 
     @property
     def single(self) -> Goal | None:
@@ -132,9 +151,9 @@ class Goals:
             real: its real logits, flat.
             target: what they are compared with; see ``Task.loss``.
         """
-        task = next(goal.task for goal in self.items if goal.output == output)
-        value = task.loss()(real, target, np.empty_like(real)) if self.metric is LOSS else 0.0
-        return value, task.score(real, target)
+        goal = next(goal for goal in self.items if goal.output == output)
+        value = goal.loss()(real, target, np.empty_like(real)) if self.metric is LOSS else 0.0
+        return value, goal.task.score(real, target)
 
 
 def labels_for(targets: Array | None, model: Model, output: str) -> Array | None:

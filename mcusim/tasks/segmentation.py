@@ -20,6 +20,7 @@ class Segmentation(Task):
 
     name = "segmentation"
     metric = Metric("pixel accuracy", "%")
+    smooths = True
     link = frozenset({OpKind.SOFTMAX})
     # As for classification.
     float_ops = 40
@@ -47,11 +48,16 @@ class Segmentation(Task):
 
     def loss(self) -> Loss:
         """Return the mean over pixels of -log softmax; write its gradient."""
+        return self.smoothed(0.0)
+
+    def smoothed(self, smoothing: float) -> Loss:
+        """Return the mean over pixels of the cross-entropy with the smoothed class; write its gradient."""
         from mcusim.kernels.loss import pixel_cross_entropy
 
         def loss(output: Reals, target: Any, gradient: Reals) -> float:
             shape = (target.size, -1)
-            return pixel_cross_entropy(output.reshape(shape), target, gradient.reshape(shape))
+            pixels = output.reshape(shape), target, gradient.reshape(shape)
+            return pixel_cross_entropy(*pixels, smoothing=smoothing)
 
         return loss
 

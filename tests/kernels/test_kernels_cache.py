@@ -65,8 +65,9 @@ for module in pkgutil.walk_packages(compiled.__path__, compiled.__name__ + "."):
 reals = types.float32[::1]
 signatures = {1: (types.int64,), 2: GRADIENT, 4: INPUT, 5: RULE}
 by_name = {
-    "walk": (types.int64,) * 3, "_cross_entropy": (reals, types.int64, reals), "_squared_error": (reals,) * 3,
-    "_pixel_cross_entropy": (types.float32[:, ::1], types.uint8[::1], types.float32[:, ::1]),
+    "walk": (types.int64,) * 3, "_squared_error": (reals,) * 3,
+    "_cross_entropy": (reals, types.int64, reals, types.float32),
+    "_pixel_cross_entropy": (types.float32[:, ::1], types.uint8[::1], types.float32[:, ::1], types.float32),
     "_sigmoid_cross_entropy": (reals, types.uint8[::1], reals),
 }
 for kernel in KERNELS:

@@ -204,15 +204,14 @@ def test_unknown_formats_and_channels_are_refused():
         update.weight_rule(op, tensors, "int8+res8")(w, None, np.zeros(1, np.int32), g, 1.0, None, 0, 0)
 
 
-@given(SEEDS, st.integers(1, 40), st.floats(0.01, 60))
-def test_losses_agree_with_the_slow_twin(seed, classes, spread):
+@given(SEEDS, st.integers(1, 40), st.floats(0.01, 60), st.sampled_from([0.0, 0.1, 0.5]))
+def test_losses_agree_with_the_slow_twin(seed, classes, spread, smoothing):
     rng = np.random.default_rng(seed)
     logits, target = (rng.normal(0, spread, classes).astype(np.float32) for _ in range(2))
     label = int(rng.integers(classes))
     g, expected = (np.empty(classes, np.float32) for _ in range(2))
-    assert loss.softmax_cross_entropy(logits, label, g) == reference.softmax_cross_entropy(
-        logits, label, expected
-    )
+    ours = loss.softmax_cross_entropy(logits, label, g, smoothing=smoothing)
+    assert ours == reference.softmax_cross_entropy(logits, label, expected, smoothing=smoothing)
     np.testing.assert_array_equal(g, expected)
     assert loss.mean_squared_error(logits, target, g) == reference.mean_squared_error(
         logits, target, expected

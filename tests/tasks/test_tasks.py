@@ -83,16 +83,33 @@ def test_every_loss_and_gradient_is_that_of_pytorch(name):
     np.testing.assert_allclose(gradient, x.grad.numpy(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if TASKS[name].smooths])
+def test_every_smoothed_loss_is_that_of_pytorch(name):
+    torch = pytest.importorskip("torch")
+    task, output, target = example(name, seed=4)
+    gradient = np.empty_like(output)
+    value = task.smoothed(0.1)(output, target, gradient)
+    x = torch.tensor(output, requires_grad=True)
+    labels = torch.tensor(target, dtype=torch.long).reshape(-1)
+    theirs = torch.nn.functional.cross_entropy(x.reshape(len(labels), -1), labels, label_smoothing=0.1)
+    theirs.backward()
+    assert value == pytest.approx(theirs.item(), rel=1e-5)
+    np.testing.assert_allclose(gradient, x.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_new_losses_agree_with_their_slow_twins(seed):
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 10, (7, 4)).astype(np.float32)
     labels, bits = rng.integers(0, 4, 7).astype(np.uint8), rng.integers(0, 2, 28).astype(np.uint8)
-    for name, x, target in (
-        ("pixel_cross_entropy", logits, labels), ("sigmoid_cross_entropy", logits.reshape(-1), bits),
+    for name, x, target, choices in (
+        ("pixel_cross_entropy", logits, labels, {}),
+        ("pixel_cross_entropy", logits, labels, {"smoothing": 0.1}),
+        ("sigmoid_cross_entropy", logits.reshape(-1), bits, {}),
     ):  # fmt: skip
         ours, theirs = np.empty_like(x), np.empty_like(x)
-        assert getattr(loss, name)(x, target, ours) == getattr(reference, name)(x, target, theirs)
+        value = getattr(loss, name)(x, target, ours, **choices)
+        assert value == getattr(reference, name)(x, target, theirs, **choices)
         np.testing.assert_array_equal(ours, theirs)
 
 

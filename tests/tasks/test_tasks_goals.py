@@ -213,6 +213,40 @@ def test_goals_come_back_from_their_texts():
     ]  # fmt: skip
 
 
+def test_smoothing_changes_what_is_learned_and_no_byte_of_the_plan():
+    model = network(heads=(3,))
+    data = from_arrays(A, labels(model)["head0"])
+    plain, smooth = (mcusim.Session(model, BOARD, "dense", smoothing=part) for part in (0.0, 0.1))
+    assert smooth.plan().operations.equals(plain.plan().operations)
+    assert smooth.plan().peak_bytes == plain.plan().peak_bytes
+    assert "smoothing" not in plain.plan().settings.as_dict()
+    runs = [session.train(data) for session in (plain, smooth)]
+    assert runs[0].rows[0]["loss"] != runs[1].rows[0]["loss"]
+
+
+def test_smoothing_is_the_same_in_the_arena():
+    model = network(heads=(3,))
+    goals = Goals.named(model, None, "classification", smoothing=0.1)
+    x = (A[:4] / 0.02).clip(-128, 127).astype(np.int8)[:, None]
+    runs = [
+        train(model, "dense", Formats(head="int8"), arena=arena, task=goals, x=x, targets=(0, 1, 2, 0))
+        for arena in (True, False)
+    ]
+    assert runs[0][0] == runs[1][0]
+
+
+def test_smoothing_is_for_outputs_with_classes():
+    model = network()
+    both = Goals.named(model, "head0+head1", "classification+regression", smoothing=0.1)
+    assert [goal.smoothing for goal in both.items] == [0.1, 0.0]
+    with pytest.raises(
+        BadArgument, match=r"label smoothing 0.1: is not for regression.*classification or segm"
+    ):
+        mcusim.plan(network(heads=(3,)), BOARD, "dense", task="regression", smoothing=0.1)
+    with pytest.raises(BadArgument, match="label smoothing 1"):
+        mcusim.Session(model, BOARD, "head", smoothing=1.0)
+
+
 def test_a_run_of_several_outputs_goes_on_where_it_stopped(tmp_path):
     model = network(inputs=2)
     data = from_arrays({"a": A, "b": B}, labels(model))

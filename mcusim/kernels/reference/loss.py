@@ -56,8 +56,11 @@ def logarithm(x: np.float32) -> np.float32:
     return F((m + y) + LN2_HIGH * e)
 
 
-def softmax_cross_entropy(logits: Array, label: int, gradient: Array) -> float:
-    """Return -log softmax(logits)[label]; write softmax(logits) - onehot(label) to ``gradient``."""
+def softmax_cross_entropy(logits: Array, label: int, gradient: Array, *, smoothing: float = 0.0) -> float:
+    """Return the cross-entropy of softmax(logits) with the target; write its gradient, softmax - target.
+
+    The target is onehot(label), of which the part ``smoothing`` is spread over all classes alike.
+    """
     if not 0 <= label < logits.size:
         raise BadArgument(f"label {label}", f"is not a class: there are {logits.size}")
     shifted = logits - logits.max()
@@ -67,7 +70,16 @@ def softmax_cross_entropy(logits: Array, label: int, gradient: Array) -> float:
         total = total + value
     gradient[...] = e / total
     gradient[label] -= F(1)
-    return float(logarithm(total) - shifted[label])
+    loss = logarithm(total) - shifted[label]
+    if smoothing:
+        part = F(smoothing) / F(logits.size)
+        gradient -= part
+        gradient[label] += F(smoothing)
+        behind = F(0)
+        for value in shifted:
+            behind = behind + (shifted[label] - value)
+        loss = loss + part * behind
+    return float(loss)
 
 
 def mean_squared_error(output: Array, target: Array, gradient: Array) -> float:
@@ -80,11 +92,11 @@ def mean_squared_error(output: Array, target: Array, gradient: Array) -> float:
     return float(total / F(output.size))
 
 
-def pixel_cross_entropy(logits: Array, labels: Array, gradient: Array) -> float:
-    """Return the mean of -log softmax(logits[p])[labels[p]] over pixels; write its gradient."""
+def pixel_cross_entropy(logits: Array, labels: Array, gradient: Array, *, smoothing: float = 0.0) -> float:
+    """Return the mean of ``softmax_cross_entropy`` over pixels; write its gradient."""
     total = F(0)
     for row, label, out in zip(logits, labels, gradient, strict=True):
-        total = total + F(softmax_cross_entropy(row, int(label), out))
+        total = total + F(softmax_cross_entropy(row, int(label), out, smoothing=smoothing))
         out /= F(len(labels))
     return float(total / F(len(labels)))
 
