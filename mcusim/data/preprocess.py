@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadData
+from mcusim.core import BadArgument, BadData
 from mcusim.data.augment import Augmentation
 from mcusim.data.placement import Placement
 from mcusim.graph import Model, Tensor
@@ -39,6 +39,7 @@ class Preprocessor:
 
     Raises:
         BadData: if examples of this shape and type cannot become this network's input, or in several ways.
+        BadArgument: if variants would erase whole pictures.
     """
 
     def __init__(
@@ -67,6 +68,12 @@ class Preprocessor:
         if dtype == "uint8":
             if len(self.shape) != 3 or len(self.image_shape) != 3 or self.shape[-1] not in (1, 3):
                 raise self._misfit()
+            if self.augmentation.cutout >= min(self.image_shape[:2]):
+                size = " x ".join(map(str, self.image_shape[:2]))
+                raise BadArgument(
+                    f"augmentation cutout {self.augmentation.cutout}", f"erases pictures of {size} whole",
+                    "ask for a smaller square",
+                )  # fmt: skip
             self.table = _table(model, self.input, self.shape[-1])
         else:
             self.axes = self._arrangement()
@@ -74,7 +81,7 @@ class Preprocessor:
                 _say_unnormalised(model)
             if self.augmentation.variants > 1:
                 raise BadData(
-                    f"{dtype} examples", "cannot be mirrored, shifted or zoomed", "leave out the augmentation"
+                    f"{dtype} examples", "are no pictures to be varied", "leave out the augmentation"
                 )
 
     def __call__(
@@ -110,6 +117,8 @@ class Preprocessor:
                 assert epoch is not None
                 variant = self.augmentation.draw(index, epoch, self.seed)
             place = self.augmentation.place(index, variant, self.seed)
+            if self.augmentation.retouches:
+                images = self.augmentation.retouch(images, index, variant, self.seed)
         output = self._pictures(_coloured(images, self.shape[-1]), place)
         return np.ascontiguousarray(np.moveaxis(output, -1, 1)) if self.planes_first else output
 

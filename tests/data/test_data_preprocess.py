@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mcusim.core import BadArgument, BadData
 from mcusim.data.augment import Augmentation
+from mcusim.data.counter import below
 from mcusim.data.preprocess import Preprocessor
 from mcusim.data.resize import taps
 from mcusim.graph import Model, Preprocessing, Quant, Tensor
@@ -254,7 +255,7 @@ def test_misfits() -> None:
         Preprocessor(network((1, 10)), (5, 2, 3))
     with pytest.raises(BadData, match="cannot become"):
         Preprocessor(network((1, 8, 8, 3)), (8, 8, 3))(np.zeros((1, 9, 8, 3), np.uint8))
-    with pytest.raises(BadData, match="mirrored"):
+    with pytest.raises(BadData, match="no pictures"):
         Preprocessor(network((1, 10)), (10,), "float32", augmentation=Augmentation(flip=True))
     with pytest.raises(BadData, match="int16"):
         Preprocessor(network((1, 8, 8, 3), "int16"), (8, 8, 3))
@@ -262,3 +263,61 @@ def test_misfits() -> None:
         Augmentation(shift=-1)
     with pytest.raises(BadArgument, match="zoom"):
         Augmentation(zoom=0.95)
+
+
+def slow_mean(values: np.ndarray) -> int:
+    return (2 * sum(map(int, values.ravel())) + values.size) // (2 * values.size)
+
+
+@given(
+    st.integers(0, 9), st.floats(0, 1), st.floats(0, 1), st.integers(1, 12), st.integers(1, 12),
+    st.sampled_from([1, 3]), st.integers(0, 99),
+)  # fmt: skip
+def test_retouched_pictures_are_those_of_the_slow_twin(
+    cutout: int, brightness: float, contrast: float, height: int, width: int, channels: int, seed: int
+) -> None:
+    """Pixel by pixel in Python's own integers, with the factors and the square seen through `retouch`."""
+    images = pictures(3, height, width, channels, seed)
+    index, variant = np.arange(3), np.array([0, 1, 6])
+    augmentation = Augmentation(cutout=cutout, brightness=brightness, contrast=contrast)
+    got = augmentation.retouch(images, index, variant, seed)
+    for i, image in enumerate(images):
+        light, spread = (
+            65536 - int(most * 65536) + int(below(2 * int(most * 65536) + 1, seed, key, i, variant[i])[0])
+            for most, key in ((brightness, 5), (contrast, 6))
+        )
+        grey, want = slow_mean(image), image.astype(int)
+        for place in np.ndindex(image.shape):
+            level = (grey * 65536 + (int(image[place]) - grey) * spread) * light
+            want[place] = min(max((level + 2**31) >> 32, 0), 255)
+        lit = want.copy()
+        if cutout:
+            y, x = (int(below(n, seed, 7, axis, i, variant[i])[0]) for axis, n in enumerate((height, width)))
+            for row, column, channel in np.ndindex(image.shape):
+                if 0 <= row - y + cutout // 2 < cutout and 0 <= column - x + cutout // 2 < cutout:
+                    want[row, column, channel] = slow_mean(lit[:, :, channel])
+        np.testing.assert_array_equal(got[i], want)
+
+
+def test_retouching_is_seeded_varied_and_says_so() -> None:
+    images = pictures(40, 8, 8)
+    for choice in ({"cutout": 3}, {"brightness": 0.4}, {"contrast": 0.4}):
+        augmentation = Augmentation(**choice)
+        assert augmentation.variants == 8
+        assert {*augmentation.as_dict()} - {*Augmentation().as_dict()} == {*choice}
+        prepare = Preprocessor(network((1, 16, 16, 3)), (8, 8, 3), augmentation=augmentation, seed=5)
+        index = np.arange(40)
+        first = prepare(images, index, epoch=1)
+        np.testing.assert_array_equal(first, prepare(images, index, epoch=1))
+        assert not np.array_equal(first, prepare(images, index, epoch=2))
+        np.testing.assert_array_equal(first[7], prepare(images[7:8], index[7:8], epoch=1)[0])
+        # Pictures that are no training examples stay as they are.
+        np.testing.assert_array_equal(
+            prepare(images), Preprocessor(network((1, 16, 16, 3)), (8, 8, 3))(images)
+        )
+    assert Augmentation().retouch(images, index, index, 0) is images
+
+
+def test_a_square_as_large_as_the_picture_is_refused() -> None:
+    with pytest.raises(BadArgument, match=r"cutout 8: erases pictures of 8 x 8 whole"):
+        Preprocessor(network((1, 8, 8, 3)), (8, 8, 3), augmentation=Augmentation(cutout=8))

@@ -107,6 +107,22 @@ def test_features_of_another_version_are_not_taken(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
+def test_features_of_other_views_are_not_taken(tmp_path, monkeypatch):
+    """What the cache gives is what a front computes that keeps nothing, for every kind of view."""
+    plan, data, index = session("head").plan(), tiny_data(12), np.arange(12)
+    seen = set()
+    for view in ({}, {"cutout": 4}, {"cutout": 5}, {"brightness": 0.4}, {"contrast": 0.4}, {"shift": 2}):
+        rows = []
+        for root in (tmp_path, tmp_path, None):
+            monkeypatch.setattr("mcusim.session.features.cache_dir", lambda root=root: root)
+            features = Features(plan.step, data, mcusim.Augmentation(**view), 0)
+            rows.append(np.stack(features.rows("train", index, 1)))
+        assert np.array_equal(rows[0], rows[1])
+        assert np.array_equal(rows[0], rows[2])
+        seen.add((features.key, rows[0].tobytes()))
+    assert len(seen) == len({key for key, _ in seen}) == len({found for _, found in seen}) == 6
+
+
 def test_the_code_that_computes_is_part_of_the_identity(tmp_path, monkeypatch):
     before = identity.program()["arithmetic"]
     for room in identity.COMPUTES:
