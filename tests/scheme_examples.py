@@ -26,6 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "medyate": ("medyate:elements=2000", "medyate:elements=2000,ratio=0.2,even=true"),
     "tinytrain": ("tinytrain:ratio=0.2", "tinytrain:ratio=0.2,elements=4000,channels=0.25"),
     "tinyprop": ("tinyprop", "tinyprop:s_max=0.5,damping=0.5,layers=all"),
+    "zeroth": ("zeroth:ratio=0.2", "zeroth:ratio=0.2,stage=none,step=2,bias_blocks=0"),
     "static": (),
 }
 """By name; ``static`` and ``adapters`` are for networks of their own."""

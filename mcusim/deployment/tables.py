@@ -137,6 +137,8 @@ class _Writer:
                 raise refusal("the front end", "makes an input of samples")
             case Action.REPLAY:
                 raise refusal("a replay buffer", "keeps examples between steps")
+            case Action.PERTURB | Action.PROBE | Action.ESTIMATE:
+                raise refusal(f"update {self._scheme.name}", "perturbs what learns")
             case Action.OBSERVE:
                 raise refusal(f"update {self._scheme.name}", "chooses by what it observes")
         assert_never(op.action)

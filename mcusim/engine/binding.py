@@ -13,6 +13,7 @@ from mcusim.engine.buffers import Buffers
 from mcusim.engine.learning import Clock, Learner
 from mcusim.engine.loss import Loss
 from mcusim.engine.observer import Observer
+from mcusim.engine.perturbation import Perturbation
 from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
@@ -25,6 +26,7 @@ from mcusim.kernels.compiled.rows import GRADIENT, INPUT, Rows, gradient_row, in
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations, saved_name
+from mcusim.lowering.perturbed import PROBE, clean_name
 from mcusim.lowering.step import Step, StepOp
 from mcusim.update.optimizer import Sgd
 from mcusim.update.statistics import Statistics
@@ -48,6 +50,7 @@ class Binding:
         calls: one for each op of the step, in its order.
         learners: op name -> the learner of each op whose parameters lie in SRAM.
         losses: one for each output that learns.
+        probes: those of a first pass with moved parameters, where there is one.
         scales: of the error tensors.
         clock: read by the calls at every step.
     """
@@ -58,6 +61,9 @@ class Binding:
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.clock = step, buffers, state, Clock()
         self.losses: list[Loss] = []
+        self.probes: list[Loss] = []
+        self._seed = seed
+        self._moved: dict[str, Perturbation] = {}
         self.scales = ErrorScales(step, state)
         self._kernels: dict[object, Any] = {}
         self._saved_pixels: dict[str, SavedPixels] = {}
@@ -98,6 +104,12 @@ class Binding:
                 return self._bind_grad_weight(op)
             case Action.UPDATE:
                 return self._bind_update(op)
+            case Action.PERTURB:
+                return self._bind_perturb(op)
+            case Action.PROBE:
+                return self._bind_probe(op)
+            case Action.ESTIMATE:
+                return self._bind_estimate(op)
         assert_never(op.action)
 
     def _bind_forward(self, op: StepOp) -> Callable[[], None]:
@@ -269,6 +281,38 @@ class Binding:
                 apply(clock.rate[0])
 
         return run
+
+    def _bind_perturb(self, op: StepOp) -> Callable[[], None]:
+        source, part = _source(op), _part(op)
+        if op.index:
+            return self._moved[f"{source.name}:{part}"].flip
+        clean = self.buffers.view(clean_name(source)) if part is SlotPart.WEIGHT else None
+        moved = Perturbation(self.step, self.learners[source.name], part, self._seed, self.clock, clean)
+        self._moved[f"{source.name}:{part}"] = moved
+        return moved.move
+
+    def _bind_probe(self, op: StepOp) -> Callable[[], None]:
+        goals, place = self.step.goals, op.reads[0]
+        assert goals is not None
+        logits = place.removesuffix(PROBE)
+        goal = goals.items[self.step.logits.index(logits)]
+        self.probes.append(Loss(goal, self.step.model, logits, self.buffers, place=place))
+        return self.probes[-1].run
+
+    def _bind_estimate(self, op: StepOp) -> Callable[[], None]:
+        moved, goals = self._moved[f"{_source(op).name}:{_part(op)}"], self.step.goals
+        assert goals is not None
+
+        def run() -> None:
+            up, down = (goals.loss([loss.value for loss in each]) for each in (self.probes, self.losses))
+            moved.learn(up - down)
+
+        return run
+
+
+def _part(op: StepOp) -> SlotPart:
+    assert op.part is not None
+    return op.part
 
 
 def _source(op: StepOp) -> Op:

@@ -101,6 +101,12 @@ class Learner:
                 self._view(Kind.SQUARE, SlotPart.BIAS),
             )
 
+    def value(self, part: SlotPart) -> Array:
+        """Return the buffer of a parameter that learns: of the weight its selected channels or all of it."""
+        found = self._view(Kind.VALUE, part)
+        assert found is not None
+        return found
+
     def _view(self, kind: Kind, part: SlotPart | None = None) -> Array | None:
         """Return the buffer of one of the op's slots, if the step has it."""
         return self._views.get(self._own[kind, part])

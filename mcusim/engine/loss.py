@@ -19,20 +19,26 @@ Array = NDArray[Any]
 class Loss:
     """Computes the loss of one output and writes the gradient of its logits.
 
+    With ``place``, the tensor that holds the logits of another pass, nobody wants the gradient.
+
     Attributes:
         value: the loss of the last example, without its weight.
         score: how well the last example was done, by the goal's task.
     """
 
-    def __init__(self, goal: Goal, model: Model, logits: str, buffers: Buffers) -> None:
+    def __init__(
+        self, goal: Goal, model: Model, logits: str, buffers: Buffers, *, place: str | None = None
+    ) -> None:
         self.goal = goal
         self.value, self.score = 0.0, 0.0
         self._wanted: Any = 0
         tensor, target = model.tensors[logits], goal.target(model)
-        self._logits = _reals(tensor, buffers)
+        self._logits = _reals(tensor, buffers, place)
         self._target = None if target is None else _reals(target, buffers)
         self._place = None if target is None else buffers.view(target.name)
-        self._gradient = buffers.view(gradient_name(logits)).reshape(-1)
+        self._gradient = np.empty(tensor.elements, np.float32)
+        if place is None:
+            self._gradient = buffers.view(gradient_name(logits)).reshape(-1)
         self._loss, self._score = goal.loss(), goal.task.score
         # An int8 output's gradient is with respect to its integers; an accumulator's is with
         # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
@@ -58,9 +64,9 @@ class Loss:
             np.multiply(self._gradient, self._chain, out=self._gradient)
 
 
-def _reals(tensor: Tensor, buffers: Buffers) -> Callable[[], Array]:
+def _reals(tensor: Tensor, buffers: Buffers, place: str | None = None) -> Callable[[], Array]:
     """Return what gives the real values of a tensor in the buffers, flat; as they are without a scale."""
-    flat = buffers.view(tensor.name).reshape(-1)
+    flat = buffers.view(place or tensor.name).reshape(-1)
     if tensor.quant is None:
         return lambda: flat
     scale, zero = tensor.quant.scale, np.float32(tensor.quant.zero_point)

@@ -51,6 +51,7 @@ class Program:
         binding = Binding(step, buffers, state, sgd, seed, statistics)
         self.scales, self._clock, self._losses = binding.scales, binding.clock, binding.losses
         self._learners, self._calls = binding.learners, binding.calls
+        self._aimed = (*binding.losses, *binding.probes)
         self._choosing = [learner for learner in self._learners.values() if learner.chooses]
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
@@ -139,9 +140,8 @@ class Program:
         return self.loss
 
     def _aim(self, label: int | Array) -> None:
-        losses = self._losses
-        for loss in losses:
-            loss.expect(label if len(losses) == 1 else label[loss.goal.output])  # type: ignore[index]
+        for loss in self._aimed:
+            loss.expect(label if len(self._losses) == 1 else label[loss.goal.output])  # type: ignore[index]
         self._clock.iteration[0] = self.state.iteration
 
     def _count(self) -> None:

@@ -102,9 +102,11 @@ class Flow:
         learning = {*scope.eligible, *scope.channels, *scope.biases}
         if scope.head:
             learning.update(heads(model))
+        # What is perturbed has no gradient: only the classifier's is computed.
+        backwards = learning & {*heads(model)} if scope.perturbation else learning
         reached: set[str] = set()
         for op in ops:
-            if op.name in learning or any(n in reached for _, n in activations(model, op)):
+            if op.name in backwards or any(n in reached for _, n in activations(model, op)):
                 reached.add(op.output)
         useful = set(logits)
         for op in reversed(ops):

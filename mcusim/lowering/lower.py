@@ -15,6 +15,7 @@ from mcusim.lowering.forward import emit_load
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
+from mcusim.lowering.perturbed import Perturbed
 from mcusim.lowering.replay import emit_replay
 from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
@@ -65,11 +66,15 @@ def lower(
         replay: examples kept to be learned again.
 
     Raises:
-        BadArgument: if ``accumulate`` is below 1.
-        BadModel: if an op of the step cannot be executed: no kernel, or no gradient where one is needed.
+        BadArgument: if ``accumulate`` is below 1, or if gradients that nobody computes are to be accumulated.
+        BadModel: if an op of the step cannot be executed: no kernel, or no gradient where one is needed; or
+            if what is to be perturbed is no integer.
     """
     if accumulate < 1:
         raise BadArgument(choice("accumulate", accumulate), "is not a number of steps", "use 1 or more")
+    if scope.perturbation and accumulate > 1:
+        reason = "sums gradients, and what is perturbed has none"
+        raise BadArgument(choice("accumulate", accumulate), reason, "use 1")
     formats = formats or Formats()
     goals = task if isinstance(task, Goals) else Goals.of(model, task or Classification())
     flow = Flow.of(model, scope, goals)
@@ -93,10 +98,15 @@ def lower(
     whole = Tail(builder, model, flow, parameters, in_place=in_place)
     whole.emit(flow.ops[covered:front])
     tail = len(builder.ops)
+    perturbed = Perturbed(builder, model, flow, parameters, goals) if scope.perturbation else None
+    if perturbed is not None:
+        perturbed.emit_probe(flow.ops[front:], in_place=in_place)
     whole.emit(flow.ops[front:])
     emit_losses(builder, model, flow, goals)
     pixels = whole.saving.saved_pixels
     Backward(builder, model, flow, parameters, pixels).emit()
+    if perturbed is not None:
+        perturbed.emit_estimates()
     _emit_cost(builder, cost or Cost())
     _declare_error_scales(builder, flow, formats)
     tensors = builder.tensors(in_place=in_place)

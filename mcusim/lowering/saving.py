@@ -38,7 +38,8 @@ class Saving:
         self._early: dict[str, list[Op]] = {}
         self._late: dict[str, list[Op]] = {}
         self.saved_pixels: dict[str, int] = {}
-        learning = [op for op in flow.ops if parameters.scope.channels.get(op.name, 0)]
+        channels = {} if parameters.scope.perturbation else parameters.scope.channels
+        learning = [op for op in flow.ops if channels.get(op.name, 0)]
         if parameters.formats.feature != "whole":
             self._prune(flow, learning, in_place)
         for op in learning:

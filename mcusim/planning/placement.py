@@ -79,7 +79,7 @@ def previewed(model: Model, scheme: Scheme, seed: int) -> list[Scope]:
 def sized(scope: Scope, selection: Selection) -> Scope:
     """Return the scope of one selection: its numbers of channels, in all eligible layers."""
     counts = {name: len(chosen) for name, chosen in selection.channels.items()}
-    return Scope(counts, scope.eligible, scope.biases, scope.head, fixed=False)
+    return scope.with_channels(counts)
 
 
 def cheapest(request: Request) -> Plan:

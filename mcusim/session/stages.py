@@ -81,7 +81,7 @@ class Stages:
         """Go on with the plan for so many channels as the largest so far, as it was when a run was saved."""
         scope = self._plan.step.scope
         if dict(scope.channels) != dict(channels):
-            plan = self._replan(Scope(channels, scope.eligible, scope.biases, scope.head, fixed=False))
+            plan = self._replan(scope.with_channels(channels))
             self.largest = max(self.largest, plan, key=lambda p: p.peak_bytes)
 
     def calibrate(self, row: Any, target: Any) -> None:

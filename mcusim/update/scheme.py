@@ -73,6 +73,7 @@ SCHEMES: Registry[type[Any]] = Registry(
         "tinyprop": "mcusim.update.schemes.tinyprop:TinyProp",
         "tinytrain": "mcusim.update.schemes.tinytrain:TinyTrain",
         "trady": "mcusim.update.schemes.trady:TraDy",
+        "zeroth": "mcusim.update.schemes.zeroth:Zeroth",
     },
 )
 """Scheme classes by name; other packages add theirs with an entry point in group ``mcusim.schemes``."""

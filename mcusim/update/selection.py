@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import lt
 
 import numpy as np
@@ -137,6 +137,8 @@ class Scope:
             serves every stage. If not, no layer ever has more, but together they may have far less:
             planning each stage anew then needs less memory than planning for the scope.
         limits: what the layers share, where that is less than all of them at their most.
+        perturbation: units by which integer weights are moved to see what that does to the loss, in place of
+            gradients of them and of biases; 0 where gradients are computed backwards. See ``Zeroth``.
     """
 
     channels: Mapping[str, int]
@@ -145,9 +147,14 @@ class Scope:
     head: bool = True
     fixed: bool = True
     limits: tuple[Limit, ...] = ()
+    perturbation: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", FrozenDict(dict(self.channels)))
+
+    def with_channels(self, channels: Mapping[str, int]) -> Scope:
+        """Return the scope of selections with other numbers of channels, in any of the eligible layers."""
+        return replace(self, channels=channels, fixed=False, limits=())
 
     @classmethod
     def of(cls, selection: Selection) -> Scope:

@@ -61,7 +61,7 @@ def test_every_scheme_on_every_network_stays_in_its_scope(make, text):
         assert found.select(model, stage, 0, statistics).same_as(selection)
     cost = found.cost(model)
     assert cost.bytes >= 0
-    assert (cost.bytes > 0) == (found.stage is not None or text.startswith("dynamic"))
+    assert (cost.bytes > 0) == (found.stage is not None or text.startswith(("dynamic", "zeroth")))
     assert (cost.step.float_ops > 0) == bool(found.needs)
 
 
