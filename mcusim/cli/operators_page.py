@@ -26,6 +26,10 @@ SPELLINGS = """
 These operators become those above when a file is read. Of TFLite: {spelled}.
 Of ONNX: {onnx}.
 
+`CALL_ONCE`, `VAR_HANDLE`, `READ_VARIABLE` and `ASSIGN_VARIABLE` become the states of a streaming network,
+compared with LiteRT and TFLite Micro at every invocation (`tests/files/test_files_tflite_stream.py`).
+It learns behind its states and is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
+
 What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
 `BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.
 

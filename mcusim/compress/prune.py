@@ -27,6 +27,7 @@ from mcusim.compress.refit import checked, reconstruct
 from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Model, Op, OpKind, Tensor
 from mcusim.graph.shapes import infer
+from mcusim.graph.states import require_stateless
 from mcusim.graph.validate import validate
 from mcusim.tasks.task import require_one
 
@@ -183,6 +184,7 @@ def prune(
         raise BadArgument(f"multiple {multiple}", "is not at least 1")
     model = floating(model, inputs, shape)
     require_one(model, "inputs")
+    require_stateless(model, "cannot be pruned", "prune the network before it is made a streaming one")
     if model.input.dtype != "float32":
         raise BadModel(model.name, "is quantised", "prune the float network, then quantise it")
     model = fold(model)

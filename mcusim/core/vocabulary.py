@@ -34,11 +34,13 @@ class Role(StrEnum):
     """Learned parameters written back to flash, spare copy included."""
     REPLAY = "replay"
     """Examples that are kept to be learned again, in SRAM or flash."""
+    STATE = "state"
+    """What a streaming network keeps from one invocation to the next."""
 
 
 SRAM_ROLES = (
     Role.INPUT, Role.ACTIVATION, Role.FEATURE, Role.MASK, Role.ERROR, Role.WEIGHT, Role.BIAS,
-    Role.HEAD, Role.GRADIENT, Role.OPTIMIZER, Role.REPLAY, Role.SCRATCH,
+    Role.HEAD, Role.GRADIENT, Role.OPTIMIZER, Role.REPLAY, Role.STATE, Role.SCRATCH,
     Role.RUNTIME,
 )  # fmt: skip
 FLASH_ROLES = (

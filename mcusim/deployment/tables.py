@@ -135,6 +135,8 @@ class _Writer:
                 return self._parameters.update(op)
             case Action.FRONT_END:
                 raise refusal("the front end", "makes an input of samples")
+            case Action.KEEP:
+                raise refusal(f"network {self._model.name}", "keeps state from one invocation to the next")
             case Action.REPLAY:
                 raise refusal("a replay buffer", "keeps examples between steps")
             case Action.PERTURB | Action.PROBE | Action.ESTIMATE:

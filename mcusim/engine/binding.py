@@ -92,6 +92,8 @@ class Binding:
                 return self._bind_crop(op)
             case Action.PASTE:
                 return self._bind_paste(op)
+            case Action.KEEP:
+                return self._bind_keep(op)
             case Action.SAVE:
                 return self._bind_save(op)
             case Action.LOSS:
@@ -166,6 +168,10 @@ class Binding:
         r0, r1, c0, c1 = op.box
         source = self.buffers.view(op.reads[0])
         target = self.buffers.view(op.writes[0])[:, r0:r1, c0:c1]
+        return lambda: np.copyto(target, source)
+
+    def _bind_keep(self, op: StepOp) -> Callable[[], None]:
+        source, target = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
         return lambda: np.copyto(target, source)
 
     def _bind_save(self, op: StepOp) -> Callable[[], None]:

@@ -106,7 +106,9 @@ class FeatureCache:
 def front_key(model: Model, ops: tuple[Op, ...], *about: str) -> str:
     """Return a digest of what a cached row depends on: the ops, their constants, and ``about`` the data."""
     digest = hashlib.sha256(repr((ops, str(model.arithmetic), model.preprocessing, about)).encode())
-    names = sorted({n for op in ops for n in (*op.inputs, op.output)} | set(model.inputs))
+    held = {name for state in model.states for name in (state.name, state.after, state.initial)}
+    digest.update(repr(model.states).encode() if held else b"")
+    names = sorted({n for op in ops for n in (*op.inputs, op.output)} | set(model.inputs) | held)
     for name in names:
         tensor = model.tensors[name]
         digest.update(repr((name, tensor.shape, tensor.dtype)).encode())

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadData
 from mcusim.core.fields import field_of, joined
+from mcusim.engine.state import constant
 from mcusim.graph import Model, Op
 from mcusim.graph.batch import keeps_examples
+from mcusim.graph.states import kept, needed
 from mcusim.kernels import forward as kernels
 from mcusim.kernels.compiled.driver import CallTable
 from mcusim.kernels.compiled.prepared import Workspace
@@ -27,12 +29,15 @@ class _Bound(NamedTuple):
     results: dict[str, Array]
     result: Array | None
     """The only one, if there is one."""
+    states: tuple[tuple[Array, Array, Array], ...]
+    """Each as it is before an invocation, as it is behind it, and as it begins."""
 
 
 class Inference:
     """Runs some ops of a model on batches of a fixed largest size.
 
-    Networks with an op that would mix the examples of a batch see one example at a time.
+    Networks with an op that would mix the examples of a batch see one example at a time. One that keeps
+    state is given sequences ``(n, times, ...)``, each from the beginning, and gives its last results.
 
     Args:
         model: whose constants are used.
@@ -54,6 +59,9 @@ class Inference:
         last = self.ops[-1:]
         ends = model.outputs if ops is None else tuple(op.output for op in last) or self.sources
         self.results = tuple(results) or ends
+        read = {name for op in self.ops for name in op.inputs}
+        states = () if source is not None else model.states
+        self._states = kept(states, needed(read, self.ops, states))
         self._alone = not all(keeps_examples(op, model.tensors, 1) for op in self.ops)
         workspace = Workspace()
         self._kernels = [
@@ -71,10 +79,16 @@ class Inference:
         if bound is None:
             # Some op would mix the examples of a batch.
             return np.concatenate([self(x[i : i + 1]).copy() for i in range(len(x))])
-        sources, run, results, result = bound
-        for name, source in sources.items():
-            np.copyto(source, x if len(sources) == 1 else x[name])
-        run()
+        sources, run, results, result, states = bound
+        given = {name: x if len(sources) == 1 else x[name] for name in sources}
+        for state, _, initial in states:
+            np.copyto(state, initial)
+        for time in range(next(iter(given.values())).shape[1] if states else 1):
+            for name, source in sources.items():
+                np.copyto(source, given[name][:, time] if states else given[name])
+            run()
+            for state, value in [(state, after.copy()) for state, after, _ in states]:
+                np.copyto(state, value)
         return joined("the results", results) if result is None else result
 
     def _made(self, n: int) -> _Bound | None:
@@ -92,6 +106,8 @@ class Inference:
         values: dict[str, Array] = {
             name: np.empty((n, *tensor.shape[1:]), tensor.dtype) for name, tensor in given.items()
         }
+        for state in self._states:
+            values[state.name] = np.empty(self._shape(state.name, n), self.model.tensors[state.name].dtype)
         calls = []
         for op, kernel in zip(self.ops, self._kernels, strict=True):
             shape = self._shape(op.output, n)
@@ -100,7 +116,10 @@ class Inference:
             calls.append(kernels.bound(kernel, self._inputs(op, values), values[op.output]))
         sources, results = ({name: values[name] for name in names} for names in (self.sources, self.results))
         only = next(iter(results.values())) if len(results) == 1 else None
-        return _Bound(sources, CallTable(calls).run, results, only)
+        states = tuple(
+            (values[s.name], values[s.after], constant(self.model, s.initial)) for s in self._states
+        )
+        return _Bound(sources, CallTable(calls).run, results, only, states)
 
     def _shape(self, name: str, n: int) -> tuple[int, ...]:
         shape = self.model.tensors[name].shape
@@ -120,7 +139,7 @@ class Inference:
     def _allocate(self) -> dict[str, Array]:
         """Give every output a flat buffer; a tensor that is dead hands its buffer on."""
         last = {name: i for i, op in enumerate(self.ops) for name in (*op.inputs, op.output)}
-        last.update(dict.fromkeys(self.results, len(self.ops)))
+        last.update(dict.fromkeys((*self.results, *(s.after for s in self._states)), len(self.ops)))
         free: list[Array] = []
         buffers: dict[str, Array] = {}
         storage: dict[str, Array] = {}
@@ -147,7 +166,8 @@ def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> d
 
     Args:
         model: the network.
-        x: ``(n, ...)`` of the input tensor's shape and type, e.g. int8 NHWC; records for several inputs.
+        x: ``(n, ...)`` of the input tensor's shape and type, e.g. int8 NHWC; records for several inputs. Of a
+            network that keeps state sequences ``(n, times, ...)``: what its ops give at the last.
         names: only these outputs; all by default.
 
     Raises:
@@ -155,29 +175,37 @@ def activations(model: Model, x: Array, names: Iterable[str] | None = None) -> d
     """
     wanted = None if names is None else set(names)
     batch = model.input.shape[0]
-    values = {name: _given(model, name, x) for name in model.inputs}
-    if len(x) > batch == 1 and not all(keeps_examples(op, model.tensors, 1) for op in model.ops):
+    given = {name: _given(model, name, x) for name in model.inputs}
+    tensors = model.tensors
+    if len(x) > batch == 1 and not all(keeps_examples(op, tensors, 1) for op in model.ops):
         each = [activations(model, x[i : i + 1], names) for i in range(len(x))]
         return {name: np.concatenate([found[name] for found in each]) for name in each[0]}
-    for op in model.ops:
-        tensor = model.tensors[op.output]
-        output = np.empty((len(x) * tensor.shape[0] // batch, *tensor.shape[1:]), tensor.dtype)
-        inputs = (op.inputs[0],) if op.weight is not None else op.inputs
-        arrays = tuple(values[n] if n in values else model.tensors[n].data for n in inputs)
-        kernels.forward(op, model.tensors, model.arithmetic)(arrays, output, None)
-        values[op.output] = output
-    for name in model.inputs:
-        del values[name]
-    return values if wanted is None else {n: v for n, v in values.items() if n in wanted}
+    kernel = {op.name: kernels.forward(op, tensors, model.arithmetic) for op in model.ops}
+    states = {s.name: np.repeat(constant(model, s.initial), len(x) // batch, axis=0) for s in model.states}
+    values: dict[str, Array] = {}
+    for time in range(next(iter(given.values())).shape[1] if states else 1):
+        now = {n: np.ascontiguousarray(x[:, time]) if states else x for n, x in given.items()}
+        values = {**states, **now}
+        for op in model.ops:
+            tensor = tensors[op.output]
+            output = np.empty((len(x) * tensor.shape[0] // batch, *tensor.shape[1:]), tensor.dtype)
+            inputs = (op.inputs[0],) if op.weight is not None else op.inputs
+            arrays = tuple(values[n] if n in values else tensors[n].data for n in inputs)
+            kernel[op.name](arrays, output, None)
+            values[op.output] = output
+        states = {state.name: values[state.after] for state in model.states}
+    made = {op.output for op in model.ops}
+    return {n: v for n, v in values.items() if n in (made if wanted is None else made & wanted)}
 
 
 def _given(model: Model, name: str, x: Array) -> Array:
     """Return what is given for one input, checked."""
     expected, found = model.tensors[name], field_of(x, name, "inputs")
-    if tuple(found.shape[1:]) != expected.shape[1:] or found.dtype != np.dtype(expected.dtype):
-        shape = "x".join(map(str, expected.shape[1:]))
+    one = tuple(found.shape[2 if model.states else 1 :])
+    if one != expected.shape[1:] or found.dtype != np.dtype(expected.dtype) or 0 in found.shape[1:]:
+        shape = " x ".join(map(str, ("n", *(["times"] if model.states else []), *expected.shape[1:])))
         raise BadData(
             f"input of shape {tuple(found.shape)} and type {found.dtype}", f"does not fit {model.name}",
-            f"give n x {shape} of {expected.dtype}",
+            f"give {shape} of {expected.dtype}",
         )  # fmt: skip
     return np.ascontiguousarray(found)

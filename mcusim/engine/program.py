@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.engine.binding import Binding
 from mcusim.engine.buffers import Buffers
-from mcusim.engine.state import State
+from mcusim.engine.state import State, constant
 from mcusim.kernels.compiled.driver import CallTable
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
@@ -56,6 +56,7 @@ class Program:
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
         self._whole, self._tail = (CallTable(self._calls[first:]) for first in (0, step.tail))
+        self._seen = CallTable(self._calls[: step.tail] if step.model.states else ())
 
     @property
     def rate(self) -> float:
@@ -91,11 +92,13 @@ class Program:
     def run(self, x: Array, label: int | Array) -> float:
         """Run one whole step on an input of the model's shape; return the loss.
 
+        A network that keeps state takes a sequence of them: it begins anew, sees all of them, and learns at
+        the last.
+
         ``label`` is the number of the class, or for other tasks the target of the example. Of several inputs
         ``x`` is a record, and so is ``label`` of several goals, a field for each output.
         """
-        for name in self.step.model.inputs:
-            np.copyto(self.buffers.view(name), x if self._single else x[name])
+        self._give(x)
         return self._run(self._whole, label)
 
     def run_tail(self, boundary: Array, label: int | Array) -> float:
@@ -109,8 +112,7 @@ class Program:
 
         Whoever asks for an op must ask for all that follow.
         """
-        for name in self.step.model.inputs:
-            np.copyto(self.buffers.view(name), x if self._single else x[name])
+        self._give(x)
         self._aim(label)
         for number, call in enumerate(self._calls):
             call()
@@ -132,6 +134,19 @@ class Program:
                 break
         self._clock.learns[0] = 1
         self.scales.forget_saturations()
+
+    def _give(self, x: Array) -> None:
+        """Put an example into the inputs: of a sequence the last, when those before have been seen."""
+        views = {name: self.buffers.view(name) for name in self.step.model.inputs}
+        given = {name: x if self._single else x[name] for name in views}
+        states = self.step.model.states
+        for state in states:
+            np.copyto(self.buffers.view(state.name), constant(self.step.model, state.initial))
+        for time in range(len(next(iter(given.values()))) if states else 1):
+            if time:
+                self._seen()
+            for name, view in views.items():
+                np.copyto(view, given[name][time] if states else given[name])
 
     def _run(self, table: CallTable, label: int | Array) -> float:
         self._aim(label)

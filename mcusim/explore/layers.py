@@ -160,6 +160,7 @@ class ModelSummary(Shown):
             "model": model.name, "task": self.task, "arithmetic": str(model.arithmetic), "head": model.head,
             "inputs": [_as_dict(model.tensors[name]) for name in model.inputs],
             "outputs": [_as_dict(model.tensors[name]) for name in model.outputs],
+            "states": [_as_dict(model.tensors[state.name]) for state in model.states],
             "weights": self.weights, "macs": self.macs, "source": model.source,
             "layers": [layer.as_dict() for layer in self.layers],
         }  # fmt: skip
@@ -172,6 +173,7 @@ class ModelSummary(Shown):
             ("task", f"{self.task} ({how})" if self.task else f"not clear: {how}"),
             *(("input", _text(model.tensors[name])) for name in model.inputs),
             *(("output", _text(model.tensors[name])) for name in model.outputs),
+            *(("state", _text(model.tensors[state.name])) for state in model.states),
             ("arithmetic", f"{model.arithmetic}: the integers of {model.arithmetic.twin}"),
             ("head", ", ".join(heads(model)) or "none: load it with classes=… to give it one"),
             ("weights", f"{self.weights:,}"),

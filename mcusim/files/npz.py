@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mcusim.core import BadModel
 from mcusim.core.files import replacing
 from mcusim.files.arrays import decode_array, read_archive, write_archive
-from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Preprocessing, Quant, Tensor
+from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Preprocessing, Quant, StreamState, Tensor
 from mcusim.graph.build import naming
 from mcusim.graph.validate import validate
 
@@ -81,6 +81,12 @@ class _Tensor(_Strict):
     constant: bool
 
 
+class _State(_Strict):
+    name: str
+    after: str
+    initial: str
+
+
 class _Preprocessing(_Strict):
     mean: tuple[Number, ...]
     std: tuple[Number, ...]
@@ -97,6 +103,7 @@ class _Model(_Strict):
     preprocessing: _Preprocessing
     labels: tuple[str, ...]
     source: str
+    states: tuple[_State, ...] = ()
 
 
 class _File(_Strict):
@@ -210,6 +217,7 @@ def _decode(path: str | Path, entries: Mapping[str, bytes]) -> SavedModel:
             preprocessing=Preprocessing(found.preprocessing.mean, found.preprocessing.std),
             labels=found.labels,
             source=found.source,
+            states=tuple(StreamState(s.name, s.after, s.initial) for s in found.states),
         )
     except ValueError as error:
         raise BadModel(str(path), str(error), "was it written by a newer version?") from None
@@ -251,4 +259,5 @@ def _describe(model: Model) -> dict[str, Any]:
         "preprocessing": {"mean": model.preprocessing.mean, "std": model.preprocessing.std},
         "labels": model.labels,
         "source": model.source,
+        "states": [{"name": s.name, "after": s.after, "initial": s.initial} for s in model.states],
     }

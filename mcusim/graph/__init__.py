@@ -3,6 +3,7 @@
 from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Arithmetic, Model, Preprocessing
 from mcusim.graph.ops import Attributes, Op, Pads
+from mcusim.graph.states import StreamState
 from mcusim.graph.table import OpTable
 from mcusim.graph.tensor import DTYPES, Quant, Tensor
 from mcusim.graph.traits import CONVOLUTIONS, TRAITS, WEIGHTED
@@ -21,5 +22,6 @@ __all__ = [
     "Pads",
     "Preprocessing",
     "Quant",
+    "StreamState",
     "Tensor",
 ]

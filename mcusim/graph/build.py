@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
-from mcusim.graph import Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph import Attributes, Op, OpKind, Quant, StreamState, Tensor
+from mcusim.graph.states import needed
 
 
 @contextmanager
@@ -25,14 +26,12 @@ def naming(file: str | Path) -> Iterator[None]:
         raise BadModel(f"{file}: {error.thing}", error.reason, error.way_out) from None
 
 
-def leading_to(outputs: Iterable[str], ops: Sequence[Op]) -> tuple[Op, ...]:
-    """Return the ops that these tensors follow from, in their order."""
-    needed, found = {*outputs}, []
-    for op in reversed(ops):
-        if op.output in needed:
-            found.append(op)
-            needed.update(op.inputs)
-    return tuple(found[::-1])
+def leading_to(
+    outputs: Iterable[str], ops: Sequence[Op], states: Sequence[StreamState] = ()
+) -> tuple[Op, ...]:
+    """Return the ops that these tensors follow from, over all invocations, in their order."""
+    names = needed(outputs, ops, states)
+    return tuple(op for op in ops if op.output in names)
 
 
 class GraphBuilder:

@@ -12,6 +12,7 @@ from mcusim.core import BadArgument, BadModel
 from mcusim.core.wording import choice
 from mcusim.graph import Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
+from mcusim.graph.states import kept, needed
 from mcusim.graph.validate import validate
 
 HeadFormat = Literal["float32", "int8"]
@@ -75,8 +76,11 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
     dtype = "float32" if format == "float32" else "int32"
     output = _append(build, "classifier", OpKind.FULLY_CONNECTED, (x, w, b), (1, classes), b_quant, dtype)
     return validate(
-        replace(model, ops=tuple(build.ops), tensors=build.tensors, outputs=(output,), head=output, labels=())
-    )
+        replace(
+            model, ops=tuple(build.ops), tensors=build.tensors, outputs=(output,), head=output, labels=(),
+            states=kept(model.states, set(build.tensors)),
+        )
+    )  # fmt: skip
 
 
 def find_head(model: Model) -> Op:
@@ -151,14 +155,10 @@ def _features(model: Model, head: Op) -> Tensor:
 
 def _without_head(model: Model, head: Op, features: str) -> tuple[list[Op], dict[str, Tensor]]:
     """Return the ops and tensors that ``features`` need, the network's inputs included."""
-    needed = {features}
-    kept: list[Op] = []
-    for op in reversed(model.ops):
-        if op.output in needed and op is not head:
-            kept.append(op)
-            needed.update(op.inputs)
-    needed.update(model.inputs)
-    return kept[::-1], {name: tensor for name, tensor in model.tensors.items() if name in needed}
+    before = [op for op in model.ops if op is not head]
+    names = {*needed((features,), before, model.states), *model.inputs}
+    ops = [op for op in before if op.output in names]
+    return ops, {name: tensor for name, tensor in model.tensors.items() if name in names}
 
 
 def _free(build: GraphBuilder, name: str) -> str:

@@ -10,6 +10,7 @@ from mcusim.core import UnknownName
 from mcusim.core.frozen import FrozenDict
 from mcusim.graph.ops import Op
 from mcusim.graph.purpose import Purpose, purpose
+from mcusim.graph.states import StreamState
 from mcusim.graph.tensor import Tensor
 from mcusim.graph.traits import CONVOLUTIONS
 
@@ -78,6 +79,8 @@ class Model:
     """Where the network came from and under which licence."""
     places: Mapping[str, int] = field(default_factory=FrozenDict, repr=False)
     """Of ops whose place among ``ops`` is not the one in the network they came from, that place."""
+    states: tuple[StreamState, ...] = ()
+    """What it keeps from one invocation to the next, in a network that is given a sequence bit by bit."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", FrozenDict(dict(self.tensors)))
@@ -156,8 +159,9 @@ class Model:
 
     def __repr__(self) -> str:
         inputs = ", ".join("x".join(map(str, self.tensors[name].shape)) for name in self.inputs)
+        kept = f", {len(self.states)} states" if self.states else ""
         said = f"{self.task or 'no task said'}, {f'head {self.head!r}' if self.head else 'no head'}"
         return (
             f"<Model {self.name}: {len(self.ops)} ops, input {inputs}, {self.conv_weights:,} conv weights, "
-            f"{said}, {self.arithmetic} as {self.twin}>"
+            f"{said}{kept}, {self.arithmetic} as {self.twin}>"
         )

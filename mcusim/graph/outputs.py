@@ -9,6 +9,7 @@ from mcusim.core import UnknownName
 from mcusim.core.remember import remembered
 from mcusim.graph.head import head_name
 from mcusim.graph.model import Model
+from mcusim.graph.states import kept, needed
 
 
 def output_named(model: Model, text: str) -> str:
@@ -31,16 +32,11 @@ def with_outputs(model: Model, names: Sequence[str]) -> Model:
     """
     if tuple(names) == model.outputs:
         return model
-    needed = set(names)
-    kept = []
-    for op in reversed(model.ops):
-        if op.output in needed:
-            kept.append(op)
-            needed.update(op.inputs)
+    used = needed(names, model.ops, model.states)
     part = replace(
-        model, ops=tuple(reversed(kept)), outputs=tuple(names), head=None,
-        tensors={name: tensor for name, tensor in model.tensors.items() if name in needed},
-        inputs=tuple(name for name in model.inputs if name in needed),
+        model, ops=tuple(op for op in model.ops if op.output in used), outputs=tuple(names), head=None,
+        tensors={name: tensor for name, tensor in model.tensors.items() if name in used},
+        inputs=tuple(name for name in model.inputs if name in used), states=kept(model.states, used),
     )  # fmt: skip
     return part if len(names) > 1 else replace(part, head=head_name(part))
 

@@ -11,6 +11,7 @@ from mcusim.core import BadModel
 from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
+from mcusim.graph.states import check_states, turns
 from mcusim.graph.tensor import DTYPES, Quant, Tensor
 
 MAX_BYTES = 2**31 - 1
@@ -107,7 +108,11 @@ def _check_order(model: Model) -> None:
             raise BadModel(f"input {name!r}", "does not exist or is a constant")
     if missing := [name for name in model.outputs if name not in made]:
         raise BadModel(f"output {missing[0]!r}", "is written by no op: the graph is disconnected")
-    ready = {*model.inputs, *(t.name for t in model.tensors.values() if t.constant)}
+    check_states(model.states, model.tensors, (*model.inputs, *made))
+    states = [state.name for state in model.states]
+    if taken := [name for name in states if name in made or name in model.inputs]:
+        raise BadModel(f"state {taken[0]!r}", "is an input, or an op writes it")
+    ready = {*model.inputs, *states, *(t.name for t in model.tensors.values() if t.constant)}
     for op in model.ops:
         for name in op.inputs:
             if name not in ready:
@@ -124,13 +129,14 @@ def _check_order(model: Model) -> None:
         ready.add(op.output)
     if model.head is not None and model.head not in {op.name for op in model.ops}:
         raise BadModel("the head", f"is named {model.head!r}, and there is no such op")
-    read = {name for op in model.ops for name in op.inputs}
-    for name in (*model.inputs, *made):
+    read = {name for op in model.ops for name in op.inputs} | {state.after for state in model.states}
+    for name in (*model.inputs, *states, *made):
         if name not in read and name not in model.outputs:
             raise BadModel(
                 f"tensor {name!r}", "leads to no output: the graph is disconnected",
                 "export the network without it",
             )  # fmt: skip
+    turns(model.states, model.ops)
 
 
 def _check_op(op: Op, model: Model) -> None:

@@ -19,6 +19,8 @@ class Action(StrEnum):
     """Copy a spatial patch out of a tensor."""
     PASTE = "paste"
     """Copy a finished patch into its place in the whole tensor."""
+    KEEP = "keep"
+    """A state takes the value that it has in the next invocation."""
     SAVE = "save"
     """Keep the selected channels and pixels of an activation for the backward pass."""
     LOSS = "loss"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from mcusim.core import Interval, Kind, Role, Slot, SlotPart
 from mcusim.graph import Op
 from mcusim.graph.outputs import heads
@@ -106,6 +108,10 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
                 if model.tensors[name].constant and name not in shared:
                     shared.add(name)
                     yield name, Role.WEIGHT, model.tensors[name].bytes
+    for state in model.states:  # first values that are no single number
+        first = model.tensors[state.initial]
+        if first.data is not None and first.elements > 1 and np.ptp(first.data.view(np.uint8)):
+            yield state.initial, Role.WEIGHT, first.bytes
     yield "records", Role.QUANT, record_bytes(step)
     if step.front_end is not None:
         yield "front_end", Role.WEIGHT, step.front_end.table_bytes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mcusim.core import BadArgument, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
-from mcusim.graph import Model, Op, OpKind, Tensor
+from mcusim.graph import Model, Op, OpKind, StreamState, Tensor
 from mcusim.graph.traits import Family
 from mcusim.kernels.reach import order
 from mcusim.kernels.scratch import scratch_bytes
@@ -75,6 +75,22 @@ def _emit_front_end(builder: Builder, model: Model, targets: Sequence[Tensor], f
     builder.op(
         "front_end", Action.FRONT_END, Phase.FORWARD, reads=(SAMPLES,), writes=(x.name,),
         work=front_end.work(frames), scratch_bytes=front_end.scratch_bytes,
+    )  # fmt: skip
+
+
+def emit_states(builder: Builder, model: Model) -> None:
+    """Declare what the network keeps from one invocation to the next."""
+    for state in model.states:
+        tensor = model.tensors[state.name]
+        builder.tensor(tensor.name, tensor.shape, tensor.dtype, Role.STATE, persistent=True)
+
+
+def emit_keep(builder: Builder, model: Model, state: StreamState) -> None:
+    """Emit the move of a state's new value to where the next invocation reads it."""
+    tensor = model.tensors[state.name]
+    builder.op(
+        f"keep {state.name}", Action.KEEP, Phase.FORWARD, reads=(state.after,), writes=(state.name,),
+        work=copy_work(tensor.bytes),
     )  # fmt: skip
 
 

@@ -117,12 +117,40 @@ class Flow:
         return cls(ops, logits, needs, front, boundary)
 
 
+def _settled(model: Model, ops: tuple[Op, ...]) -> dict[str, int]:
+    """Return for each state how many of the ops it takes until it is read and its new value is there."""
+    last = {name: i for i, op in enumerate(ops, start=1) for name in (op.output, *op.inputs)}
+    return {s.name: max(last.get(s.name, 0), last.get(s.after, 0)) for s in model.states}
+
+
+def check_frozen_states(flow: Flow, model: Model) -> None:
+    """Check that what a network keeps follows from layers that do not learn.
+
+    An error would have to be passed back through all invocations of a sequence, and those are gone.
+
+    Raises:
+        BadModel: if not; names the state.
+    """
+    settled = _settled(model, flow.ops)
+    made = {*model.inputs, *settled, *(op.output for op in flow.ops)}
+    for state in model.states:
+        if state.after not in made or settled[state.name] > flow.front:
+            raise BadModel(
+                f"state {state.name!r} of {model.name}", "is read, or made, where layers learn",
+                "let those behind it learn alone, head for example",
+            )  # fmt: skip
+
+
 def _front(model: Model, ops: tuple[Op, ...], learning: set[str]) -> tuple[int, str | None]:
-    """Return the longest frozen front that hands exactly one tensor to the rest."""
+    """Return the longest frozen front that hands exactly one tensor to the rest.
+
+    All that a network keeps from one invocation to the next is made and read there.
+    """
+    least = max(_settled(model, ops).values(), default=0)
     first = next((i for i, op in enumerate(ops) if op.name in learning), len(ops))
     longest: tuple[int, str | None] = (0, None)
     for count, crossing in enumerate(islice(crossings(model, ops), first), start=1):
-        if len(crossing) == 1:
+        if len(crossing) == 1 and count >= least:
             (boundary,) = crossing
             if model.tensors[boundary].shape[:1] == (1,):  # features are kept example by example
                 longest = count, boundary

@@ -11,8 +11,8 @@ from mcusim.kernels.executable import check_forward, check_gradient
 from mcusim.lowering.action import Action
 from mcusim.lowering.backward import Backward, emit_losses, gradient_name
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.forward import emit_load
-from mcusim.lowering.gradients import Flow, activations
+from mcusim.lowering.forward import emit_load, emit_states
+from mcusim.lowering.gradients import Flow, activations, check_frozen_states
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.patches import Patches, emit_patches, recomputed_macs
 from mcusim.lowering.perturbed import Perturbed
@@ -88,6 +88,7 @@ def lower(
     builder = Builder(overlap=overlap)
     _declare_runtime(builder, runtime_bytes)
     parameters.declare(builder)
+    emit_states(builder, model)
     emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
     kept = None if replay is None else emit_replay(builder, model, flow, goals, replay)
     covered, extra = 0, 0
@@ -124,6 +125,7 @@ def _check(flow: Flow, model: Model) -> None:
         check_forward(op, model.tensors)
         if op.output in flow.needs and any(name in flow.needs for _, name in activations(model, op)):
             check_gradient(op)
+    check_frozen_states(flow, model)
 
 
 def _emit_cost(builder: Builder, cost: Cost) -> None:
@@ -165,6 +167,7 @@ def _lower_inference(
     flow = Flow.of(model, scope, None)
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
     _declare_runtime(builder, runtime_bytes)
+    emit_states(builder, model)
     emit_load(builder, model, (), front_end)
     covered, extra = 0, 0
     if patches is not None:

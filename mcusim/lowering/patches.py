@@ -35,9 +35,11 @@ def split_points(model: Model, flow: Flow) -> list[str]:
     """Return the names of the ops after which a patch stage may end, in order.
 
     Such an op is frozen, as is all before it, every op up to it works on space, and its output is
-    the only tensor that the rest reads.
+    the only tensor that the rest reads. A network that keeps state has none: its invocations are narrow.
     """
     names: list[str] = []
+    if model.states:
+        return names
     for op, rest in zip(flow.ops[: flow.front], crossings(model, flow.ops), strict=False):
         if not _spatial(model, op):
             break
@@ -64,7 +66,7 @@ def emit_patches(builder: Builder, model: Model, flow: Flow, patches: Patches, *
     """
     allowed = split_points(model, flow)
     if patches.split not in allowed:
-        known = ", ".join(allowed) or "none: the first layers of this network learn or are not spatial"
+        known = ", ".join(allowed) or "none: the first layers learn, keep state or are not spatial"
         raise BadArgument(
             f"patch stage ending at {patches.split!r}", "cannot be run in patches", f"possible: {known}"
         )

@@ -24,8 +24,11 @@ def emit_replay(builder: Builder, model: Model, flow: Flow, goals: Goals, replay
     Of a buffer in flash SRAM holds the place of each example.
 
     Raises:
-        BadArgument: for latents of a network of which nothing is frozen.
+        BadArgument: for latents of a network of which nothing is frozen, and for whole sequences.
     """
+    if replay.kind == "raw" and model.states:
+        reason = f"would keep whole sequences of {model.name}, whose length is not known"
+        raise BadArgument("replay raw", reason, "keep latents")
     if replay.kind == "raw":
         example = sum(model.tensors[name].bytes for name in model.inputs)
     elif flow.boundary is None or not flow.front:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mcusim.graph import Model, Op
+from mcusim.graph.states import turns
 from mcusim.lowering.builder import Builder
-from mcusim.lowering.forward import emit_op
+from mcusim.lowering.forward import emit_keep, emit_op
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.saving import Saving
@@ -22,6 +23,7 @@ class Tail:
         self.builder, self.model, self.flow, self.parameters = builder, model, flow, parameters
         self.in_place = in_place
         self.saving = Saving(model, flow, parameters, in_place=in_place)
+        self._turns = turns(model.states, flow.ops)
 
     def emit(self, ops: Iterable[Op]) -> None:
         """Emit some ops in order."""
@@ -32,6 +34,8 @@ class Tail:
                 mask=self._mask_needed(op), in_place=self.in_place,
             )  # fmt: skip
             self.saving.emit_after(self.builder, op)
+            for state in self._turns.get(op.name, ()):
+                emit_keep(self.builder, self.model, state)
 
     def _mask_needed(self, op: Op) -> bool:
         output = self.model.tensors[op.output]

@@ -13,6 +13,7 @@ ROLE_COLORS: Final[dict[Role, str]] = {
     Role.WEIGHT: "#6f5fb0",
     Role.OPTIMIZER: "#c2608f",
     Role.REPLAY: "#2f8f83",
+    Role.STATE: "#7a5c46",
     Role.MASK: "#e3c567",
     Role.FEATURE: "#d98e32",
     Role.INPUT: "#1f5f8b",

@@ -15,7 +15,7 @@ class NetworkDraft:
         ops: in execution order.
         tensors: by name; those that nothing names any more are dropped at the end.
         inputs: names of the input tensors.
-        outputs: names of the output tensors; they never change.
+        outputs: names of the output tensors, and of what a state was and becomes; they never change.
         origin: for every op the names of the ops of the original network that it stands for.
     """
 
@@ -23,7 +23,8 @@ class NetworkDraft:
         self._model = model
         self.ops = list(model.ops)
         self.tensors: dict[str, Tensor] = dict(model.tensors)
-        self.inputs, self.outputs = model.inputs, model.outputs
+        states = [name for state in model.states for name in (state.name, state.after, state.initial)]
+        self.inputs, self.outputs = model.inputs, (*model.outputs, *states)
         self.origin: dict[str, tuple[str, ...]] = {op.name: (op.name,) for op in model.ops}
         self.arithmetic, self.head = model.arithmetic, model.head
 

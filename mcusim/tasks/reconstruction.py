@@ -22,6 +22,8 @@ class Reconstruction(Task):
 
     def misfit(self, model: Model) -> str:
         """Return why the output cannot be compared with the input."""
+        if model.states:
+            return "it keeps state, and what it takes is a sequence"
         if len(model.inputs) > 1:
             return f"it takes {len(model.inputs)} inputs, and that needs one"
         if model.output.elements == model.input.elements:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mcusim.deployment.parameters import BIAS_RULES, WEIGHT_RULES
 from mcusim.emulation.toolchain import zig
 from mcusim.kernels.number_formats import BIASES, WEIGHTS
 
@@ -47,18 +47,19 @@ def words(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.where(rng.random(count) < 0.2, ends, np.where(rng.random(count) < 0.2, ~ends, found))
 
 
-FORMATS = [own for formats in (WEIGHTS, BIASES) for own in (formats.plain, *formats.values())]
+def test_every_format_has_a_rule():
+    assert {WEIGHTS.plain.name, *WEIGHTS} == {*WEIGHT_RULES}
+    assert {BIASES.plain.name, *BIASES} == {*BIAS_RULES}
 
 
-def test_every_rule_in_c_is_that_of_one_format():
-    source = (KERNELS / "update.c").read_text("ascii")
-    written = re.findall(r"(?m)^void (mcusim_(?:weight|bias)_\w+)\(", source)
-    assert sorted(written) == sorted(own.c_rule for own in FORMATS)
+CASES = [(WEIGHTS, name, rule) for name, rule in WEIGHT_RULES.items()]
+CASES += [(BIASES, name, rule) for name, rule in BIAS_RULES.items()]
 
 
-@pytest.mark.parametrize("own", FORMATS, ids=lambda own: own.c_rule)
+@pytest.mark.parametrize(("formats", "name", "rule"), CASES, ids=[rule for _, _, rule in CASES])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_rules_give_the_bits_of_their_definitions(library, own):
+def test_rules_give_the_bits_of_their_definitions(library, formats, name, rule):
+    own = formats.plain if name == formats.plain.name else formats[name]
     rng = np.random.default_rng(5)
     step = steps(rng)
     word = words(rng, step.size)
@@ -77,7 +78,7 @@ def test_rules_give_the_bits_of_their_definitions(library, own):
     expected, kept = own.step(value.copy(), None if extra is None else extra.copy(), step, lambda: draw)
     got, beside = value.copy(), None if extra is None else extra.copy()
     learner = Learner(None, got.ctypes.data, 0 if beside is None else beside.ctypes.data)
-    function = getattr(library, own.c_rule)
+    function = getattr(library, rule)
     function.argtypes = (ctypes.POINTER(Learner), ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32)
     for i in range(step.size):
         function(learner, i, float(step[i]), int(word[i]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from files_tflite_file import FileSpec, OperatorSpec, TensorSpec
+from tflite_file import FileSpec, OperatorSpec, TensorSpec
 
 import mcusim
 from mcusim.core import BadArgument, BadModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from files_tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
+from tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
 
 import mcusim
 from mcusim.compress.quantize.forward import run

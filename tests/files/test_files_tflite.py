@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_tflite_file import FLOAT16, FLOAT32, INT4, UINT8, FileSpec, OperatorSpec, TensorSpec
 from hypothesis import given
 from hypothesis import strategies as st
+from tflite_file import FLOAT16, FLOAT32, INT4, UINT8, FileSpec, OperatorSpec, TensorSpec
 
 from mcusim.core import BadModel
 from mcusim.files.tflite.flatbuffer_writer import Writer
@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
     "custom operator": (operator(1, code=32, custom="Magic"), r"op 1 \(Magic\).*not supported"),
     "unknown operator": (operator(1, code=9999), "op 1 .*9999.*not supported"),
     "a recurrent layer": (operator(1, code=44), r"SEQUENCE_LSTM\).*not supported.*export it unrolled"),
-    "state": (operator(1, code=142), r"keeps state .*\(VAR_HANDLE\).*takes a whole window"),
+    "a variable of no handle": (operator(1, code=143, inputs=(3,)), r"READ_VARIABLE\).*no VAR_HANDLE"),
     "two subgraphs": (change(subgraphs=2), "2 subgraphs"),
     "old schema": (change(version=2), "version 2"),
     "float16": (change(at=1, type=FLOAT16), "'w'.*float16"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
+from tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
 
 from mcusim.core import BadModel
 from mcusim.engine.inference import activations

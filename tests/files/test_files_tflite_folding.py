@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from files_cases import case
-from files_tflite_file import FLOAT32, INT32, UINT8, FileSpec, OperatorSpec, TensorSpec
+from tflite_file import FLOAT32, INT32, UINT8, FileSpec, OperatorSpec, TensorSpec
 
 from mcusim.core import BadModel
 from mcusim.files.tflite import folding

@@ -56,7 +56,7 @@ def _network(folder: Path) -> list[Files]:
 
 def _tflite(folder: Path) -> list[Files]:
     from files_synthetic import synthetic
-    from files_tflite_file import FileSpec
+    from tflite_file import FileSpec
 
     from mcusim.files.save import save
 

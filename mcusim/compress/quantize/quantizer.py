@@ -19,6 +19,7 @@ from mcusim.compress.quantize.rewrite import Head, rewrite
 from mcusim.core import BadArgument
 from mcusim.core.wording import choice
 from mcusim.graph import Arithmetic, Model
+from mcusim.graph.states import require_stateless
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def quantize(
     settings = replace(settings or QuantizeSettings(), **choices)
     model = floating_model(model, inputs, shape)
     check_float(model)
+    require_stateless(model, "cannot be calibrated", "let the converter that made it quantise it")
     floating = fold(model)
     if settings.equalize:
         floating = equalize(floating)

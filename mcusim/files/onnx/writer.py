@@ -18,6 +18,7 @@ from mcusim.files.names import NAMES
 from mcusim.files.onnx.file import INT32, INT64, OnnxFile
 from mcusim.files.onnx.graph import NCHW, NHWC, Shape, onnx_shape
 from mcusim.graph import TRAITS, Attributes, Model, Op, OpKind, OpTable
+from mcusim.graph.states import require_stateless
 from mcusim.graph.traits import RESIZES, UNARY
 from mcusim.graph.validate import validate
 
@@ -36,6 +37,7 @@ def to_onnx(model: Model) -> bytes:
     except ImportError as error:
         raise MissingPackage("onnx", "writing an .onnx file", "onnx") from error
     validate(model)
+    require_stateless(model, "is written with ops alone", "save it as .npz")
     file = OnnxFile(model)
     for name in model.inputs:
         tensor = model.tensors[name]

@@ -41,7 +41,7 @@ def patched(data: bytes, name: str, model: Model) -> bytes:
     _require_same(model, single(parse_tflite(data, name)), name)
     buffer = Buffer(data, name)
     root = buffer.root(IDENTIFIER)
-    (subgraph,) = root.tables(2, 1_000)
+    subgraph = root.tables(2, 1_000)[0]  # others, if any, give variables their first values
     tensors, unsigned = read_tensors(buffer, subgraph, root.tables(_BUFFERS, 2 * MAX_TENSORS))
     changed = _changed(model, tensors, unsigned, name)
     return _Patch(data, buffer, root, subgraph).written(changed) if changed else data

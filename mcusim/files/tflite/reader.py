@@ -19,7 +19,6 @@ from mcusim.files.tflite.schema import (
     IDENTIFIER,
     NEWEST,
     OPERATORS,
-    STATEFUL,
     VERSION,
     WAYS_OUT,
     operator_name,
@@ -27,10 +26,12 @@ from mcusim.files.tflite.schema import (
 )
 from mcusim.files.tflite.spelled import SpelledOp, Spelling, spelled
 from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
+from mcusim.files.tflite.variables import Variables
 from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
 from mcusim.graph.build import leading_to
 from mcusim.graph.head import head_name
 from mcusim.graph.shapes import infer
+from mcusim.graph.states import kept, needed
 from mcusim.graph.validate import check_tensor, validate
 from mcusim.kernels.reference import forward
 
@@ -72,14 +73,12 @@ def parse_tflite(data: bytes, name: str) -> Model:
         raise BadModel(name, f"is written in version {version} of the schema", f"supported: {VERSION}")
     codes = [_operator_code(table) for table in root.tables(1, 1_000)]
     subgraphs = root.tables(2, 1_000)
-    state = [STATEFUL[code.number] for code in codes if code.number in STATEFUL]
-    if state:
-        reason = f"keeps state from one invocation to the next ({', '.join(state)})"
-        raise BadModel(name, reason, WAYS_OUT[next(iter(STATEFUL))])
-    if len(subgraphs) != 1:
-        raise BadModel(name, f"has {len(subgraphs)} subgraphs", "export the network without control flow")
-    tensors, unsigned = read_tensors(buffer, subgraphs[0], root.tables(4, 2 * MAX_TENSORS))
-    reader = _Reader(name, tensors, unsigned)
+    if not subgraphs:
+        raise BadModel(name, "has 0 subgraphs", "the file is damaged")
+    buffers = root.tables(4, 2 * MAX_TENSORS)
+    variables = Variables(name, buffer, subgraphs, buffers, lambda table: _number(table, codes))
+    tensors, unsigned = read_tensors(buffer, subgraphs[0], buffers)
+    reader = _Reader(name, tensors, unsigned, variables)
     for index, table in enumerate(subgraphs[0].tables(3, MAX_OPERATORS)):
         reader.read(index, table, codes)
     return reader.model(subgraphs[0], root.text(3))
@@ -98,11 +97,17 @@ def _operator_code(table: FlatTable) -> _Code:
     return _Code(max(table.integer(0, 1), table.integer(3, 4)), table.text(1, 100), table.integer(2, 4, 1))
 
 
+def _number(table: FlatTable, codes: list[_Code]) -> int:
+    """Return which builtin operator an op is; -1 if its code is none of the file's."""
+    at = table.integer(0, 4, signed=False)
+    return codes[at].number if at < len(codes) else -1
+
+
 class _Reader:
     """Collects ops, and the tensors they need."""
 
-    def __init__(self, name: str, tensors: list[Tensor], unsigned: set[str]) -> None:
-        self.name, self.unsigned = name, unsigned
+    def __init__(self, name: str, tensors: list[Tensor], unsigned: set[str], variables: Variables) -> None:
+        self.name, self.unsigned, self.variables = name, unsigned, variables
         self.numbered = [tensor.name for tensor in tensors]
         self.tensors = {tensor.name: tensor for tensor in tensors}
         self.ops: list[Op] = []
@@ -135,6 +140,9 @@ class _Reader:
         if self.fold(thing, code, inputs, outputs, table, listed):
             return
         try:
+            if self.variables.takes(code):
+                self.variables.read(code, table, self.numbered, self.tensors)
+                return
             if self.accumulators.takes(operator_name(code), inputs):
                 self.accumulators.add(operator_name(code), inputs, outputs)
                 return
@@ -279,8 +287,11 @@ class _Reader:
                 f"holds phases of {TO_PHASES}",
                 f"put a {FROM_PHASES} behind",
             )
-        ops = leading_to(outputs, self.ops)
-        used = {*inputs, *outputs, *(name for op in ops for name in (*op.inputs, op.output))}
+        states = self.variables.states(self.tensors)
+        ops = leading_to(outputs, self.ops, states)
+        states = kept(states, needed(outputs, self.ops, states))
+        held = (name for state in states for name in (state.name, state.after, state.initial))
+        used = {*inputs, *outputs, *held, *(name for op in ops for name in (*op.inputs, op.output))}
         model = Model(
             name=PurePath(self.name).stem,
             ops=ops,
@@ -289,6 +300,7 @@ class _Reader:
             outputs=tuple(dict.fromkeys(outputs)),
             arithmetic=Arithmetic.TFLITE,
             source=description,
+            states=states,
         )
         validate(model)
         return replace(model, head=head_name(model), preprocessing=pixels_fill_the_input(model, RAW_PIXELS))

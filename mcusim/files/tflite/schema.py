@@ -36,14 +36,18 @@ NEWEST: dict[int, int] = {
     47: 2, 49: 5, 50: 2, 53: 9, 54: 1, 55: 4, 56: 2, 57: 4, 58: 3, 59: 1, 60: 6, 61: 2, 62: 3, 63: 2, 64: 4,
     65: 8, 67: 5, 69: 2, 70: 1, 71: 5, 72: 4, 73: 2, 74: 2, 75: 2, 76: 3, 77: 1, 81: 2, 82: 3, 83: 5, 84: 1,
     86: 1, 87: 1, 88: 6, 89: 3, 90: 3, 92: 1, 93: 1, 94: 5, 95: 2, 96: 1, 97: 4, 98: 2, 99: 2, 100: 3, 101: 3,
-    102: 3, 104: 1, 105: 4, 110: 1, 111: 1, 114: 6, 117: 1, 123: 2, 126: 4, 130: 4, 145: 1, 150: 2, 152: 1,
+    102: 3, 104: 1, 105: 4, 110: 1, 111: 1, 114: 6, 117: 1, 123: 2, 126: 4, 129: 1, 130: 4, 142: 1, 143: 1,
+    144: 1, 145: 1, 150: 2, 152: 1,
 }  # fmt: skip
 """The newest version of each operator whose meaning is known; by trial, what LiteRT 2.3.0 executes."""
 
-STATEFUL: dict[int, str] = {129: "CALL_ONCE", 142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"}
+CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE = 129, 142, 143, 144
+STATEFUL: dict[int, str] = {
+    CALL_ONCE: "CALL_ONCE", VAR_HANDLE: "VAR_HANDLE", READ_VARIABLE: "READ_VARIABLE",
+    ASSIGN_VARIABLE: "ASSIGN_VARIABLE",
+}  # fmt: skip
 """Operators of a network that keeps state from one invocation to the next."""
 WAYS_OUT: dict[int, str] = {
-    **dict.fromkeys(STATEFUL, "export the network that takes a whole window at once, not the streaming one"),
     **dict.fromkeys((16, 24, 35, 44, 46, 52), "export it unrolled: as dense layers, one for each step"),
     32: "replace it by operators of TensorFlow Lite, or cut the network before it",
     48: "cut the network before it, and let the program choose",
@@ -55,6 +59,8 @@ CAST, PADV2 = Tflite(53, 1, 37), Tflite(60, 2, 43)
 
 TYPES: dict[int, str] = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
 """Element types that a graph here can hold."""
+RESOURCE = 13
+"""A handle, by which operators name a variable."""
 HALF = 1
 """float16: weights of a float network that were made half as large."""
 OTHER_TYPES: dict[int, str] = {
@@ -77,8 +83,9 @@ def operator_name(code: int) -> str:
     """Return a builtin operator's name; a number where the ``tflite`` package is not installed."""
     if code in OPERATORS:
         return OPERATORS[code].name
-    if code in FOLDED or code in SPELLED:
-        return FOLDED.get(code) or SPELLED[code]
+    for known in (FOLDED, SPELLED, STATEFUL):
+        if code in known:
+            return known[code]
     try:
         from tflite import BuiltinOperator
     except ImportError:

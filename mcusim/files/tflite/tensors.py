@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
-from mcusim.files.tflite.schema import HALF, OTHER_TYPES, TYPES
+from mcusim.files.tflite.schema import HALF, OTHER_TYPES, RESOURCE, TYPES
 from mcusim.graph import Quant, Tensor
 from mcusim.graph.validate import check_tensor
 
@@ -70,6 +70,8 @@ def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list
     if any(s < 0 for s in signature[1:]):
         raise BadModel(thing, f"has the dynamic shape {signature.tolist()}", "fix all sizes when converting")
     code = table.integer(_TYPE, 1, signed=False)
+    if code == RESOURCE:
+        return Tensor(name, shape, "int32")  # a number by which a runtime knows the variable
     if code == HALF:
         return _half(table, name, shape, buffers)
     if code not in TYPES:

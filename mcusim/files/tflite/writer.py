@@ -25,6 +25,7 @@ from mcusim.files.tflite.operators import same_padding
 from mcusim.files.tflite.options import constants_of, options_of
 from mcusim.files.tflite.schema import CAST, IDENTIFIER, PADV2, TYPES, VERSION
 from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.states import require_stateless
 from mcusim.graph.validate import validate
 
 _TYPE_CODES = {name: code for code, name in TYPES.items()}
@@ -39,6 +40,7 @@ def to_tflite(model: Model) -> bytes:
         MissingPackage: if ``flatbuffers`` is not installed.
     """
     validate(model)
+    require_stateless(model, "is written with ops alone", "save it as .npz, or like= the file it came from")
     file = _File(model)
     for op in model.ops:
         file.add(op)

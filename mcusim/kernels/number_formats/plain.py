@@ -22,8 +22,6 @@ class _Plain(ParameterFormat):
 class PlainWeight(_Plain):
     """w <- w - step, in float32."""
 
-    c_rule = "mcusim_weight_plain"
-
     def compiled(self) -> CompiledRule:
         """Return the compiled twin of ``step``."""
         from mcusim.kernels.compiled.rules import plain
@@ -34,8 +32,6 @@ class PlainWeight(_Plain):
 
 class PlainBias(_Plain):
     """b <- b - step, in float32."""
-
-    c_rule = "mcusim_bias_plain"
 
     def compiled(self) -> CompiledRule:
         """Return the compiled twin of ``step``."""

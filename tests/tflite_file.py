@@ -78,10 +78,25 @@ class FileSpec:
     subgraphs: int = 1
     version: int = 3
 
+    others: list[FileSpec] = field(default_factory=list)
+    """Further subgraphs, of which only tensors, operators, inputs and outputs count."""
+
     def bytes(self) -> bytes:
         """Return the file."""
         w = Writer()
-        buffers = [w.table()]
+        buffers, codes = [w.table()], []
+        subgraph = self._subgraph(w, buffers, codes)
+        rest = [other._subgraph(w, buffers, codes) for other in self.others]
+        lists = w.offsets(codes), w.offsets([subgraph] * self.subgraphs + rest), w.offsets(buffers)
+        root = w.table(
+            version=(0, "uint32", self.version),
+            codes=(1, "offset", lists[0]),
+            subgraphs=(2, "offset", lists[1]),
+            buffers=(4, "offset", lists[2]),
+        )
+        return w.finish(root, b"TFL3")
+
+    def _subgraph(self, w: Writer, buffers: list[int], codes: list[int]) -> int:
         tensors = []
         for t in self.tensors:
             buffer = 0
@@ -105,8 +120,8 @@ class FileSpec:
                 for name, (number, kind, value) in t.extra.items()
             }
             tensors.append(w.table(**fields, **extra))
-        codes, operators = [], []
-        for i, op in enumerate(self.operators):
+        operators = []
+        for op in self.operators:
             custom = {"custom": (1, "offset", w.text(op.custom))} if op.custom else {}
             codes.append(
                 w.table(
@@ -116,11 +131,16 @@ class FileSpec:
                     code=(3, "int32", op.code),
                 )
             )
-            options = w.table(**op.options)
+            options = w.table(
+                **{
+                    name: (number, "offset", w.text(value)) if kind == "text" else (number, kind, value)
+                    for name, (number, kind, value) in op.options.items()
+                }
+            )
             vectors = w.array(op.inputs, "i4"), w.array(op.outputs, "i4")
             operators.append(
                 w.table(
-                    index=(0, "uint32", i),
+                    index=(0, "uint32", len(codes) - 1),
                     inputs=(1, "offset", vectors[0]),
                     outputs=(2, "offset", vectors[1]),
                     type=(3, "uint8", op.union),
@@ -133,17 +153,9 @@ class FileSpec:
             w.array(self.inputs, "i4"),
             w.array(self.outputs, "i4"),
         )
-        subgraph = w.table(
+        return w.table(
             tensors=(0, "offset", parts[0]),
             inputs=(1, "offset", parts[2]),
             outputs=(2, "offset", parts[3]),
             operators=(3, "offset", parts[1]),
         )
-        lists = w.offsets(codes), w.offsets([subgraph] * self.subgraphs), w.offsets(buffers)
-        root = w.table(
-            version=(0, "uint32", self.version),
-            codes=(1, "offset", lists[0]),
-            subgraphs=(2, "offset", lists[1]),
-            buffers=(4, "offset", lists[2]),
-        )
-        return w.finish(root, b"TFL3")
