@@ -15,7 +15,13 @@ def fetch(
 ) -> None:
     """Download a public model or data set into the user's cache; whole and verified, or not at all."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     from mcusim.cli.output import print_json
     from mcusim.files import fetch as download
@@ -23,7 +29,7 @@ def fetch(
     console = Console(stderr=True)
     with Progress(
         "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        console=console, transient=True, disable=json or not console.is_terminal,
+        TimeRemainingColumn(), console=console, transient=True, disable=json or not console.is_terminal,
     ) as bar:  # fmt: skip
         task = bar.add_task(name, total=None)
         path = download.fetch(

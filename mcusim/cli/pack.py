@@ -38,9 +38,8 @@ def pack(
     """
     from time import perf_counter
 
-    from rich.console import Console
-
     from mcusim.cli.output import DOES_NOT_FIT, draw, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.core import parse_bytes
     from mcusim.memory.csv import read_csv, write_csv
     from mcusim.memory.pack import pack as solved
@@ -49,7 +48,8 @@ def pack(
 
     problem = read_csv(file, capacity=None if capacity is None else parse_bytes(capacity), align=align)
     began = perf_counter()
-    with Console(stderr=True).status(f"{planner} looks for a place for {len(problem.blocks):,} blocks"):
+    said = f"{planner} looks for a place for {len(problem.blocks):,} blocks"
+    with working(said, at_most_s=time_limit):
         solution = solved(problem, planner=planner, effort=effort, seed=seed, time_limit_s=time_limit)
     seconds = perf_counter() - began
     if out is not None and solution.fits:

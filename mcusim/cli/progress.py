@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from mcusim.core.counted import hearing
+
 Report = Callable[[dict[str, Any]], None]
 
 PAUSE_S = 60.0
@@ -40,6 +42,9 @@ def training_progress(*, lines: bool) -> Iterator[Report]:
             "compiling kernels (once, up to a minute), evaluating", total=None, rate="", metric=""
         )
 
+        def evaluated(done: int, total: int | None) -> None:
+            bar.update(task, description="evaluating, kept features", completed=done, total=total)
+
         def report(counts: dict[str, Any]) -> None:
             metric = counts["metric"]
             bar.update(
@@ -50,7 +55,8 @@ def training_progress(*, lines: bool) -> Iterator[Report]:
                 metric=f"{metric.name} {metric.text(counts['train'])}",
             )  # fmt: skip
 
-        yield report
+        with hearing(evaluated):
+            yield report
 
 
 class Pace:
@@ -102,27 +108,53 @@ SOON_S = 2.0
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Say on a terminal what goes on and for how long, once it has gone on for two seconds.
+def working(what: str, *, at_most_s: float | None = None) -> Iterator[None]:
+    """Say on a terminal what goes on, once it has gone on for two seconds, until the block ends.
 
-    For work whose end nobody knows: exact planners, fits, whatever is planned many times.
+    Where the work goes through a loop of ``core.counted``, a bar says how much of it is done, how fast, and
+    how long the rest will take; elsewhere how long it has taken.
+
+    Args:
+        what: goes on.
+        at_most_s: seconds after which it ends by itself, as a search with a limit does.
     """
     from threading import Timer
 
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    shown = Progress(SpinnerColumn(), TextColumn(what), TimeElapsedColumn(), console=console, transient=True)
-    shown.add_task(what, total=None)
+    limit = "" if at_most_s is None else f" (at most {at_most_s:,.0f} s)"
+    shown = Progress(
+        SpinnerColumn(), TextColumn(what + limit), TimeElapsedColumn(), console=console, transient=True
+    )
+    task = shown.add_task(what, total=None, rate="")
+    known = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    began = monotonic()
+
+    def hear(done: int, total: int | None) -> None:
+        if total is not None and len(shown.columns) == 3:
+            shown.columns = (*shown.columns, *known)
+        rate = f"{done / max(monotonic() - began, 1e-9):,.3g} a second" if done else ""
+        shown.update(task, completed=done, total=total, rate=rate)
+
     timer = Timer(SOON_S, shown.start)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with hearing(hear):
+            yield
     finally:
         timer.cancel()
         timer.join()

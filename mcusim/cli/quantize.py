@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +38,7 @@ def quantize(
 ) -> None:
     """Quantise a float network after training, and say how much of it survives."""
     from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.progress import working
     from mcusim.compress.examples import real_inputs
     from mcusim.compress.floating import floating as as_float
     from mcusim.compress.quantize import QuantizeSettings, compare, fold
@@ -62,7 +62,7 @@ def quantize(
         raise BadArgument(
             "--mean, --std", f"speak of uint8 pixels, and {data} holds {kind}", "leave them out"
         )
-    with _busy(wanted=not json):
+    with working("calibrating, quantising, comparing"):
         quantised = quantise(floating, examples, settings, images=images, seed=seed)
         report = compare(fold(floating), quantised, real_inputs(floating, examples.test, test, seed))
     path = out or Path(f"{floating.name}-int8.npz")
@@ -71,16 +71,6 @@ def quantize(
         print_json({**report.as_dict(), "out": str(path)})
         return
     print_sections([*report.sections(), Command(str(path), "written to")])
-
-
-def _busy(*, wanted: bool) -> AbstractContextManager[object]:
-    """Return what shows on a terminal that work is going on."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
-        return nullcontext()
-    return console.status("calibrating, quantising, comparing")
 
 
 def _normalised(model: Model, mean: str | None, std: str | None) -> Model:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,8 +46,18 @@ def study_table(*, wanted: bool) -> Iterator[Callable[[Standing], None] | None]:
         said = f"{ended} of {standing.total} ended, {len(running)} running, {_clock(standing.seconds)}{left}"
         return Group(ProgressBar(total=standing.total, completed=ended, width=60), Text(said), table)
 
-    with Live(console=console, transient=True, refresh_per_second=4) as live:
-        yield lambda standing: live.update(drawn(standing))
+    last: list[tuple[Standing, float]] = []
+
+    def now() -> Any:
+        if not last:
+            return Text("planning the points")
+        standing, at = last[-1]
+        since = monotonic() - at
+        left = None if standing.left_s is None else max(0.0, standing.left_s - since)
+        return drawn(replace(standing, seconds=standing.seconds + since, left_s=left))
+
+    with Live(get_renderable=now, console=console, transient=True, refresh_per_second=4):
+        yield lambda standing: last.__setitem__(slice(None), [(standing, monotonic())])
 
 
 def _rank(point: Point) -> float:

@@ -70,32 +70,45 @@ def sweep(
 
 @contextmanager
 def _served(file: Path, out: Path | None) -> Iterator[Callable[[Standing], None]]:
-    """Yield what takes the standing of a study and serves its page; say where."""
+    """Yield what takes the standing of a study and serves its page; say where.
+
+    While runs go on the page is drawn anew from the histories in their folders.
+    """
+    from time import monotonic
+
+    from mcusim.core import BadRun
+    from mcusim.reporting.course import read_history
     from mcusim.reporting.live import Live
     from mcusim.reporting.study_page import study_page
     from mcusim.studies.result import StudyResult
     from mcusim.studies.study import Study
+    from mcusim.studies.sweep import RUNS
 
     study = Study.read(file)
     folder = out if out is not None else Path("studies") / study.name
-    last: list[Standing] = []
+    last: list[tuple[Standing, float]] = []
 
-    def drawn(standing: Standing) -> str:
+    def history(key: str) -> list[dict[str, float | None]]:
+        try:
+            return read_history(folder / RUNS / key)
+        except BadRun:
+            return []  # its first row is not written yet
+
+    def drawn() -> str:
+        if not last:
+            return study_page(StudyResult(study, folder, ()), live="It begins: points are planned.")
+        standing, at = last[-1]
+        since = monotonic() - at
         ended = sum(point.status != "waiting" for point in standing.points)
-        said = f"{ended} of {standing.total} ended, {len(standing.running)} running, {standing.seconds:.0f} s"
-        left = "" if standing.left_s is None else f", about {standing.left_s:.0f} s left"
-        return study_page(
-            StudyResult(study, folder, standing.points), live=said + left, running=tuple(standing.running)
-        )
+        said = f"{ended} of {standing.total} ended, {len(standing.running)} running, "
+        said += f"{standing.seconds + since:.0f} s"
+        if standing.left_s is not None:
+            said += f", about {max(0.0, standing.left_s - since):.0f} s left"
+        running = {key: history(key) for key in sorted(standing.running)}
+        return study_page(StudyResult(study, folder, standing.points), live=said, running=running)
 
-    with Live(study_page(StudyResult(study, folder, ()), live="It begins: points are planned.")) as live:
+    with Live(drawn()) as live:
         typer.echo(f"live at {live.url}", err=True)
-
-        def report(standing: Standing) -> None:
-            last[:] = [standing]
-            if live.due():
-                live.show(drawn(standing))
-
-        yield report
-        if last:
-            live.show(drawn(last[0]))
+        with live.redrawn(drawn):
+            yield lambda standing: last.__setitem__(slice(None), [(standing, monotonic())])
+        live.show(drawn())

@@ -35,9 +35,8 @@ def tour(
 
     Exits with 3 if none holds it in the SRAM there is.
     """
-    from rich.console import Console
-
     from mcusim.cli.output import draw, end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.core import BadArgument
     from mcusim.mcu.board_files import board as find_board
     from mcusim.reporting.subject import open_trace
@@ -48,11 +47,8 @@ def tour(
         raise BadArgument("--sram and --board", "both name a size", "give one of them")
     size = sram if board is None else find_board(board).sram_bytes
     file = open_trace(trace)
-    with Console(stderr=True).status("replays") as status:
-        found = tried(
-            file, sram=size, seed=seed, only=split_list(only) if only else (), title=str(trace),
-            progress=lambda name: status.update(f"{name} replays {trace}"),
-        )  # fmt: skip
+    with working(f"replaying {trace}"):
+        found = tried(file, sram=size, seed=seed, only=split_list(only) if only else (), title=str(trace))
     draw(found, plot)
     publish_sections(found.sections(), html, title=str(trace))
     if json:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadBoard, Figure, OutOfFlash, parse_bytes
 from mcusim.core.chosen import chosen
+from mcusim.core.counted import counted
 from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.lowering.flash import checkpoint_bytes
@@ -134,10 +136,10 @@ def compare(
     """
     wanted = chosen(settings or Settings(), choices)
     model, rows = network(model), []
-    for board in map(find_board, boards):
+    for board, update in counted(list(product(map(find_board, boards), updates))):
         most = board.sram_bytes if wanted.sram is None else min(parse_bytes(wanted.sram), board.sram_bytes)
         here = replace(wanted, sram=most)
-        rows += [candidate(Session(model, board, u, settings=here).plan()) for u in updates]
+        rows.append(candidate(Session(model, board, update, settings=here).plan()))
     return Comparison(model, tuple(rows))
 
 

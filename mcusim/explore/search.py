@@ -10,6 +10,7 @@ from typing import Any
 
 from mcusim.core import OutOfSram
 from mcusim.core.chosen import arguments, chosen, takes
+from mcusim.core.counted import counted
 from mcusim.explore.gain import Gains
 from mcusim.files.load import network
 from mcusim.graph import Model
@@ -186,7 +187,7 @@ def search(
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
-    for formats, shape, depth in product(given, SHAPES, wanted.bias_blocks):
+    for formats, shape, depth in counted(list(product(given, SHAPES, wanted.bias_blocks))):
         for last in range(1, count + 1):
             try:
                 option = look.largest(shape, last, min(depth, every) or last, formats)

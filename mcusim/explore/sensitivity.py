@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcusim.core import BadArgument
+from mcusim.core.counted import tell
 from mcusim.data.dataset import Dataset
 from mcusim.files.load import network
 from mcusim.graph import Model
@@ -70,6 +71,6 @@ def sensitivity(
     few = data.test.subset(range(min(SHOWN, len(data.test))))
     recipe = Recipe(schedule="constant", limit=steps, trace="off")
     training = Training(session.plan_for(data), session.scheme, replace(data, test=few), recipe, whole=model)
-    training.run()
+    training.run(progress=lambda counts: tell(counts["step"], counts["per_epoch"]))
     training.stages.statistics.close_stage()
     return Ranking.of(model, training.stages.statistics)

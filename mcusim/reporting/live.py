@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import compare_digest, token_urlsafe
 from threading import Event, Thread
@@ -31,8 +33,8 @@ HEADERS: Final = {
 class Live:
     """Serves one page on a free port of the loopback, under an address nobody can guess.
 
-    The page is drawn by who calls ``show``, never by the server: what runs is not looked at from another
-    thread. Nothing that is asked for changes anything.
+    The page is drawn by who calls ``show``, never by the server; ``redrawn`` draws in a thread of its own,
+    from what may be read there. Nothing that is asked for changes anything.
 
     Args:
         text: the page until there is a newer one.
@@ -76,6 +78,28 @@ class Live:
         """Serve another page from now on."""
         self._text, self._drawn = text.encode(), monotonic()
         self._fetched.clear()
+
+    @contextmanager
+    def redrawn(self, draw: Callable[[], str]) -> Iterator[None]:
+        """Draw the page anew in the background while somebody looks, about once a second.
+
+        Args:
+            draw: returns the page; it reads nothing that changes under it.
+        """
+        ended = Event()
+
+        def again() -> None:
+            while not ended.wait(PAUSE_S / 4):
+                if self.due():
+                    self.show(draw())
+
+        thread = Thread(target=again, name="mcusim live page", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         live = self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcusim.core.toml_text import toml
@@ -11,11 +11,13 @@ from mcusim.reporting.document import Room, document
 from mcusim.reporting.rooms.charts import Mark, Trend, mark_chart, trend_chart
 from mcusim.reporting.rooms.origin import versions
 from mcusim.reporting.rooms.parallel import Upright, Value, parallel_chart
+from mcusim.reporting.rooms.training import points as history
 from mcusim.sections.html import body
 from mcusim.sections.kinds import Cell, Column, Command, Facts, Headline, Notes, Section, Table, digits
 from mcusim.studies.point import DONE, Point
 from mcusim.studies.result import Mean, StudyResult
 
+Rows = Sequence[Mapping[str, float | None]]
 AXES = {
     "peak_bytes": ("peak SRAM, KiB", 1024.0), "flash_bytes": ("flash, KiB", 1024.0),
     "step_ms": ("time a step, ms", 1.0), "step_mj": ("energy a step, mJ", 1.0),
@@ -26,15 +28,18 @@ CURVES = 4
 """Candidates whose metric is drawn over the epochs, the best."""
 
 
-def study_page(result: StudyResult, *, command: str = "", live: str = "", running: Sequence[str] = ()) -> str:
+def study_page(
+    result: StudyResult, *, command: str = "", live: str = "", running: Mapping[str, Rows] | None = None
+) -> str:  # fmt: skip
     """Return a whole HTML document about a study.
 
     Args:
         result: of a sweep, or of its folder; it need not be at its end.
         command: what made the page, to be repeated.
         live: what a page that is served while the study runs says of itself.
-        running: keys of the points that are trained now.
+        running: key of each point that is trained now -> the rows of its history as far as they are written.
     """
+    running = running or {}
     sections = result.sections()
     head = next(s for s in sections if isinstance(s, Headline))
     best = result.best
@@ -49,6 +54,7 @@ def study_page(result: StudyResult, *, command: str = "", live: str = "", runnin
         Room("fronts", "What more memory, time and energy buy", _fronts(result)),
         Room("choices", "Choices and what came of them", _parallel(result)),
         Room("candidates", "Candidates", body([s for s in sections[1:] if not isinstance(s, Command)])),
+        Room("now", "What runs now", _going(result, running)),
         Room("course", "How the best of them learned", _curves(result)),
         Room("runs", "Runs", body(_runs(result, running))),
         Room("origin", "To repeat it", _origin(result, command)),
@@ -134,7 +140,24 @@ def _curves(result: StudyResult) -> str:
     return f'<div class="charts">{trend_chart(metric.name, trends, "epochs")}</div>'
 
 
-def _runs(result: StudyResult, running: Sequence[str]) -> list[Section]:
+def _going(result: StudyResult, running: Mapping[str, Rows]) -> str:
+    """Return how far each run is that goes on, and the loss of those that began first."""
+    if not running:
+        return ""
+    points = [point for point in result.points if point.key in running]
+    columns = (Column("run"), Column("seed", kind="number"), Column("done", kind="share"))
+    rows = [(said(point.values), point.seed, _share(point, running[point.key])) for point in points]
+    trends = [Trend(said(point.values), history(running[point.key], "loss")) for point in points[:CURVES]]
+    chart = trend_chart("loss", trends, "epochs")
+    return body([Table(columns, rows)]) + (f'<div class="charts">{chart}</div>' if chart else "")
+
+
+def _share(point: Point, rows: Rows) -> float:
+    """Return the part of its epochs that a run has done."""
+    return float(rows[-1]["epoch"] or 0) / point.experiment.training.epochs if rows else 0.0
+
+
+def _runs(result: StudyResult, running: Mapping[str, Rows]) -> list[Section]:
     metric = result.metric
     share = metric is not None and metric.unit == "%"
     names = list(dict.fromkeys(name for point in result.points for name in point.values))
@@ -156,7 +179,7 @@ def _runs(result: StudyResult, running: Sequence[str]) -> list[Section]:
     return found
 
 
-def _run(point: Point, names: Sequence[str], running: Sequence[str]) -> list[Cell]:
+def _run(point: Point, names: Sequence[str], running: Mapping[str, Rows]) -> list[Cell]:
     after = point.result.get("metric", {}).get("after")
     figures = point.figures
     return [

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core.counted import counted
 from mcusim.data.dataset import Split
 from mcusim.data.inputs import Inputs
 from mcusim.engine.inference import Inference
@@ -42,7 +43,7 @@ class Evaluation:
         tail = Inference(model, flow.ops[flow.front :], flow.boundary, batch=64, results=flow.logits)
         judge = _Judge(model, self._features.goals, flow.logits)
         total = 0.0
-        for start in range(0, self._count, CHUNK):
+        for start in counted(range(0, self._count, CHUNK)):
             index = np.arange(start, min(start + CHUNK, self._count))
             outputs = tail.run(np.stack(self._features.rows(self._part, index)))
             total += judge.summed(outputs, self._features.targets(self._part, index))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from mcusim.core.counted import counted
 from mcusim.core.errors import McusimError, OutOfSram
 from mcusim.core.units import parse_bytes
 from mcusim.memory.allocators import ALLOCATORS
@@ -116,7 +117,6 @@ def tour(
     seed: int = 0,
     only: Sequence[str] = (),
     title: str = "",
-    progress: Callable[[str], None] | None = None,
 ) -> Tour:
     """Replay a trace with every planner and on every allocator.
 
@@ -126,7 +126,6 @@ def tour(
         seed: for planners that draw.
         only: names of planners and allocators, if not all of them are wanted.
         title: of the trace, for what is printed.
-        progress: called with the name of each before its turn.
 
     Returns:
         A stop each, the lowest peak first. One that fails says why.
@@ -138,9 +137,7 @@ def tour(
     capacity = None if sram is None else parse_bytes(sram)
     replay(source)  # a trace that contradicts itself is an error, not a row
     stops = []
-    for method, name in _entries(only):
-        if progress is not None:
-            progress(name)
+    for method, name in counted(list(_entries(only))):
         stops.append(_stop(source, method, name, capacity, seed))
     stops.sort(key=lambda s: (not s.fits, s.peak_bytes is None, s.peak_bytes or 0, s.seconds))
     return Tour(title or Source(source).header.model or "trace", capacity, tuple(stops))

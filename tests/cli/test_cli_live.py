@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mcusim.reporting.live import Live
+
 BOARD = ("--board", "nrf52840")
 URL = re.compile(r"^live at http://127\.0\.0\.1:\d+/[\w-]{20,}/$", re.MULTILINE)
 
@@ -28,6 +30,26 @@ def test_a_training_says_where_it_is_seen_and_is_watched(
     assert "<h3>What is taken for what" in again
     done = run("watch", str(tmp_path))
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_study_of_one_worker_is_seen_while_a_run_goes_on(
+    run: Any, model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks sees how far the run is, although the process that trains says nothing before its end."""
+    base = f'model = "{model}"\nboard = "nrf52840"\ndata = "{images}"\ntraining = {{epochs = 40}}\n'
+    (tmp_path / "study.toml").write_text(f"[base]\n{base}[axes]\nlr = [0.01]\n")
+    pages: list[str] = []
+    show = Live.show
+    monkeypatch.setattr(Live, "due", lambda live: True)
+    monkeypatch.setattr("mcusim.reporting.live.PAUSE_S", 0.05)
+    monkeypatch.setattr(Live, "show", lambda live, text: (pages.append(text), show(live, text))[0])
+    done = run("sweep", str(tmp_path / "study.toml"), "--out", str(tmp_path / "swept"), "--live")
+    assert done.exit_code == 0, done.output
+    going = [page for page in pages if '<section id="now"' in page]
+    shares = {found for page in going for found in re.findall(r'<td class="n">([\d.]+%)</td>', page)}
+    assert len(shares) > 2
+    assert any('<polyline class="trend c0"' in page for page in going)
+    assert '<section id="now"' not in pages[-1]
 
 
 def test_a_study_is_seen_while_it_runs_and_after(run: Any, model: Path, images: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcusim.compress.quantize.forward import Array, fields, groups, run
 from mcusim.core import BadData
+from mcusim.core.counted import counted
 from mcusim.graph import Model
 
 SAMPLE = 2**18
@@ -60,6 +61,6 @@ def calibrate(model: Model, inputs: Array) -> dict[str, ObservedRange]:
     def visit(name: str, values: Array) -> None:
         found.setdefault(name, ObservedRange()).add(values, sample)
 
-    for group in groups(model, inputs):
+    for group in counted(list(groups(model, inputs))):
         run(model, group, visit)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mcusim.core.counted import counted
 from mcusim.mcu.cycles.hierarchy import Array, Constants, most_probable
 
 TAILS = 4.0
@@ -64,7 +65,7 @@ def left_out(
 ) -> list[tuple[float, float] | None]:
     """Return each row's residual and standard deviation, its group left out; ``None`` if no row is left."""
     found: list[tuple[float, float] | None] = [None] * len(groups)
-    for group in dict.fromkeys(groups):
+    for group in counted(dict.fromkeys(groups)):
         rest = np.array([name != group for name in groups])
         if not rest.any():
             continue
