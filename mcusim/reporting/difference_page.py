@@ -71,7 +71,7 @@ def _totals(found: Difference, names: Sequence[str]) -> str:
 
 def _pairs(title: str, lines: Sequence[Line], names: Sequence[str]) -> str:
     most = max((size or 0 for line in lines for size in (line.left, line.right)), default=1) or 1
-    heads = "".join(f'<th class="n">{escape(name)}</th>' for name in names)
+    heads = "".join(f'<th class="n" scope="col">{escape(name)}</th>' for name in names)
     rows = []
     for line in lines:
         shade = "var(--c0)" if line.name in ROLES else color(line.name)
@@ -87,8 +87,8 @@ def _pairs(title: str, lines: Sequence[Line], names: Sequence[str]) -> str:
             f'<td class="bar">{bars}</td></tr>'
         )
     return (
-        f'<table class="shares"><caption>{title}</caption><thead><tr><th></th>{heads}'
-        f'<th class="n">change</th><th></th></tr></thead>'
+        f'<table class="shares"><caption>{title}</caption><thead><tr><td></td>{heads}'
+        f'<th class="n" scope="col">change</th><td></td></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

@@ -52,7 +52,7 @@ def element(section: Section) -> str:
         case Headline():
             return _headline(section)
         case Facts():
-            rows = (f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in section.rows)
+            rows = (f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in section.rows)
             return f'<table class="facts">{_caption(section.title)}<tbody>{"".join(rows)}</tbody></table>'
         case Shares():
             return _shares(section)
@@ -95,8 +95,9 @@ def _shares(section: Shares) -> str:
             for name, size in part.items
         ]
     return (
-        f'<table class="shares"><thead><tr><th>{escape(section.title)}</th><th class="n">bytes</th>'
-        f'<th class="n">share</th><th></th></tr></thead><tbody>{"".join(rows)}</tbody><tfoot><tr>'
+        f'<table class="shares"><thead><tr><th scope="col">{escape(section.title)}</th>'
+        '<th class="n" scope="col">bytes</th>'
+        f'<th class="n" scope="col">share</th><td></td></tr></thead><tbody>{"".join(rows)}</tbody><tfoot><tr>'
         f'<th scope="row">{escape(section.whole)}</th><td class="n">{section.total:,}</td><td></td><td></td>'
         "</tr></tfoot></table>"
     )
@@ -106,7 +107,8 @@ def _table(section: Table) -> str:
     classes = ["" if column.left else ' class="n"' for column in section.columns]
 
     def row(values: Sequence[object], tag: str = "td") -> str:
-        cells = (f"<{tag}{c}>{escape(str(v))}</{tag}>" for c, v in zip(classes, values, strict=True))
+        scope = ' scope="col"' if tag == "th" else ""
+        cells = (f"<{tag}{c}{scope}>{escape(str(v))}</{tag}>" for c, v in zip(classes, values, strict=True))
         return f"<tr>{''.join(cells)}</tr>"
 
     def texts(values: Sequence[object]) -> list[str]:

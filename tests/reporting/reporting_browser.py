@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", {ke
 const at = {bubbles: true, clientX: 5, clientY: 5};
 const move = (node) => node.dispatchEvent(new MouseEvent("mousemove", at));
 SCRIPT
+const named = (node) =>
+  (node.getAttribute("aria-label") || node.labels?.[0]?.textContent || node.textContent).trim();
+const reached = "a, button, input, summary, [tabindex], [role=button], [role=img], [role=group]";
+const begins = (node) => node.outerHTML.slice(0, 90);
+say("nameless", all(reached).filter((node) => !named(node)).map(begins));
+const keyed = "table.data thead th, .map, figure.chart svg:has(.mark)";
+say("unreachable", all(keyed).filter((node) => node.tabIndex).map(begins));
+const ids = all("[id]").map((node) => node.id);
+say("twice", ids.filter((id, at) => ids.indexOf(id) !== at));
 document.getElementById("probe").textContent =
   JSON.stringify(Object.fromEntries([...said, ["errors", window.errors]]));
 </script>"""
@@ -27,6 +37,9 @@ document.getElementById("probe").textContent =
 
 def probed(text: str, script: str, folder: Path) -> dict[str, Any]:
     """Return what ``script`` says of a page by ``say(name, value)``, and its ``errors``.
+
+    Everything that can be pointed at or reached must have a name that is read out, tables that sort and
+    charts with marks be reached by the keyboard, and no id stand twice.
 
     Skips where there is no Chromium.
     """
@@ -36,7 +49,10 @@ def probed(text: str, script: str, folder: Path) -> dict[str, Any]:
     found = re.search(r'<pre id="probe">(.*?)</pre>', seen(file.as_uri(), folder), re.DOTALL)
     assert found
     assert found[1], "the script did not come to its end"
-    return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    said: dict[str, Any] = json.loads(unescape(found[1]))
+    for name in ("nameless", "unreachable", "twice"):  # for who uses a screen reader or a keyboard
+        assert said.pop(name) == [], name
+    return said
 
 
 def seen(address: str, folder: Path, *, budget: int = 2000) -> str:
