@@ -120,7 +120,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(BadModel, match="float64"):
         session(every_op_network(arithmetic=Arithmetic.LITERT), "head").firmware(tmp_path / "out")
-    for update in ("tinyprop", "medyate"):
+    for update in ("tinyprop", "medyate", "zeroth"):
         with pytest.raises(BadModel, match="update"):
             session(None, update).firmware(tmp_path / "out")
     with pytest.raises(BadModel, match="second moment"):
