@@ -14,22 +14,12 @@ from mcusim.deployment.records import Call
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import Op, OpKind
 from mcusim.graph.outputs import heads
-from mcusim.kernels.number_formats import ParameterFormat
 from mcusim.kernels.qas import qas_bias, qas_weight
 from mcusim.kernels.update import draw_seed
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import saved_name
 from mcusim.lowering.step import StepOp
 from mcusim.update.optimizer import Sgd
-
-WEIGHT_RULES = {
-    "float": "mcusim_weight_plain", "int8": "mcusim_weight_nearest", "int8-sr": "mcusim_weight_stochastic",
-    "int8+res8": "mcusim_weight_residual", "float32": "mcusim_weight_master",
-}  # fmt: skip
-BIAS_RULES = {
-    "float": "mcusim_bias_plain", "int32": "mcusim_bias_nearest", "int32-sr": "mcusim_bias_stochastic",
-    "int32+res8": "mcusim_bias_residual",
-}  # fmt: skip
 
 
 class ParameterCalls:
@@ -120,6 +110,8 @@ class ParameterCalls:
         name = op.weight if weight else op.bias
         assert name is not None
         own = context.step.formats.parameter(part, model.tensors[name].dtype)
+        if own.c_rule is None:
+            raise refusal(f"{part} format {own.name}", "has no C kernel")
         head = context.step.scope.head and op.name in heads(model)
         scaling = qas_weight(op, context.tensors) if weight else qas_bias(op, context.tensors)
         momentum = Slot(op.name, Kind.MOMENTUM, part)
@@ -127,7 +119,7 @@ class ParameterCalls:
         extra = None if own.extra is None else Slot(op.name, own.extra.kind, part)
         every = self._sgd.accumulate if total in context.step.tensors else 0
         fields: dict[str, Any] = {
-            "rule": CText(_rule(own, part)), "value": context.at(Slot(op.name, Kind.VALUE, part)),
+            "rule": context.constants.rule(own.c_rule), "value": context.at(Slot(op.name, Kind.VALUE, part)),
             "extra": context.at(extra), "factor": context.scaling(op, part, scaling.astype(np.float32)),
             "velocity": context.at(momentum if momentum in context.step.tensors else None),
             "total": context.at(total if every else None), "momentum": float(self._sgd.momentum),
@@ -140,15 +132,3 @@ class ParameterCalls:
         if rate not in self.rates:
             self.rates.append(rate)
         return self.rates.index(rate)
-
-
-def _rule(own: ParameterFormat, part: SlotPart) -> str:
-    """Return the C function of a number format.
-
-    Raises:
-        BadModel: if it has none.
-    """
-    rules = WEIGHT_RULES if part is SlotPart.WEIGHT else BIAS_RULES
-    if own.name not in rules:
-        raise refusal(f"{part} format {own.name}", "has no C kernel")
-    return rules[own.name]

@@ -79,6 +79,11 @@ class FlashConstants:
         self._declared[own] = f"extern const {struct} {own}[{len(rows)}];"
         return CText(own)
 
+    def rule(self, name: str) -> CText:
+        """Return the C name of the rule of a number format, declared beside what names it."""
+        self._declared[name] = f"extern mcusim_rule {name};"
+        return CText(name)
+
     def definitions(self) -> str:
         """Return the C definitions, arrays and records in the order in which they were asked for."""
         return "\n".join(self._texts.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcusim.deployment.parameters import BIAS_RULES, WEIGHT_RULES
 from mcusim.emulation.toolchain import zig
 from mcusim.kernels.number_formats import BIASES, WEIGHTS
 
@@ -47,19 +47,18 @@ def words(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.where(rng.random(count) < 0.2, ends, np.where(rng.random(count) < 0.2, ~ends, found))
 
 
-def test_every_format_has_a_rule():
-    assert {WEIGHTS.plain.name, *WEIGHTS} == {*WEIGHT_RULES}
-    assert {BIASES.plain.name, *BIASES} == {*BIAS_RULES}
+FORMATS = [own for formats in (WEIGHTS, BIASES) for own in (formats.plain, *formats.values())]
 
 
-CASES = [(WEIGHTS, name, rule) for name, rule in WEIGHT_RULES.items()]
-CASES += [(BIASES, name, rule) for name, rule in BIAS_RULES.items()]
+def test_every_rule_in_c_is_that_of_one_format():
+    source = (KERNELS / "update.c").read_text("ascii")
+    written = re.findall(r"(?m)^void (mcusim_(?:weight|bias)_\w+)\(", source)
+    assert sorted(written) == sorted(own.c_rule for own in FORMATS)
 
 
-@pytest.mark.parametrize(("formats", "name", "rule"), CASES, ids=[rule for _, _, rule in CASES])
+@pytest.mark.parametrize("own", FORMATS, ids=lambda own: own.c_rule)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_rules_give_the_bits_of_their_definitions(library, formats, name, rule):
-    own = formats.plain if name == formats.plain.name else formats[name]
+def test_rules_give_the_bits_of_their_definitions(library, own):
     rng = np.random.default_rng(5)
     step = steps(rng)
     word = words(rng, step.size)
@@ -78,7 +77,7 @@ def test_rules_give_the_bits_of_their_definitions(library, formats, name, rule):
     expected, kept = own.step(value.copy(), None if extra is None else extra.copy(), step, lambda: draw)
     got, beside = value.copy(), None if extra is None else extra.copy()
     learner = Learner(None, got.ctypes.data, 0 if beside is None else beside.ctypes.data)
-    function = getattr(library, rule)
+    function = getattr(library, own.c_rule)
     function.argtypes = (ctypes.POINTER(Learner), ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32)
     for i in range(step.size):
         function(learner, i, float(step[i]), int(word[i]))

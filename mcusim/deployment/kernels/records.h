@@ -355,7 +355,8 @@ typedef struct {
     mcusim_error from, to;
 } mcusim_grad_resize;
 
-/* How a parameter moves. step is in units of the parameter. */
+/* How a parameter moves. step is in units of the parameter. Rules stand in update.c; what is written of a network
+ * declares those that it uses. */
 struct mcusim_learner;
 typedef void mcusim_rule(const struct mcusim_learner *learner, uint32_t at, float step, uint32_t word);
 
@@ -429,9 +430,6 @@ mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_c
 mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
 mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
 mcusim_kernel mcusim_apply, mcusim_advance;
-mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
-    mcusim_weight_master;
-mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcusim_bias_residual;
 
 /* Gradients of inputs, from errors of one type to errors of the same or another. */
 #define MCUSIM_GRADIENTS(suffix)                                                                     \

@@ -4,6 +4,10 @@
  * integers: no double is needed on a core that has none. */
 #include "arithmetic.h"
 
+mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
+    mcusim_weight_master;
+mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcusim_bias_residual;
+
 #define GOLDEN 0x9E3779B97F4A7C15u
 
 static uint64_t mix(uint64_t z) { /* SplitMix64's finaliser */

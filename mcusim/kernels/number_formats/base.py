@@ -57,13 +57,16 @@ class ParameterFormat(NumberFormat):
 
     Attributes:
         extra: what is kept beside each value; ``None`` if nothing is.
+        c_rule: the function of ``deployment/kernels/update.c`` that gives the same bits as ``step``; ``None``
+            if there is none: then it is not written as firmware.
     """
 
     extra: ClassVar[Extra | None]
+    c_rule: ClassVar[str | None]
 
     @classmethod
     def _parts(cls) -> tuple[str, ...]:
-        return (*super()._parts(), "extra")
+        return (*super()._parts(), "extra", "c_rule")
 
     @property
     def bytes(self) -> int:

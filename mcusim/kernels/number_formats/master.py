@@ -29,6 +29,7 @@ class Int8Master(ParameterFormat):
     name = "float32"
     dtype = "int8"
     extra = Master()
+    c_rule = "mcusim_weight_master"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]

@@ -17,6 +17,7 @@ class Int8(ParameterFormat):
     name = "int8"
     dtype = "int8"
     extra = None
+    c_rule = "mcusim_weight_nearest"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]
@@ -39,6 +40,7 @@ class Int32(ParameterFormat):
     name = "int32"
     dtype = "int32"
     extra = None
+    c_rule = "mcusim_bias_nearest"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]

@@ -22,6 +22,8 @@ class _Plain(ParameterFormat):
 class PlainWeight(_Plain):
     """w <- w - step, in float32."""
 
+    c_rule = "mcusim_weight_plain"
+
     def compiled(self) -> CompiledRule:
         """Return the compiled twin of ``step``."""
         from mcusim.kernels.compiled.rules import plain
@@ -32,6 +34,8 @@ class PlainWeight(_Plain):
 
 class PlainBias(_Plain):
     """b <- b - step, in float32."""
+
+    c_rule = "mcusim_bias_plain"
 
     def compiled(self) -> CompiledRule:
         """Return the compiled twin of ``step``."""

@@ -29,6 +29,7 @@ class Int8Residual(ParameterFormat):
     name = "int8+res8"
     dtype = "int8"
     extra = Residual8()
+    c_rule = "mcusim_weight_residual"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]
@@ -53,6 +54,7 @@ class Int32Residual(ParameterFormat):
     name = "int32+res8"
     dtype = "int32"
     extra = Residual8()
+    c_rule = "mcusim_bias_residual"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]

@@ -21,6 +21,7 @@ class Int8Stochastic(ParameterFormat):
     name = "int8-sr"
     dtype = "int8"
     extra = None
+    c_rule = "mcusim_weight_stochastic"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]
@@ -43,6 +44,7 @@ class Int32Stochastic(ParameterFormat):
     name = "int32-sr"
     dtype = "int32"
     extra = None
+    c_rule = "mcusim_bias_stochastic"
 
     def step(
         self, value: Array, extra: Array | None, step: Array, draw: Callable[[], Array]
