@@ -23,6 +23,7 @@ from mcusim.graph.enlarging import enlarging
 from mcusim.kernels.number_formats import BIASES, ERRORS, WEIGHTS
 from mcusim.lowering.lower import lower
 from mcusim.lowering.patches import Patches
+from mcusim.memory.allocators import ALLOCATORS
 from mcusim.memory.arena import Arena
 from mcusim.memory.checker import check_offsets
 from mcusim.memory.planners import PLANNERS
@@ -258,7 +259,7 @@ def test_a_wrong_offset_corrupts_the_result():
     assert [program.run(x, i % 4) for i, x in enumerate(INPUTS)] != right[0]
 
 
-@pytest.mark.parametrize("allocator", ["first_fit", "best_fit", "tlsf", "buddy", "stack", "bump"])
+@pytest.mark.parametrize("allocator", sorted(ALLOCATORS))
 def test_a_step_runs_the_same_on_a_dynamic_allocator(allocator):
     model = small_network(3)
     step = lower(model, scheme("last-2").scope(model), Formats())

@@ -1,16 +1,19 @@
 """Mutated files through every reader: read, or refused in one line; no crash, hang, traceback or gigabyte.
 
 Each reader runs in a process of its own, so that its memory can be told and a crash of it is seen. Short
-here; by command ``python tests/fuzz/test_fuzz_readers.py [READER …] [--count 100000] [--seed N]``. A file
-that shows a fault is kept in the folder that the message names.
+here; by command ``python tests/fuzz/test_fuzz_readers.py [READER …] [--count 10000] [--rounds 10]``, each
+round with the next seed. A file that shows a fault is kept in the folder that the message names;
+``--record`` adds a row to ``outcomes.csv`` for each round that ended without one.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import faulthandler
 import json
 import os
+import platform
 import random
 import resource
 import shutil
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -42,6 +46,8 @@ MEMORY = Path("/dev/shm")
 """A disk would be the slowest part."""
 LONGEST = 2000
 """Characters of a message."""
+OUTCOMES = Path(__file__).with_name("outcomes.csv")
+"""What the rounds of the long form ended in, a row each."""
 NEEDS = {"tflite": "flatbuffers", "onnx": "onnx", "pt2": "torch", "pictures": "PIL"}
 
 
@@ -120,7 +126,7 @@ def _kept(path: Path, name: str, number: int) -> Path:
 def test_mutated_files_are_read_or_refused(name: str) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    words = [sys.executable, __file__, name, "--count", str(SHORT), "--json"]
+    words = [sys.executable, __file__, name, "--count", str(SHORT), "--rounds", "1", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)
@@ -135,21 +141,45 @@ def test_every_type_of_model_file_is_among_them() -> None:
     assert {"npz", "tflite", "onnx", "pkl", "pt2"} == {*IMPORTERS.names()} - {"json"} <= {*READERS}
 
 
+def _record(found: dict[str, Any], seed: int) -> None:
+    import numpy
+
+    day = datetime.now(UTC).date().isoformat()
+    row = {
+        "reader": found["reader"], "seed": seed, "mutations": found["read"] + found["refused"],
+        "read": found["read"], "refused": found["refused"], "slowest_ms": round(found["slowest_s"] * 1e3),
+        "mib": round(found["mib"]), "python": platform.python_version(), "numpy": numpy.__version__,
+        "day": day,
+    }  # fmt: skip
+    new = not OUTCOMES.exists()
+    with OUTCOMES.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
 if __name__ == "__main__":
     faulthandler.enable()
     parser = argparse.ArgumentParser()
     parser.add_argument("readers", nargs="*", default=[*READERS])
-    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     for name in given.readers:
-        found = fuzz(name, given.count, given.seed)
-        if given.json:
-            print(json.dumps(found))
-            continue
-        print(
-            f"{name}: {found['read']:,} of {given.count:,} read, the others refused; "
-            f"slowest {found['slowest_s'] * 1e3:.0f} ms; {found['mib']:,.0f} MiB"
-        )
-        assert found["mib"] < MOST_MIB, name
+        for seed in range(given.seed, given.seed + given.rounds):
+            found = fuzz(name, given.count, seed)
+            if given.json:
+                print(json.dumps(found))
+                continue
+            print(
+                f"{name}, seed {seed}: {found['read']:,} of {given.count:,} read, the others refused; "
+                f"slowest {found['slowest_s'] * 1e3:.0f} ms; {found['mib']:,.0f} MiB",
+                flush=True,
+            )
+            assert found["mib"] < MOST_MIB, name
+            if given.record:
+                _record(found, seed)
