@@ -2,8 +2,8 @@
 one.
 
 Short here, with processes that start from nothing; by command
-``python tests/crash/test_crash_signals.py [--kill 200] [--term 50] [--int 50] [--seed 0] [--record]``,
-with forks of a process that has compiled everything. What they ended with is recorded in ``outcomes.csv``.
+``python tests/crash/test_crash_signals.py [--kill 20] [--term 5] [--int 5] [--rounds 10] [--record]``, with
+forks of a process that has compiled everything. What they ended with is recorded in ``outcomes.csv``.
 The deaths at every single call to the file system are in ``tests/session/test_session_crash.py``.
 """
 
@@ -128,9 +128,9 @@ class Trainings:
         data = tiny_data()
         np.savez(place / "data.npz", train_images=data.train.images, train_labels=data.train.labels,
                  test_images=data.test.images, test_labels=data.test.labels)  # fmt: skip
-        began = monotonic()
+        self.seconds = 0.0
+        """What the last whole training took: other programs on the computer come and go."""
         self.expected = self.finished(place / "whole", [])
-        self.seconds = monotonic() - began
 
     def words(self, out: Path) -> list[str]:
         """Return the command of a training into a folder."""
@@ -141,14 +141,15 @@ class Trainings:
         """Return what a training leaves that is hit by the signals on its way."""
         signals = [*signals]
         while True:
-            words = [*self.words(out), *(["--resume"] if (out / FILE).exists() else [])]
-            process = self.start(words)
+            resumed, began = (out / FILE).exists(), monotonic()
+            process = self.start([*self.words(out), *(["--resume"] if resumed else [])])
             number = signals[-1] if signals else 0
             hit = bool(number) and process.ends(self.rng.uniform(0, self.seconds)) is None
             if hit:
                 os.kill(process.pid, number)
             ended, said = process.ends(), process.said()
             if ended == 0:
+                self.seconds = self.seconds if resumed else monotonic() - began
                 if not signals:
                     break
                 shutil.rmtree(out)  # it came to its end before the signal: another one
@@ -200,33 +201,39 @@ def _record(trainings: Trainings, seed: int, checked: int) -> None:
             writer.writerow(row)
 
 
+def _round(trainings: Trainings, seed: int, numbers: list[int]) -> int:
+    """Let trainings meet signals in an order of chance; return how many trainings there were."""
+    trainings.rng = random.Random(seed)
+    trainings.sent.clear()
+    trainings.rng.shuffle(numbers)
+    checked = 0
+    while numbers:
+        count = trainings.rng.randrange(1, 6)
+        trainings.check(numbers[:count])
+        numbers, checked = numbers[count:], checked + 1
+    return checked
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for name, count in (("kill", 200), ("term", 50), ("int", 50), ("seed", 0)):
+    for name, count in (("kill", 20), ("term", 5), ("int", 5), ("seed", 0), ("rounds", 10)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--record", action="store_true")
     given = vars(parser.parse_args())
+    numbers = [*[signal.SIGKILL] * given["kill"], *[signal.SIGTERM] * given["term"]]
+    numbers += [signal.SIGINT] * given["int"]
     with tempfile.TemporaryDirectory() as place:
         os.environ["XDG_CACHE_HOME"] = str(Path(place) / "cache")
         trainings = Trainings(Path(place), given["seed"], Warm)
         with contextlib.suppress(SystemExit), contextlib.redirect_stdout(StringIO()):
             _train(trainings.words(Path(place) / "first"))
-        began = monotonic()
         trainings.check([])
-        trainings.seconds = monotonic() - began
-        numbers = (
-            [signal.SIGKILL] * given["kill"]
-            + [signal.SIGTERM] * given["term"]
-            + [signal.SIGINT] * given["int"]
-        )
-        trainings.rng.shuffle(numbers)
-        checked = 0
-        while numbers:
-            count = trainings.rng.randrange(1, 6)
-            trainings.check(numbers[:count])
-            numbers, checked = numbers[count:], checked + 1
-            print(f"{len(numbers)} to come", flush=True)
-        for (number, code), count in sorted(trainings.sent.items()):
-            print(f"{count} {signal.Signals(number).name}, exit {code}")
-        if given["record"]:
-            _record(trainings, given["seed"], checked)
+        for seed in range(given["seed"], given["seed"] + given["rounds"]):
+            checked = _round(trainings, seed, [*numbers])
+            ends = (
+                f"{count} {signal.Signals(number).name} exit {code}"
+                for (number, code), count in sorted(trainings.sent.items())
+            )
+            print(f"seed {seed}, {checked} trainings: {', '.join(ends)}", flush=True)
+            if given["record"]:
+                _record(trainings, seed, checked)
