@@ -73,7 +73,7 @@ def fields_of(network: FirmwareTables) -> dict[str, Any]:
     return {name: value for name, value in network.fields.items() if name not in OUTSIDE}
 
 
-OUTSIDE = ("header_bytes",)
+OUTSIDE = ("header_bytes", "selection_steps")
 
 
 def _guarded(name: str, text: str) -> str:

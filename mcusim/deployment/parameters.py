@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -15,7 +16,7 @@ from mcusim.deployment.text import NULL, CText
 from mcusim.graph import Op, OpKind
 from mcusim.graph.outputs import heads
 from mcusim.kernels.qas import qas_bias, qas_weight
-from mcusim.kernels.update import draw_seed
+from mcusim.kernels.update import decays, draw_seed
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import saved_name
 from mcusim.lowering.step import StepOp
@@ -29,8 +30,8 @@ class ParameterCalls:
         rates: the learning rate of each group at schedule factor 1, in double precision.
     """
 
-    def __init__(self, context: StepContext, sgd: Sgd, seed: int) -> None:
-        self._context, self._sgd, self._seed = context, sgd, seed
+    def __init__(self, context: StepContext, sgd: Sgd, seed: int, observed: Mapping[str, CText]) -> None:
+        self._context, self._sgd, self._seed, self._observed = context, sgd, seed, observed
         self.rates: list[float] = []
 
     def grad_bias(self, op: StepOp) -> Call:
@@ -38,11 +39,15 @@ class ParameterCalls:
         context, source = self._context, source_of(op)
         g = gradient_name(source.output)
         outputs = context.tensors[source.inputs[1]].shape[source.traits.channel_axis]
-        return Call(f"mcusim_grad_bias_{SHORT[context.held(g).dtype]}", "mcusim_grad_bias", {
+        fields = {
             "g": context.at(g), "mask": context.at(op.mask), "factor": context.factors(source),
             "pixels": prod(context.shape(g)) // outputs, "outputs": outputs, "from": context.error(g),
             "learner": self._learner(source, SlotPart.BIAS),
-        })  # fmt: skip
+        }  # fmt: skip
+        short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.BIAS)
+        if not moment:
+            return Call(f"mcusim_grad_bias_{short}", "mcusim_grad_bias", fields)
+        return Call(f"mcusim_adapted_bias_{short}", "mcusim_adapted_bias", {"bias": fields, "moment": moment})
 
     def grad_weight(self, op: StepOp) -> Call:
         """Return the call of a weight's gradient, with its update unless gradients are summed."""
@@ -56,7 +61,7 @@ class ParameterCalls:
             raise refusal(f"op {source.name!r} ({source.kind})", "runs over several rows")
         chosen = channels in context.step.tensors
         channel_count = context.tensors[source.inputs[1]].shape[1] if dense else inputs.shape[-1]
-        return Call(f"mcusim_grad_weight_{SHORT[context.held(g).dtype]}", "mcusim_grad_weight", {
+        fields = {
             "g": context.at(g), "mask": context.at(op.mask), "factor": context.factors(source),
             "x": context.at(x), "channels": context.at(channels) if chosen else NULL,
             "window": self._window(source),
@@ -66,6 +71,12 @@ class ParameterCalls:
             "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
             "compact": context.compact(source), "from": context.error(g),
             "learner": self._learner(source, SlotPart.WEIGHT), **self._pixels(source),
+        }  # fmt: skip
+        short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.WEIGHT)
+        if not moment and source.name not in self._observed:
+            return Call(f"mcusim_grad_weight_{short}", "mcusim_grad_weight", fields)
+        return Call(f"mcusim_adapted_weight_{short}", "mcusim_adapted_weight", {
+            "weight": fields, "moment": moment, "observed": self._observed.get(source.name, NULL),
         })  # fmt: skip
 
     def _pixels(self, source: Op) -> dict[str, Any]:
@@ -91,7 +102,18 @@ class ParameterCalls:
             "depthwise": not bias and source.kind is OpKind.DEPTHWISE_CONV_2D,
             "compact": not bias and context.compact(source),
         }  # fmt: skip
-        return Call("mcusim_apply", "mcusim_update", fields)
+        moment = self._moment(source, op.part)
+        if not moment:
+            return Call("mcusim_apply", "mcusim_update", fields)
+        return Call("mcusim_adapted_apply", "mcusim_adapted_update", {"update": fields, "moment": moment})
+
+    def _moment(self, source: Op, part: SlotPart) -> dict[str, Any]:
+        """Return where a parameter's mean squares lie, and how they move; nothing without a second moment."""
+        square = Slot(source.name, Kind.SQUARE, part)
+        if square not in self._context.step.tensors:
+            return {}
+        kept, added = decays(self._sgd.second_moment)
+        return {"square": self._context.at(square), "decay": kept, "rest": added}
 
     def _window(self, source: Op) -> dict[str, int]:
         tensors = self._context.tensors
@@ -104,8 +126,6 @@ class ParameterCalls:
     def _learner(self, op: Op, part: SlotPart) -> CText:
         """Return the record of how a parameter moves."""
         context, model = self._context, self._context.model
-        if Slot(op.name, Kind.SQUARE, part) in context.step.tensors:
-            raise refusal(f"second moment of {op.name!r}", "has no C kernel")
         weight = part is SlotPart.WEIGHT
         name = op.weight if weight else op.bias
         assert name is not None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, Interval, Kind, Role, Slot, SlotPart
+from mcusim.deployment.choosing import ChannelChoice, choice_of
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.forward import TYPES, forward
 from mcusim.deployment.gradients import grad_input
@@ -96,9 +97,11 @@ class _Writer:
     def __init__(self, plan: Plan, scheme: Scheme, context: StepContext) -> None:
         self._plan, self._scheme, self._context = plan, scheme, context
         self._step, self._model = plan.step, plan.step.model
-        self._parameters = ParameterCalls(context, plan.settings.sgd, plan.settings.seed)
         self._selection = scheme.select(self._model, 0, plan.settings.seed)
+        self._choice: ChannelChoice | None = None
         self._draws = self._drawn()
+        observed: Mapping[str, CText] = {} if self._choice is None else self._choice.observed
+        self._parameters = ParameterCalls(context, plan.settings.sgd, plan.settings.seed, observed)
 
     def tables(self) -> FirmwareTables:
         context, step = self._context, self._step
@@ -116,7 +119,8 @@ class _Writer:
     def _call(self, op: StepOp) -> Call:
         match op.action:
             case Action.LOAD:
-                return NOTHING
+                # A step begins with the choice of a stage's channels, where one begins.
+                return NOTHING if self._choice is None else self._chosen(self._choice, "mcusim_choose")
             case Action.FORWARD:
                 return forward(self._context, op)
             case Action.CROP | Action.PASTE:
@@ -142,8 +146,13 @@ class _Writer:
             case Action.PERTURB | Action.PROBE | Action.ESTIMATE:
                 raise refusal(f"update {self._scheme.name}", "perturbs what learns")
             case Action.OBSERVE:
-                raise refusal(f"update {self._scheme.name}", "chooses by what it observes")
+                if self._choice is None:  # nothing is chosen by what it observes
+                    return NOTHING
+                return self._chosen(self._choice, "mcusim_observe")
         assert_never(op.action)
+
+    def _chosen(self, choice: ChannelChoice, kernel: str) -> Call:
+        return Call(kernel, "mcusim_choice", choice.record)
 
     def _loss(self, op: StepOp) -> Call:
         context, step = self._context, self._step
@@ -196,7 +205,7 @@ class _Writer:
                 if self._draws:
                     continue
                 start["from"] = self._channels(name.of)
-            elif isinstance(name, Slot) and name.kind is Kind.SELECTION:
+            elif isinstance(name, Slot) and name.kind is Kind.SELECTION and self._choice is None:
                 continue
             found.append(start)
         if context.scaled():
@@ -234,17 +243,20 @@ class _Writer:
             BadModel: if they change in a way that has no C kernel.
         """
         scheme, step = self._scheme, self._step
-        if (
-            not step.scope.channels
-            or scheme.stage is None
-            or not _changes(scheme, self._selection, self._plan)
-        ):
+        if not step.scope.channels or scheme.stage is None:
             return []
-        uniform = isinstance(scheme, Dynamic) and POLICIES[scheme.policy] is POLICIES["uniform"]
-        if not uniform or not step.scope.fixed:
-            raise refusal(f"update {scheme.name}", "changes what learns in a way that is not drawn uniformly")
+        counts = {name: len(chosen) for name, chosen in self._selection.channels.items()}
+        changes = _changes(scheme, self._selection, self._plan)
+        if not step.scope.fixed and (changes or counts != dict(step.scope.channels)):
+            reason = "selects other numbers of channels in each stage, for which the simulation plans anew"
+            raise refusal(f"update {scheme.name}", reason)
+        if not changes:
+            return []
         if any(self._context.compact(self._model.op(name)) for name in step.scope.channels):
             raise refusal(f"update {scheme.name} with weights in flash", "writes flash when a stage ends")
+        if not isinstance(scheme, Dynamic) or POLICIES[scheme.policy] is not POLICIES["uniform"]:
+            self._choice = choice_of(self._context, scheme, self._stage_steps(), self._plan.settings.seed)
+            return []
         found = []
         for position, (name, count) in enumerate(step.scope.channels.items()):
             of = self._model.tensors[self._model.op(name).inputs[0]].shape[-1]
@@ -263,17 +275,22 @@ class _Writer:
         if logits.dtype not in TYPES:
             raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
         scale, zero = _real(logits.quant)
-        accumulate = self._plan.settings.sgd.accumulate
-        length = 0 if not self._draws else -(-(self._scheme.stage or 0) // accumulate) * accumulate
         fields: dict[str, Any] = {
             "input": context.at(model.inputs[0]), "input_bytes": model.input.bytes,
             "logits": context.at(logits.name), "logits_count": logits.elements,
             "logits_type": TYPES[logits.dtype], "logits_scale": scale, "logits_zero": zero,
-            "stage_steps": length, "error_scales": len(context.scaled()), "seed": self._plan.settings.seed,
+            "stage_steps": self._stage_steps() if self._draws else 0,
+            "selection_steps": self._stage_steps() if self._draws or self._choice else 0,
+            "error_scales": len(context.scaled()), "seed": self._plan.settings.seed,
         }  # fmt: skip
         if step.target is not None:
             fields |= {"target": context.at(step.target.name), "target_bytes": step.target.bytes}
         return fields
+
+    def _stage_steps(self) -> int:
+        """Return the steps of a stage, which ends after an update only."""
+        accumulate = self._plan.settings.sgd.accumulate
+        return -(-(self._scheme.stage or 0) // accumulate) * accumulate
 
     def _learned(self) -> tuple[tuple[CText, bytes], ...]:
         """Return the tensors of a checkpoint, op by op: where each lies and what it begins with."""

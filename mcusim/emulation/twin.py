@@ -37,7 +37,7 @@ from mcusim.memory.arena import Arena
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Facts, Headline, Section
 from mcusim.sections.shown import Shown
-from mcusim.update.scheme import Scheme
+from mcusim.update.scheme import Scheme, statistics_for
 
 Array = NDArray[Any]
 GROUPS = 16
@@ -226,7 +226,10 @@ class Twin:
         self._arena = Arena(settings.sram_bytes)
         buffers = ArenaBuffers(step, plan.solution.offsets, self._arena)
         state = State.of(step.model, step.scope, settings.formats)
-        self._program = Program(step, buffers, state, settings.sgd, seed=settings.seed)
+        self._statistics = statistics_for(scheme, step.model)
+        self._program = Program(
+            step, buffers, state, settings.sgd, seed=settings.seed, statistics=self._statistics
+        )
         self._stage = 0
         self._program.load(scheme.select(step.model, 0, settings.seed))
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
@@ -282,11 +285,13 @@ class Twin:
 
     def _select(self, iteration: int) -> None:
         """Change the engine's channels with the stage; the device draws its own."""
-        length = self._made.fields["stage_steps"]
+        length = self._made.fields["selection_steps"]
         stage = iteration // length if length else 0
         if stage != self._stage:
             self._stage = stage
-            self._program.select(self._scheme.select(self._plan.step.model, stage, self._plan.settings.seed))
+            self._statistics.close_stage()
+            model, seed = self._plan.step.model, self._plan.settings.seed
+            self._program.select(self._scheme.select(model, stage, seed, self._statistics))
 
     def _calibrate(self, x: Array, target: Any) -> None:
         if not self._made.fields["error_scales"]:

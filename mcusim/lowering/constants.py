@@ -18,9 +18,9 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER, PATTERN = 8, 56, 48, 16
+ENTRY, COPY, LEARNER, PATTERN, MOMENT = 8, 56, 48, 16, 12
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
-pattern of saved pixels."""
+pattern of saved pixels, of a second moment."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
@@ -104,7 +104,7 @@ def _record(step: Step, op: StepOp) -> int:
     if op.action is Action.SAVE and op.source is not None and op.source.name in step.saved_pixels:
         return RECORDS[op.action] + 4
     if op.action in RECORDS:
-        return RECORDS[op.action]
+        return RECORDS[op.action] + _adapted(step, op)
     if op.source is None:
         return 0
     family, kind = op.source.traits.family, op.source.kind
@@ -132,6 +132,18 @@ def _record(step: Step, op: StepOp) -> int:
     if kind in (OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION):
         return NORMALISED
     return FORWARD_RECORDS[family]
+
+
+def _adapted(step: Step, op: StepOp) -> int:
+    """Return what a second moment, and norms that are observed, add to the record of a parameter's op."""
+    parts = {Action.GRAD_BIAS: SlotPart.BIAS, Action.GRAD_WEIGHT: SlotPart.WEIGHT, Action.UPDATE: op.part}
+    part = parts.get(op.action)
+    if op.source is None or part is None:
+        return 0
+    adapted = Slot(op.source.name, Kind.SQUARE, part) in step.tensors
+    observes = any(o.action is Action.OBSERVE for o in step.ops) and op.source.name in step.scope.eligible
+    watched = op.action is Action.GRAD_WEIGHT and (adapted or observes)
+    return (MOMENT if adapted or watched else 0) + (4 if watched else 0)
 
 
 def _separable(op: Op) -> bool:

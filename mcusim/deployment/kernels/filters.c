@@ -3,7 +3,7 @@
 
 #define TOGETHER 16 /* outputs of a pixel that are rescaled one after another */
 
-static int32_t dot(const mcusim_convolution *r, const int8_t *x, const int8_t *q, int length) {
+static int32_t filter_dot(const mcusim_convolution *r, const int8_t *x, const int8_t *q, int length) {
     int32_t acc = 0, zx = r->x_zero, zw = r->weight_zero;
     for (int k = 0; k < length; k++) acc += (x[k] - zx) * (q[k] - zw);
     return acc;
@@ -16,7 +16,7 @@ static int32_t column_dot(const mcusim_convolution *r, const int16_t *column, co
 }
 
 /* The inputs of one group that an output pixel meets, as a column of int16. */
-static void gather(const mcusim_convolution *r, int i, int j, int first, int depth) {
+static void gather_group(const mcusim_convolution *r, int i, int j, int first, int depth) {
     const mcusim_window *m = &r->window;
     int16_t *to = (int16_t *)r->scratch;
     int32_t zero = r->x_zero;
@@ -30,7 +30,7 @@ static void gather(const mcusim_convolution *r, int i, int j, int first, int dep
 }
 
 /* Rescale the sums of a pixel that begin with output o, some at a time. */
-static void give(const mcusim_convolution *r, mcusim_writer *bits, const int32_t *acc, int count, int o, int8_t *y) {
+static void give_outputs(const mcusim_convolution *r, mcusim_writer *bits, const int32_t *acc, int count, int o, int8_t *y) {
     for (int e = 0; e < count; e += TOGETHER) {
         int some = count - e < TOGETHER ? count - e : TOGETHER;
         mcusim_some_bits(bits, mcusim_outputs(&r->output, acc + e, some, o + e, 1, y + e, 1), (uint32_t)some);
@@ -51,7 +51,7 @@ void mcusim_grouped(const void *record, mcusim_state *state) {
                 int row = i * m->sh - m->top, col = j * m->sw - m->left;
                 int in = row >= 0 && row < m->h && col >= 0 && col < m->w;
                 const int8_t *x = r->x + (row * m->w + col) * m->ci + g * depth; /* of a single tap */
-                if (taps > 1) gather(r, i, j, g * depth, depth);
+                if (taps > 1) gather_group(r, i, j, g * depth, depth);
                 for (int n = 0; n < each; n += TOGETHER) {
                     int some = each - n < TOGETHER ? each - n : TOGETHER, o = g * each + n;
                     for (int e = 0; e < some; e++) {
@@ -60,9 +60,9 @@ void mcusim_grouped(const void *record, mcusim_state *state) {
                         if (taps > 1)
                             acc[e] += column_dot(r, (const int16_t *)r->scratch, q, length);
                         else if (in)
-                            acc[e] += dot(r, x, q, depth);
+                            acc[e] += filter_dot(r, x, q, depth);
                     }
-                    give(r, &bits, acc, some, o, y);
+                    give_outputs(r, &bits, acc, some, o, y);
                     y += some;
                 }
             }
@@ -88,8 +88,8 @@ void mcusim_transposed(const void *record, mcusim_state *state) {
                     if (row < 0 || row >= m->oh || col < 0 || col >= m->ow) continue;
                     int32_t *to = acc + (row * m->ow + col) * co;
                     const int8_t *q = r->weight + (u * m->kw + v) * ci;
-                    for (int o = 0; o < co; o++, q += taps * ci) to[o] += dot(r, x, q, ci);
+                    for (int o = 0; o < co; o++, q += taps * ci) to[o] += filter_dot(r, x, q, ci);
                 }
-    for (int p = 0; p < pixels; p++) give(r, &bits, acc + p * co, co, 0, r->y + p * co);
+    for (int p = 0; p < pixels; p++) give_outputs(r, &bits, acc + p * co, co, 0, r->y + p * co);
     mcusim_bits_end(&bits);
 }

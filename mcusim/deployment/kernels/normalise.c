@@ -6,7 +6,7 @@
 #define OUTPUT_BITS 4   /* of LOG_SOFTMAX's output: (-16, 0] */
 #define HALF_ROOT_2 1518500250
 
-static int length(uint32_t v) { /* significant bits */
+static int significant(uint32_t v) { /* significant bits */
     int n = 0;
     for (; v; v >>= 1) n++;
     return n;
@@ -15,9 +15,9 @@ static int length(uint32_t v) { /* significant bits */
 /* The logarithm of 2^k z, of two ways to choose k the larger; log z is a quotient of polynomials in sqrt(sqrt(2)). */
 static int32_t logarithm(int32_t value) {
     const int bits = 31 - (INPUT_BITS + 1);
-    int room = 31 - length((uint32_t)value);
+    int room = 31 - significant((uint32_t)value);
     int32_t lower = mcusim_high(value, HALF_ROOT_2);
-    int lower_room = 31 - length((uint32_t)lower);
+    int lower_room = 31 - significant((uint32_t)lower);
     int32_t first = mcusim_doubled(mcusim_high(mcusim_doubled(value, room), HALF_ROOT_2), 1);
     int32_t second = mcusim_doubled(value, lower_room), r = first < second ? first : second;
     int32_t high = (SUM_BITS - room - 1) * (1 << bits) + (1 << (bits - 2));
@@ -90,7 +90,7 @@ static int32_t inverse_root(int32_t value, int *shift) {
         value /= 4;
         right++;
     }
-    int pairs = (31 - length((uint32_t)value)) / 2 - 1;
+    int pairs = (31 - significant((uint32_t)value)) / 2 - 1;
     right -= pairs;
     int32_t half = mcusim_divide((value << 2 * pairs) >> 1, 1), x = 1 << 28;
     for (int i = 0; i < 5; i++) { /* three integer bits; a product of three such numbers has nine */
@@ -109,26 +109,9 @@ static int32_t squares(const int8_t *x, uint32_t count, int32_t zero) {
     return total;
 }
 
-/* The float32 nearest to the square root of one: an integer root of its mantissa, bit by bit, and its rest. */
-static float root_of(float value) {
-    uint32_t bits = mcusim_word(value);
-    int e = (int)(bits >> 23) - 127, odd = e & 1;
-    uint64_t rest = (uint64_t)((bits & 0x7fffffu) | 0x800000u) << (25 + odd), root = 0;
-    for (uint64_t bit = (uint64_t)1 << 48; bit; bit >>= 2) { /* 24 bits, and one to round by */
-        if (rest >= root + bit) {
-            rest -= root + bit;
-            root = root >> 1 | bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    uint32_t mantissa = (uint32_t)((root + 1) >> 1); /* no root lies halfway between two float32 */
-    return mcusim_float((uint32_t)((e - odd) / 2 + 127 - 1) * 0x800000u + mantissa);
-}
-
 float mcusim_length(const int8_t *x, uint32_t count, int32_t zero) {
     int32_t total = squares(x, count, zero);
-    return root_of((float)(total > 1 ? total : 1));
+    return mcusim_root((float)(total > 1 ? total : 1));
 }
 
 void mcusim_l2(const void *record, mcusim_state *state) {

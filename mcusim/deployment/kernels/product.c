@@ -1,7 +1,7 @@
 /* Products of matrices, or of two stacks of them, by strides: neither is copied to be read the other way round. */
 #include "arithmetic.h"
 
-static int32_t dot(const mcusim_product *r, const int8_t *a, const int8_t *b) {
+static int32_t matrix_dot(const mcusim_product *r, const int8_t *a, const int8_t *b) {
     int32_t acc = 0, za = r->a_zero, zb = r->b_zero;
     for (int k = 0; k < r->inner; k++, a += r->a_inner, b += r->b_inner) acc += (*a - za) * (*b - zb);
     return acc;
@@ -24,7 +24,7 @@ void mcusim_matrices(const void *record, mcusim_state *state) {
                         a += i[d] * r->a_stride[d];
                         b += i[d] * r->b_stride[d];
                     }
-                    int32_t acc = dot(r, r->a + a, r->b + b);
+                    int32_t acc = matrix_dot(r, r->a + a, r->b + b);
                     mcusim_bit(&bits, mcusim_outputs(&out, &acc, 1, 0, 0, y, 1));
                 }
     mcusim_bits_end(&bits);

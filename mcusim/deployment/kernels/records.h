@@ -408,6 +408,45 @@ typedef struct {
     uint8_t depthwise, compact, bias;
 } mcusim_update;
 
+/* Mean squares of the gradients, one beside each parameter, and what they and new squares are multiplied by. */
+typedef struct {
+    float *square;                  /* NULL: no second moment */
+    float decay, rest;
+} mcusim_moment;
+
+typedef struct {
+    mcusim_grad_bias bias;
+    mcusim_moment moment;
+} mcusim_adapted_bias;
+
+typedef struct {
+    mcusim_grad_weight weight;
+    mcusim_moment moment;
+    float *observed;                /* norms of the learning channels' gradients, summed; NULL: nobody asks */
+} mcusim_adapted_weight;
+
+typedef struct {
+    mcusim_update update;
+    mcusim_moment moment;
+} mcusim_adapted_update;
+
+/* A layer for which channels are chosen: as many in every stage. */
+typedef struct {
+    int16_t *channels;
+    uint16_t count, of;
+    int16_t *order;                 /* in which all take turns; NULL: they do not */
+    float *latest, *sums;           /* means of the last stage that each was observed in; sums of this one; or NULL */
+} mcusim_chosen;
+
+typedef struct mcusim_choice {
+    void (*choose)(const struct mcusim_choice *choice, uint32_t stage);
+    const mcusim_chosen *layers;
+    uint16_t layers_count;
+    uint32_t steps;                 /* of a stage */
+    uint64_t seed;
+    float *steps_seen;              /* of this stage; NULL: nothing is observed */
+} mcusim_choice;
+
 /* Scales of the next step from the magnitudes of this one. */
 typedef struct {
     uint64_t *largest;              /* as the bits of a float64; 0: nothing seen yet */
@@ -429,7 +468,12 @@ mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_c
     mcusim_squared_error;
 mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
 mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
-mcusim_kernel mcusim_apply, mcusim_advance;
+mcusim_kernel mcusim_adapted_bias_f32, mcusim_adapted_bias_i16, mcusim_adapted_bias_i8;
+mcusim_kernel mcusim_adapted_weight_f32, mcusim_adapted_weight_i16, mcusim_adapted_weight_i8;
+mcusim_kernel mcusim_apply, mcusim_adapted_apply, mcusim_advance, mcusim_choose, mcusim_observe;
+void mcusim_in_turn(const mcusim_choice *choice, uint32_t stage);
+void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_norm(const mcusim_choice *choice, uint32_t stage);
 
 /* Gradients of inputs, from errors of one type to errors of the same or another. */
 #define MCUSIM_GRADIENTS(suffix)                                                                     \
@@ -457,7 +501,19 @@ float mcusim_logarithm(float x);
 float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state);
 void mcusim_learn(const mcusim_learner *learner, const mcusim_state *state, uint64_t key, uint32_t at,
                   uint32_t element, uint32_t output, uint32_t summed, float gradient);
+void mcusim_adapt(const mcusim_learner *learner, const mcusim_moment *moment, const mcusim_state *state, uint64_t key,
+                  uint32_t at, uint32_t element, uint32_t output, uint32_t summed, float gradient);
 uint64_t mcusim_key(uint64_t seed, uint64_t counter);
+
+/* A float64 that is not negative: mantissa of 53 bits, or 0, times 2^e. */
+typedef struct {
+    uint64_t m;
+    int32_t e;
+} mcusim_real;
+
+float mcusim_root(float value);
+void mcusim_add_square(mcusim_real *total, float x, float factor);
+float mcusim_root_of(const mcusim_real *total);
 
 #ifdef __cplusplus
 }

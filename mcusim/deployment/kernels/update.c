@@ -2,19 +2,11 @@
  *
  * Where the definition says float64 (one subtraction, one rounding), the same bits are found in 64-bit
  * integers: no double is needed on a core that has none. */
-#include "arithmetic.h"
+#include "mix.h"
 
 mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
     mcusim_weight_master;
 mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcusim_bias_residual;
-
-#define GOLDEN 0x9E3779B97F4A7C15u
-
-static uint64_t mix(uint64_t z) { /* SplitMix64's finaliser */
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
 
 uint64_t mcusim_key(uint64_t seed, uint64_t counter) { return mix(mix(seed) + GOLDEN * (counter + 1)); }
 
@@ -35,30 +27,6 @@ void mcusim_learn(const mcusim_learner *l, const mcusim_state *state, uint64_t k
     }
     uint32_t word = (uint32_t)(mix(key + GOLDEN * ((uint64_t)element + 1)) >> 32);
     l->rule(l, at, mcusim_rate(l, state) * scaled, word);
-}
-
-/* Apply the sums, every so many steps, and start over. */
-void mcusim_apply(const void *record, mcusim_state *state) {
-    const mcusim_update *r = (const mcusim_update *)record;
-    const mcusim_window *m = &r->window;
-    mcusim_learner l = *r->learner;
-    uint64_t key = mcusim_key(l.seed, state->iteration);
-    if (!state->updating || (uint32_t)(state->iteration + 1) % l.every) return;
-    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
-    float *total = l.total;
-    l.every = 0; /* now the sums are gradients */
-    if (r->bias) taps = 1;
-    for (uint32_t s = 0; s < r->count; s++) {
-        uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s;
-        for (uint32_t tap = 0; tap < taps; tap++)
-            for (uint32_t n = 0; n < multiplier; n++) {
-                uint32_t o = r->depthwise ? channel * multiplier + n : n;
-                uint32_t element = r->bias ? n : r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
-                uint32_t block = (s * taps + tap) * multiplier + n;
-                mcusim_learn(&l, state, key, r->compact ? block : element, element, o, block, total[block]);
-                total[block] = 0.0f;
-            }
-    }
 }
 
 void mcusim_weight_plain(const mcusim_learner *l, uint32_t at, float step, uint32_t word) {

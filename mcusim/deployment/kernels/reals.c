@@ -1,0 +1,98 @@
+/* Square roots, and sums that are float64 by definition: in integers, so that no core needs a double. */
+#include "arithmetic.h"
+
+/* Bits of the root of a number in [2^52, 2^54) times 2^54, the last of them to round by: digit after digit. */
+static uint64_t root_bits(uint64_t value, int bits, uint64_t *rest) {
+    uint64_t root = 0, left = 0;
+    for (int i = 0; i < bits; i++) {
+        left = left << 2 | (value >> 52 & 3u);
+        value <<= 2;
+        uint64_t trial = root << 2 | 1u;
+        root <<= 1;
+        if (left >= trial) {
+            left -= trial;
+            root |= 1u;
+        }
+    }
+    *rest = left;
+    return root;
+}
+
+/* The float32 nearest to the square root of one that is not negative. No root lies halfway between two. */
+float mcusim_root(float value) {
+    uint32_t bits = mcusim_word(value), mantissa = bits & 0x7fffffu;
+    int e = (int)(bits >> 23);
+    uint64_t rest;
+    if (!bits || e >= 255) return value;
+    if (e) mantissa |= 0x800000u;
+    for (e += !e; !(mantissa & 0x800000u); e--) mantissa <<= 1; /* a number below the normal ones */
+    e -= 127;
+    uint64_t root = root_bits((uint64_t)mantissa << (29 + (e & 1)), 25, &rest);
+    return mcusim_float((uint32_t)((e - (e & 1)) / 2 + 126) * 0x800000u + (uint32_t)((root + 1) >> 1));
+}
+
+/* m * 2^e with m of up to 64 bits, to 53 of them, half to even. The last bit may stand for all behind it. */
+static mcusim_real to_53_bits(uint64_t m, int32_t e) {
+    mcusim_real r = {m, e};
+    if (!m) return r;
+    for (; !(r.m >> 52); r.e--) r.m <<= 1;
+    int lost = 0;
+    while (r.m >> (53 + lost)) lost++;
+    if (lost) {
+        uint64_t rest = r.m & (((uint64_t)1 << lost) - 1), half = (uint64_t)1 << (lost - 1);
+        r.m = (r.m >> lost) + (rest > half || (rest == half && (r.m >> lost & 1u)));
+        r.e += lost;
+        if (r.m >> 53) r.m >>= 1, r.e++;
+    }
+    return r;
+}
+
+static uint64_t mantissa_of(float x, int32_t *e) { /* |x| = mantissa * 2^e */
+    uint32_t bits = mcusim_word(x), size = bits >> 23 & 255u;
+    *e = (int32_t)(size ? size : 1) - 150;
+    return size ? (bits & 0x7fffffu) | 0x800000u : bits & 0x7fffffu;
+}
+
+/* a + b for two that are not negative. */
+static mcusim_real real_sum(mcusim_real a, mcusim_real b) {
+    if (!a.m) return b;
+    if (!b.m) return a;
+    if (a.e < b.e) {
+        mcusim_real c = a;
+        a = b, b = c;
+    }
+    int32_t away = a.e - b.e;
+    uint64_t low = b.m << 10, shifted = away < 63 ? low >> away : 0;
+    if (away >= 63 || (shifted << away) != low) shifted |= 1u;
+    return to_53_bits((a.m << 10) + shifted, a.e - 10);
+}
+
+/* Add x^2 * factor, the square exact, the product and the sum rounded each. */
+void mcusim_add_square(mcusim_real *total, float x, float factor) {
+    int32_t ex, ef;
+    uint64_t x1 = mantissa_of(x, &ex), f = mantissa_of(factor, &ef), square = x1 * x1;
+    uint64_t low = (square & 0xffffffu) * f, high = (square >> 24) * f + (low >> 24);
+    int32_t e = 2 * ex + ef;
+    low &= 0xffffffu;
+    if (high >> 40)
+        *total = real_sum(*total, to_53_bits(high << 15 | low >> 9 | ((low & 511u) != 0), e + 9));
+    else
+        *total = real_sum(*total, to_53_bits(high << 24 | low, e));
+}
+
+/* The root in float64, then as float32. */
+float mcusim_root_of(const mcusim_real *total) {
+    uint64_t rest;
+    if (!total->m) return 0.0f;
+    int32_t odd = total->e & 1, e = (total->e - odd) / 2 - 27;
+    uint64_t root = root_bits(total->m << odd, 54, &rest);
+    mcusim_real r = to_53_bits(root << 1 | (rest != 0), e - 1);
+    int32_t lost = 29, top = r.e + 52; /* 53 bits to 24, or to fewer below the normal numbers */
+    if (top > 127) return mcusim_float(0x7f800000u);
+    if (top < -126) lost += -126 - top;
+    if (lost > 60) return 0.0f;
+    uint64_t kept = r.m >> lost, behind = r.m & (((uint64_t)1 << lost) - 1), half = (uint64_t)1 << (lost - 1);
+    kept += behind > half || (behind == half && (kept & 1u));
+    if (top < -126) return mcusim_float((uint32_t)kept);
+    return mcusim_float((uint32_t)(top + 126) * 0x800000u + (uint32_t)kept);
+}

@@ -1,0 +1,61 @@
+"""Schemes that choose on the device, and optimisers, give the engine's bytes; the rest is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+from emulation_networks import drawn, session
+from networks import small_network
+from scheme_examples import LEARNING
+
+import mcusim
+from mcusim.deployment.tables import tables
+from mcusim.emulation.cores import core_named
+from mcusim.emulation.twin import run_twin
+from mcusim.update.policy import POLICIES
+
+MODEL = small_network(side=8)
+CHOOSING = {
+    "in turn": ("dynamic:ratio=0.3,policy=round-robin,stage=2", {"accumulate": 2}),
+    "by norm": ("dynamic:ratio=0.3,policy=gradient-norm,stage=1", {}),
+    "by norm of integers": ("dynamic:ratio=0.3,policy=gradient-norm,stage=2,layers=depthwise", {}),
+    "in one stream": ("trady:elements=700,stage=1,even=true", {}),
+    "second moment": ("dynamic:ratio=0.3", {"second_moment": 0.9}),
+    "all of it": ("dynamic:ratio=0.3,policy=gradient-norm", {"second_moment": 0.9, "momentum": 0.8}),
+    "summed second moment": ("last-2", {"second_moment": 0.99, "accumulate": 2}),
+}  # fmt: skip
+
+
+def own(update: str, **sgd: object) -> mcusim.Session:
+    error = "int16" if "depthwise" in update else "float32"
+    return session(MODEL, update, sgd=sgd, formats=mcusim.Formats(error=error))
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+def test_what_the_device_chooses_and_divides_is_what_the_engine_does(name):
+    update, sgd = CHOOSING[name]
+    made = own(update, **sgd)
+    found = run_twin(made.plan(), made.scheme, drawn(MODEL, 4), core_named("cortex-m4"))
+    assert found.equal, str(found.first_difference)
+    assert found.outside_arena_writes == 0
+
+
+ANEW, OTHER = "plans anew", "not written in C"
+REFUSED = {
+    "tinyprop": ANEW, "tinyprop:s_max=0.5,damping=0.5,layers=all": ANEW, "tinytrain:ratio=0.2": ANEW,
+    "tinytrain:ratio=0.2,elements=4000,channels=0.25": ANEW,
+    "trady:elements=none,ratio=0.3,layers=all": ANEW, "medyate:elements=2000": ANEW,
+    "medyate:elements=2000,ratio=0.2,even=true": OTHER,
+    "dynamic:ratio=0.2,policy=importance,layers=all": OTHER,
+}  # fmt: skip
+
+
+def test_every_scheme_is_written_or_refused_with_the_reason():
+    assert {*REFUSED} < {*LEARNING}
+    assert {policy for text in LEARNING for policy in POLICIES if policy in text} == {*POLICIES} - {"uniform"}
+    for text in LEARNING:
+        made = own(text)
+        if text in REFUSED:
+            with pytest.raises(mcusim.BadModel, match=f"update .*{REFUSED[text]}"):
+                tables(made.plan(), made.scheme)
+        else:
+            assert tables(made.plan(), made.scheme).calls
