@@ -120,7 +120,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "firmware": "mcusim.session.verbs",
         "twin": "mcusim.emulation.verb",
         "Firmware": "mcusim.deployment.project",
-        "TwinRun": "mcusim.emulation.twin",
+        "TwinRun": "mcusim.emulation.twin_run",
     },
     "gate": {
         "check": "mcusim.gate.verdict",
@@ -199,7 +199,7 @@ if TYPE_CHECKING:
     from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
     from mcusim.deployment.project import Firmware
-    from mcusim.emulation.twin import TwinRun
+    from mcusim.emulation.twin_run import TwinRun
     from mcusim.emulation.verb import twin
     from mcusim.engine.inference import activations
     from mcusim.explore.cache import Cached, cache

@@ -77,6 +77,8 @@ def twin(words: str) -> tuple[dict[str, object], list[dict[str, object]]]:
     if not out:
         raise SystemExit(process.returncode)
     found = {"command": words, **json.loads(out)}
+    for name in ("compile_seconds", "instructions_per_second"):  # which are of this machine
+        del found[name]
     return found, found.pop("op_instructions")
 
 

@@ -21,6 +21,9 @@ def twin(
     folder: Annotated[
         Path | None, typer.Option(help="Compile what mcusim firmware wrote there.", metavar="DIR")
     ] = None,
+    selftest: Annotated[
+        bool, typer.Option("--selftest", help="Run the self test of the firmware on that core too.")
+    ] = False,
     html: o.Html = None,
     json: o.Json = False,
 ) -> None:
@@ -34,7 +37,7 @@ def twin(
 
     network = wanted.network()
     data = wanted.dataset(network.model)
-    found = twin_of(wanted.session(network), data, steps, core=core, folder=folder)
+    found = twin_of(wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest)
     publish_sections([*network.sections(), *found.sections()], html, title=network.model.name)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})

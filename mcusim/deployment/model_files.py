@@ -29,7 +29,7 @@ def files(network: FirmwareTables, plan: Plan, scheme: Scheme) -> dict[str, str]
     tables = _tables(network, plan, sha256(data.encode()).digest())
     expected = _expected(network, plan, scheme)
     return {
-        f"{prefix}.h": _header(network, plan, made),
+        f"{prefix}.h": header(network, plan),
         f"{prefix}_data.h": f"{made}\n{_guarded(prefix + '_data', _data_header(network, plan))}",
         f"{prefix}_data.c": f'{made}\n#include "{prefix}_data.h"\n\n{data}',
         f"{prefix}.c": f'{made}\n#include "{prefix}.h"\n#include "{prefix}_data.h"\n\n{tables}',
@@ -100,7 +100,9 @@ def arena_bytes(plan: Plan) -> int:
     return max(offsets[t.buffer] + t.bytes for t in tensors if t.name != "runtime")
 
 
-def _header(network: FirmwareTables, plan: Plan, made: str) -> str:
+def header(network: FirmwareTables, plan: Plan) -> str:
+    """Return the text of the network's header, which says by which version it was made, and all sizes."""
+    made = MADE.format(version=__version__, model=plan.step.model.name)
     prefix = network.prefix
     defines = "\n".join(f"#define {prefix.upper()}_{n} {v}" for n, v in sizes(network, plan).items())
     body = f"""#include "../kernels/mcusim.h"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from mcusim.core import BadRun, MissingPackage
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.counting import FLASH_BYTES, InstructionCount
+from mcusim.emulation.source_lines import source_line
 from mcusim.emulation.toolchain import PAGE
 
 RAM = 0x2000_0000
@@ -41,17 +42,19 @@ class EmulatedDevice:
         elf: what to run.
         core: what to run it on.
         arena_bytes: size of the arena.
+        ops: names of the ops of a step, which say where it faults.
 
     Raises:
         MissingPackage: if there is no emulator.
     """
 
-    def __init__(self, elf: Path, core: EmulatedCore, arena_bytes: int) -> None:
+    def __init__(self, elf: Path, core: EmulatedCore, arena_bytes: int, ops: Sequence[str] = ()) -> None:
         emulator()
         import unicorn
         from elftools.elf.elffile import ELFFile
 
         self.core = core
+        self._elf, self._ops, self._op = elf, ops, 0
         self._unicorn: Any = unicorn
         with elf.open("rb") as file:
             parsed = ELFFile(file)
@@ -96,8 +99,10 @@ class EmulatedDevice:
         place = self.symbols["mcusim_after_op"]
 
         def hook(uc: Any, address: int, size: int, user: object) -> None:
+            done = int(uc.reg_read(self._registers["second"]))
+            self._op = done + 1
             try:
-                call(int(uc.reg_read(self._registers["second"])))
+                call(done)
             except BaseException as error:
                 self._failure = error
                 uc.emu_stop()
@@ -169,11 +174,15 @@ class EmulatedDevice:
             if n in self.functions and a <= where < a + self.functions[n]
         ]
         function = max(inside)[1] if inside else "no function"
-        values = ", ".join(
-            f"{n} {self._uc.reg_read(self._registers[n]):#x}" for n in ("first", "second", "sp")
-        )
+        line = source_line(self._elf, where)
+        place = f"{function} ({line})" if line else function
+        op = f", op {self._ops[self._op % len(self._ops)]}" if self._ops else ""
+        letter, back = ("a", "ra") if self.core.riscv else ("r", "lr")
+        names = {f"{letter}{i}": name for i, name in enumerate(("first", "second", "third", "fourth"))}
+        names |= {back: "back", "sp": "sp"}
+        values = ", ".join(f"{n} {self._uc.reg_read(self._registers[r]):#x}" for n, r in names.items())
         return BadRun(
-            f"firmware on {self.core.name}", f"faults at {where:#x} in {function}: {error}; {values}"
+            f"firmware on {self.core.name}", f"faults at {where:#x} in {place}{op}: {error}; {values}"
         )
 
     @staticmethod
@@ -193,11 +202,12 @@ class EmulatedDevice:
 
             return {
                 "sp": r.UC_RISCV_REG_SP, "pc": r.UC_RISCV_REG_PC, "back": r.UC_RISCV_REG_RA,
-                "first": r.UC_RISCV_REG_A0, "second": r.UC_RISCV_REG_A1,
+                "first": r.UC_RISCV_REG_A0, "second": r.UC_RISCV_REG_A1, "third": r.UC_RISCV_REG_A2,
+                "fourth": r.UC_RISCV_REG_A3,
             }  # fmt: skip
         from unicorn import arm_const as a
 
         return {
             "sp": a.UC_ARM_REG_SP, "pc": a.UC_ARM_REG_PC, "back": a.UC_ARM_REG_LR, "first": a.UC_ARM_REG_R0,
-            "second": a.UC_ARM_REG_R1,
+            "second": a.UC_ARM_REG_R1, "third": a.UC_ARM_REG_R2, "fourth": a.UC_ARM_REG_R3,
         }  # fmt: skip

@@ -56,7 +56,7 @@ def arena_address(arena_bytes: int) -> int:
     return ARENA_BASE + -arena_bytes % PAGE // 8 * 8
 
 
-def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> Path:
+def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int, program: str = "main") -> Path:
     """Compile a written folder for an emulated core; return the ELF file, beside the folder's files.
 
     Args:
@@ -64,6 +64,7 @@ def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> P
         network: the prefix of the network's symbols.
         core: what to compile for.
         arena_bytes: size of the network's arena.
+        program: what runs there: ``main`` does what a twin asks for, ``selftest`` what a board would.
 
     Raises:
         MissingPackage: if there is no compiler.
@@ -72,16 +73,18 @@ def build(folder: Path, network: str, core: EmulatedCore, arena_bytes: int) -> P
     own = folder / "twin"
     own.mkdir(exist_ok=True)
     here = files("mcusim.emulation") / "target"
-    for name in ("startup.c", "main.c", "link.ld"):
+    for name in ("startup.c", f"{program}.c", "link.ld"):
         text = (here / name).read_text("utf-8").replace("ARENA_ADDRESS", hex(arena_address(arena_bytes)))
         (own / name).write_text(text, "utf-8")
     named = f"#define NETWORK {network}\n#define INPUT_BYTES {network.upper()}_INPUT_BYTES\n"
+    named += f"#define EXPECTED {network}_expected\n"
     named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
-    elf = own / f"{core.name}.elf"
+    elf = own / f"{core.name}-{program}.elf"
     kernels = _kernels(sorted((folder / "kernels").iterdir()), core, own)
-    sources = [*sorted((folder / "model").glob("*.c")), own / "startup.c", own / "main.c"]
+    sources = [*sorted((folder / "model").glob("*.c")), own / "startup.c", own / f"{program}.c"]
     _run(core, [
+        *(["-DMCUSIM_NAMES"] if program == "selftest" else []),  # it says which op differs
         f"-I{folder / 'kernels'}", f"-I{folder / 'model'}", f"-I{own}",
         f"-Wl,--gc-sections,-T,{own / 'link.ld'}",
         *map(str, (*sources, kernels)), "-o", str(elf),

@@ -7,36 +7,34 @@ import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim import __version__
-from mcusim.core import BadArgument, BadRun, Figure, Phase
-from mcusim.deployment.model_files import arena_bytes
+from mcusim.core import BadArgument, BadRun, Phase
+from mcusim.deployment.model_files import arena_bytes, header
 from mcusim.deployment.project import fill
 from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.emulator import EmulatedDevice, emulator
 from mcusim.emulation.instructions import CLASSES
 from mcusim.emulation.meaningful_bytes import MeaningfulBytes
+from mcusim.emulation.selftest import self_test
 from mcusim.emulation.toolchain import build, toolchain
+from mcusim.emulation.twin_run import FirstDifference, TwinRun
 from mcusim.engine.buffers import ArenaBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
 from mcusim.lowering.digest import digest
 from mcusim.lowering.step import StepTensor
-from mcusim.mcu.core import core, core_names
-from mcusim.mcu.instructions import EXACT, instruction_cycles
 from mcusim.memory.arena import Arena
 from mcusim.planning.plan import Plan
-from mcusim.sections.kinds import Facts, Headline, Section
-from mcusim.sections.shown import Shown
 from mcusim.update.scheme import Scheme, statistics_for
 
 Array = NDArray[Any]
@@ -46,134 +44,6 @@ LEARN, CALIBRATE, STAGE = 0, 1, 2
 """Commands of the twin's main."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstDifference:
-    """The first byte that differs."""
-
-    step: int
-    op: str
-    tensor: str
-    index: int
-    engine: float
-    firmware: float
-    address: int
-    last_writer: str
-    bytes: int
-    """Bytes that differ after this op."""
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        return (
-            f"step {self.step}, after op {self.op}: {self.tensor}[{self.index}] is {self.engine!r} in the "
-            f"engine and {self.firmware!r} in the firmware, at {self.address:#x}, last written by "
-            f"{self.last_writer}; {self.bytes:,} bytes differ"
-        )
-
-
-@dataclass(frozen=True)
-class TwinRun(Shown):
-    """What a twin has shown.
-
-    ``step`` is the digest of what was run, by which a plan knows it again.
-    ``op_instructions`` pairs each op of the last step with its executed instructions, one number for each of
-    ``CLASSES`` of ``mcusim.emulation.instructions``.
-    """
-
-    network: str
-    board: str
-    update: str
-    step: str
-    core: str
-    steps: int
-    ops: int
-    bytes_compared: int
-    bytes_differing: int
-    first_difference: FirstDifference | None
-    op_instructions: tuple[tuple[str, tuple[int, ...]], ...]
-    forward: frozenset[str]
-    """Names of the ops that belong to the forward pass."""
-    stack_bytes: int
-    statics_bytes: int
-    code_bytes: int
-    arena_bytes: int
-    outside_arena_writes: int
-    toolchain: str
-    emulator: str
-
-    @property
-    def equal(self) -> bool:
-        """True if no byte differs and nothing outside the arena was touched."""
-        return self.first_difference is None and not self.outside_arena_writes
-
-    @property
-    def instructions_per_step(self) -> int:
-        """Executed instructions of the last step."""
-        return sum(self.instructions_by_class.values())
-
-    @property
-    def instructions_by_class(self) -> dict[str, int]:
-        """Executed instructions of the last step by class."""
-        rows = [counts for _, counts in self.op_instructions]
-        return dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True))
-
-    @property
-    def cycles(self) -> dict[str, Figure]:
-        """Cycles of the forward pass and of the rest of the last step; empty if the core's file has none."""
-        name = {"cortex-m0+": "cortex-m0plus"}.get(self.core, self.core)
-        found: dict[str, Figure] = {}
-        for part, forward in (("forward", True), ("backward", False)):
-            rows = [c for op, c in self.op_instructions if (op in self.forward or op == "load") is forward]
-            counts = dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True)) if rows else {}
-            figure = instruction_cycles(counts, core(name)) if name in core_names() else None
-            if figure is not None:
-                found[part] = figure
-        return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        first = self.first_difference
-        return {
-            "mcusim": __version__, "network": self.network, "board": self.board, "update": self.update,
-            "step": self.step, "equal": self.equal, "core": self.core, "steps": self.steps, "ops": self.ops,
-            "bytes_compared": self.bytes_compared, "bytes_differing": self.bytes_differing,
-            "first_difference": None if first is None else {
-                "step": first.step, "op": first.op, "tensor": first.tensor, "index": first.index,
-                "engine": first.engine, "firmware": first.firmware, "address": first.address,
-                "last_writer": first.last_writer,
-            },
-            "instructions_per_step": self.instructions_per_step,
-            "instructions_by_class": self.instructions_by_class,
-            "cycles": {part: figure.as_dict() for part, figure in self.cycles.items()},
-            "op_instructions": [
-                {"op": name, **dict(zip(CLASSES, counts, strict=True))}
-                for name, counts in self.op_instructions
-            ],
-            "stack_bytes": self.stack_bytes,
-            "statics_bytes": self.statics_bytes, "code_bytes": self.code_bytes,
-            "arena_bytes": self.arena_bytes, "outside_arena_writes": self.outside_arena_writes,
-            "toolchain": self.toolchain, "emulator": self.emulator,
-        }  # fmt: skip
-
-    def sections(self) -> list[Section]:
-        """Return the verdict and the figures."""
-        kinds = [(name, count) for name, count in self.instructions_by_class.items() if count]
-        verdict = "equal in every bit" if self.equal else "different"
-        rows = [
-            ("compared", f"{self.bytes_compared:,} B after {self.ops:,} ops of {self.steps:,} steps"),
-            ("differing", f"{self.bytes_differing:,} B"),
-            *([] if self.first_difference is None else [("first", str(self.first_difference))]),
-            ("instructions a step", f"{self.instructions_per_step:,}"),
-            ("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds)),
-            *((f"cycles {part}", f"{round(f.value):,}{f.band} ({EXACT})") for part, f in self.cycles.items()),
-            ("stack", f"{self.stack_bytes:,} B"),
-            ("statics", f"{self.statics_bytes:,} B"),
-            ("code", f"{self.code_bytes:,} B"),
-            ("arena", f"{self.arena_bytes:,} B; {self.outside_arena_writes:,} bytes beside it touched"),
-            ("made with", f"{self.toolchain}, {self.emulator}"),
-        ]
-        return [Headline(f"engine and firmware on {self.core}: {verdict}"), Facts(tuple(rows), "twin")]
-
-
 def run_twin(
     plan: Plan,
     scheme: Scheme,
@@ -181,6 +51,7 @@ def run_twin(
     core: EmulatedCore,
     *,
     folder: Path | None = None,
+    selftest: bool = False,
 ) -> TwinRun:
     """Compile a plan's firmware, run it, and compare.
 
@@ -191,10 +62,11 @@ def run_twin(
             step.
         core: what to emulate.
         folder: where the firmware has been written; a temporary one if not given.
+        selftest: run the firmware's self test too, as a program of its own.
 
     Raises:
         BadModel: if something has no C kernel.
-        BadRun: if the C does not compile, or the core faults.
+        BadRun: if the C does not compile, or the core faults, or the folder is of another plan or version.
         MissingPackage: if there is no compiler or emulator.
     """
     toolchain(), emulator()
@@ -203,8 +75,31 @@ def run_twin(
         place = Path(temporary) if folder is None else folder
         if folder is None:
             fill(place, made, plan, scheme)
+        else:
+            _check_folder(folder, made, plan)
+        began = perf_counter()
         elf = build(place, made.prefix, core, arena_bytes(plan))
-        return Twin(plan, scheme, made, EmulatedDevice(elf, core, arena_bytes(plan))).run(examples)
+        took = perf_counter() - began
+        device = EmulatedDevice(elf, core, arena_bytes(plan), [name for name, _ in made.calls])
+        found = replace(Twin(plan, scheme, made, device).run(examples), compile_seconds=took)
+        said = self_test(place, made.prefix, core, arena_bytes(plan)) if selftest else None
+        return replace(found, selftest=said)
+
+
+def _check_folder(folder: Path, made: FirmwareTables, plan: Plan) -> None:
+    """Refuse a folder that was written for something else.
+
+    Raises:
+        BadRun: if it was.
+    """
+    file, way_out = (
+        folder / "model" / f"{made.prefix}.h",
+        "write it with mcusim firmware, of the same settings",
+    )
+    if not file.is_file():
+        raise BadRun(str(folder), f"holds no firmware of {made.prefix}", way_out)
+    if file.read_text("utf-8") != header(made, plan):
+        raise BadRun(str(folder), "was written for another plan, or by another version of mcusim", way_out)
 
 
 class Twin:
@@ -237,12 +132,14 @@ class Twin:
         self._compared = self._differing = self._number = 0
         self._first: FirstDifference | None = None
         self._counts: list[NDArray[np.int64]] = []
+        self._seconds = 0.0
+        """Spent by the emulated core."""
 
     def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
         """Run a step on each example, on both sides; stop at the first that differs, or when interrupted."""
         device = self._device
         device.after_op(self._compare)
-        device.run()
+        self._emulate()
         counts = np.zeros((0, len(CLASSES)), np.int64)
         with _interrupts() as interrupted:
             for x, target, factor in examples:
@@ -266,6 +163,7 @@ class Twin:
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
             toolchain=toolchain(), emulator=emulator(),
+            instructions_per_second=float(device.count.by_class().sum()) / self._seconds,
         )  # fmt: skip
 
     def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
@@ -279,9 +177,14 @@ class Twin:
         self._command(LEARN, x, target, factor)
         self._counts = []
         before = self._device.count.by_class()
-        self._device.run()
+        self._emulate()
         self._compare_numbers()
         return np.diff(np.array([before, *self._counts]), axis=0)
+
+    def _emulate(self) -> None:
+        began = perf_counter()
+        self._device.run()
+        self._seconds += perf_counter() - began
 
     def _select(self, iteration: int) -> None:
         """Change the engine's channels with the stage; the device draws its own."""
@@ -301,7 +204,7 @@ class Twin:
         self._snapshots = []
         self._command(CALIBRATE, x, target, 1.0)
         self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
-        self._device.run()
+        self._emulate()
 
     def _command(self, command: int, x: Array, target: Any, factor: float) -> None:
         step, device, offsets = self._plan.step, self._device, self._plan.solution.offsets
@@ -323,7 +226,12 @@ class Twin:
         device.write(device.symbols["twin_box"], struct.pack("<III", command, label, 0) + rates.tobytes())
 
     def _compare(self, op: int) -> None:
-        """Compare the arena after an op; called by the device."""
+        """Compare the arena after an op; called by the device, whose time this does not count as."""
+        began = perf_counter()
+        self._compare_arena(op)
+        self._seconds -= perf_counter() - began
+
+    def _compare_arena(self, op: int) -> None:
         if op >= len(self._snapshots):
             self._counts.append(self._device.count.by_class())
             return

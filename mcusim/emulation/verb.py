@@ -14,7 +14,8 @@ from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset
 from mcusim.data.preprocess import Preprocessor
 from mcusim.emulation.cores import EmulatedCore, core_named
-from mcusim.emulation.twin import TwinRun, run_twin
+from mcusim.emulation.twin import run_twin
+from mcusim.emulation.twin_run import TwinRun
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
 from mcusim.planning.plan import Plan
@@ -35,6 +36,7 @@ def twin(
     *,
     core: str | None = None,
     folder: str | Path | None = None,
+    selftest: bool = False,
     **choices: Any,
 ) -> TwinRun:
     """Write, compile and emulate the firmware of a training step, and compare it with the engine.
@@ -51,6 +53,7 @@ def twin(
         update: what learns; ``dynamic`` if neither this nor a setting says.
         core: what to emulate, e.g. ``cortex-m7`` or ``rv32imc``; the board's if not given.
         folder: a folder that ``firmware`` has written, to compile instead of a new one.
+        selftest: run the firmware's self test on that core too.
         choices: further settings by name; see ``mcusim.Settings``.
 
     Returns:
@@ -65,11 +68,17 @@ def twin(
         OutOfSram, OutOfFlash: if the step does not fit.
     """
     session = Session(model, board, update, **choices)
-    return twin_of(session, data, steps, core=core, folder=folder)
+    return twin_of(session, data, steps, core=core, folder=folder, selftest=selftest)
 
 
 def twin_of(
-    session: Session, data: Dataset, steps: int, *, core: str | None = None, folder: str | Path | None = None
+    session: Session,
+    data: Dataset,
+    steps: int,
+    *,
+    core: str | None = None,
+    folder: str | Path | None = None,
+    selftest: bool = False,
 ) -> TwinRun:
     """Run the twin of a session; see ``twin``."""
     chosen: EmulatedCore = core_named(core or session.board.core)
@@ -79,7 +88,8 @@ def twin_of(
     if not plan.step.scope.learns:
         raise BadArgument(f"update {session.settings.update}", "learns nothing", "choose what learns")
     found = examples(plan, data, steps)
-    return run_twin(plan, session.scheme, found, chosen, folder=None if folder is None else Path(folder))
+    place = None if folder is None else Path(folder)
+    return run_twin(plan, session.scheme, found, chosen, folder=place, selftest=selftest)
 
 
 def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:

@@ -46,6 +46,7 @@ REFUSED = {
     "trady:elements=none,ratio=0.3,layers=all": ANEW, "medyate:elements=2000": ANEW,
     "medyate:elements=2000,ratio=0.2,even=true": OTHER,
     "dynamic:ratio=0.2,policy=importance,layers=all": OTHER,
+    "zeroth:ratio=0.2": OTHER, "zeroth:ratio=0.2,stage=none,step=2,bias_blocks=0": "perturbs",
 }  # fmt: skip
 
 

@@ -141,6 +141,8 @@ def test_the_shipped_network_in_stages_of_one_step():
     assert len(found["op_instructions"]) == found["ops"]
     assert found["toolchain"].startswith("zig")
     assert found["emulator"].startswith("unicorn")
+    assert found["compile_seconds"] > 0
+    assert found["instructions_per_second"] > 1_000_000
 
 
 def _shipped():
@@ -190,6 +192,50 @@ def test_what_is_wrong_is_found_and_named(name, tmp_path):
     assert expected in str(first)
 
 
+@pytest.mark.parametrize("core", ["cortex-m4", "rv32imc"])
+def test_a_fault_is_one_line_with_op_source_and_registers(core, tmp_path):
+    _, run = twin_of(small_network(side=8), core=core, folder=tmp_path / "firmware")
+    file = tmp_path / "firmware" / "model" / "small.c"
+    lost = re.sub(
+        r"\.x = \(int8_t \*\)\(small_arena \+ \d+\)", ".x = (int8_t *)0x70000000", file.read_text("utf-8")
+    )
+    file.write_text(lost, "utf-8")
+    with pytest.raises(mcusim.BadRun) as caught:
+        run()
+    letter, back = ("a", "ra") if core == "rv32imc" else ("r", "lr")
+    registers = ", ".join(rf"{n} 0x[0-9a-f]+" for n in (*(f"{letter}{i}" for i in range(4)), back, "sp"))
+    pattern = rf"{core}: faults at 0x[0-9a-f]+ in \w+ \(convolution\.c:\d+\), op stem: .*; {registers}$"
+    assert re.search(pattern, str(caught.value)), str(caught.value)
+
+
+def test_a_folder_of_another_version_or_network_is_refused(tmp_path):
+    folder = tmp_path / "firmware"
+    _, run = twin_of(small_network(side=8), folder=folder)
+    file = folder / "model" / "small.h"
+    file.write_text(file.read_text("utf-8").replace(mcusim.__version__, "0.0.1"), "utf-8")
+    with pytest.raises(mcusim.BadRun, match=r"another version of mcusim \(write it"):
+        run()
+    file.unlink()
+    with pytest.raises(mcusim.BadRun, match="holds no firmware of small"):
+        run()
+
+
+@pytest.mark.parametrize("name", [None, "a mutated record"])
+def test_the_self_test_runs_on_the_emulated_core_and_names_what_differs(name, tmp_path):
+    folder = tmp_path / "firmware"
+    own, _ = twin_of(small_network(side=8, classes=8), folder=folder)
+    op = "PASS"
+    if name is not None:
+        file, change, op = MUTANTS[name]
+        (folder / file).write_text(change((folder / file).read_text("utf-8")), "utf-8")
+    plan = own.plan()
+    found = run_twin(
+        plan, own.scheme, drawn(plan.step.model, 1), core_named("cortex-m4"), folder=folder, selftest=True
+    )
+    assert re.match(rf"small: (PASS, \d+ ops|FAIL at op \d+ {op}$)", found.selftest), found.selftest
+    assert found.equal is (": PASS" in found.selftest) is (name is None)
+
+
 @pytest.mark.smoke
 def test_every_core_is_found_by_its_name_and_an_unknown_one_is_named():
     assert [core_named(name) for name in CORES] == [*CORES.values()]
@@ -209,3 +255,26 @@ def test_bad_input_is_one_line():
         assert result.exit_code == 2
         assert reason in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["ziglang", "unicorn"])
+def test_what_is_not_installed_is_named_with_the_way_to_install_it(missing, monkeypatch, tmp_path):
+    for module in ("toolchain", "emulator"):
+        place = f"mcusim.emulation.{module}.find_spec"
+        monkeypatch.setattr(place, lambda name: None if name == missing else True)
+    words = ["twin", "-m", "synthetic-mbv2", "-b", "nrf52840", "--data", "synthetic"]
+    result = CliRunner().invoke(build(), words)
+    assert result.exit_code == 2
+    assert missing in result.stderr
+    assert "mcusim[firmware]" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_holds_something_is_one_line(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    words = ["firmware", "-m", "synthetic-mbv2", "-b", "nrf52840", "--out", str(tmp_path)]
+    result = CliRunner().invoke(build(), words)
+    assert result.exit_code == 2
+    assert "is there and not empty" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
