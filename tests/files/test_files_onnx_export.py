@@ -91,3 +91,21 @@ def test_a_file_that_was_written_is_read_with_the_same_bits(tmp_path: Path, synt
     for before, after in same:
         ours_real = real(model.tensors[before], ours[before])
         assert np.array_equal(real(again.tensors[after], found[after]).reshape(ours_real.shape), ours_real)
+
+
+def test_every_operator_that_is_written_is_read_again_as_what_it_was(tmp_path: Path) -> None:
+    apart = {}
+    for kind, edge in EVERY:
+        model = replace(alone(kind, edge), arithmetic=Arithmetic.FLOAT)
+        if edge.attributes.get("symmetric"):
+            continue  # it is not written
+        (tmp_path / "m.onnx").write_bytes(to_onnx(model))
+        again, x = load_onnx(tmp_path / "m.onnx"), inputs_of(model)[0]
+        if kind is OpKind.DIV:
+            x = np.maximum(x, -100)
+        ours, found = compute(model, [x]), compute(again, [real(model.input, x)])
+        assert again.output.dtype in (model.output.dtype, "float32")
+        theirs = real(again.output, found).reshape(ours.shape)
+        apart[kind.name, edge.name] = float(units(model, model.outputs[0], ours, theirs).max())
+    assert len(apart) > 100
+    assert {name: most for name, most in apart.items() if most > 0.01} == {}

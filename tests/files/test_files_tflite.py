@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tflite_file import FLOAT16, FLOAT32, INT4, UINT8, FileSpec, OperatorSpec, TensorSpec
 
 from mcusim.core import BadModel
+from mcusim.engine.inference import activations
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.reader import load_tflite, parse_tflite
@@ -260,3 +261,24 @@ def test_operators_in_old_files_have_their_code_in_a_byte() -> None:
     spec = FileSpec()
     spec.operators[1] = OperatorSpec(22, (3, 5), (4,))
     assert [op.kind for op in parse_tflite(spec.bytes(), "m").ops] == [OpKind.CONV_2D, OpKind.RESHAPE]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_any_size_is_one_example(size: int) -> None:
+    spec, plain = FileSpec(), parse_tflite(FileSpec().bytes(), "m.tflite")
+    for at in (0, 3, 4):
+        spec.tensors[at].shape = (size, *spec.tensors[at].shape[1:])
+    spec.tensors[5].data = np.array([-1, 27], np.int32)
+    model = parse_tflite(spec.bytes(), "m.tflite")
+    assert [t.shape for t in model.tensors.values()] == [t.shape for t in plain.tensors.values()]
+    if size < 0:
+        return  # LiteRT reads no such file, which old converters wrote
+    module = pytest.importorskip("ai_edge_litert.interpreter")
+    reference = module.OpResolverType.BUILTIN_REF
+    runtime = module.Interpreter(model_content=spec.bytes(), experimental_op_resolver_type=reference)
+    x = np.random.default_rng(0).integers(-128, 128, model.input.shape).astype(np.int8)
+    runtime.resize_tensor_input(0, x.shape)
+    runtime.allocate_tensors()
+    runtime.set_tensor(0, x)
+    runtime.invoke()
+    assert np.array_equal(runtime.get_tensor(4), activations(model, x)["flat"])

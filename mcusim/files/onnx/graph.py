@@ -174,7 +174,17 @@ class OnnxGraph:
         return Pending(node.output + suffix, kind, tuple(operands), op.attributes, found)
 
     def move(self, node: Node, kind: OpKind, operand: Value, *, suffix: str = "", **attributes: Any) -> Value:
-        """Add an op that keeps the scale of what it reads: int8 in, int8 out."""
+        """Add an op that keeps the scale of what it reads: int8 in, int8 out.
+
+        Behind an op that will be int8, once a scale is known for it, a view or an exchange of dimensions
+        waits with it.
+        """
+        waiting = self.to_be_int8(operand)
+        if waiting is not None and kind in (OpKind.RESHAPE, OpKind.TRANSPOSE):
+            axes = attributes.get("axes", ())
+            shape = attributes.get("shape") or tuple(self.shape(waiting)[axis] for axis in axes)
+            moves = (*waiting.after, Moved(kind, shape, axes))
+            return replace(waiting, name=node.output + suffix, after=moves)
         pending = self.pend(node, kind, [operand], suffix=suffix, **attributes)
         read = pending.operands[0]
         if isinstance(read, View):
@@ -184,6 +194,11 @@ class OnnxGraph:
     def undecided(self, value: Value) -> Pending | None:
         """Return the pending op that a value is, if nothing has made it float32 yet."""
         return value if isinstance(value, Pending) and value.name not in self._settled else None
+
+    def to_be_int8(self, value: Value) -> Pending | None:
+        """Return the pending op that a value is, if all that it reads is stored as integers."""
+        undecided = self.undecided(value)
+        return undecided if undecided is not None and self._is_int8(undecided) else None
 
     def settled(self, value: Value) -> Value:
         """Return a value that is no pending op: such a one becomes float32."""
@@ -201,9 +216,9 @@ class OnnxGraph:
                 return Int8Tensor(value.name)
             pending = Pending(node.output, OpKind.QUANTIZE, (value,), Attributes(), self.shape(value))
             return Int8Tensor(self._emit_int8(pending, quant))
-        undecided = self.undecided(value)
-        if undecided is not None and self._is_int8(undecided):
-            return Int8Tensor(self._emit_int8(undecided, quant))
+        waiting = self.to_be_int8(value)
+        if waiting is not None:
+            return Int8Tensor(self._emit_int8(waiting, quant))
         name = self.free(node.output)
         self.build.activation(name, self.shape(value), quant)
         self.build.op(name, OpKind.QUANTIZE, (self.float_name(value),), name, Attributes())

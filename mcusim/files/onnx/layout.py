@@ -24,7 +24,8 @@ from mcusim.graph import OpKind
 
 def reshape(g: OnnxGraph, node: Node) -> Value:
     """Reshape, Flatten, Squeeze and Unsqueeze: the elements stay in ONNX's order."""
-    x = g.settled(g.value(node, 0))
+    x = g.value(node, 0)
+    x = g.to_be_int8(x) or g.settled(x)
     if isinstance(x, Const):
         return Const(x.data.reshape(_new_shape(g, node, x.data.shape)), x.quant)
     return reshaped(g, node, x, _new_shape(g, node, onnx_shape(g.shape(x))))
@@ -78,7 +79,8 @@ def _new_shape(g: OnnxGraph, node: Node, old: Shape) -> Shape:
 
 def transpose(g: OnnxGraph, node: Node) -> Value:
     """Transpose."""
-    x = g.settled(g.value(node, 0))
+    x = g.value(node, 0)
+    x = g.to_be_int8(x) or g.settled(x)
     rank = len(g.shape(x))
     order = node.integers("perm", tuple(range(rank))[::-1])
     if sorted(order) != list(range(rank)):

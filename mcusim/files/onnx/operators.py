@@ -36,7 +36,7 @@ from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
-FLOAT = 1
+FLOAT, INT32, INT64 = 1, 6, 7
 """ONNX's number of float32."""
 
 
@@ -165,6 +165,9 @@ def _binary(kind: OpKind) -> Rule:
         operands = [g.value(node, i) for i in range(2)]
         if kind is OpKind.ADD and (product := _with_bias(g, node, operands)) is not None:
             return product
+        found = g.to_be_int8(operands[0]) if kind is OpKind.MUL and operands[0] is operands[1] else None
+        if found is not None and found.kind is OpKind.SUB and not found.after:  # times itself
+            return g.pend(node, OpKind.SQUARED_DIFFERENCE, list(found.operands))
         return _combined(g, node, kind, operands)
 
     return rule
@@ -192,6 +195,9 @@ def _negative(g: OnnxGraph, node: Node) -> Value:
 
 
 def _reciprocal(g: OnnxGraph, node: Node) -> Value:
+    root = g.to_be_int8(g.value(node, 0))
+    if root is not None and root.kind is OpKind.SQRT and not root.after:
+        return g.pend(node, OpKind.RSQRT, list(root.operands))
     return _combined(g, node, OpKind.DIV, [Const(np.ones(1, np.float32)), g.value(node, 0)])
 
 
@@ -297,6 +303,11 @@ def _dropout(g: OnnxGraph, node: Node) -> Value:
 
 def _cast(g: OnnxGraph, node: Node) -> Value:
     x, kind = g.value(node, 0), node.integer("to", 0)
+    if isinstance(x, Int8Tensor) and kind in (INT32, INT64):
+        tensor = g.build[x.name]
+        if tensor.dtype in ("int32", "int64"):  # what ArgMax gives, in another width
+            g.build.tensors[x.name] = replace(tensor, dtype="int32" if kind == INT32 else "int64")
+            return x
     if isinstance(x, Const | Int8Tensor) or kind != FLOAT:
         raise node.fail(
             f"turns numbers into the ONNX element type {kind}", "supported: float32 of real numbers"

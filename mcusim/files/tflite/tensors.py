@@ -66,6 +66,8 @@ def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list
     thing = f"tensor {name!r}"
     shape = tuple(int(s) for s in _short(table, _SHAPE, "<i4", thing))
     signature = _short(table, _SIGNATURE, "<i4", thing)
+    if len(shape) > 1 and shape[0] in (0, -1):  # any number of examples, of which a device sees one
+        shape = (1, *shape[1:])
     # A free batch dimension is usual: it becomes the 1 that the shape says.
     if any(s < 0 for s in signature[1:]):
         raise BadModel(thing, f"has the dynamic shape {signature.tolist()}", "fix all sizes when converting")
