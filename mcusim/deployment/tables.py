@@ -202,7 +202,7 @@ class _Writer:
             if isinstance(name, Slot) and name.kind in LEARNED:
                 continue
             if isinstance(name, Slot) and name.kind is Kind.CHANNELS:
-                if self._draws:
+                if self._draws or self._choice:
                     continue
                 start["from"] = self._channels(name.of)
             elif isinstance(name, Slot) and name.kind is Kind.SELECTION and self._choice is None:

@@ -34,7 +34,9 @@ def own(update: str, **sgd: object) -> mcusim.Session:
 def test_what_the_device_chooses_and_divides_is_what_the_engine_does(name):
     update, sgd = CHOOSING[name]
     made = own(update, **sgd)
-    found = run_twin(made.plan(), made.scheme, drawn(MODEL, 4), core_named("cortex-m4"))
+    tested = name == "by norm"
+    found = run_twin(made.plan(), made.scheme, drawn(MODEL, 4), core_named("cortex-m4"), selftest=tested)
+    assert tested is (found.selftest is not None)
     assert found.equal, str(found.first_difference)
     assert found.outside_arena_writes == 0
 

@@ -107,9 +107,9 @@ static void close_stage(const mcusim_choice *r) {
 void mcusim_choose(const void *record, mcusim_state *state) {
     const mcusim_choice *r = (const mcusim_choice *)record;
     uint32_t stage = (uint32_t)state->iteration / r->steps;
-    if (stage == state->stage) return;
+    if (state->stage == stage + 1) return; /* 0, as init and load leave it, says that nothing is chosen yet */
     close_stage(r);
-    state->stage = stage;
+    state->stage = stage + 1;
     r->choose(r, stage);
 }
 
