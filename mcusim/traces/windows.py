@@ -133,12 +133,14 @@ def _clock(events: EventTable, rows: list[int]) -> tuple[list[int], int]:
     """Return the time of each row, and the time after the last: in ops if that loses nothing."""
     started = np.cumsum(events.event == CODES["event"]["op_start"])
     ops = started[rows].tolist()
-    allocating = (events.event[rows] == CODES["event"]["alloc"]).tolist()
+    kinds = events.event[rows]
+    allocating = (kinds == CODES["event"]["alloc"]).tolist()
+    yielding = (kinds == CODES["event"]["yield"]).tolist()
     allocated = -1
-    for time, alloc in zip(ops, allocating, strict=True):
+    for time, alloc, yields in zip(ops, allocating, yielding, strict=True):
         if alloc:
             allocated = time
-        elif allocated == time:
+        elif allocated == time and not yields:  # what yields lives on to the end of its op
             return list(range(len(rows))), len(rows)
     return ops, int(started[-1]) + 1 if len(started) else 1
 

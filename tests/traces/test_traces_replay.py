@@ -5,7 +5,7 @@ from traces_plans import planned, problems, session, small_problem, spans
 
 from mcusim.core import BadArgument, BadTrace, Interval, OutOfSram, Role, UnknownName
 from mcusim.events import Event, EventKind, EventTable, Header, TableSink
-from mcusim.memory import PLANNERS, Block, Ledger, Problem, lower_bound
+from mcusim.memory import PLANNERS, Block, Ledger, Overlap, Problem, lower_bound
 from mcusim.memory.allocators import ALLOCATORS
 from mcusim.traces import Trace, TraceFile, read_trace, store, write_trace
 from mcusim.traces.replay import replay
@@ -83,6 +83,20 @@ def test_a_step_planned_again_is_as_high_as_it_was(problem, planner):
     result = replay(Trace(Header(align=problem.align), events), planner=planner)
     assert result.peak_bytes == PLANNERS[planner](again).height
     assert result.steps == 1
+
+
+def test_two_outputs_of_one_op_over_two_dying_inputs_keep_their_lives():
+    """Between the births of the two the inputs yield again, which is no death."""
+    lives = {f"early{i}": (0, 1 if i < 5 else 2) for i in range(9)}
+    lives |= {"first": (0, 2), "tiny": (11, 12), "over": (11, 12), "old": (1, 12), "small": (1, 12)}
+    sizes = {**dict.fromkeys(lives, 1), "first": 289, "over": 441, "old": 113}
+    pairs = [(old, new) for old in ("old", "small") for new in ("over", "tiny")]
+    problem = Problem(
+        tuple(Block(name, sizes[name], Interval(*life), Role.ACTIVATION) for name, life in lives.items()),
+        align=8, overlaps=tuple(Overlap(old, new, 0) for old, new in pairs),
+    )  # fmt: skip
+    again = problem_of(session([planned(problem)]), align=8)
+    assert {b.name: b.lifetime for b in again.blocks} == {name: Interval(*x) for name, x in lives.items()}
 
 
 @settings(max_examples=25, deadline=None)
