@@ -203,7 +203,7 @@ def _given(model: Model, name: str, x: Array) -> Array:
     expected, found = model.tensors[name], field_of(x, name, "inputs")
     one = tuple(found.shape[2 if model.states else 1 :])
     if one != expected.shape[1:] or found.dtype != np.dtype(expected.dtype) or 0 in found.shape[1:]:
-        shape = " x ".join(map(str, ("n", *(["times"] if model.states else []), *expected.shape[1:])))
+        shape = ("n x times x " if model.states else "n x ") + "x".join(map(str, expected.shape[1:]))
         raise BadData(
             f"input of shape {tuple(found.shape)} and type {found.dtype}", f"does not fit {model.name}",
             f"give {shape} of {expected.dtype}",
