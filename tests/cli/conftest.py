@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def run() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def answer(run: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """Run a verb with ``--json``; return its one object."""
+def answer(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Run a verb with ``--json``, on a machine that is never slow; return its one object."""
+    monkeypatch.setattr("mcusim.cli.progress.PAUSE_S", inf)
 
     def call(*arguments: object, exits: int = 0) -> dict[str, Any]:
         result = run(*arguments, "--json")
