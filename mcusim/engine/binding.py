@@ -300,7 +300,7 @@ class Binding:
     def _bind_probe(self, op: StepOp) -> Callable[[], None]:
         goals, place = self.step.goals, op.reads[0]
         assert goals is not None
-        logits = place.removesuffix(PROBE)
+        logits = next(name for name in self.step.logits if f"{name}{PROBE}" == place)
         goal = goals.items[self.step.logits.index(logits)]
         self.probes.append(Loss(goal, self.step.model, logits, self.buffers, place=place))
         return self.probes[-1].run
