@@ -11,10 +11,11 @@ from mcusim.core import BadData
 from mcusim.core.wording import choice
 from mcusim.graph import Model, OpKind
 from mcusim.tasks.metric import Metric
-from mcusim.tasks.task import Array, Loss, Reals, Task
+from mcusim.tasks.single_label import SingleLabel
+from mcusim.tasks.task import Array, Loss, Reals
 
 
-class Classification(Task):
+class Classification(SingleLabel):
     """Softmax cross-entropy against the number of the class; the metric is the accuracy.
 
     A network that ends in a sigmoid for each class learns through a softmax over the same logits.
@@ -22,10 +23,7 @@ class Classification(Task):
 
     name = "classification"
     metric = Metric("accuracy", "%")
-    smooths = True
     link = frozenset({OpKind.SOFTMAX, OpKind.LOG_SOFTMAX, OpKind.ARG_MAX, OpKind.LOGISTIC})
-    # A degree-6 exp with range reduction (about 20), a logarithm's share, the division, maximum and sums.
-    float_ops = 40
 
     def misfit(self, model: Model) -> str:
         """Return why the output is no vector of at least two scores."""
@@ -47,14 +45,8 @@ class Classification(Task):
             )
         return targets.astype(np.int64, copy=False)
 
-    def loss(self) -> Loss:
-        """Return -log softmax(output)[target]; write softmax(output) - onehot(target)."""
-        from mcusim.kernels.loss import softmax_cross_entropy
-
-        return softmax_cross_entropy
-
     def smoothed(self, smoothing: float) -> Loss:
-        """Return the cross-entropy of softmax(output) with the smoothed target; write its gradient."""
+        """Return -log softmax(output)[target], smoothed; write softmax(output) - onehot(target), smoothed."""
         from mcusim.kernels.loss import softmax_cross_entropy
 
         return partial(softmax_cross_entropy, smoothing=smoothing)

@@ -14,6 +14,7 @@ from mcusim.graph import Model, Tensor
 from mcusim.graph.outputs import output_named, with_outputs
 from mcusim.tasks.choice import AUTO, Labels, choose
 from mcusim.tasks.metric import Metric
+from mcusim.tasks.single_label import SingleLabel
 from mcusim.tasks.task import TASKS, Array, Loss, Reals, Task
 
 SEPARATOR, TIMES = "+", "*"
@@ -65,7 +66,8 @@ class Goal:
 
     def loss(self) -> Loss:
         """Return the compiled loss of one example, without the weight."""
-        return self.task.smoothed(self.smoothing) if self.smoothing else self.task.loss()
+        task = self.task
+        return task.smoothed(self.smoothing) if isinstance(task, SingleLabel) else task.loss()
 
     def target(self, model: Model) -> Tensor | None:
         """Return the tensor that holds the target of an example in SRAM; None for a class number."""
@@ -98,11 +100,12 @@ class Goals:
         """
         weights = {model.outputs[0]: 1.0} if output is None else weights_of(model, output)
         found = [TASKS[name]() for name in tasks.split(SEPARATOR)]
-        if smoothing and not any(task.smooths for task in found):
-            able = " or ".join(name for name in TASKS if TASKS[name].smooths)
+        parts = [smoothing if isinstance(task, SingleLabel) else 0.0 for task in found]
+        if smoothing and not any(parts):
+            able = " or ".join(name for name in TASKS if issubclass(TASKS[name], SingleLabel))
             raise BadArgument(f"label smoothing {smoothing:g}", f"is not for {tasks}", f"it is for {able}")
-        pairs = zip(weights.items(), found, strict=True)
-        return cls(tuple(Goal(n, task, w, smoothing * task.smooths) for (n, w), task in pairs))
+        each = zip(weights.items(), found, parts, strict=True)
+        return cls(tuple(Goal(n, task, w, part) for (n, w), task, part in each))
 
     @property
     def single(self) -> Goal | None:

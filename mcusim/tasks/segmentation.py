@@ -9,10 +9,11 @@ import numpy as np
 from mcusim.core import Kind, Slot
 from mcusim.graph import Model, OpKind, Tensor
 from mcusim.tasks.metric import Metric
-from mcusim.tasks.task import Array, Loss, Reals, Task
+from mcusim.tasks.single_label import SingleLabel
+from mcusim.tasks.task import Array, Loss, Reals
 
 
-class Segmentation(Task):
+class Segmentation(SingleLabel):
     """Softmax cross-entropy of every pixel against a mask, the mean over pixels.
 
     The output is ``[1, H, W, C]`` and a mask ``[H, W]``; the metric is the fraction of pixels told right.
@@ -20,10 +21,7 @@ class Segmentation(Task):
 
     name = "segmentation"
     metric = Metric("pixel accuracy", "%")
-    smooths = True
     link = frozenset({OpKind.SOFTMAX})
-    # As for classification.
-    float_ops = 40
 
     def misfit(self, model: Model) -> str:
         """Return why the output is no picture of scores."""
@@ -45,10 +43,6 @@ class Segmentation(Task):
         ):  # fmt: skip
             raise self.wrong(targets, f"integers 0 to {classes - 1} of shape (N, {height}, {width})", model)
         return targets.astype(np.uint8)
-
-    def loss(self) -> Loss:
-        """Return the mean over pixels of -log softmax; write its gradient."""
-        return self.smoothed(0.0)
 
     def smoothed(self, smoothing: float) -> Loss:
         """Return the mean over pixels of the cross-entropy with the smoothed class; write its gradient."""

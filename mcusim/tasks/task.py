@@ -32,8 +32,6 @@ class Task(ABC):
     """Final ops that the loss contains, so that training leaves them off: softmax, sigmoid."""
     float_ops: ClassVar[int]
     """float32 operations that the loss and its gradient take for each logit; modelled."""
-    smooths: ClassVar[bool] = False
-    """True if one class of several is right, so that there is a loss ``smoothed``."""
     reads_input: ClassVar[bool] = False
     """True if the target is the network's own input, so that the data need no labels."""
 
@@ -60,14 +58,6 @@ class Task(ABC):
         It takes the real values of the logits, float32 ``[n]``; the target, of the shape of ``target()``
         but flat, a class number where that is None; and the gradient, float32 ``[n]``, written.
         """
-
-    def smoothed(self, smoothing: float) -> Loss:
-        """Return the loss with label smoothing, where the task ``smooths``.
-
-        Of the target, 1 for the right class, the part ``smoothing`` is spread over all classes alike
-        (Szegedy et al. 2016, arXiv 1512.00567, section 7).
-        """
-        raise NotImplementedError(self.name)
 
     @abstractmethod
     def score(self, output: Reals, target: Any) -> float:
