@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from mcusim.core import BadArgument, BadModel
 from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Model
 from mcusim.graph.ops import Attributes, Op
-from mcusim.graph.resolution import MAX_SIDE
 from mcusim.graph.validate import validate
 
 PIXELS, ENLARGE = "pixels", "enlarge"
@@ -30,12 +30,14 @@ def enlarging(model: Model, side: int) -> Model:
     image = model.input
     shape = image.shape
     if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != shape[2] or image.dtype != "int8":
-        reason = f"cannot be smaller: its input is {image.dtype} {shape}, no square int8 image"
-        raise BadArgument(f"pixels of {model.name}", reason, "leave out pixels")
-    if not 1 <= side < min(shape[1], MAX_SIDE):
+        reason = f"cannot be fewer: its input is {image.dtype} {shape}, no square int8 image"
+        way_out = "leave out pixels" if image.dtype != "float32" else "quantise it first (mcusim quantize)"
+        raise BadArgument(f"pixels of {model.name}", reason, way_out)
+    if not 1 <= side < shape[1]:
         raise BadArgument(
-            f"pixels {side}", f"are not fewer than the {shape[1]} of {model.name}", "choose fewer"
-        )
+            f"pixels {side}", f"are not fewer than the {shape[1]} of {model.name}",
+            f"choose 1 to {shape[1] - 1}, or leave out pixels",
+        )  # fmt: skip
     pixels, name = _free(PIXELS, model.tensors), _free(ENLARGE, {op.name for op in model.ops})
     tensors = {pixels: replace(image, name=pixels, shape=(shape[0], side, side, shape[3])), **model.tensors}
     attributes = Attributes(shape=shape, half_pixel_centers=True)
@@ -52,8 +54,21 @@ def enlarging(model: Model, side: int) -> Model:
     return enlarged
 
 
-def _free(name: str, taken: object) -> str:
+def enlarged(model: Model) -> str | None:
+    """Return the picture that the network makes of its only input, if all it does with that is to enlarge it.
+
+    So does what `enlarging` returns, and a network that was exported with such a layer in front.
+    """
+    first, small = model.ops[0], model.input
+    readers = [op for op in model.ops if small.name in op.inputs]
+    if first.kind is not OpKind.RESIZE_BILINEAR or readers != [first] or model.inputs != (small.name,):
+        return None
+    larger = model.tensors[first.output].shape[1] > small.shape[1]
+    return first.output if first.attributes.half_pixel_centers and larger and small.dtype == "int8" else None
+
+
+def _free(name: str, taken: Container[str]) -> str:
     """Return a name that nothing in the network has."""
-    while name in taken:  # type: ignore[operator]
+    while name in taken:
         name += "_"
     return name

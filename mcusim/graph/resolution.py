@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mcusim.core import BadArgument, BadModel
+from mcusim.graph.enlarging import enlarged, enlarging
 from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
@@ -21,11 +22,14 @@ def at_resolution(model: Model, side: int) -> Model:
 
     Weights, quantisation and paddings stay; windows over the whole image and resized maps follow it.
     The accuracy does not stay: quantisation was calibrated, and weights were trained, at another size.
+    A network that enlarges its pictures itself goes on taking those; what it makes of them changes.
 
     Raises:
         BadArgument: if the network does not take square images, if a map becomes smaller than a
             window over it, or if an op needs maps of one size, as a classifier of flattened maps does.
     """
+    if (picture := enlarged(model)) is not None:
+        return enlarging(at_resolution(_behind(model, picture), side), model.input.shape[1])
     shape = model.input.shape
     if len(model.inputs) != 1 or len(shape) != 4 or shape[1] != shape[2]:
         raise BadArgument(
@@ -46,6 +50,20 @@ def at_resolution(model: Model, side: int) -> Model:
             f"resolution {side}", f"does not suit {model.name}: {error}", f"it was made for {shape[1]}"
         ) from error
     return resized
+
+
+def sides(model: Model) -> tuple[int, ...]:
+    """Return the height and width of the pictures that the network looks at, enlarged; empty without."""
+    shape = model.tensors[enlarged(model) or model.input.name].shape
+    return shape[1:3] if len(shape) == 4 else ()
+
+
+def _behind(model: Model, picture: str) -> Model:
+    """Return the network without the op that makes ``picture`` of its input."""
+    small = model.input
+    tensors = {name: tensor for name, tensor in model.tensors.items() if name != small.name}
+    name = model.name.removesuffix(f"<{small.shape[1]}")
+    return replace(model, name=name, ops=model.ops[1:], tensors=tensors, inputs=(picture,))
 
 
 def _reshaped(op: Op, before: Mapping[str, Tensor], tensors: dict[str, Tensor]) -> Op:

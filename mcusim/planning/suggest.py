@@ -11,7 +11,7 @@ from mcusim.core import McusimError, Phase
 from mcusim.core.chosen import changed, leaves, written
 from mcusim.core.setting import About, Setting
 from mcusim.graph import Model
-from mcusim.graph.resolution import at_resolution
+from mcusim.graph.resolution import at_resolution, sides
 from mcusim.lowering.gradients import Flow
 from mcusim.lowering.patches import Patches, split_points
 from mcusim.planning.placement import cheapest, largest
@@ -115,8 +115,7 @@ def _resized(asked: Request, side: int) -> Plan:
 
 def _sides(model: Model) -> list[int]:
     """Return smaller resolutions worth trying: three quarters and half of the present one."""
-    shape = model.input.shape
-    return [shape[1] * 3 // 4, shape[1] // 2] if len(shape) == 4 else []
+    return [part for side in sides(model)[:1] for part in (side * 3 // 4, side // 2)]
 
 
 def _sparser(plan: Plan, scheme: Scheme) -> Iterator[Scheme]:

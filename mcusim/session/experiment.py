@@ -65,7 +65,7 @@ class Experiment(Settings):
         None, "side of the images, if not the one the network was made for", unit="pixels", least=1
     )
     pixels: int | None = setting(
-        None, "side of the pictures as they arrive; the network's first op enlarges them, patch by patch",
+        None, "side of pictures as they arrive; the first op enlarges them, in a patch stage patch by patch",
         unit="pixels", least=1,
     )  # fmt: skip
     """A small camera needs no large input in SRAM; see `mcusim.graph.enlarging`."""

@@ -12,7 +12,9 @@ import mcusim
 from mcusim.core import BadArgument
 from mcusim.engine.inference import activations
 from mcusim.graph.enlarging import ENLARGE, PIXELS, enlarging
+from mcusim.graph.resolution import at_resolution, sides
 from mcusim.lowering.action import Action
+from mcusim.planning.suggest import suggest
 
 
 def test_the_network_sees_what_the_op_makes_of_the_picture():
@@ -57,3 +59,23 @@ def test_the_enlarged_picture_never_exists_as_a_whole():
     assert len(made) == 4
     assert model.ops[0].output in whole.step.tensors
     assert model.ops[0].output not in parts.step.tensors
+
+
+def test_another_resolution_changes_what_is_looked_at_and_not_the_pictures():
+    model = small_network(side=16)
+    small = at_resolution(enlarging(model, 5), 12)
+    assert small.input.shape == (1, 5, 5, 3)
+    assert sides(small) == (12, 12)
+    picture = np.random.default_rng(1).integers(-128, 128, (1, 5, 5, 3)).astype(np.int8)
+    found, wanted = (activations(m, picture) for m in (small, enlarging(at_resolution(model, 12), 5)))
+    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+    with pytest.raises(BadArgument, match="pixels 5: are not fewer than the 4"):
+        at_resolution(small, 4)
+
+
+def test_a_smaller_resolution_that_is_suggested_can_be_asked_for():
+    model = small_network(side=32)
+    session = mcusim.Session(enlarging(model, 8), "stm32f746", "dense")
+    found = {each.change: each.needed_bytes for each in suggest(session.plan(), session.scheme)}
+    asked = enlarging(at_resolution(model, 16), 8)
+    assert found["resolution=16"] == mcusim.Session(asked, "stm32f746", "dense").plan().peak_bytes
