@@ -31,6 +31,17 @@ static int32_t logarithm(int32_t value) {
     return mcusim_doubled(mcusim_high(high > low ? high : low, 1488522236) + quotient, 1);
 }
 
+typedef void one_row(const mcusim_rows *r, const int8_t *x, int8_t *y);
+
+static void over_rows(const mcusim_rows *r, one_row *fixed, one_row *floating) {
+    one_row *row = r->fixed ? fixed : floating;
+    for (uint32_t i = 0; i < r->rows; i++) row(r, r->x + i * r->columns, r->y + i * r->columns);
+}
+
+static int8_t in_int8(int32_t v) {
+    return (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+}
+
 static int32_t largest(const mcusim_rows *r, const int8_t *x) {
     int32_t top = -128;
     for (uint32_t i = 0; i < r->columns; i++) top = x[i] > top ? x[i] : top;
@@ -52,7 +63,7 @@ static void fixed_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
             int32_t fixed = mcusim_multiply(below, r->multiplier, r->shift);
             v = mcusim_divide(fixed - log, 31 - INPUT_BITS - OUTPUT_BITS) + 127;
         }
-        y[i] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+        y[i] = in_int8(v);
     }
 }
 
@@ -63,22 +74,13 @@ static void floating_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
     float log = mcusim_logarithm(total);
     for (uint32_t i = 0; i < r->columns; i++) {
         float real = (float)(x[i] - top) * r->x_scale - log;
-        int32_t v = mcusim_nearest(real / r->y_scale) + r->y_zero;
-        y[i] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
+        y[i] = in_int8(mcusim_nearest(real / r->y_scale) + r->y_zero);
     }
 }
 
 void mcusim_log_softmax(const void *record, mcusim_state *state) {
-    const mcusim_rows *r = (const mcusim_rows *)record;
     (void)state;
-    for (uint32_t i = 0; i < r->rows; i++) {
-        const int8_t *x = r->x + i * r->columns;
-        int8_t *y = r->y + i * r->columns;
-        if (r->table)
-            fixed_logs(r, x, y);
-        else
-            floating_logs(r, x, y);
-    }
+    over_rows((const mcusim_rows *)record, fixed_logs, floating_logs);
 }
 
 /* (r, shift) with 1 / sqrt(value) = r * 2^(shift - 31): five steps of Newton and Raphson, as TFLite takes them. */
@@ -114,22 +116,19 @@ float mcusim_length(const int8_t *x, uint32_t count, int32_t zero) {
     return mcusim_root((float)(total > 1 ? total : 1));
 }
 
+static void fixed_units(const mcusim_rows *r, const int8_t *x, int8_t *y) {
+    int shift;
+    int32_t root = inverse_root(squares(x, r->columns, r->x_zero), &shift);
+    for (uint32_t j = 0; j < r->columns; j++) y[j] = in_int8(mcusim_multiply(x[j] - r->x_zero, root, shift + 7));
+}
+
+static void floating_units(const mcusim_rows *r, const int8_t *x, int8_t *y) {
+    float norm = mcusim_length(x, r->columns, r->x_zero);
+    for (uint32_t j = 0; j < r->columns; j++)
+        y[j] = in_int8(mcusim_nearest((float)(x[j] - r->x_zero) / norm / r->y_scale) + r->y_zero);
+}
+
 void mcusim_l2(const void *record, mcusim_state *state) {
-    const mcusim_rows *r = (const mcusim_rows *)record;
     (void)state;
-    for (uint32_t i = 0; i < r->rows; i++) {
-        const int8_t *x = r->x + i * r->columns;
-        int8_t *y = r->y + i * r->columns;
-        int shift;
-        int32_t root = inverse_root(squares(x, r->columns, r->x_zero), &shift);
-        float norm = mcusim_length(x, r->columns, r->x_zero);
-        for (uint32_t j = 0; j < r->columns; j++) {
-            int32_t d = x[j] - r->x_zero, v;
-            if (r->fixed)
-                v = mcusim_multiply(d, root, shift + 7);
-            else
-                v = mcusim_nearest((float)d / norm / r->y_scale) + r->y_zero;
-            y[j] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
-        }
-    }
+    over_rows((const mcusim_rows *)record, fixed_units, floating_units);
 }
