@@ -13,6 +13,7 @@ from mcusim.sections.colors import INK, ROLE_COLORS, color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 WIDTH = 7.2
@@ -77,6 +78,12 @@ def titled(ax: Axes, title: str) -> None:
 
     lines = wrap(title, max(24, int(inches(ax) * 14)))
     ax.set_title("\n".join(lines), loc="left", color=INK, fontsize=FONT, pad=6)
+
+
+def grouped(*axes: Axis) -> None:
+    """Write the numbers of these axes whole, their thousands apart."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
 def beside(count: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcusim.core.errors import BadArgument
-from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, titled
+from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, grouped, titled
 from mcusim.sections.colors import ALERT, INK, color
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def plot_placement(problem: Problem, solution: Solution) -> Figure:
         ax.annotate(
             said, (last, at), xytext=(-2, 3 if above else -3), textcoords="offset points", ha="right",
             va="bottom" if above else "top", color=shade, fontsize=SMALL,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )  # fmt: skip
     ax.set_xlim(first, last)
     ax.set_ylim(0, 1.1 * top)
     ax.set_xlabel("time", fontsize=FONT, color=INK)
     ax.set_ylabel("address (B)", fontsize=FONT, color=INK)
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    grouped(ax.xaxis, ax.yaxis)
     won = solution.winner or solution.planner
     titled(ax, f"{len(problem.blocks):,} blocks in {solution.height:,} B ({won}, {solution.status})")
     return figure

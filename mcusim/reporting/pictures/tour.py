@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, SMALL, canvas, legend, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, SMALL, canvas, grouped, legend, titled
 from mcusim.sections.colors import ALERT, INK, OTHER
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def plot_tour(found: Tour) -> Figure:
     ax.set_ylim(len(stops) - 0.4, -0.6)
     ax.set_xlim(0, 1.75 * most)
     ax.set_xlabel("KiB at the peak; red: what there is, where it is near", fontsize=FONT, color=INK)
+    grouped(ax.xaxis)
     titled(ax, found.title)
     legend(ax, SHADES)
     return figure
