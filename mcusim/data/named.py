@@ -33,15 +33,19 @@ for _name, _set in SETS.items():
     DATASETS.register(_name)(_set)
 
 
-def open_for(model: Model, text: str | Path) -> Dataset:
+def open_for(model: Model, data: Dataset | str | Path) -> Dataset:
     """Return the data set that a text means, folders of pictures scaled to what a network takes.
+
+    What is a data set already comes back as it is.
 
     Every verb that has a network opens its data so: a folder trains as it quantises.
 
     Raises:
         UnknownName, BadData: as `open_data`.
     """
-    return open_data(text, size=picture_size(model.input.shape))
+    if isinstance(data, Dataset):
+        return data
+    return open_data(data, size=picture_size(model.input.shape))
 
 
 def picture_size(shape: tuple[int, ...]) -> tuple[int, int] | None:

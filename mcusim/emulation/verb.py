@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset
+from mcusim.data.named import open_for
 from mcusim.data.preprocess import Preprocessor
 from mcusim.emulation.cores import EmulatedCore, core_named
 from mcusim.emulation.twin import run_twin
@@ -30,7 +31,7 @@ Array = NDArray[Any]
 def twin(
     model: Model | str | Path,
     board: Board | str | Path,
-    data: Dataset,
+    data: Dataset | str | Path,
     steps: int = 1,
     update: str | Scheme | None = None,
     *,
@@ -48,7 +49,7 @@ def twin(
     Args:
         model: the network, from ``mcusim.load``, or its name or path.
         board: from ``mcusim.board``, or its name or path.
-        data: training examples, from ``mcusim.data``.
+        data: training examples, from ``mcusim.data``, or their name or path.
         steps: how many steps.
         update: what learns; ``dynamic`` if neither this nor a setting says.
         core: what to emulate, e.g. ``cortex-m7`` or ``rv32imc``; the board's if not given.
@@ -68,7 +69,7 @@ def twin(
         OutOfSram, OutOfFlash: if the step does not fit.
     """
     session = Session(model, board, update, **choices)
-    return twin_of(session, data, steps, core=core, folder=folder, selftest=selftest)
+    return twin_of(session, open_for(session.model, data), steps, core=core, folder=folder, selftest=selftest)
 
 
 def twin_of(

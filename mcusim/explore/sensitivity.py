@@ -8,6 +8,7 @@ from pathlib import Path
 from mcusim.core import BadArgument
 from mcusim.core.counted import tell
 from mcusim.data.dataset import Dataset
+from mcusim.data.named import open_for
 from mcusim.files.load import network
 from mcusim.graph import Model
 from mcusim.mcu.board import Board
@@ -31,7 +32,7 @@ SHOWN = 64
 def sensitivity(
     model: Model | str | Path,
     board: Board | str | Path,
-    data: Dataset,
+    data: Dataset | str | Path,
     *,
     blocks: int | None = None,
     steps: int = STEPS,
@@ -47,7 +48,7 @@ def sensitivity(
     Args:
         model: the network, with a head, or its name or path.
         board: any board, or its name or path; only its memory sizes are not used.
-        data: some task.
+        data: examples of some task, or their name or path.
         blocks: how many of the last blocks to look at; all of them by default.
         steps: batch-1 steps, at most one pass over the training images.
         lr: learning rate.
@@ -60,6 +61,7 @@ def sensitivity(
     if steps < 1:
         raise BadArgument(f"an analysis of {steps} steps", "sees no gradient", "use some hundred")
     model, board = network(model), find_board(board)
+    data = open_for(model, data)
     count = len(blocks_of(model)) if blocks is None else blocks
     update = f"dynamic:ratio=1.0,stage=none,blocks={count},layers=all,policy=gradient-norm"
     big = unconstrained(board)

@@ -92,12 +92,15 @@ class Session:
         self._plan = smallest(self.model, self.board, self.scheme, settings)
         return self._plan
 
-    def plan_for(self, data: Dataset, *, suggest: bool | None = None) -> Plan:
+    def plan_for(self, data: Dataset | str | Path, *, suggest: bool | None = None) -> Plan:
         """Return the plan for the task that network and data say together, see ``choose`` and ``plan``.
 
         Raises:
             BadData: if the data do not suit the network or the task.
         """
+        from mcusim.data.named import open_for
+
+        data = open_for(self.model, data)
         part = self.settings.part(self.model)
         if self.scheme.scope(part).learns:
             data = data.named(self.model.inputs, self.model.outputs)
@@ -111,7 +114,7 @@ class Session:
     @takes(Recipe, but=("epochs",))
     def train(
         self,
-        data: Dataset,
+        data: Dataset | str | Path,
         epochs: int | None = None,
         *,
         out: str | Path | None = None,
@@ -124,7 +127,7 @@ class Session:
         """Train at batch 1 inside the arena; evaluate after every epoch, or as ``evaluate`` says.
 
         Args:
-            data: training and test images.
+            data: training and test examples, or their name or path.
             epochs: passes over the training images; 1 if neither this nor a recipe says.
             out: folder for checkpoints and results; nothing is written without it.
             resume: go on from the checkpoint in ``out``, bit for bit as if never interrupted. A run that
@@ -146,11 +149,13 @@ class Session:
             SaveFailed: if the folder cannot be written.
         """
         from mcusim.data.front_end import FrontEnd
+        from mcusim.data.named import open_for
         from mcusim.session.protocol import divided
         from mcusim.session.training import Training
 
         given = choices if epochs is None else {**choices, "epochs": epochs}
         wanted = chosen(recipe or Recipe(), given)
+        data = open_for(self.model, data)
         if self.settings.front_end is not None:
             data = FrontEnd.read(self.settings.front_end).apply(data)
         data = divided(data, wanted)

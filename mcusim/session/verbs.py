@@ -63,7 +63,7 @@ def plan(
 def train(
     model: Model | str | Path,
     board: Board | str | Path,
-    data: Dataset,
+    data: Dataset | str | Path,
     epochs: int | None = None,
     update: str | Scheme | None = None,
     *,
@@ -78,7 +78,7 @@ def train(
     Args:
         model: the network, or its name or path, with a head for the classes of the data.
         board: from ``mcusim.board``, or its name or path.
-        data: training and test examples, from ``mcusim.data``.
+        data: training and test examples, from ``mcusim.data``, or their name or path.
         epochs: passes over the training examples; 1 if neither this nor a recipe says.
         update: what learns, e.g. ``last-6`` or ``head``; ``dynamic`` if neither this nor a setting says.
         out: folder for checkpoints and results; nothing is written without it.

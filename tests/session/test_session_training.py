@@ -269,3 +269,11 @@ def test_a_board_may_be_named():
     assert mcusim.Session(small_network(), "stm32f746").board.name == "stm32f746"
     with pytest.raises(mcusim.McusimError, match="did you mean stm32f746"):
         mcusim.Session(small_network(), "stm32f74")
+
+
+def test_data_may_be_named_as_networks_and_boards_are():
+    opened = mcusim.train("synthetic-mbv2", "nrf52840", mcusim.data.open_data("synthetic"), limit=3)
+    named = mcusim.train("synthetic-mbv2", "nrf52840", "synthetic", limit=3)
+    assert named.history.equals(opened.history)
+    with pytest.raises(UnknownName, match="synthetic"):
+        mcusim.train("synthetic-mbv2", "nrf52840", "synthetik")
