@@ -8,7 +8,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from networks import small_network
 from reporting_rows import some_rows
 from reporting_study import some_study
 
@@ -16,7 +18,7 @@ import mcusim
 from mcusim.core.errors import BadArgument, MissingPackage
 from mcusim.memory.tilings import tiling
 from mcusim.reporting.pictures import picture
-from mcusim.reporting.pictures.canvas import FORMATS, WIDTH, canvas, save
+from mcusim.reporting.pictures.canvas import FORMATS, SMALL, WIDTH, canvas, save
 
 pytest.importorskip("matplotlib")
 LONG = "a-network-whose-name-is-as-long-as-those-that-converters-write-into-their-files-and-longer"
@@ -74,7 +76,7 @@ def test_every_kind_that_can_be_drawn_is_drawn_here() -> None:
     assert {kind.__name__ for kind in kinds} == {*KINDS, "Trace", "EventTable"}
 
 
-def extents(figure: Any) -> list[tuple[str, Any]]:
+def extents(figure: Any) -> list[tuple[Any, Any]]:
     """Return the texts that are shown, with the pixels they take."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
@@ -90,7 +92,7 @@ def extents(figure: Any) -> list[tuple[str, Any]]:
         if not min(limits) <= label.get_position()[place] <= max(limits)
     }
     shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in shown if id(text) not in outside]
+    return [(text, text.get_window_extent(renderer)) for text in shown if id(text) not in outside]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,31 +101,48 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(kind: str, results: dic
 
 
 def drawn(figure: Any) -> None:
-    """Assert that nothing of a picture is cut off, and no text lies on another."""
-    assert figure.get_size_inches()[0] == WIDTH
+    """Assert that a picture has the width of a column, and that its letters are read there.
+
+    Nothing of it is cut off, no text lies on another, and where it has a frame there is something within.
+    """
+    assert figure.get_size_inches()[0] == WIDTH == 3.35
+    assert figure.get_size_inches()[1] < 9.5, "is higher than a page"
     texts = extents(figure)
     assert texts
     frame = figure.bbox
-    for said, box in texts:
+    for text, box in texts:
+        said = text.get_text()
+        assert text.get_fontsize() >= SMALL == 7, f"{said!r} is too small"
+        assert "$" not in said, said
         assert box.x0 >= frame.x0 - 1 and box.x1 <= frame.x1 + 1, f"{said!r} is cut off"  # noqa: PT018
         assert box.y0 >= frame.y0 - 1 and box.y1 <= frame.y1 + 1, f"{said!r} is cut off"  # noqa: PT018
     for (one, a), (other, b) in combinations(texts, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert width <= 1.5 or height <= 1.5, f"{one!r} lies on {other!r}"
+        assert width <= 1 or height <= 1, f"{one.get_text()!r} lies on {other.get_text()!r}"
+    for ax in figure.axes:
+        assert min(ax.bbox.width, ax.bbox.height) > 0.25 * figure.dpi, "there is no room for what is shown"
 
 
-def test_what_does_not_fit_is_said_beside_the_legend() -> None:
+def test_what_does_not_fit_is_said_with_the_longest_names() -> None:
     model, board = mcusim.load("synthetic-mbv2"), mcusim.board("nrf52840")
     updates = ["head", "dynamic:stage=100,blocks=5", "dense"]
     drawn(mcusim.plot(mcusim.compare(model, [board], updates, sram="64KiB")))
 
 
-def test_a_long_title_is_wrapped(results: dict[str, Any]) -> None:
-    plan = results["Plan"]
-    trace = mcusim.open_trace("synthetic-mbv2-session")
-    header = replace(plan.header, model=LONG)
-    figure = mcusim.plot(mcusim.Trace(header, next(iter(trace))))
-    assert all(box.x1 <= figure.bbox.x1 + 1 for _, box in extents(figure))
+def test_names_as_long_as_converters_write_them_have_room(results: dict[str, Any]) -> None:
+    """A title is wrapped, and a word that is too wide is shortened, as are ops and sides of a difference."""
+    long = replace(mcusim.load("synthetic-mbv2"), name=LONG)
+    boards = [mcusim.board("stm32f746"), mcusim.board("stm32h747-sdram")]
+    schemes = ["head", "tinytrain:stage=100,blocks=5", "dense"]
+    found = mcusim.compare(long, boards, schemes, sram="64KiB")
+    drawn(mcusim.plot(found))
+    drawn(mcusim.plot(found.rows[2].plan))
+    drawn(mcusim.plot(mcusim.diff(found.rows[0].plan, found.rows[2].plan)))
+
+
+@pytest.mark.parametrize("sram", ["76KiB", "96KiB", "160KiB"])
+def test_a_capacity_just_above_the_peak_lies_on_no_word(sram: str) -> None:
+    drawn(mcusim.plot(mcusim.plan("synthetic-mbv2", "stm32f746", "dynamic", sram=sram)))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -151,20 +170,56 @@ VERBS = {
     "plan": ["-m", "synthetic-mbv2", "-b", "stm32f746", "--no-suggest"],
     "compare": ["-m", "synthetic-mbv2", "--boards", "stm32f746", "--updates", "head"],
     "replay": ["synthetic-mbv2-session"],
+    "tour": ["synthetic-mbv2-session", "--only", "first_fit"],
     "explain": ["synthetic-mbv2-session"],
     "diff": ["head", "bias", "-m", "synthetic-mbv2", "-b", "stm32f746"],
     "timeline": ["-m", "synthetic-mbv2", "-b", "stm32f746", "--hours", "0.01"],
     "train": ["-m", "synthetic-mbv2", "-b", "stm32f746", "-u", "head", "--data", "synthetic", "--limit", "2"],
+    "pack": ["problem.csv"],
+    "search": ["-m", "net.npz", "-b", "nrf52840", "--data", "images.npz", "--steps", "4", "--patches", "off"],
+    "sweep": ["study.toml"],
+    "calibrate": ["rows.csv", "--core", "cortex-m4", "--library", "mine", "--name", "mine"],
+}
+FILES = {
+    "problem.csv": "id,lower,upper,size\na,0,3,4\nb,3,9,4\n",
+    "rows.csv": "kind,macs,cycles\nconv,100,300\nconv,200,610\npointwise,400,1210\n",
+    "study.toml": """[base]
+model = "synthetic-mbv2"
+board = "nrf52840"
+data = "synthetic"
+training.limit = 2
+[axes]
+update = ["head"]
+""",
 }
 
 
+def test_every_verb_that_draws_is_called_here() -> None:
+    from mcusim.cli.main import VERBS as ALL
+    from mcusim.cli.main import verb as command_of
+
+    drawing = {name for name in ALL if any("--plot" in part.opts for part in command_of(name).params)}
+    assert drawing == {*VERBS}
+
+
 @pytest.mark.parametrize("verb", VERBS)
-def test_verbs_draw_what_they_say(verb: str, tmp_path: Path) -> None:
+def test_verbs_draw_what_they_say(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
     from mcusim.cli.main import build
 
-    path = tmp_path / "picture.svg"
-    result = CliRunner().invoke(build(), [verb, *VERBS[verb], "--plot", str(path)])
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        Path(name).write_text(text)
+    if verb == "search":  # has hundreds of plans: of a small network
+        from mcusim.files.npz import save as save_network
+
+        save_network(small_network(), "net.npz")
+        images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+        labels = np.arange(40) % 4
+        np.savez(
+            "images.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels
+        )
+    result = CliRunner().invoke(build(), [verb, *VERBS[verb], "--plot", "picture.svg"])
     assert result.exit_code == 0, result.output
-    assert path.read_text("utf-8").startswith("<?xml")
+    assert Path("picture.svg").read_text("utf-8").startswith("<?xml")

@@ -35,9 +35,10 @@ def test_live_plot_marks_capacity_and_peak(plt, trace, tmp_path):
 
     figure = plot_live(trace)
     texts = {text.get_text() for text in figure.axes[0].texts}
-    assert {"SRAM 128 B", "peak 104 B\nop1", "forward"} <= texts
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["error", "input", "weight"]
+    assert {"peak 104 B\nop1", "forward"} <= texts
+    assert figure.get_suptitle().endswith("red: SRAM 128 B")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["weight", "input", "error"]
     figure.savefig(tmp_path / "live.png")
     assert (tmp_path / "live.png").stat().st_size > 1000
 

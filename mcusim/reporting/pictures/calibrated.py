@@ -6,7 +6,17 @@ from math import exp, expm1
 from typing import TYPE_CHECKING
 
 from mcusim.mcu.cycles.band import QUANTILE
-from mcusim.reporting.pictures.canvas import FONT, SERIES, SMALL, canvas, shortened, titled
+from mcusim.reporting.pictures.canvas import (
+    FONT,
+    SERIES,
+    SMALL,
+    canvas,
+    fitted,
+    headed,
+    keys,
+    shortened,
+    titled,
+)
 from mcusim.sections.colors import INK, OTHER
 
 if TYPE_CHECKING:
@@ -26,14 +36,15 @@ def plot_calibration(found: Calibration) -> Figure:
         MissingPackage: matplotlib is not installed.
     """
     named = sorted(found.rows, key=lambda row: abs(_error(row)), reverse=True)[:ROWS]
-    figure, (left, right) = canvas(1.4 + 0.17 * max(len(named), 9), 2)
+    figure, (left, right) = canvas(3.6 + 0.145 * len(named), rows=2, heights=(2.0, 0.3 + 0.145 * len(named)))
     _pairs(left, found)
     _errors(right, named)
     f = found.profile.fitted
     said = f"{found.profile.name}: {f.rows} rows, mean error {f.mean_error:.1%}"
     if f.held_out_mean_error is not None:
         said += f"; left out {f.held_out_mean_error:.1%}, {f.coverage:.0%} in the 90 % band"
-    figure.suptitle(said, x=0.01, ha="left", fontsize=FONT, color=INK)
+    headed(figure, said)
+    keys(figure, [handle for ax in (left, right) for handle in ax.get_legend_handles_labels()[0]])
     return figure
 
 
@@ -42,6 +53,8 @@ def _error(row: RowError) -> float:
 
 
 def _pairs(ax: Axes, found: Calibration) -> None:
+    from matplotlib.ticker import EngFormatter, NullFormatter
+
     groups: dict[str, list[RowError]] = {}
     for row in found.rows:
         kinds = {work.kind for work in row.row.works}
@@ -55,16 +68,19 @@ def _pairs(ax: Axes, found: Calibration) -> None:
         above = [row.modelled * expm1(QUANTILE * row.deviation) for row in rows]
         ax.errorbar(
             [row.row.cycles for row in rows], [row.modelled for row in rows], yerr=[below, above],
-            color=shade, marker=mark, markersize=4, elinewidth=0.7, linestyle="none", label=shortened(kind),
+            color=shade, marker=mark, markersize=3, elinewidth=0.7, linestyle="none", label=shortened(kind),
         )  # fmt: skip
     ends = [min(row.row.cycles for row in found.rows), max(row.row.cycles for row in found.rows)]
     ends = [ends[0] / exp(0.2), ends[1] * exp(0.2)]
+    ax.set(xlim=ends, ylim=ends)
     ax.plot(ends, ends, color=INK, linewidth=0.6, zorder=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("measured cycles", fontsize=FONT, color=INK)
     ax.set_ylabel("modelled cycles", fontsize=FONT, color=INK)
-    ax.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="upper left", handletextpad=0.3)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(EngFormatter(sep=" "))
+        axis.set_minor_formatter(NullFormatter())
     ax.tick_params(labelsize=SMALL, which="both")
     titled(ax, "every row, bars: 90 % band")
 
@@ -74,12 +90,20 @@ def _errors(ax: Axes, rows: list[RowError]) -> None:
     told = [("fitted", [row.fitted for row in rows]), ("left out", [_error(row) for row in rows])]
     ax.axvline(0, color=INK, linewidth=0.6)
     ax.hlines(list(places), 0, [100 * value for value in told[1][1]], color=OTHER, linewidth=0.8, zorder=0)
-    for (shade, mark), (label, values) in zip(SERIES, told, strict=False):
+    for face, (label, values) in zip(("white", INK), told, strict=True):
         shown = [100 * value for value in values]
-        ax.plot(shown, places, linestyle="none", marker=mark, markersize=4, color=shade, label=label)
-    ax.set_yticks(list(places), [shortened(row.row.name, 24) for row in rows], fontsize=SMALL)
+        ax.plot(
+            shown,
+            places,
+            linestyle="none",
+            marker="o",
+            markersize=3.5,
+            color=INK,
+            markerfacecolor=face,
+            label=label,
+        )
+    ax.set_yticks(list(places), [fitted(row.row.name, 1.2) for row in rows], fontsize=SMALL)
     ax.invert_yaxis()
     ax.set_xlabel("error of the model (%)", fontsize=FONT, color=INK)
     ax.margins(x=0.12)
-    ax.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="best", handletextpad=0.3)
     titled(ax, "rows that were missed most")

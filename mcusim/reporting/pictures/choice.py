@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, SMALL, canvas, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, canvas, headed, keys, sparse
 from mcusim.sections.colors import ALERT, INK
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SHAPES = dict(zip(("ranked", "even"), SERIES, strict=False))
 
 def plot_choice(found: Found) -> Figure:
     """Draw expected gain over peak, a mark a selection; the line joins those that nothing beats."""
-    figure, (ax,) = canvas(3.0)
+    figure, (ax,) = canvas(2.6)
     for shape, (shade, mark) in SHAPES.items():
         own = [option for option in found.options if option.shape == shape]
         peaks = [option.plan.peak_bytes / KIB for option in own]
@@ -28,11 +28,9 @@ def plot_choice(found: Found) -> Figure:
             best.append((option.plan.peak_bytes / KIB, option.gain))
     ax.step(*zip(*best, strict=True), where="post", color=INK, linewidth=0.8, zorder=0)
     ax.axvline(found.sram_bytes / KIB, color=ALERT, linewidth=1.2, linestyle=(0, (5, 3)))
+    sparse(ax.xaxis, ax.yaxis)
     ax.set_xlabel("peak (KiB of SRAM); red: what there is", fontsize=FONT, color=INK)
     ax.set_ylabel("expected gain", fontsize=FONT, color=INK)
-    ax.legend(
-        frameon=False, fontsize=SMALL, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.005, 1),
-        borderaxespad=0.0, title="channels", title_fontproperties={"size": SMALL},
-    )  # fmt: skip
-    titled(ax, f"{found.model.name} on {found.board.name}: {len(found.options)} selections fit")
+    headed(figure, f"{found.model.name} on {found.board.name}: {len(found.options)} selections fit")
+    keys(figure, ax.get_legend_handles_labels()[0], title="channels")
     return figure

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, beside, canvas, legend, titled
-from mcusim.sections.colors import ALERT, INK, OTHER, ROLE_COLORS
+from mcusim.reporting.pictures.canvas import FONT, KIB, below, canvas, headed, legend
+from mcusim.reporting.pictures.rows import BAR, THICK, bars, limit, over
+from mcusim.sections.colors import INK, OTHER, ROLE_COLORS
 from mcusim.sections.kinds import digits
 
 if TYPE_CHECKING:
@@ -13,58 +14,45 @@ if TYPE_CHECKING:
 
     from mcusim.explore.compare import Candidate, Comparison
 
-BAR = 0.26
-"""Inches a bar."""
-LETTER = 0.0135
-"""Part of the width that a letter beside a bar takes."""
+NEAR = 1.3
+"""Of the largest peak: what there is, where it is further away, is said and not drawn."""
 
 
 def plot_comparison(found: Comparison) -> Figure:
     """Draw a bar a candidate: bytes by role at the peak, holes, and the SRAM there is."""
     plans = [row.plan for row in found.rows]
-    named = sum(any(plan.by_role.get(role, 0) for plan in plans) for role in ROLE_COLORS) + 1
-    figure, (ax,) = canvas(max(0.9 + BAR * max(len(plans), 3), beside(named)))
+    there = [role for role in ROLE_COLORS if any(plan.by_role.get(role, 0) for plan in plans)]
+    figure, (ax,) = canvas(0.75 + BAR * len(plans) + below(len(there) + 1))
     left = [0.0] * len(plans)
-    drawn = []
+    drawn = [str(role) for role in there]
     rows = range(len(plans))
-    for role in ROLE_COLORS:
+    for role in there:
         sizes = [plan.by_role.get(role, 0) / KIB for plan in plans]
-        if any(sizes):
-            ax.barh(rows, sizes, left=left, color=ROLE_COLORS[role], height=0.72)
-            left = [a + b for a, b in zip(left, sizes, strict=True)]
-            drawn.append(str(role))
+        ax.barh(rows, sizes, left=left, color=ROLE_COLORS[role], height=THICK)
+        left = [a + b for a, b in zip(left, sizes, strict=True)]
     holes = [plan.peak_bytes / KIB - at for plan, at in zip(plans, left, strict=True)]
     if any(holes):
-        ax.barh(rows, holes, left=left, color=OTHER, height=0.72)
+        ax.barh(rows, holes, left=left, color=OTHER, height=THICK)
         drawn.append("holes")
     most = max((plan.peak_bytes / KIB for plan in plans), default=1.0)
-    room = 1.75 * most
-    for row, (plan, candidate) in enumerate(zip(plans, found.rows, strict=True)):
-        limit, end = plan.settings.sram_bytes / KIB, plan.peak_bytes / KIB
-        if limit < 1.05 * most:
-            ax.plot([limit, limit], [row - 0.42, row + 0.42], color=ALERT, linewidth=1.4)
-            end = max(end, limit)
-        said = _said(candidate)
-        room = max(room, end / (1 - min(len(said) * LETTER, 0.8)))
-        ax.annotate(
-            said, (end, row), xytext=(4, 0), textcoords="offset points", va="center",
-            fontsize=SMALL, color=INK if plan.fits else ALERT,
-        )  # fmt: skip
-    for row in rows[1:]:
-        if plans[row].board.name != plans[row - 1].board.name:
-            ax.axhline(row - 0.5, color=OTHER, linewidth=0.5)
-    ax.set_yticks(list(rows), [f"{p.board.name}, {p.settings.update}" for p in plans], fontsize=SMALL)
-    ax.set_ylim(len(plans) - 0.4, -0.6)
-    ax.set_xlim(0, room)
-    ax.set_xlabel("KiB of SRAM at the peak; red: what there is, where it is near", fontsize=FONT, color=INK)
-    titled(ax, found.model.name)
-    legend(ax, drawn)
+    ends = [plan.settings.sram_bytes / KIB for plan in plans]
+    near = [end for end in ends if end < NEAR * most]
+    for row, (plan, end) in enumerate(zip(plans, ends, strict=True)):
+        if end in near:
+            limit(ax, row, end)
+        who, said = f"{plan.board.name}, {plan.settings.update}", _said(found.rows[row])
+        over(ax, row, who, said, fits=plan.fits)
+    ax.set_xlim(0, max([1.02 * most, *(1.02 * end for end in near)]))
+    red = "; red: what there is" if near else ""
+    crossed = "" if all(plan.fits for plan in plans) else "; ✗: does not fit"
+    ax.set_xlabel(f"KiB at the peak{red}{crossed}", fontsize=FONT, color=INK)
+    bars(ax, len(plans))
+    headed(figure, found.model.name)
+    legend(figure, drawn)
     return figure
 
 
 def _said(candidate: Candidate) -> str:
     plan, time = candidate.plan, candidate.step_ms
     said = f"{plan.peak_bytes:,} of {plan.settings.sram_bytes:,} B"
-    if time is not None:
-        said += f", {digits(time.value)} ms"
-    return said if plan.fits else f"{said}: does not fit"
+    return said if time is None else f"{said}, {digits(time.value)} ms"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mcusim.core.vocabulary import Role
-from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, canvas, shortened, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, SMALL, WIDTH, canvas, fitted, legend, titled
 from mcusim.sections.colors import INK, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -26,17 +26,14 @@ def plot_difference(found: Difference) -> Figure:
         ("live bytes of ops that differ most", found.ops[:OPS]),
     ]
     parts = [(title, lines) for title, lines in parts if lines]
-    tallest = max(len(lines) for _, lines in parts)
-    figure, axes = canvas(1.1 + 0.27 * tallest, len(parts))
+    counts = [len(lines) for _, lines in parts]
+    figure, axes = canvas(0.75 + sum(0.35 + 0.2 * count for count in counts), rows=len(parts), heights=counts)
     for ax, (title, lines) in zip(axes, parts, strict=True):
         _pairs(ax, lines)
         titled(ax, title)
-    handles, labels = axes[0].get_legend_handles_labels()
-    names = [found.left.title, found.right.title]
-    assert len(labels) == len(names)
-    figure.legend(
-        handles, names, loc="outside lower left", ncols=1, frameon=False, fontsize=SMALL, labelcolor=INK
-    )
+    axes[-1].set_xlabel("KiB", fontsize=FONT, color=INK)
+    sides = ((LEFT, found.left.title), (RIGHT, found.right.title))
+    legend(figure, {fitted(title, WIDTH - 0.4): shade for shade, title in sides})
     return figure
 
 
@@ -44,6 +41,5 @@ def _pairs(ax: Axes, lines: Sequence[Line]) -> None:
     for shift, side, shade in ((-0.2, "left", LEFT), (0.2, "right", RIGHT)):
         sizes = [(getattr(line, side) or 0) / KIB for line in lines]
         ax.barh([i + shift for i in range(len(lines))], sizes, height=0.38, color=shade, label=side)
-    ax.set_yticks(range(len(lines)), [shortened(line.name) for line in lines], fontsize=SMALL)
-    ax.invert_yaxis()
-    ax.set_xlabel("KiB", fontsize=FONT, color=INK)
+    ax.set_yticks(range(len(lines)), [fitted(line.name, 1.3) for line in lines], fontsize=SMALL)
+    ax.set_ylim(len(lines) - 0.5, -0.5)

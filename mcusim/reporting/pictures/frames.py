@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mcusim.core.vocabulary import Role
 from mcusim.mcu.timeline.scenario import NS
 from mcusim.mcu.timeline.timeline import TRACKS, Timeline
-from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, titled
+from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, headed, sparse
 from mcusim.sections.colors import ALERT, INK, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def plot_frames(timeline: Timeline, *, seconds: float | None = None) -> Figure:
         timeline: what happened.
         seconds: how much of it; by default all that was kept.
     """
-    figure, (ax,) = canvas(1.9)
+    figure, (ax,) = canvas(1.5)
     end = min(timeline.seconds, max((s.end_ns for s in timeline.slices), default=NS) / NS)
     end = end if seconds is None else min(end, seconds)
     for row, track in enumerate(reversed(TRACKS)):
@@ -42,11 +42,12 @@ def plot_frames(timeline: Timeline, *, seconds: float | None = None) -> Figure:
     ax.set_xlim(0, end)
     ax.set_ylim(-0.6, len(TRACKS) - 0.4)
     ax.set_xlabel("seconds; red: the core waits", fontsize=FONT, color=INK)
+    sparse(ax.xaxis, most=6)
     facts = (
         f"{timeline.scenario.board.name}: {timeline.steps_per_s:.3g} steps/s",
         f"{timeline.missed_frames:,} of {timeline.frames:,} frames missed",
         f"awake {timeline.duty_cycle:.0%}",
         f"{timeline.totals.write_backs:,} write-backs",
     )
-    titled(ax, ", ".join(facts))
+    headed(figure, ", ".join(facts))
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcusim.core import BadArgument
-from mcusim.reporting.pictures.canvas import FONT, SERIES, SMALL, canvas, shortened
+from mcusim.reporting.pictures.canvas import FONT, SERIES, canvas, headed, keys, shortened, sparse
 from mcusim.sections.colors import ALERT, INK
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ def plot_front(result: StudyResult) -> Figure:
         raise BadArgument(f"study {result.study.name}", reason, "train it first")
     known = [name for name in AXES if all(row.figure(name) is not None for row in result.means)]
     factor = 100.0 if metric.unit == "%" else 1.0
-    figure, panes = canvas(
-        2.6 if len(known) <= 2 else 4.8, 2 if len(known) > 1 else 1, rows=-(-len(known) // 2)
-    )
     axis, groups = _groups(result.means)
+    down = -(-len(known) // 2)
+    figure, panes = canvas(0.9 + 1.4 * down, 2 if len(known) > 1 else 1, rows=down)
     for pane, name in zip(panes, known, strict=False):
         label, unit = AXES[name]
         for (shade, mark), (value, rows) in zip(SERIES, groups.items(), strict=False):
@@ -49,22 +48,20 @@ def plot_front(result: StudyResult) -> Figure:
         front = sorted(result.pareto(name), key=lambda row: row.figure(name) or 0)
         pane.plot(
             [(row.figure(name) or 0) / unit for row in front], [factor * row.reported for row in front], "o-",
-            color=ALERT, linewidth=0.8, markersize=7, markerfacecolor="none", markeredgewidth=1, zorder=1,
+            color=ALERT, linewidth=0.8, markersize=6, markerfacecolor="none", markeredgewidth=1, zorder=1,
         )  # fmt: skip
         pane.set_xlabel(label, fontsize=FONT, color=INK)
-        said = f" ({metric.unit})" if metric.unit else ""
-        pane.set_ylabel(f"{metric.name}{said}", fontsize=FONT, color=INK)
-        pane.tick_params(labelsize=SMALL)
+        sparse(pane.xaxis, pane.yaxis, most=4)
+        if pane in panes[::2]:
+            said = f" ({metric.unit})" if metric.unit else ""
+            pane.set_ylabel(f"{metric.name}{said}", fontsize=FONT, color=INK)
     for pane in panes[len(known) :]:
         pane.remove()
     if len(groups) > 1:
-        handles, labels = panes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside lower left", ncols=min(len(groups), 4), frameon=False,
-            fontsize=SMALL, labelcolor=INK, title=axis, title_fontsize=SMALL, alignment="left",
-        )  # fmt: skip
-    said = f"study {result.study.name}; red: beaten by no other; bars: one standard deviation over seeds"
-    figure.suptitle(said, x=0.01, ha="left", fontsize=FONT, color=INK)
+        keys(figure, panes[0].get_legend_handles_labels()[0], title=axis)
+    headed(
+        figure, f"study {result.study.name}; red: beaten by no other; bars: one standard deviation over seeds"
+    )
     return figure
 
 
@@ -82,6 +79,6 @@ def _groups(rows: Sequence[Mean]) -> tuple[str, dict[str, list[Mean]]]:
 def _candidates(pane: Axes, name: str, rows: Sequence[Mean], unit: float, factor: float, **how: Any) -> None:
     pane.errorbar(
         [(row.figure(name) or 0) / unit for row in rows], [factor * row.reported for row in rows],
-        yerr=[factor * (row.spread or 0.0) for row in rows], markersize=4, elinewidth=0.7, capsize=2,
+        yerr=[factor * (row.spread or 0.0) for row in rows], markersize=3, elinewidth=0.7, capsize=2,
         linestyle="none", **how,
     )  # fmt: skip

@@ -30,7 +30,7 @@ Drawable = (
 
 
 def plot(result: Drawable, path: str | Path | None = None) -> Figure:
-    """Draw a result, sized for the text of a page, in the colours that roles have everywhere.
+    """Draw a result, sized for a column, in the colours that roles have everywhere.
 
     A plan or a trace is drawn as live bytes over its step beside the map of its arena, a run as its
     metric and loss, a comparison as bars by role, a difference as pairs of bars, a search as gain over
@@ -50,10 +50,11 @@ def plot(result: Drawable, path: str | Path | None = None) -> Figure:
         BadArgument: if it is no result, a trace has no events, or the suffix is another one.
         SaveFailed: if the file cannot be written; nothing half-written is left.
     """
-    figure = _drawn(result)
-    if path is not None:
-        from mcusim.reporting.pictures.canvas import save
+    from mcusim.reporting.pictures.canvas import save, styled
 
+    with styled():
+        figure = _drawn(result)
+    if path is not None:
         save(figure, path)
     return figure
 

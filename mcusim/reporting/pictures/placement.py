@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcusim.core.errors import BadArgument
-from mcusim.reporting.pictures.canvas import FONT, SMALL, canvas, grouped, titled
+from mcusim.reporting.pictures.canvas import FONT, canvas, grouped, headed, keys, sparse
 from mcusim.sections.colors import ALERT, INK, color
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def plot_placement(problem: Problem, solution: Solution) -> Figure:
     blocks = [block for block in problem.blocks if block.bytes]
     if len(blocks) > MOST_BLOCKS:
         raise BadArgument("picture", f"would show {len(blocks):,} blocks", f"draw at most {MOST_BLOCKS:,}")
-    figure, (ax,) = canvas(3.2)
+    figure, (ax,) = canvas(2.7)
     one = len({block.role for block in blocks}) == 1
     patches, faces = [], []
     for number, block in enumerate(blocks):
@@ -56,19 +56,17 @@ def plot_placement(problem: Problem, solution: Solution) -> Figure:
     if len(marks) == 2 and marks[0][0] == marks[1][0]:
         marks = [(marks[1][0], ALERT, f"capacity and lower bound {marks[1][0]:,} B")]
     top = max(solution.height, *(at for at, _, _ in marks), 1)
-    for at, shade, said in marks:
-        ax.axhline(at, color=shade, linewidth=1.0, linestyle=(0, (5, 3)))
-        above = at >= solution.lower_bound and at == max(m[0] for m in marks)
-        ax.annotate(
-            said, (last, at), xytext=(-2, 3 if above else -3), textcoords="offset points", ha="right",
-            va="bottom" if above else "top", color=shade, fontsize=SMALL,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
-        )  # fmt: skip
+    lines = [
+        ax.axhline(at, color=shade, linewidth=1.2, linestyle=(0, (5, 3)), label=said)
+        for at, shade, said in marks
+    ]
     ax.set_xlim(first, last)
-    ax.set_ylim(0, 1.1 * top)
+    ax.set_ylim(0, 1.04 * top)
     ax.set_xlabel("time", fontsize=FONT, color=INK)
     ax.set_ylabel("address (B)", fontsize=FONT, color=INK)
+    sparse(ax.xaxis, ax.yaxis)
     grouped(ax.xaxis, ax.yaxis)
     won = solution.winner or solution.planner
-    titled(ax, f"{len(problem.blocks):,} blocks in {solution.height:,} B ({won}, {solution.status})")
+    headed(figure, f"{len(problem.blocks):,} blocks in {solution.height:,} B ({won}, {solution.status})")
+    keys(figure, lines)
     return figure

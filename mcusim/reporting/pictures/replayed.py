@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcusim.reporting.pictures.canvas import FONT, KIB, beside, canvas, legend, titled
+from mcusim.reporting.pictures.canvas import FONT, KIB, below, canvas, headed, legend
 from mcusim.sections.colors import ALERT, INK, OTHER, ROLE_COLORS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def plot_replay(found: Replay) -> Figure:
     """Draw one bar: bytes by role, what lies between them up to the peak, and the SRAM there is."""
-    figure, (ax,) = canvas(max(1.9, beside(1 + sum(map(bool, found.moment.by_role.values())))))
+    figure, (ax,) = canvas(1.15 + below(1 + sum(map(bool, found.moment.by_role.values()))))
     left, drawn = 0.0, []
     for role, shade in ROLE_COLORS.items():
         size = found.moment.by_role.get(role, 0) / KIB
@@ -28,14 +28,16 @@ def plot_replay(found: Replay) -> Figure:
         ax.barh([0], [rest], left=left, color=OTHER, height=0.6)
         drawn.append("holes, headers")
     most = found.peak_bytes
-    if found.sram_bytes and found.sram_bytes <= 2 * found.peak_bytes:
+    near = bool(found.sram_bytes) and found.sram_bytes <= 2 * found.peak_bytes
+    if near:
         ax.axvline(found.sram_bytes / KIB, color=ALERT, linewidth=1.2, linestyle=(0, (5, 3)))
         most = max(most, found.sram_bytes)
-    ax.set_xlim(0, 1.05 * most / KIB)
-    ax.set_ylim(-0.5, 0.5)
+    ax.set_xlim(0, 1.02 * most / KIB)
+    ax.set_ylim(-0.4, 0.4)
     ax.set_yticks([])
-    ax.set_xlabel("KiB of SRAM; red: what there is, where it is near", fontsize=FONT, color=INK)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(f"KiB of SRAM{'; red: what there is' if near else ''}", fontsize=FONT, color=INK)
     how = f"{found.method} {found.name}".strip()
-    titled(ax, f"replayed ({how}): {found.live_bytes:,} B live, {found.peak_bytes:,} B at the peak")
-    legend(ax, drawn)
+    headed(figure, f"replayed ({how}): {found.live_bytes:,} B live, {found.peak_bytes:,} B at the peak")
+    legend(figure, drawn)
     return figure
