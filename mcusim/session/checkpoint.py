@@ -46,7 +46,7 @@ class Progress:
     largest: dict[str, int] = field(default_factory=dict)
     """Channels a layer in the plan with the highest peak so far."""
     coverage: dict[str, list[int]] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, int | float | None]] = field(default_factory=list)
     """The rows of ``history.csv``: loss and metric on the way, and at the end of every epoch."""
 
     @property

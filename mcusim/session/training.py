@@ -157,12 +157,19 @@ class Training:
             and self.state.iteration == progress.epoch * self.per_epoch + progress.position
             and {op: len(visits) for op, visits in progress.coverage.items()} == pool
             and all(0 <= count <= pool.get(op, -1) for op, count in progress.largest.items())
-            and all(tuple(row) == self._columns for row in progress.history)
+            and len(progress.before) == len(self.protocol.parts[:1])
+            and all(map(self._could_be_noted, progress.history))
             and len(progress.epochs) == progress.epoch
             and len(progress.trace_position or (0, 0)) == 2
             and all(0 <= count < 2**62 for count in (progress.cycle, *(progress.trace_position or ())))
             and all(0 <= count < 2**62 for visits in progress.coverage.values() for count in visits)
         )
+
+    def _could_be_noted(self, row: Mapping[str, float | None]) -> bool:
+        """Return True if a row has what `_row` gives: what is known at the end of an epoch only then."""
+        unknown = {name for name, value in row.items() if value is None}
+        later = set() if isinstance(row.get("epoch"), int) else {*self._measured_columns}
+        return tuple(row) == self._columns and unknown == later
 
     def _run(self, folder: Path | None, resumed: bool, recording: Recording) -> Run:
         started, first = perf_counter(), self.state.iteration
@@ -319,8 +326,16 @@ class Training:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        measured = [f"{part}_{self.goals.metric.key}" for part in ("train", *self.protocol.parts)]
-        return ("epoch", "steps", "loss", *measured, "learning_rate", "saturations", "coverage")
+        learned = f"train_{self.goals.metric.key}"
+        return (
+            *("epoch", "steps", "loss", learned),
+            *self._measured_columns,
+            *("learning_rate", "saturations", "coverage"),
+        )
+
+    @property
+    def _measured_columns(self) -> list[str]:
+        return [f"{part}_{self.goals.metric.key}" for part in self.protocol.parts]
 
     def _row(self, measured: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Return how far the training has come; loss and training metric are means since the epoch began.
