@@ -159,8 +159,6 @@ class _Writer:
         goal = None if step.goals is None else step.goals.single
         if goal is None or goal.weight != 1:
             raise refusal(op.name, "is one of several losses, or has a weight")
-        if goal.smoothing:
-            raise refusal(f"label smoothing {goal.smoothing:g}", "has no C kernel")
         task = goal.task
         if task.name not in LOSSES:
             raise refusal(f"task {task.name}", "has no C kernel for its loss")
@@ -172,6 +170,7 @@ class _Writer:
             "logits": context.at(logits.name), "g": context.at(op.writes[0]), "count": logits.elements,
             "classes": logits.shape[-1], "logits_scale": scale, "logits_zero": zero,
             "logits_type": TYPES[logits.dtype], "chain": scale if logits.dtype == "int8" else 1.0,
+            "smoothing": goal.smoothing,
         }  # fmt: skip
         if step.target is not None:
             scale, zero = _real(step.target.quant)

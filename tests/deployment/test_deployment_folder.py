@@ -123,8 +123,6 @@ def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     for update in ("tinyprop", "medyate", "zeroth"):
         with pytest.raises(BadModel, match="update"):
             session(None, update).firmware(tmp_path / "out")
-    with pytest.raises(BadModel, match="label smoothing"):
-        session(None, "dense", smoothing=0.1).firmware(tmp_path / "out")
     with pytest.raises(BadArgument, match="learns nothing"):
         session(None, "none").firmware(tmp_path / "out")
     with pytest.raises(OutOfSram):

@@ -10,18 +10,23 @@ import pytest
 from emulation_networks import drawn, session, wide_network
 from every_op import every_op_network
 from networks import small_network
+from tasks_networks import case
 from typer.testing import CliRunner
 
 import mcusim
 from mcusim.cli.main import build
+from mcusim.data.arrays import from_arrays
 from mcusim.deployment.forward import FORWARD
 from mcusim.emulation.cores import CORES, NOT_EMULATED, core_named
 from mcusim.emulation.twin import run_twin
+from mcusim.emulation.verb import twin_of as twin_of_session
 from mcusim.graph import Arithmetic
 from mcusim.graph.enlarging import ENLARGE, enlarging
 from mcusim.kernels.overflow import overflows
 from mcusim.kernels.reference import GRADIENTS
 from mcusim.lowering.action import Action
+from mcusim.tasks.single_label import SingleLabel
+from mcusim.tasks.task import TASKS
 from mcusim.update.formats import Formats
 
 
@@ -65,6 +70,19 @@ FORMATS = [
 @pytest.mark.parametrize("choices", FORMATS, ids=["int8", "int16", "float32"])
 def test_every_format_gives_the_same_bytes(choices):
     found = twin_of(every_op_network(), steps=3, **choices)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+LOSSES = [(name, 0.0) for name in TASKS]
+LOSSES += [(name, 0.1) for name in TASKS if issubclass(TASKS[name], SingleLabel)]
+
+
+@pytest.mark.parametrize(("name", "smoothing"), LOSSES)
+def test_every_loss_gives_the_same_bytes(name, smoothing):
+    model, inputs, targets = case(name)
+    own = session(model, "dense", task=name, smoothing=smoothing)
+    data = from_arrays(inputs, targets, inputs, targets)
+    found = twin_of_session(own, data, 2, core="cortex-m4")
     assert found.equal, str(found.first_difference)
 
 

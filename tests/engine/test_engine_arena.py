@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
 from scheme_examples import FIRST
-from tasks.tasks_networks import case
+from tasks_networks import case
 
 from mcusim.core import BadProblem, Kind, SlotPart, is_kind
 from mcusim.engine.buffers import ArenaBuffers, SeparateBuffers

@@ -51,6 +51,18 @@ static void chain(const mcusim_loss *r) {
         for (uint32_t i = 0; i < r->count; i++) r->g[i] *= r->chain;
 }
 
+/* Make the gradient that of a label which is spread over all classes; return by how much the loss is more. */
+static float smoothed(const mcusim_loss *r, uint32_t first, uint32_t label, float top) {
+    float *g = r->g + first, part = r->smoothing / (float)r->classes, behind = 0.0f;
+    float right = logit(r, first + label) - top;
+    for (uint32_t i = 0; i < r->classes; i++) {
+        g[i] -= part;
+        behind += right - (logit(r, first + i) - top);
+    }
+    g[label] += r->smoothing;
+    return part * behind;
+}
+
 static float cross_entropy(const mcusim_loss *r, uint32_t first, uint32_t label) {
     float *g = r->g + first, top = logit(r, first), total = 0.0f;
     for (uint32_t i = 1; i < r->classes; i++) {
@@ -63,7 +75,8 @@ static float cross_entropy(const mcusim_loss *r, uint32_t first, uint32_t label)
     }
     for (uint32_t i = 0; i < r->classes; i++) g[i] = g[i] / total;
     g[label] -= 1.0f;
-    return mcusim_logarithm(total) - (logit(r, first + label) - top);
+    float right = logit(r, first + label) - top, loss = mcusim_logarithm(total) - right;
+    return r->smoothing > 0.0f ? loss + smoothed(r, first, label, top) : loss;
 }
 
 void mcusim_cross_entropy(const void *record, mcusim_state *state) {

@@ -227,6 +227,7 @@ typedef struct {
     float target_scale;
     int32_t target_zero;
     float chain;                    /* multiplies the gradient of an int8 output */
+    float smoothing;                /* part of the right class that is spread over all, of 1; 0 of other losses */
 } mcusim_loss;
 
 /* A stored gradient: its values, and for integers the power of two that they are in units of. */
