@@ -87,9 +87,9 @@ def _pairs(title: str, lines: Sequence[Line], names: Sequence[str]) -> str:
             f'<td class="bar">{bars}</td></tr>'
         )
     return (
-        f'<table class="shares"><caption>{title}</caption><thead><tr><td></td>{heads}'
+        f'<div class="wide"><table class="shares"><caption>{title}</caption><thead><tr><td></td>{heads}'
         f'<th class="n" scope="col">change</th><td></td></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

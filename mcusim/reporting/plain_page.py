@@ -26,7 +26,7 @@ def plain_page(sections: Sequence[Section], *, title: str, command: str = "") ->
     origin: list[Section] = [Facts(versions()), *([Command(command, "the command:")] if command else [])]
     shown: list[Section] = [*tables, *notes]
     rooms = [
-        *([Room("result", "Result", f'<div class="wide">{body(shown)}</div>')] if shown else []),
+        *([Room("result", "Result", body(shown))] if shown else []),
         *([Room("facts", "Facts", body(rest))] if rest else []),
         Room("origin", "To repeat it", body(origin)),
     ]

@@ -25,6 +25,7 @@ background:none;white-space:normal;max-width:46rem}
 .mcusim .item th,.mcusim .item td{opacity:.7;font-weight:400}.mcusim .item th{padding-left:1.2em}
 .mcusim .bar{width:14rem;min-width:6rem}.mcusim .bar i{display:block;height:.75em;margin-top:.35em;
 border-radius:2px;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+.mcusim .wide{overflow-x:auto}
 .mcusim .quiet{opacity:.7}.mcusim ul{margin:.2em 0 1em;padding-left:1.3em}.mcusim p{margin:.2em 0 .6em}
 .mcusim pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0 1em}
 .mcusim svg.curve{width:14rem;height:2.2em;overflow:visible}
@@ -118,7 +119,7 @@ def _table(section: Table) -> str:
     rows = "".join(row(texts(values)) for values in section.rows)
     foot = f"<tfoot>{row(texts(section.last))}</tfoot>" if section.last else ""
     head = f"{_caption(section.title)}<thead>{head}</thead>"
-    return f'<table class="data">{head}<tbody>{rows}</tbody>{foot}</table>'
+    return f'<div class="wide"><table class="data">{head}<tbody>{rows}</tbody>{foot}</table></div>'
 
 
 def _series(section: Series) -> str:

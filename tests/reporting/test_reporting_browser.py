@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from networks import small_network
 from reporting_browser import probed
+from reporting_rows import some_rows
 
 import mcusim
+from mcusim.reporting.calibration_page import calibration_page
 from mcusim.reporting.page import page
+from mcusim.reporting.plain_page import plain_page
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 ARENA = """
 const map = one(".map"), now = one(".now");
@@ -74,3 +82,34 @@ def test_the_rooms_of_a_run_sort_filter_and_point_at_each_other(trained, tmp_pat
     assert said.pop("mark").startswith("train: ")
     assert " taken for " in said.pop("hit")
     assert said == {"most": True, "paired": True, "pictures": True, "errors": []}
+
+
+def _calibration() -> str:
+    return calibration_page(
+        mcusim.calibrate(
+            some_rows(), name="mine", core="cortex-m4", library="mine", data="made up", command="none"
+        ),
+        command="mcusim calibrate",
+    )
+
+
+def _tour() -> str:
+    found = mcusim.tour(mcusim.open_trace("synthetic-mbv2-session"), only=("first_fit", "tlsf"), sram="64KiB")
+    return plain_page(found.sections(), title="A tour", command="mcusim tour")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    **{path.stem: lambda path=path: path.read_text("utf-8") for path in sorted(EXAMPLES.glob("*.html"))},  # type: ignore[misc]
+    "calibration": _calibration,
+    "tour": _tour,
+}
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 500), (True, 1100)])
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_read_in_the_dark_and_in_narrow_windows(
+    name: str, dark: bool, width: int, tmp_path: Path
+) -> None:
+    script = "say('dark', matchMedia('(prefers-color-scheme: dark)').matches); say('width', innerWidth);"
+    said = probed(PAGES[name](), script, tmp_path, dark=dark, width=width)
+    assert said == {"dark": dark, "width": width, "errors": []}

@@ -137,7 +137,8 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
         "</tr>"
         for bar in bars
     )
-    return f'<table class="shares"><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>'
+    table = f'<table class="shares"><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>'
+    return f'<div class="wide">{table}</div>'
 
 
 def _scales(xs: Sequence[float], ys: Sequence[float], pad: float = 0.0) -> tuple[Scale, Scale]:

@@ -136,7 +136,7 @@ def _flash(plan: Plan) -> str:
         f'<h3>Flash, sector by sector</h3><svg class="strip flash" viewBox="0 0 {SPAN} 48" '
         f'preserveAspectRatio="none" role="img" aria-label="{label}">'
         f'<rect class="free" y="8" width="{SPAN}" height="30"/>{"".join(drawn)}<path d="{ticks}"/></svg>'
-        f'<div class="wide">{element(Table(SECTORS, rows))}</div>'
+        f"{element(Table(SECTORS, rows))}"
     )
 
 
@@ -200,6 +200,7 @@ def tracks(found: Timeline) -> str:
         f'<text x="{48 + 85.2 * s:.0f}" y="98" text-anchor="middle">{s} s</text>' for s in range(0, 11, 2)
     )
     return (
-        f'<svg class="tracks" viewBox="0 0 {SPAN + 12} 104" role="img" aria-label="the first ten seconds of '
-        f'DMA, core and flash">{"".join(drawn)}{axis}</svg>'
+        f'<div class="wide"><svg class="tracks" viewBox="0 0 {SPAN + 12} 104" role="img" '
+        'aria-label="the first ten seconds of '
+        f'DMA, core and flash">{"".join(drawn)}{axis}</svg></div>'
     )

@@ -82,8 +82,9 @@ def parallel_chart(uprights: Sequence[Upright], tips: Sequence[str], best: Seque
         )
     label = f"parallel coordinates of {len(tips)} candidates over {', '.join(u.name for u in uprights)}"
     return (
-        '<figure class="chart parallel"><figcaption><b>every candidate over its choices and what came of it'
-        f'</b></figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(label)}">'
+        '<figure class="chart parallel wide"><figcaption><b>every candidate over its choices and what came '
+        f'of it</b></figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" '
+        f'aria-label="{escape(label)}">'
         f"{''.join(lines)}{''.join(axes)}</svg></figure>"
     )
 

@@ -22,7 +22,8 @@ def verdict(plan: Plan, course: Course | None) -> Table:
     """Return memory, accuracy, time, energy and wear, in this order, as far as they are known."""
     rows: list[Row] = [("SRAM", plan.verdict, "counted", "every byte has a role")]
     spare = plan.flash.capacity_bytes - plan.flash.total_bytes
-    rows.append(("flash", f"{spare:,} B to spare" if spare >= 0 else f"{-spare:,} B missing", "counted", ""))
+    said = f"{spare:,} B to spare" if spare >= 0 else f"{-spare:,} B missing"
+    rows.append(("flash", said, "counted", "every constant has its sectors"))
     if course is not None:
         rows.append((course.metric.name, course.outcome, "measured", _examples(course)))
     cost = candidate(plan)
@@ -33,7 +34,9 @@ def verdict(plan: Plan, course: Course | None) -> Table:
     if course is not None:
         rows += _session(course.session)
     if cost.write_backs is not None:
-        rows.append(("wear", f"{cost.write_backs:,} write-backs until a sector is worn", "modelled", ""))
+        endurance = plan.board.flash.endurance_cycles
+        sure = "" if endurance is None else f"from {endurance:,} erases a sector, of the board's file"
+        rows.append(("wear", f"{cost.write_backs:,} write-backs until a sector is worn", "modelled", sure))
     return Table(COLUMNS, rows)
 
 
@@ -51,12 +54,17 @@ def _session(session: Mapping[str, Any]) -> list[Row]:
     if session["compute_s"] is not None:
         known = session["compute_s"]
         said = f"{duration(known['value'])} for {session['steps']:,} steps"
-        rows.append(("time of the session", said, _kind(known), ""))
+        rows.append(("time of the session", said, _kind(known), _band(known)))
     if session["energy_mj"] is not None:
         known = session["energy_mj"]
-        rows.append(("energy of the session", f"{known['value'] / 1000:,.4g} J", _kind(known), ""))
+        rows.append(("energy of the session", f"{known['value'] / 1000:,.4g} J", _kind(known), _band(known)))
     return rows
 
 
 def _kind(figure: Mapping[str, Any]) -> str:
     return KINDS[Provenance(figure["provenance"])]
+
+
+def _band(figure: Mapping[str, Any]) -> str:
+    told = {key: figure[key] for key in ("value", "unit", "source", "low", "high")}
+    return Figure(provenance=Provenance(figure["provenance"]), **told).band.strip()

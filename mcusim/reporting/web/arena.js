@@ -13,7 +13,8 @@ function arena(root, data) {
   let view = { ...all };
   let chosen = data.ops.reduce((best, op, i) => (op[2] > data.ops[best][2] ? i : best), 0);
   const number = (n) => n.toLocaleString("en-US");
-  const L = 70, W = 920, T = 24, H = 380, LT = 440, LH = 130;
+  const L = 70, T = 24, H = 380, LT = 440, LH = 130;
+  let W = 920;
 
   const svg = (tag, attributes, text) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -45,20 +46,20 @@ function arena(root, data) {
     for (const v of steps(0, all.y1, 3, true)) {
       say(L - 8, height(v, LT, LH, 0, all.y1) + 4, bytes(v), { "text-anchor": "end" });
     }
-    for (const v of steps(view.x0, view.x1, 12, false)) {
+    for (const v of steps(view.x0, view.x1, Math.max(W / 75, 2), false)) {
       say(L + (W * (v - view.x0)) / (view.x1 - view.x0), LT + LH + 16, number(v), { "text-anchor": "middle" });
     }
     say(L + W / 2, LT + LH + 34, "op", { "text-anchor": "middle" });
-    say(L, LT - 8, `live bytes; at most ${number(data.bound)} B, which no placement goes below`);
+    say(L, LT - 8, `live bytes; at most ${number(data.bound)} B` + (W > 500 ? ", which no placement goes below" : ""));
     for (const [start, end, name] of data.spans) {
       const [a, b] = [Math.max(start, view.x0), Math.min(end, view.x1)];
-      if ((b - a) / (view.x1 - view.x0) > 0.08) {
+      if ((b - a) / (view.x1 - view.x0) > (7 * name.length) / W) {
         say(L + (W * ((a + b) / 2 - view.x0)) / (view.x1 - view.x0), 16, name, { "text-anchor": "middle" });
       }
     }
     if (data.limit) {
       const inside = data.limit > view.y0 && data.limit < view.y1;
-      const y = inside ? height(data.limit, T, H, view.y0, view.y1) - 5 : 16;
+      const y = inside ? height(data.limit, T, H, view.y0, view.y1) - 5 : T + 14;
       const text = `SRAM ${number(data.limit)} B` + (inside ? "" : data.limit >= view.y1 ? " ↑" : " ↓");
       say(L + W, y, text, { class: "alert", "text-anchor": "end" });
     }
@@ -179,8 +180,22 @@ function arena(root, data) {
     });
   }
 
+  /* One unit of the picture is one pixel: letters stay as large as all others in a narrow window. */
+  function fit(width) {
+    if (width < 1) return; // in a part of the page that is not shown
+    W = Math.max(width, 200) - L - 10;
+    whole.setAttribute("viewBox", `0 0 ${W + L + 10} 610`);
+    for (const part of [map, live]) part.setAttribute("width", W);
+    axis();
+  }
+
+  const whole = root.querySelector(".whole"), wide = () => fit(whole.parentNode.clientWidth);
   draw();
   choose(chosen);
+  wide();
+  addEventListener("resize", wide);
+  addEventListener("beforeprint", () => fit(1000));
+  addEventListener("afterprint", wide);
 }
 
 {

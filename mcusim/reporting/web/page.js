@@ -43,6 +43,7 @@ const mcusim = (() => {
     const rows = node.tBodies[0];
     [...node.tHead.rows[0].cells].forEach((head, column) => {
       head.tabIndex = 0;
+      if (!head.textContent.trim()) head.setAttribute("aria-label", `column ${column + 1}`);
       const sort = () => {
         const down = head.getAttribute("aria-sort") !== "descending";
         for (const other of node.tHead.rows[0].cells) other.removeAttribute("aria-sort");
@@ -124,6 +125,10 @@ const mcusim = (() => {
   const sections = (root) => [...root.querySelectorAll("main > section")];
   const served = new Map(sections(document).map((part) => [part.id, part.innerHTML])); // before it is made ready
   ready(document);
+
+  addEventListener("beforeprint", () => {
+    for (const node of document.querySelectorAll("details")) node.open = true; // paper cannot be opened
+  });
 
   async function again(known) {
     const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);
