@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from one_op import EDGES, Edge, alone, between
+from one_op import EDGES, Edge, alone, between, in_16_bits
 
 import mcusim
 from mcusim.core import McusimError
@@ -23,8 +23,9 @@ from mcusim.data import from_arrays
 from mcusim.files.onnx.writer import to_onnx
 from mcusim.files.tflite.reader import parse_tflite
 from mcusim.files.tflite.writer import to_tflite
-from mcusim.graph import Arithmetic, Model, OpKind, Tensor
+from mcusim.graph import LIMITS, Arithmetic, Model, OpKind, Tensor
 from mcusim.kernels.forward import forward
+from mcusim.kernels.reference.int16 import ANY_TYPE, INT16
 
 Arrays = Sequence[np.ndarray]
 YES, NOTHING = "yes", "–"
@@ -90,15 +91,28 @@ def file_row(path: Path) -> tuple[str, ...]:
     return (path.stem, YES, *_rest(data, model, model))
 
 
-def operator_row(kind: OpKind, edge: Edge) -> tuple[str, ...]:
+def operator_row(kind: OpKind, edge: Edge, bits: int = 8) -> tuple[str, ...]:
     """Return the row of one operator: alone for its bits, between layers for what learns."""
-    given, name = alone(kind, edge), f"`{kind.name}`, {edge.name}"
+    given, name = alone(kind, edge), operator_name(kind, edge, bits)
+    learner = between(kind, edge)
+    if bits == 16:
+        given, learner = in_16_bits(given), None if learner is None else in_16_bits(learner)
     data = to_tflite(given)
     try:
         model = parse_tflite(data, given.name)
     except McusimError as error:
         return (name, f"no: {getattr(error, 'reason', error)}", *[NOTHING] * 6)
-    return (name, YES, *_rest(data, model, between(kind, edge)))
+    return (name, YES, *_rest(data, model, learner))
+
+
+def operator_name(kind: OpKind, edge: Edge, bits: int) -> str:
+    """Return the name of the row of one operator."""
+    return f"`{kind.name}`, {edge.name}" + ", 16-bit" * (bits == 16)
+
+
+def wide_cases() -> list[tuple[OpKind, Edge]]:
+    """Return the forms of what computes with, or moves, 16-bit activations."""
+    return [(kind, edge) for kind in (*INT16, *ANY_TYPE) for edge in EDGES[kind]]
 
 
 def _rest(data: bytes, model: Model, learner: Model | None) -> tuple[str, ...]:
@@ -118,7 +132,7 @@ def inputs_of(model: Model) -> list[np.ndarray]:
     return [
         rng.uniform(-1, 1, t.shape).astype(np.float32)
         if t.dtype == "float32"
-        else rng.integers(-128, 128, t.shape).astype(np.int8)
+        else rng.integers(LIMITS[t.dtype][0], LIMITS[t.dtype][1] + 1, t.shape).astype(t.dtype)
         for t in tensors
     ]
 
@@ -236,14 +250,19 @@ def _mapped(model: Model) -> bool:
     return not model.task and len(model.output.shape) >= 3
 
 
+def _examples(tensor: Tensor, rng: np.random.Generator) -> np.ndarray:
+    """Return stored numbers of an 8-bit input; of a 16-bit one the real ones."""
+    shape = (EXAMPLES, *tensor.shape[1:])
+    if tensor.dtype != "int16":
+        return rng.integers(-128, 128, shape).astype(np.int8)
+    return real(tensor, rng.integers(*LIMITS["int16"], shape))
+
+
 def _learned(model: Model) -> tuple[str, str]:
     """Return whether a network can be planned and trained."""
     output, targets = _targets(model, EXAMPLES)
     rng = np.random.default_rng(1)
-    x = {
-        name: rng.integers(-128, 128, (EXAMPLES, *model.tensors[name].shape[1:])).astype(np.int8)
-        for name in model.inputs
-    }
+    x = {name: _examples(model.tensors[name], rng) for name in model.inputs}
     given = x if len(x) > 1 else next(iter(x.values()))
     task = "segmentation" if _mapped(model) else "auto"
     outcome = (NOTHING, NOTHING)
@@ -299,9 +318,11 @@ def page() -> str:
     """Return the page."""
     real = [file_row(path) for path in files()]
     single = [operator_row(kind, edge) for kind, edges in EDGES.items() for edge in edges]
+    wide = [operator_row(kind, edge, 16) for kind, edge in wide_cases()]
     return (
         f"{INTRO}## Public files\n\n{shares(real)}{table(real)}\n"
-        f"## Single operators\n\n{shares(single)}{table(single)}"
+        f"## Single operators\n\n{shares(single)}{table(single)}\n"
+        f"## Single operators on 16-bit activations\n\n{shares(wide)}{table(wide)}"
     )
 
 

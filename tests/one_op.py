@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from mcusim.graph import TRAITS, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import LIMITS, TRAITS, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.shapes import infer
 from mcusim.graph.traits import CONVOLUTIONS, FILTERS, UNARY
 from mcusim.graph.validate import validate
@@ -183,3 +183,28 @@ def _op(kind: OpKind, edge: Edge, x: str, tensors: dict[str, Tensor]) -> Op:
     tensors["y"] = Tensor("y", (), dtype, given)
     tensors["y"] = Tensor("y", infer(op, tensors), dtype, given)
     return op
+
+
+def in_16_bits(model: Model) -> Model:
+    """Return a network with 16-bit activations: finer scales, int64 biases, the same weights."""
+    weights = {n for op in model.ops if op.traits.parametric for n in op.inputs[1:]}
+    curves = {op.output for op in model.ops if op.kind in (K.LOGISTIC, K.TANH, K.SOFTMAX)}
+    tensors = {}
+    for name, tensor in model.tensors.items():
+        if name in weights and tensor.dtype == "int32":
+            tensors[name] = replace(tensor, dtype="int64", data=50 * np.asarray(tensor.data, np.int64))
+        elif name in weights:
+            tensors[name] = tensor
+        elif tensor.dtype == "int8" and tensor.quant is not None:
+            quant = Quant.of(2.0**-15 if name in curves else float(tensor.quant.scale[0]) / 100)
+            data = None if tensor.data is None else 200 * tensor.data.astype(np.int16)
+            tensors[name] = replace(tensor, dtype="int16", quant=quant, data=data)
+        else:
+            tensors[name] = tensor
+    ops = (
+        replace(op, attributes=replace(op.attributes, clamp=LIMITS["int16"]))
+        if tensors[op.output].dtype == "int16"
+        else op
+        for op in model.ops
+    )
+    return validate(replace(model, ops=tuple(ops), tensors=tensors))

@@ -30,6 +30,9 @@ Of ONNX: {onnx}.
 compared with LiteRT and TFLite Micro at every invocation (`tests/files/test_files_tflite_stream.py`).
 It learns behind its states and is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
 
+A network with 16-bit activations and 8-bit weights (TFLite's 16x8 mode) is computed as TFLite Micro does,
+with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases stay; no firmware is written.
+
 What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
 `BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, BadData
 from mcusim.data.augment import Augmentation
 from mcusim.data.placement import Placement
-from mcusim.graph import Model, Tensor
+from mcusim.graph import QUANTISED, Model, Tensor
 
 _LUMA = np.array([77, 150, 29], np.uint16)
 """Weights of red, green and blue in grey, in 1/256 (ITU-R BT.601)."""
@@ -59,9 +59,11 @@ class Preprocessor:
         shape = self.input.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.planes_first else shape
         """Shape of one prepared example, channels last."""
-        if self.input.dtype not in ("int8", "uint8", "float32"):
+        if self.input.dtype not in (*QUANTISED, "float32"):
             raise BadData(
-                f"input {self.input.name!r}", f"is {self.input.dtype}", "use an 8-bit or float network"
+                f"input {self.input.name!r}",
+                f"is {self.input.dtype}",
+                "use a network of 8 or 16 bits, or float",
             )
         if self.input.dtype != "float32" and self.input.quant is None:
             raise BadData(f"input {self.input.name!r}", "has no quantisation", "quantise the network")
@@ -76,6 +78,8 @@ class Preprocessor:
                 )  # fmt: skip
             self.table = _table(model, self.input, self.shape[-1])
         else:
+            if dtype == "int8" and self.input.dtype == "int16":
+                raise self._misfit(way_out="give float32 values, which are quantised to it")
             self.axes = self._arrangement()
             if dtype == "float32" and 3 in (shape[0], shape[-1]) and len(shape) == 3:
                 _say_unnormalised(model)

@@ -26,6 +26,7 @@ from mcusim.deployment.text import CText
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import FILTERS, POOLS, UNARY
 from mcusim.kernels.moved_blocks import strides
+from mcusim.kernels.reference.int16 import is_int16
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import PAIRS, SQUARE_SHIFT
 from mcusim.kernels.reference.pairs import values as pair_values
@@ -47,7 +48,12 @@ def forward(context: StepContext, op: StepOp) -> Call:
     Raises:
         BadModel: if there is no C kernel for it; names the op.
     """
-    return FORWARD.of(source_of(op))(context, op)
+    source = source_of(op)
+    if is_int16(source, context.tensors):
+        raise refusal(
+            f"op {source.name!r} ({source.kind})", "has 16-bit activations, and C kernels 8-bit ones"
+        )
+    return FORWARD.of(source)(context, op)
 
 
 def _require(op: Op, context: StepContext, *dtypes: tuple[str, str]) -> None:

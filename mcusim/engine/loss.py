@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.engine.buffers import Buffers
-from mcusim.graph import Model, Tensor
+from mcusim.graph import QUANTISED, Model, Tensor
 from mcusim.lowering.backward import gradient_name
 from mcusim.tasks.goals import Goal
 
@@ -40,9 +40,9 @@ class Loss:
         if place is None:
             self._gradient = buffers.view(gradient_name(logits)).reshape(-1)
         self._loss, self._score = goal.loss(), goal.task.score
-        # An int8 output's gradient is with respect to its integers; an accumulator's is with
+        # A quantised output's gradient is with respect to its integers; an accumulator's is with
         # respect to the real logits, since the head's own factor s_x * s_W already holds the scale.
-        chain = tensor.quant.scale if tensor.dtype == "int8" and tensor.quant is not None else None
+        chain = tensor.quant.scale if tensor.dtype in QUANTISED and tensor.quant is not None else None
         if goal.weight != 1:
             chain = np.multiply(1 if chain is None else chain, np.float32(goal.weight), dtype=np.float32)
         self._chain = chain

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import PARAMETER_KINDS, BadRun, Kind, Slot, SlotPart
 from mcusim.graph import Model
 from mcusim.graph.outputs import heads
+from mcusim.update.channels import bias_can_learn
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -39,7 +40,8 @@ class State:
         arrays: dict[Slot, Array] = {}
         for op in model.ops:
             head = scope.head and op.name in heads(model)
-            learning = (op.name in scope.eligible or head, op.name in scope.biases or head)
+            bias = (op.name in scope.biases or head) and bias_can_learn(model, op)
+            learning = (op.name in scope.eligible or head, bias)
             for part, learns, name in zip(SlotPart, learning, (op.weight, op.bias), strict=True):
                 if learns and name is not None:
                     value = constant(model, name)

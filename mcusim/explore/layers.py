@@ -22,6 +22,7 @@ from mcusim.sections.shown import Shown
 from mcusim.tasks.choice import choose
 from mcusim.tasks.classification import Classification
 from mcusim.tasks.goals import Goal, Goals
+from mcusim.update.channels import bias_can_learn
 from mcusim.update.channels import layers as learnable
 from mcusim.update.selection import Scope
 
@@ -237,8 +238,8 @@ def _layer(model: Model, op: Op, numbers: Mapping[str, int]) -> LayerSummary:
     weight = None if op.weight is None else tensors[op.weight]
     bias = None if op.bias is None else tensors[op.bias]
     cost, why_not = None, NO_WEIGHTS if weight is None else ""
-    parts = (("weights", weight), ("bias", bias))
-    learns = tuple(name for name, tensor in parts if tensor is not None and tensor.constant)
+    found = (("weights", weight is not None and weight.constant), ("bias", bias_can_learn(model, op)))
+    learns = tuple(name for name, can in found if can)
     if weight is not None:
         cost, why_not = _cost(model, op, "bias" in learns)
     try:
@@ -257,7 +258,7 @@ def _layer(model: Model, op: Op, numbers: Mapping[str, int]) -> LayerSummary:
 def _refused(model: Model, op: Op) -> str:
     """Return why an op cannot be executed, or no gradient can pass it to something that learns."""
     try:
-        check_forward(op, model.tensors)
+        check_forward(op, model.tensors, model.arithmetic)
     except McusimError as error:
         return f"cannot be executed: it {error.reason}" + (f" ({error.way_out})" if error.way_out else "")
     before = {op.name for op in model.ops[: model.ops.index(op)] if op.traits.weighted}

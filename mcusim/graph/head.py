@@ -10,7 +10,7 @@ import numpy as np
 
 from mcusim.core import BadArgument, BadModel
 from mcusim.core.wording import choice
-from mcusim.graph import Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import QUANTISED, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.build import GraphBuilder
 from mcusim.graph.states import kept, needed
 from mcusim.graph.validate import validate
@@ -64,7 +64,7 @@ def replace_head(model: Model, classes: int, *, format: HeadFormat = "float32", 
         x = _append(build, "pool", OpKind.MEAN, (x,), (1, count), features.quant, features.dtype, axes)
     elif features.shape != (1, count):
         x = _append(build, "flatten", OpKind.RESHAPE, (x,), (1, count), features.quant, features.dtype)
-    if format == "float32" and features.dtype == "int8":
+    if format == "float32" and features.dtype in QUANTISED:
         x = _append(build, "dequantize", OpKind.DEQUANTIZE, (x,), (1, count), None, "float32")
 
     weight, bias = _initial(count, classes, format, features.quant, seed)

@@ -16,7 +16,8 @@ class Attributes:
     """Parameters of an op; each kind reads the ones it has and the rest keep their defaults.
 
     ``clamp`` is the fused activation as a range of quantised output values, both ends included
-    (int8: -128..127 where there is no activation). For float32 ops it is ``None`` or real bounds.
+    (int8: -128..127 where there is no activation, int16: -32768..32767). For float32 ops it is ``None`` or
+    real bounds.
     """
 
     stride: tuple[int, int] = (1, 1)

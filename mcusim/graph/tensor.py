@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 DTYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bool": 1}
 """Element types a graph can hold, with their bytes an element."""
+LIMITS = {
+    "int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1),
+}  # fmt: skip
+"""The least and the largest number that a quantised tensor of each type can hold."""
+QUANTISED = ("int8", "uint8", "int16")
+"""Types of quantised activations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,14 +12,12 @@ from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
 from mcusim.graph.states import check_states, turns
-from mcusim.graph.tensor import DTYPES, Quant, Tensor
+from mcusim.graph.tensor import DTYPES, LIMITS, QUANTISED, Quant, Tensor
 
 MAX_BYTES = 2**31 - 1
 """No tensor may be larger: offsets on a 32-bit device are signed 32-bit integers."""
 SCALE_RANGE = (float(np.finfo(np.float32).tiny), 1e6)
 """Scales outside are damage: below, float32 products vanish; above, an int8 spans more than 2.5e8."""
-
-_INTEGERS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
 
 
 def validate(model: Model) -> Model:
@@ -77,7 +75,7 @@ def _check_quant(thing: str, tensor: Tensor, quant: Quant) -> None:
     if quant.axis is None:
         if quant.scale.shape != (1,):
             raise BadModel(thing, f"has {quant.scale.size} scales but no channel axis")
-        floor, ceiling = _INTEGERS.get(tensor.dtype, (-(2**31), 2**31 - 1))
+        floor, ceiling = LIMITS.get(tensor.dtype, (-(2**31), 2**31 - 1))
         if not floor <= quant.zero_point <= ceiling:
             raise BadModel(thing, f"has zero point {quant.zero_point}, which {tensor.dtype} cannot hold")
         return
@@ -152,7 +150,7 @@ def _check_op(op: Op, model: Model) -> None:
         raise BadModel(thing, f"gives shape {expected} but its output {op.output!r} is {output.shape}")
     if op.traits.scale not in ("any", "none"):
         for tensor in (*inputs, output):
-            if tensor.dtype in ("int8", "uint8", "int16") and tensor.quant is None:
+            if tensor.dtype in QUANTISED and tensor.quant is None:
                 raise BadModel(thing, f"tensor {tensor.name!r} is {tensor.dtype} without a scale")
     if op.traits.parametric:
         _check_weighted(op, thing, inputs, output)
@@ -176,15 +174,17 @@ def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) ->
     x, w = inputs[:2]
     kinds = (x.dtype, w.dtype, output.dtype)
     if kinds not in {
-        ("int8", "int8", "int8"), ("int8", "int8", "int32"), ("float32", "float32", "float32"),
+        ("int8", "int8", "int8"), ("int8", "int8", "int32"), ("int16", "int8", "int16"),
+        ("float32", "float32", "float32"),
     }:  # fmt: skip
         raise BadModel(thing, f"works on {kinds[0]} with {kinds[1]} weights and gives {kinds[2]}")
     if w.constant and w.dtype == "float32" and not np.all(np.isfinite(w.data)):  # type: ignore[arg-type]
         raise BadModel(thing, f"weight {w.name!r} holds values that are no finite numbers")
     if len(inputs) > 2:
-        want = "float32" if x.dtype == "float32" else "int32"
-        if inputs[2].dtype != want:
-            raise BadModel(thing, f"bias {inputs[2].name!r} is {inputs[2].dtype}, not {want}")
+        want = {"float32": ("float32",), "int16": ("int32", "int64")}.get(x.dtype, ("int32",))
+        if inputs[2].dtype not in want:
+            reason = f"bias {inputs[2].name!r} is {inputs[2].dtype}, not {' or '.join(want)}"
+            raise BadModel(thing, reason)
     if output.dtype == "int32" and (w.quant is None or w.quant.per_channel or output.quant is None):
         # Accumulators of different scales cannot be compared; those without one mean nothing.
         raise BadModel(
@@ -197,7 +197,7 @@ def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) ->
     channel_axis = op.traits.channel_axis
     if w.quant.axis not in (None, channel_axis):
         raise BadModel(thing, f"weight {w.name!r} is quantised along axis {w.quant.axis}, not {channel_axis}")
-    if output.dtype == "int8" and output.quant is not None:
+    if output.dtype in ("int8", "int16") and output.quant is not None:
         ratio = float(x.quant.scale[0]) * float(w.quant.scale.max()) / float(output.quant.scale[0])
         if ratio >= 2**30:
             raise BadModel(thing, f"rescales by {ratio:g}: its scales contradict each other")

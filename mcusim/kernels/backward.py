@@ -60,11 +60,11 @@ def grad_bias(
 
 def grad_weight(
     op: Op, tensors: Tensors, arithmetic: Arithmetic, *, workspace: Workspace | None = None
-) -> GradWeight:
+) -> GradWeight | Callable[..., None]:
     """Return ``kernel(g_y, g_y_scale, mask, x, channels, out, positions=None) -> None``.
 
     The kernel's arguments:
-        x: saved features of the n selected input channels: int8 (or float32) [N, H, W, n] or [N, n];
+        x: saved features of the n selected input channels: int8, int16 or float32 [N, H, W, n] or [N, n];
             with ``positions`` [N, kept, n].
         channels: int32 (n,), which they are.
         out: float32, one block a channel: [n, kh, kw, C_out], depthwise [n, kh, kw, multiplier],
@@ -76,6 +76,8 @@ def grad_weight(
     Raises:
         BadArgument: by the kernel, if an array does not fit or a channel or pixel does not exist.
     """
+    if tensors[op.inputs[0]].dtype == "int16":
+        return reference.grad_weight(op, tensors, arithmetic)
     return GradWeight(op, tensors, workspace)
 
 

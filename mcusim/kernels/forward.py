@@ -23,6 +23,7 @@ from mcusim.kernels.compiled.resize import Resize
 from mcusim.kernels.compiled.softmax import FixedSoftmax
 from mcusim.kernels.compiled.unary import Unary
 from mcusim.kernels.executable import check_forward
+from mcusim.kernels.reference.int16 import int16, is_int16
 from mcusim.kernels.reference.pairs import LOOKED_UP
 from mcusim.kernels.scales import rounds_once
 
@@ -61,7 +62,9 @@ def forward(
         BadModel: if a scale or constant is missing, or the op's types are not supported.
         BadArgument: by the kernel, if an array does not fit.
     """
-    check_forward(op, tensors)
+    check_forward(op, tensors, arithmetic)
+    if is_int16(op, tensors):
+        return int16(op, tensors, arithmetic, frozen=frozen)
     learns = Learns.NOTHING if frozen else Learns.BIAS if fixed_weight else Learns.WEIGHT
     return FORWARD.of(op)(op, tensors, arithmetic, learns, workspace)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
-from mcusim.graph import Arithmetic, Op, OpKind, Quant, Tensor
+from mcusim.graph import LIMITS, Arithmetic, Op, OpKind, Quant, Tensor
 
 
 def quant_of(tensor: Tensor) -> Quant:
@@ -100,6 +100,13 @@ def clamp_of(op: Op) -> tuple[int, int]:
     return max(int(low), -128), min(int(high), 127)
 
 
+def limits_of(op: Op, tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Return the fused activation of an op with integer output as a range of integers of its type."""
+    floor, ceiling = LIMITS[tensors[op.output].dtype]
+    low, high = op.attributes.clamp or (floor, ceiling)
+    return max(int(low), floor), min(int(high), ceiling)
+
+
 def weight_scales(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.float64]:
     """Return s_W as float64, one an output channel."""
     weight = tensors[op.inputs[1]]
@@ -117,7 +124,7 @@ def accumulator_factors(op: Op, tensors: Mapping[str, Tensor]) -> NDArray[np.flo
     there is one s_W for all channels (``GetQuantizedConvolutionMultipler``).
     """
     x, y = tensors[op.inputs[0]], tensors[op.output]
-    s_y = scale_of(y) if y.dtype == "int8" else 1.0
+    s_y = scale_of(y) if y.dtype in ("int8", "int16") else 1.0
     weights = weight_scales(op, tensors)
     one = quant_of(tensors[op.inputs[1]]).scale.size == 1
     if one and (op.kind is OpKind.FULLY_CONNECTED or op.attributes.unsigned):

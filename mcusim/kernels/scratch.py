@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from mcusim.graph import Op, OpKind, OpTable
+from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import BINARY, MOVES, PAIRS, POOLS, PRODUCTS, REDUCTIONS, RESIZES, UNARY
 from mcusim.kernels.arrays import Tensors
 
@@ -23,7 +23,7 @@ def scratch_bytes(op: Op, tensors: Tensors, what: What, *, in_place: bool = Fals
     | forward | k x k convolution | 2 * kh*kw*C_in * 2 | two int16 im2col columns, as in CMSIS-NN |
     | forward | pointwise convolution, fully connected | 0 | read in place |
     | forward | depthwise, not in place | 0 | |
-    | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) | one zero-padded int8 channel plane |
+    | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) * size | one zero-padded channel plane |
     | forward | softmax | 4 * classes | one row of float32 exponentials |
     | forward | transposed convolution | 4 * outputs | int32 accumulators of all, as in TFLite Micro |
     | forward | others | 0 | element by element |
@@ -56,7 +56,8 @@ def _columns(op: Op, tensors: Tensors, in_place: bool) -> int:
 def _plane(op: Op, tensors: Tensors, in_place: bool) -> int:
     _, height, width, _ = tensors[op.inputs[0]].shape
     padding = op.attributes.padding
-    return (height + sum(padding[0])) * (width + sum(padding[1])) if in_place else 0
+    size = DTYPES[tensors[op.inputs[0]].dtype]
+    return (height + sum(padding[0])) * (width + sum(padding[1])) * size if in_place else 0
 
 
 def _group_columns(op: Op, tensors: Tensors, in_place: bool) -> int:

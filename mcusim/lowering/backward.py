@@ -8,7 +8,7 @@ from math import prod
 from typing import Literal
 
 from mcusim.core import Kind, Phase, Role, Slot, SlotPart
-from mcusim.graph import Model, Op, OpKind
+from mcusim.graph import QUANTISED, Model, Op, OpKind
 from mcusim.kernels.reach import gradient_order
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
@@ -74,7 +74,7 @@ class Backward:
                 self._emit_weight(op)
 
     def _dtype(self, tensor: str) -> str:
-        integer = self.model.tensors[tensor].dtype in ("int8", "uint8")
+        integer = self.model.tensors[tensor].dtype in QUANTISED
         return self.error.dtype if integer else "float32"
 
     def _mask(self, op: Op) -> Slot | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from mcusim.core import Kind, Slot, SlotPart
-from mcusim.graph import Op, OpKind
+from mcusim.graph import QUANTISED, Op, OpKind
 from mcusim.graph.traits import RESIZES, Family
 from mcusim.kernels.moved_blocks import BLOCKS, moved_blocks, runs
+from mcusim.kernels.reference.int16 import is_int16
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.unary import FUNCTIONS
 from mcusim.kernels.scales import rounds_once
@@ -40,6 +41,8 @@ RECORDS: Mapping[Action, int] = {
     Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36,
 }  # fmt: skip
 """Bytes of a record on a core with 32-bit addresses."""
+INT16_TABLES: Mapping[OpKind, int] = {OpKind.SOFTMAX: 2 * 2 * 513, OpKind.LOGISTIC: 512, OpKind.TANH: 512}
+"""Tables of 16-bit activations: two of 513 samples, or 256 values of the sigmoid."""
 
 
 def actions(step: Step) -> dict[str, set[Action]]:
@@ -55,8 +58,9 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
     """Return the bytes of an op's scales and tables.
 
     Of an op with weights, for each output channel: a multiplier of 4 bytes and a shift of 1 in fixed point,
-    a float64 factor where the output is rounded once, a float32 one elsewhere, where the output is int8; the
-    float32 derivative of the output if gradients pass it, which in the float profiles is that factor;
+    a float64 factor where the output is rounded once, a float32 one elsewhere, where the output is
+    quantised; the float32 derivative of the output if gradients pass it, which in the float profiles is
+    that factor;
     1 / s_W**2 if the weight learns, and 1 / (s_x * s_W)**2 if the bias does. Functions of one int8 are
     tables of 256 values, with 256 bits where a clamp is noted and 256 float32 slopes where a gradient
     passes; shares in fixed point have 256 numbers.
@@ -67,12 +71,14 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
         if tensors[op.inputs[1]].quant is None:
             return 0
         channels = tensors[op.output].shape[-1]
-        int8, passes = tensors[op.output].dtype == "int8", bool(done & BACKWARD)
+        int8, passes = tensors[op.output].dtype in QUANTISED, bool(done & BACKWARD)
         once = rounds_once(op.kind, model.arithmetic)
         forward = (8 if once else 5 if tflite else 4) if int8 else 0
         backward = 4 if passes and (tflite or not int8) else 0
         learning = 4 * sum(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
         return channels * (forward + backward + learning)
+    if is_int16(op, tensors):
+        return INT16_TABLES.get(op.kind, 0)
     if op.traits.family is Family.UNARY or (op.kind is OpKind.QUANTIZE and _int8(step, op)):
         noted = Slot(op.name, Kind.MASK) in step.tensors
         sloped = Action.GRAD_INPUT in done and FUNCTIONS.of(op).slope is not None

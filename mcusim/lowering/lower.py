@@ -122,7 +122,7 @@ def lower(
 def _check(flow: Flow, model: Model) -> None:
     """Refuse what the engine would refuse: what cannot be executed cannot be planned."""
     for op in flow.ops:
-        check_forward(op, model.tensors)
+        check_forward(op, model.tensors, model.arithmetic)
         if op.output in flow.needs and any(name in flow.needs for _, name in activations(model, op)):
             check_gradient(op)
     check_frozen_states(flow, model)

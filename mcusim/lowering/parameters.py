@@ -9,6 +9,7 @@ from mcusim.graph import Model, Op, OpKind
 from mcusim.graph.outputs import heads
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.residency import Residency
+from mcusim.update.channels import bias_can_learn
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -36,7 +37,8 @@ class Parameters:
 
     def bias_learns(self, op: Op) -> bool:
         """True if ``op`` has a bias that can change."""
-        return op.bias is not None and (op.name in self.scope.biases or self.is_head(op))
+        learns = op.name in self.scope.biases or self.is_head(op)
+        return learns and bias_can_learn(self.model, op)
 
     def is_head(self, op: Op) -> bool:
         """True if ``op`` is a classifier and learns."""

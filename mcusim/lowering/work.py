@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Literal
 
 from mcusim.core import Work
-from mcusim.graph import DTYPES, Op, OpKind, Tensor
+from mcusim.graph import DTYPES, QUANTISED, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
 from mcusim.lowering.counts import FORWARD, GRADIENT, windows
 
@@ -156,12 +156,12 @@ def _in_float(work: Work) -> Work:
 
 def mask_bytes(op: Op, output: Tensor) -> int:
     """Return the bytes of the clamp mask that the backward pass of ``op`` reads; 0 if it needs none."""
-    clamps = op.attributes.clamp is not None and output.dtype in ("int8", "uint8")
+    clamps = op.attributes.clamp is not None and output.dtype in QUANTISED
     return (output.elements + 7) // 8 if clamps and op.traits.masked else 0
 
 
 def _error_bytes(tensor: Tensor, error_bytes: int) -> int:
-    return tensor.elements * (error_bytes if tensor.dtype in ("int8", "uint8") else 4)
+    return tensor.elements * (error_bytes if tensor.dtype in QUANTISED else 4)
 
 
 def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
@@ -180,7 +180,7 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
         outputs=x.elements,
         weight_bytes=weight_bytes,
         input_bytes=read,
-        requants=x.elements if error_bytes < 4 and x.dtype in ("int8", "uint8") else 0,
+        requants=x.elements if error_bytes < 4 and x.dtype in QUANTISED else 0,
         int_ops=y.elements if mask else 0,
         float_ops=GRADIENT.of(op)(x, y),
         sram_read=read,

@@ -82,7 +82,13 @@ def trunk_weights(model: Model) -> int:
 
 def biases(model: Model, ops: tuple[Op, ...]) -> tuple[str, ...]:
     """Return the names of those ``ops`` that have a bias which can learn."""
-    return tuple(op.name for op in ops if op.bias is not None and model.tensors[op.bias].constant)
+    return tuple(op.name for op in ops if bias_can_learn(model, op))
+
+
+def bias_can_learn(model: Model, op: Op) -> bool:
+    """True if ``op`` has a constant bias in a type that learns; int64, of 16-bit activations, is none."""
+    bias = None if op.bias is None else model.tensors[op.bias]
+    return bias is not None and bias.constant and bias.dtype != "int64"
 
 
 def require(model: Model, name: str) -> Layer:

@@ -257,8 +257,10 @@ def test_misfits() -> None:
         Preprocessor(network((1, 8, 8, 3)), (8, 8, 3))(np.zeros((1, 9, 8, 3), np.uint8))
     with pytest.raises(BadData, match="no pictures"):
         Preprocessor(network((1, 10)), (10,), "float32", augmentation=Augmentation(flip=True))
-    with pytest.raises(BadData, match="int16"):
-        Preprocessor(network((1, 8, 8, 3), "int16"), (8, 8, 3))
+    with pytest.raises(BadData, match="int32"):
+        Preprocessor(network((1, 8, 8, 3), "int32"), (8, 8, 3))
+    with pytest.raises(BadData, match=r"int8 .*input 'x' of int16.*give float32"):
+        Preprocessor(network((1, 8, 8, 3), "int16"), (8, 8, 3), "int8")
     with pytest.raises(BadArgument):
         Augmentation(shift=-1)
     with pytest.raises(BadArgument, match="zoom"):

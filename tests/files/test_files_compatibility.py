@@ -33,22 +33,27 @@ def rows() -> dict[str, tuple[str, ...]]:
 
 def test_every_operator_has_a_row_for_each_edge() -> None:
     assert set(EDGES) == set(OpKind)
-    names = {f"`{kind.name}`, {edge.name}" for kind, edges in EDGES.items() for edge in edges}
+    cases = [(kind, edge, 8) for kind, edges in EDGES.items() for edge in edges]
+    cases += [(kind, edge, 16) for kind, edge in compatibility.wide_cases()]
+    names = {compatibility.operator_name(*case) for case in cases}
     assert names == {name for name in rows() if name.startswith("`")}
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_the_row_of_an_operator_is_true(kind: OpKind) -> None:
-    found = compatibility.operator_row(kind, EDGES[kind][-1])
-    assert rows()[found[0]] == found
+    for bits in (8, 16) if kind in {kind for kind, _ in compatibility.wide_cases()} else (8,):
+        found = compatibility.operator_row(kind, EDGES[kind][-1], bits)
+        assert rows()[found[0]] == found
 
 
 def test_the_page_says_how_many_get_how_far() -> None:
     text, found = PAGE.read_text("utf-8"), list(rows().values())
-    single = [row for row in found if row[0].startswith("`")]
+    wide = [row for row in found if row[0].endswith(", 16-bit")]
+    single = [row for row in found if row[0].startswith("`") and row not in wide]
     assert compatibility.shares(single).strip() in text
-    assert compatibility.shares([row for row in found if row not in single]).strip() in text
+    assert compatibility.shares(wide).strip() in text
+    assert compatibility.shares([row for row in found if not row[0].startswith("`")]).strip() in text
 
 
 @pytest.mark.data

@@ -89,7 +89,7 @@ WRONG = {
     "scales that contradict": (with_tensor("conv", quant=scales(1e-30, axis=None)), "conv"),
     "no quantisation": (with_tensor("add", quant=None), "add"),
     "unknown type": (with_tensor("add", dtype="float16"), "float16"),
-    "int16 activations": (with_tensor("conv", dtype="int16"), "int16"),
+    "int16 of int8": (with_tensor("conv", dtype="int16"), "int16"),
     "float bias": (
         with_tensor("conv.b", dtype="float32", data=np.zeros(4, np.float32)),
         "conv.b",

@@ -23,7 +23,10 @@ KINDS = (OpKind.RESHAPE, OpKind.TRANSPOSE, OpKind.PAD, OpKind.CONCATENATION)
 def moves(draw: st.DrawFn) -> tuple[Op, dict[str, Tensor], tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(draw(SEEDS))
     kind = draw(st.sampled_from(KINDS))
-    dtype = draw(st.sampled_from([x for x, y in TYPES.of(Op("op", kind, (), "y", Attributes())) if x == y]))
+    known = [x for x, y in TYPES.of(Op("op", kind, (), "y", Attributes())) if x == y]
+    if kind is OpKind.CONCATENATION:
+        known.remove("int16")  # has a kernel of its own
+    dtype = draw(st.sampled_from(known))
     shape = tuple(draw(st.lists(st.integers(1, 6), min_size=2, max_size=5)))
     rank = len(shape)
     shapes, axes, pads = [shape], tuple(int(i) for i in rng.permutation(rank)), ()

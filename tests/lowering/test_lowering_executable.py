@@ -72,6 +72,6 @@ def test_the_fast_kernels_have_what_the_slow_ones_have():
 def test_every_op_of_the_network_with_every_op_has_its_types():
     model = every_op_network()
     for op in model.ops:
-        check_forward(op, model.tensors)
+        check_forward(op, model.tensors, model.arithmetic)
     assert all(x in DTYPES and y in DTYPES for _, forms in TYPES.items() for x, y in forms)
     assert set(TYPES) == set(TRAITS)

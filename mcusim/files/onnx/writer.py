@@ -29,7 +29,7 @@ def to_onnx(model: Model) -> bytes:
     """Return ``model`` as the bytes of an ``.onnx`` file.
 
     Raises:
-        BadModel: if an op has a form that ONNX cannot express.
+        BadModel: if an op has a form that ONNX cannot express, or activations have 16 bits.
         MissingPackage: if ``onnx`` is not installed.
     """
     try:
@@ -38,6 +38,10 @@ def to_onnx(model: Model) -> bytes:
         raise MissingPackage("onnx", "writing an .onnx file", "onnx") from error
     validate(model)
     require_stateless(model, "is written with ops alone", "save it as .npz")
+    for tensor in model.tensors.values():
+        if tensor.dtype == "int16":
+            reason = "is of 16 bits, and is computed as no ONNX runtime does"
+            raise BadModel(f"{model.name}: tensor {tensor.name!r}", reason, "save it as .tflite")
     file = OnnxFile(model)
     for name in model.inputs:
         tensor = model.tensors[name]

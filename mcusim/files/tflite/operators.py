@@ -10,7 +10,7 @@ import numpy as np
 from mcusim.core import BadModel
 from mcusim.files.tflite import flatbuffer
 from mcusim.files.tflite.schema import ACTIVATIONS, NONE, SAME, VALID
-from mcusim.graph import CONVOLUTIONS, TRAITS, Attributes, OpKind, OpTable, Pads, Tensor
+from mcusim.graph import CONVOLUTIONS, LIMITS, TRAITS, Attributes, OpKind, OpTable, Pads, Tensor
 from mcusim.graph.traits import BINARY, CLAMPS, PAIRS, POOLS, REDUCTIONS, RESIZES, UNARY
 
 
@@ -55,7 +55,7 @@ def clamp_range(output: Tensor, activation: int) -> tuple[float, float] | None:
     """Return a fused activation as a range of output values, as TFLite computes it.
 
     The bounds are divided by the scale in float32, rounded half away from zero, and cut off at the ends
-    of int8 (``CalculateActivationRangeQuantized``); a float32 output keeps the real bounds.
+    of the type (``CalculateActivationRangeQuantized``); a float32 output keeps the real bounds.
 
     Raises:
         BadModel: if the activation is unknown, or its bounds do not fit the output's scale.
@@ -69,10 +69,11 @@ def clamp_range(output: Tensor, activation: int) -> tuple[float, float] | None:
 
 def clamp_to(output: Tensor, real: tuple[float, float] | None) -> tuple[float, float] | None:
     """Return a range of reals as one of output values; see `clamp_range`."""
-    if output.dtype != "int8" or output.quant is None:
+    if output.dtype not in ("int8", "int16") or output.quant is None:
         return real
+    floor, ceiling = LIMITS[output.dtype]
     if real is None:
-        return (-128, 127)
+        return (floor, ceiling)
 
     scale, zero_point = np.float32(output.quant.scale[0]), output.quant.zero_point
 
@@ -81,7 +82,7 @@ def clamp_to(output: Tensor, real: tuple[float, float] | None) -> tuple[float, f
             scaled = float(np.clip(np.float32(value) / scale, -(2.0**31), 2.0**31))
         return zero_point + (int(scaled + 0.5) if scaled >= 0 else -int(0.5 - scaled))
 
-    low, high = max(-128, quantised(real[0])), min(127, quantised(real[1]))
+    low, high = max(floor, quantised(real[0])), min(ceiling, quantised(real[1]))
     if low > high:
         raise BadModel("", f"its fused activation leaves no value: {low} to {high}")
     return (low, high)

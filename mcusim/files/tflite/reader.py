@@ -314,13 +314,6 @@ def _in_groups(tensors: list[Tensor]) -> bool:
 
 def _check_types(operator: Operator, unsigned: set[str]) -> None:
     tensors = (*operator.inputs, operator.output)
-    for tensor in tensors:
-        if tensor.dtype == "int16" and not tensor.constant:
-            raise BadModel(
-                "",
-                f"has the 16-bit activation {tensor.name!r}, and arithmetic is 8-bit here",
-                "convert the network with 8-bit activations, without the 16x8 mode",
-            )
     signs = {tensor.name in unsigned for tensor in tensors if tensor.dtype == "int8"}
     if len(signs) > 1 and operator.kind is not OpKind.QUANTIZE:
         raise BadModel("", "mixes int8 with uint8", "convert the network with one of them, or with QUANTIZE")

@@ -63,6 +63,12 @@ def take(address):  # type: ignore[no-untyped-def]
             for s in range(selected):
                 saved[p * selected + s] = x[p * width + channels[s]]
         return
+    if a.bytes == 2:
+        short, few = array_at(a.x, pixels * width, np.int16), array_at(a.saved, pixels * selected, np.int16)
+        for p in range(pixels):
+            for s in range(selected):
+                few[p * selected + s] = short[p * width + channels[s]]
+        return
     wide, kept = array_at(a.x, pixels * width, np.int32), array_at(a.saved, pixels * selected, np.int32)
     for p in range(pixels):
         for s in range(selected):
@@ -70,7 +76,7 @@ def take(address):  # type: ignore[no-untyped-def]
 
 
 class Take(Prepared):
-    """Kernel ``(x, channels, saved) -> None``: some channels of [..., C], int8 or four bytes an element.
+    """Kernel ``(x, channels, saved) -> None``: some channels of [..., C], 1, 2 or 4 bytes an element.
 
     ``channels`` int32 (n,) ascend and were checked when they were selected; ``saved`` is [..., n] and may
     begin where ``x`` begins: nothing moves backwards.
@@ -86,8 +92,8 @@ class Take(Prepared):
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         x, channels, saved = buffers
         check(self.name, channels, "int32")
-        if x.itemsize not in (1, 4):
-            raise BadArgument(self.name, f"are {x.dtype}", "give int8 or float32")
+        if x.itemsize not in (1, 2, 4):
+            raise BadArgument(self.name, f"are {x.dtype}", "give int8, int16 or float32")
         for array in (x, saved):
             check(self.name, array, x.dtype.name)
         check_shape(self.name, saved, (*x.shape[:-1], channels.size))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
+from mcusim.graph import QUANTISED, WEIGHTED, Arithmetic, Op, OpKind, OpTable
 from mcusim.kernels.arrays import Array, StoreResult, Tensors, unpack
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.reference.plain import PLAIN
@@ -95,7 +95,8 @@ def grad_weight(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..
     them through the tap, and is then multiplied by H * W / kept.
     """
     factors = gradient_factors(op, tensors)
-    z_x = quant_of(tensors[op.inputs[0]]).zero_point if tensors[op.inputs[0]].dtype == "int8" else 0
+    given = tensors[op.inputs[0]]
+    z_x = quant_of(given).zero_point if given.dtype in QUANTISED else 0
 
     def kernel(
         g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,

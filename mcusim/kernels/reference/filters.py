@@ -37,7 +37,8 @@ def _groups(x: Array, weight: Array) -> Iterator[tuple[slice, slice]]:
         yield slice(g * depth, (g + 1) * depth), slice(g * each, (g + 1) * each)
 
 
-def _grouped(op: Op, x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
+def grouped_sums(op: Op, x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
+    """Return Σ x * W of a convolution in groups: in float64, without zero points."""
     acc = np.zeros(shape, np.float64)
     for i, j, inside, outside in taps(op, x.shape, shape, weight.shape[1:3]):
         for read, written in _groups(x, weight):
@@ -45,7 +46,8 @@ def _grouped(op: Op, x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
     return acc
 
 
-def _transposed(op: Op, x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
+def transposed_sums(op: Op, x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
+    """Return the same of a transposed convolution."""
     acc = np.zeros(shape, np.float64)
     for i, j, inside, outside in meeting(op, x.shape, shape, weight):
         acc[outside] += x[inside] @ weight[:, i, j].T
@@ -71,9 +73,9 @@ def _kernel(accumulate: Callable[[Op, Array, Array, tuple[int, ...]], Array]) ->
     return make
 
 
-grouped = _kernel(_grouped)
+grouped = _kernel(grouped_sums)
 """Makes the kernel of GROUPED_CONV_2D."""
-transposed = _kernel(_transposed)
+transposed = _kernel(transposed_sums)
 """Makes the kernel of TRANSPOSE_CONV."""
 
 

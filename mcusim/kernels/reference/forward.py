@@ -11,13 +11,14 @@ from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
 from mcusim.kernels.reference import elementwise, filters, normalise, pool, shape
+from mcusim.kernels.reference.int16 import int16, is_int16
 from mcusim.kernels.reference.moves import MOVES, move
 from mcusim.kernels.reference.pairs import LOOKED_UP, pair
 from mcusim.kernels.reference.product import batch_matmul
 from mcusim.kernels.reference.rescale import INT32, rescale, store, wrap
 from mcusim.kernels.reference.softmax import softmax
 from mcusim.kernels.reference.unary import unary
-from mcusim.kernels.reference.window import windows
+from mcusim.kernels.reference.window import accumulate
 from mcusim.kernels.scales import accumulator_factors, quant_of, rescaling
 
 Kernel = Callable[..., None]
@@ -25,24 +26,9 @@ Kernel = Callable[..., None]
 
 def forward(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = True) -> Kernel:
     """Return ``kernel(inputs, output, mask=None)``; see ``mcusim.kernels.forward.forward``."""
+    if is_int16(op, tensors):
+        return int16(op, tensors, arithmetic, frozen=frozen)
     return FORWARD.of(op)(op, tensors, arithmetic, frozen)
-
-
-def accumulate(op: Op, x: Array, weight: Array) -> Array:
-    """Return Σ x * W over the window: x [N, H, W, C] without zero point, result [N, OH, OW, C_out]."""
-    if op.kind is OpKind.FULLY_CONNECTED:
-        return x.reshape(-1, weight.shape[1]) @ weight.T
-    acc: Array = np.zeros(1, np.int64)
-    for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
-        for j, patch in enumerate(row):
-            if op.kind is OpKind.DEPTHWISE_CONV_2D:
-                multiplier = weight.shape[3] // x.shape[3]
-                acc = acc + np.repeat(patch, multiplier, axis=3) * weight[0, i, j]
-            else:
-                # Products and sums stay far below 2**53: a float64 product of matrices is exact.
-                product = patch.astype(np.float64) @ weight[:, i, j].T.astype(np.float64)
-                acc = acc + product.astype(np.int64)
-    return acc
 
 
 def _weighted(op: Op, tensors: Tensors, arithmetic: Arithmetic, frozen: bool) -> Kernel:

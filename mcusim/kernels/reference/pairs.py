@@ -91,14 +91,23 @@ def slope(op: Op, tensors: Tensors, index: int) -> Callable[[Ints, Ints], Floats
     return compute
 
 
+def require_one_scale(op: Op, tensors: Tensors) -> None:
+    """Refuse an op that compares stored numbers of different scales.
+
+    Raises:
+        BadModel: names the op.
+    """
+    quants = [quant_of(tensors[n]) for n in (*op.inputs, op.output)]
+    if not all(q.same_as(quants[0]) for q in quants):
+        raise BadModel(
+            f"op {op.name!r} ({op.kind})", "compares stored numbers of different scales",
+            "convert the network again: TFLite gives both inputs and the output one scale",
+        )  # fmt: skip
+
+
 def _chosen(choose: Callable[[Ints, Ints], Ints]) -> Callable[[Op, Tensors], Values]:
     def fixed(op: Op, tensors: Tensors) -> Values:
-        quants = [quant_of(tensors[n]) for n in (*op.inputs, op.output)]
-        if not all(q.same_as(quants[0]) for q in quants):
-            raise BadModel(
-                f"op {op.name!r} ({op.kind})", "compares stored numbers of different scales",
-                "convert the network again: TFLite gives both inputs and the output one scale",
-            )  # fmt: skip
+        require_one_scale(op, tensors)
         return lambda p, q: np.asarray(choose(p, q))
 
     return fixed

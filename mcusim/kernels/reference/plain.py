@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mcusim.graph import Op, OpKind
+from mcusim.graph import LIMITS, QUANTISED, Op, OpKind
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.reference import filters, normalise, product
@@ -20,7 +20,7 @@ from mcusim.kernels.reference.pairs import LOOKED_UP, slope
 from mcusim.kernels.reference.shape import interior, nearest, weights
 from mcusim.kernels.reference.unary import FUNCTIONS
 from mcusim.kernels.reference.window import taps, windows
-from mcusim.kernels.scales import clamp_of, quant_of, scale_of
+from mcusim.kernels.scales import limits_of, quant_of, scale_of
 
 F = np.float32
 Floats = Array
@@ -135,14 +135,15 @@ def _average(op: Op, tensors: Tensors, index: int) -> Compute:
 
 def _max(op: Op, tensors: Tensors, index: int) -> Compute:
     """All of the gradient goes to the first largest element of a window, in row-major order."""
-    low, high = clamp_of(op)
+    low, high = limits_of(op, tensors)
+    lowest = LIMITS[tensors[op.output].dtype][0]
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
-        patches = [p for row in windows(inputs[0], op.attributes.kernel, op, -128) for p in row]
+        patches = [p for row in windows(inputs[0], op.attributes.kernel, op, lowest) for p in row]
         stacked = np.stack(patches)
-        # Padding may hold -128 too; an element inside the image must win against it.
+        # Padding holds the lowest number too; an element inside the image must win against it.
         real = np.stack([p for r in windows(np.ones_like(inputs[0]), op.attributes.kernel, op, 0) for p in r])
-        winner = np.where(real == 1, stacked.astype(np.int64), -129).argmax(0)
+        winner = np.where(real == 1, stacked.astype(np.int64), lowest - 1).argmax(0)
         largest = stacked.max(0)
         g = np.where((largest >= low) & (largest <= high), g, F(0))
         g_x = np.zeros(shape, F)
@@ -191,7 +192,7 @@ def _softmax(op: Op, tensors: Tensors, index: int) -> Compute:
 
     def compute(g: Floats, inputs: tuple[Array, ...], shape: tuple[int, ...]) -> Floats:
         p = inputs[0]
-        if y.dtype == "int8":
+        if y.dtype in QUANTISED:
             p = (p.astype(np.int64) - quant_of(y).zero_point).astype(F) * F(scale_of(y))
         total = np.zeros(g.shape[:-1], F)
         for j in range(g.shape[-1]):

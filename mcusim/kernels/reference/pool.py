@@ -99,8 +99,8 @@ def average_pool(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        total = np.sum([p.astype(np.int64) for p in _windows(op, inputs[0], 0)], 0)
-        count = np.sum([p.astype(np.int64) for p in _windows(op, np.ones_like(inputs[0]), 0)], 0)
+        total = np.sum([p.astype(np.int64) for p in pooled(op, inputs[0], 0)], 0)
+        count = np.sum([p.astype(np.int64) for p in pooled(op, np.ones_like(inputs[0]), 0)], 0)
         if arithmetic is Arithmetic.FLOAT:
             pre = np.rint(total.astype(np.float32) / count.astype(np.float32)).astype(np.int64)
         elif op.attributes.unsigned:
@@ -117,11 +117,12 @@ def max_pool(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
     low, high = clamp_of(op)
 
     def kernel(inputs: tuple[Array, ...], output: Array, mask: NDArray[np.uint8] | None = None) -> None:
-        largest = np.max(np.stack(_windows(op, inputs[0], -128)), 0).astype(np.int64)
+        largest = np.max(np.stack(pooled(op, inputs[0], -128)), 0).astype(np.int64)
         store(largest, low, high, output, mask)
 
     return kernel
 
 
-def _windows(op: Op, x: Array, fill: int) -> list[Array]:
+def pooled(op: Op, x: Array, fill: int) -> list[Array]:
+    """Return what each tap of a pooling window meets; padding holds ``fill``."""
     return [patch for row in windows(x, op.attributes.kernel, op, fill) for patch in row]

@@ -48,6 +48,15 @@ def multiply_by_quantized(
     return divide_by_power_of_two(high, right)
 
 
+def multiply_wide(x: Array, multiplier: NDArray[np.int32] | int, shift: NDArray[np.int32] | int) -> Array:
+    """TFLite's MultiplyByQuantizedMultiplier of int64: by the upper 16 bits of the multiplier."""
+    whole = np.asarray(multiplier, np.int64)
+    reduced = np.where(whole < 0x7FFF0000, (whole + (1 << 15)) >> 16, 0x7FFF)
+    total = 15 - np.asarray(shift, np.int64)
+    rounded: Array = (x * reduced + (np.int64(1) << (total - 1))) >> total
+    return rounded
+
+
 def half_away(x: Array) -> Array:
     """Round half away from zero, as C's ``round``."""
     whole = np.trunc(x)

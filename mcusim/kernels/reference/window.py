@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcusim.graph import Op
+from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array
 
 
@@ -48,3 +48,20 @@ def taps(
                 y_index.append(slice(first, max(first, last)))
             met.append((i, j, tuple(x_index), tuple(y_index)))
     return met
+
+
+def accumulate(op: Op, x: Array, weight: Array) -> Array:
+    """Return Σ x * W over the window: x [N, H, W, C] without zero point, result [N, OH, OW, C_out]."""
+    if op.kind is OpKind.FULLY_CONNECTED:
+        return x.reshape(-1, weight.shape[1]) @ weight.T
+    acc: Array = np.zeros(1, np.int64)
+    for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
+        for j, patch in enumerate(row):
+            if op.kind is OpKind.DEPTHWISE_CONV_2D:
+                multiplier = weight.shape[3] // x.shape[3]
+                acc = acc + np.repeat(patch, multiplier, axis=3) * weight[0, i, j]
+            else:
+                # Products and sums stay far below 2**53: a float64 product of matrices is exact.
+                product = patch.astype(np.float64) @ weight[:, i, j].T.astype(np.float64)
+                acc = acc + product.astype(np.int64)
+    return acc
