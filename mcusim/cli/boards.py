@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.sections.kinds import Column
 
 COLUMNS = (
@@ -18,7 +19,10 @@ COLUMNS = (
 
 def boards(
     name: Annotated[
-        str | None, typer.Argument(help="Show one board with its sources.", metavar="[BOARD]")
+        str | None,
+        typer.Argument(
+            help="Show one board with its sources.", metavar="[BOARD]", autocompletion=offering("board")
+        ),
     ] = None,
     json: o.Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 
 def calibrate(
@@ -17,7 +18,9 @@ def calibrate(
             help="CSV: cycles (or us and mhz), and kind with counts, or model; or with --model a log of ops."
         ),
     ],
-    core: Annotated[str, typer.Option(help="Core that was measured, e.g. cortex-m4.")],
+    core: Annotated[
+        str, typer.Option(help="Core that was measured, e.g. cortex-m4.", autocompletion=offering("core"))
+    ],
     library: Annotated[str, typer.Option(help="Kernel library that was measured.")],
     name: Annotated[str, typer.Option(help="Name of the new profile.")],
     out: Annotated[Path | None, typer.Option(help="TOML file to write; NAME.toml if not given.")] = None,
@@ -26,7 +29,8 @@ def calibrate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Network of a log: TFLM profiler, ETDump, X-CUBE-AI validation, cycles by op (DWT, GVSoC)."
+            help="Network of a log: TFLM profiler, ETDump, X-CUBE-AI validation, cycles by op (DWT, GVSoC).",
+            autocompletion=offering("model"),
         ),
     ] = None,
     mhz: Annotated[float | None, typer.Option(help="Clock of a log of times.", min=0.1, max=5000)] = None,

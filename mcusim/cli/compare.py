@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.session.experiment import Experiment
 
 BOARDS = "stm32f746,stm32h743,stm32l4r5,stm32u585,nrf52840,rp2040"
@@ -15,8 +16,12 @@ BOARDS = "stm32f746,stm32h743,stm32l4r5,stm32u585,nrf52840,rp2040"
 @o.takes_settings(but=("board", "update", "data"))
 def compare(
     wanted: Experiment,
-    boards: Annotated[str, typer.Option(help="Names or TOML files, with commas.")] = BOARDS,
-    updates: Annotated[str, typer.Option(help="Update schemes, with commas.")] = "head,last-3,dynamic",
+    boards: Annotated[
+        str, typer.Option(help="Names or TOML files, with commas.", autocompletion=offering("board"))
+    ] = BOARDS,
+    updates: Annotated[
+        str, typer.Option(help="Update schemes, with commas.", autocompletion=offering("update"))
+    ] = "head,last-3,dynamic",
     plot: o.Plot = None,
     html: o.Html = None,
     json: o.Json = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 MODEL, DATA, RATE = "synthetic-mbv2", "synthetic-target", 0.02
 INTRO = (
@@ -23,7 +24,9 @@ NEXT = (
 
 
 def demo(
-    board: Annotated[str, typer.Option("--board", "-b", help="Where it learns.")] = "nrf52840",
+    board: Annotated[
+        str, typer.Option("--board", "-b", help="Where it learns.", autocompletion=offering("board"))
+    ] = "nrf52840",
     seed: o.Seed = 0,
     json: o.Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.session.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ SIDE = "Trace file, folder of a run, run file (TOML) or, with --model and --boar
 def diff(
     wanted: Experiment,
     reading: Callable[[Path], Experiment],
-    left: Annotated[str, typer.Argument(help=SIDE)],
-    right: Annotated[str, typer.Argument(help=SIDE)],
+    left: Annotated[str, typer.Argument(help=SIDE, autocompletion=offering("side"))],
+    right: Annotated[str, typer.Argument(help=SIDE, autocompletion=offering("side"))],
     plot: o.Plot = None,
     html: o.Html = None,
     json: o.Json = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.session.experiment import Experiment
 
 
@@ -16,7 +17,11 @@ def explain(
     wanted: Experiment,
     trace: Annotated[
         Path | None,
-        typer.Argument(help="Trace file, the folder of a run, or a run file (TOML).", metavar="TRACE"),
+        typer.Argument(
+            help="Trace file, the folder of a run, or a run file (TOML).",
+            metavar="TRACE",
+            autocompletion=offering("trace"),
+        ),
     ] = None,
     plot: o.Plot = None,
     html: o.Html = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mcusim.cli.completing import offering
+
 
 def export(
     source: Annotated[
@@ -14,6 +16,7 @@ def export(
         typer.Argument(
             help="Folder of a run, file of a network, trace file, or allocation problem (.csv).",
             metavar="SOURCE",
+            autocompletion=offering("trace"),
         ),
     ],
     out: Annotated[

@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name that mcusim models lists.")], json: o.Json = False
+    name: Annotated[
+        str, typer.Argument(help="A name that mcusim models lists.", autocompletion=offering("download"))
+    ],
+    json: o.Json = False,
 ) -> None:
     """Download a public model or data set into the user's cache; whole and verified, or not at all."""
     from rich.console import Console

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mcusim.cli.completing import NAMES, offering
 from mcusim.core import BadArgument, McusimError
 from mcusim.core.chosen import leaves
 from mcusim.core.setting import Setting
@@ -27,7 +28,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min
 Resolution = Annotated[
     int | None, typer.Option(help="Side of the images in pixels, if not the one the network was made for.")
 ]
-Planner = Annotated[str, typer.Option(help="Static planner that places the tensors.")]
+Planner = Annotated[
+    str, typer.Option(help="Static planner that places the tensors.", autocompletion=offering("planner"))
+]
 RunFile = Annotated[
     Path | None,
     typer.Argument(help="TOML file with model, board and settings; options override it.", metavar="RUN"),
@@ -153,9 +156,14 @@ def _described(item: Setting) -> Any:
             help=help_of(item),
             show_default=shown,
             metavar=metavar or item.name.upper(),
-            autocompletion=lambda incomplete: [v for v in item.values if v.startswith(incomplete)],
+            autocompletion=offering(item.name) if item.name in NAMES else _offering(item),
         ),
     ]
+
+
+def _offering(item: Setting) -> Callable[[str], list[str]]:
+    """Return what completes its allowed values, which are looked up when they are asked for."""
+    return lambda incomplete: [value for value in item.values if value.startswith(incomplete)]
 
 
 def help_of(item: Setting) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.sections.kinds import Column
 
 COLUMNS = (
@@ -21,7 +22,10 @@ COLUMNS = (
 
 def profiles(
     name: Annotated[
-        str | None, typer.Argument(help="Show one profile with its terms.", metavar="[PROFILE]")
+        str | None,
+        typer.Argument(
+            help="Show one profile with its terms.", metavar="[PROFILE]", autocompletion=offering("profile")
+        ),
     ] = None,
     json: o.Json = False,
 ) -> None:

@@ -8,16 +8,25 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 
 def prune(
-    model: Annotated[str, typer.Argument(help="Float network: a name or a file that quantize takes.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Float network: a name or a file that quantize takes.", autocompletion=offering("model")
+        ),
+    ],
     ratio: Annotated[float, typer.Option(help="Fraction of the channels of each group to remove.")] = 0.5,
     multiple: Annotated[int, typer.Option(help="Keep a multiple of so many channels.", min=1)] = 8,
     residual: Annotated[bool, typer.Option(help="Also prune what residual additions tie together.")] = True,
     data: Annotated[
         str | None,
-        typer.Option(help="Pictures to refit the weights on, without labels: as for quantize."),
+        typer.Option(
+            help="Pictures to refit the weights on, without labels: as for quantize.",
+            autocompletion=offering("data"),
+        ),
     ] = None,
     images: Annotated[int, typer.Option(help="Pictures to refit the weights on.", min=1)] = 512,
     resolution: o.Resolution = None,

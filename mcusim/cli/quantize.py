@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 if TYPE_CHECKING:
     from mcusim.graph import Model, Preprocessing
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 def quantize(
     model: Annotated[
         str,
-        typer.Argument(help="Float network: a name, .onnx, .tflite, .json, or .pt2 (torch.export.save)."),
+        typer.Argument(
+            help="Float network: a name, .onnx, .tflite, .json, or .pt2 (torch.export.save).",
+            autocompletion=offering("model"),
+        ),
     ],
     data: Annotated[
-        str, typer.Option(help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.")
+        str,
+        typer.Option(
+            help="cifar10, synthetic-source, a folder (pictures, .npy) or a .npz file.",
+            autocompletion=offering("data"),
+        ),
     ],
     images: Annotated[int, typer.Option(help="Training images to calibrate with.", min=1)] = 256,
     test: Annotated[int, typer.Option(help="Test images to compare the two networks on.", min=1)] = 64,

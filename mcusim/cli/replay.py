@@ -8,19 +8,33 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 
 def replay(
     trace: Annotated[
         Path,
-        typer.Argument(help="Trace file, folder of a run, or allocation problem (.csv).", metavar="TRACE"),
+        typer.Argument(
+            help="Trace file, folder of a run, or allocation problem (.csv).",
+            metavar="TRACE",
+            autocompletion=offering("trace"),
+        ),
     ],
     sram: Annotated[
         str | None, typer.Option(help="Bytes there are, e.g. 192KiB; without them the need is measured.")
     ] = None,
-    board: Annotated[str | None, typer.Option(help="Take the SRAM of this board.", metavar="BOARD")] = None,
-    planner: Annotated[str | None, typer.Option(help="Lay it out anew with this static planner.")] = None,
-    allocator: Annotated[str | None, typer.Option(help="Serve it with this dynamic allocator.")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Take the SRAM of this board.", metavar="BOARD", autocompletion=offering("board")),
+    ] = None,
+    planner: Annotated[
+        str | None,
+        typer.Option(help="Lay it out anew with this static planner.", autocompletion=offering("planner")),
+    ] = None,
+    allocator: Annotated[
+        str | None,
+        typer.Option(help="Serve it with this dynamic allocator.", autocompletion=offering("allocator")),
+    ] = None,
     seed: o.Seed = 0,
     plot: o.Plot = None,
     html: o.Html = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.session.experiment import FILE, Experiment
 
 
@@ -18,7 +19,11 @@ def report(
     reading: Callable[[Path], Experiment],
     trace: Annotated[
         Path | None,
-        typer.Argument(help="Trace file, folder of a run or study, or run file (TOML).", metavar="TRACE"),
+        typer.Argument(
+            help="Trace file, folder of a run or study, or run file (TOML).",
+            metavar="TRACE",
+            autocompletion=offering("trace"),
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.", metavar="FILE")] = Path(
         "report.html"

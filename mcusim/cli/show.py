@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.core.chosen import leaves
 from mcusim.session.experiment import Experiment
 
@@ -18,7 +19,12 @@ OF_NETWORK = ("classes", "head", "resolution", "pixels", "adapters", "arithmetic
 def show(
     wanted: Experiment,
     model: Annotated[
-        str, typer.Argument(help="Name (see: mcusim models) or path of a network.", metavar="MODEL")
+        str,
+        typer.Argument(
+            help="Name (see: mcusim models) or path of a network.",
+            metavar="MODEL",
+            autocompletion=offering("model"),
+        ),
     ],
     json: o.Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 
 
 def tour(
@@ -17,14 +18,23 @@ def tour(
             help="Trace file, folder of a run, allocation problem, CSV of allocs and frees, log of an RTOS "
             "heap, or memory snapshot of PyTorch.",
             metavar="TRACE",
+            autocompletion=offering("trace"),
         ),
     ],
     sram: Annotated[
         str | None, typer.Option(help="Bytes there are, e.g. 192KiB; without them the need is measured.")
     ] = None,
-    board: Annotated[str | None, typer.Option(help="Take the SRAM of this board.", metavar="BOARD")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Take the SRAM of this board.", metavar="BOARD", autocompletion=offering("board")),
+    ] = None,
     only: Annotated[
-        str, typer.Option(help="Planners and allocators, with commas; all if not given.", metavar="NAMES")
+        str,
+        typer.Option(
+            help="Planners and allocators, with commas; all if not given.",
+            metavar="NAMES",
+            autocompletion=offering("replaying"),
+        ),
     ] = "",
     seed: o.Seed = 0,
     plot: o.Plot = None,

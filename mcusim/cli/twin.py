@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcusim.cli import options as o
+from mcusim.cli.completing import offering
 from mcusim.session.experiment import Experiment
 
 
@@ -16,7 +17,10 @@ def twin(
     wanted: Experiment,
     steps: Annotated[int, typer.Option(help="Steps to compare.", min=1, metavar="N")] = 1,
     core: Annotated[
-        str | None, typer.Option(help="Core to emulate; the board's if not given.", metavar="CORE")
+        str | None,
+        typer.Option(
+            help="Core to emulate; the board's if not given.", metavar="CORE", autocompletion=offering("core")
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Compile what mcusim firmware wrote there.", metavar="DIR")
