@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import frexp
 from typing import Any
 
 from mcusim.core import Kind, Role, Slot
 from mcusim.deployment.context import StepContext, refusal
+from mcusim.deployment.parameters import Observed
 from mcusim.deployment.text import NULL, CText
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
+from mcusim.update.schemes.medyate import MeDyate
+from mcusim.update.schemes.tinyprop import TinyProp
+from mcusim.update.schemes.tinytrain import TinyTrain
 from mcusim.update.schemes.trady import TraDy
 
 POLICIES = {"round-robin": "mcusim_in_turn", "gradient-norm": "mcusim_by_norm"}
 """C function of each policy of ``dynamic``; uniform draws need no memory and have one of their own."""
+WEIGHTED = "draws channels by weights in float64, which is not written in C"
+CRITERION = "ranks layers by sums of signed products in float64, which is not written in C"
+OTHER = "chooses channels in a way that is not written in C"
+ERROR_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,52 +32,92 @@ class ChannelChoice:
 
     Attributes:
         record: fields of ``mcusim_choice``.
-        observed: where the norms of each layer's gradients are summed, if they are.
+        observed: by layer, where norms of its gradients and of its output's error are summed, if they are.
     """
 
     record: Mapping[str, Any]
-    observed: Mapping[str, CText]
+    observed: Mapping[str, Observed]
 
 
 def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> ChannelChoice:
     """Return how a scheme chooses on the device.
 
     What it remembers lies in what the plan keeps for it: latest means of all eligible channels, sums of those
-    that learn, two bytes a channel for an order or for the number of steps seen.
+    that learn, three numbers a layer of the error at its output, two bytes a channel for an order or for the
+    number of steps seen.
 
     Raises:
-        BadModel: if it chooses in a way that has no C kernel.
+        BadModel: if it chooses in a way that has no C kernel; says which.
     """
-    scope, what = context.step.scope, f"update {scheme.name}"
-    if isinstance(scheme, TraDy):
-        function = "mcusim_in_one_stream"
-    elif isinstance(scheme, Dynamic) and scheme.policy in POLICIES:
-        function = POLICIES[scheme.policy]
-    else:
-        raise refusal(what, "chooses channels in a way that is not written in C")
-    needs = bool(scheme.needs)
-    layers = {name: (count, _channels(context, name)) for name, count in scope.channels.items()}
-    total = sum(of for _, of in layers.values())
+    function = _function(scheme)
+    costs, limits = _limits(context, scheme)
+    layers = {name: (context.step.scope.channels.get(name, 0), _channels(context, name)) for name in costs}
+    total, selected = (sum(numbers) for numbers in zip(*((of, n) for n, of in layers.values()), strict=True))
+    by_channel, by_error = bool(scheme.needs), "error-norm" in scheme.needs
     means, sums = 0, 4 * total
-    order = sums + 4 * sum(count for count, _ in layers.values()) if needs else 0
-    seen = _at(context, "float", order) if needs else NULL
-    rows, observed = [], {}
-    for name, (count, of) in layers.items():
-        row: dict[str, Any] = {
-            "channels": context.at(Slot(name, Kind.CHANNELS)), "count": count, "of": of,
-        }  # fmt: skip
-        if needs:
+    error = sums + 4 * selected if by_channel else 0
+    order = error + (ERROR_BYTES * len(layers) if by_error else 0)
+    seen = _at(context, "float", order) if by_channel else NULL
+    rows: list[dict[str, Any]] = []
+    observed: dict[str, Observed] = {}
+    for number, (name, (count, of)) in enumerate(layers.items()):
+        row: dict[str, Any] = {"count": count, "of": of, "cost": costs[name]}
+        if count:
+            row["channels"] = context.at(Slot(name, Kind.CHANNELS))
+        if by_channel:
             row |= {"latest": _at(context, "float", means), "sums": _at(context, "float", sums)}
-            observed[name] = row["sums"]
+            observed[name] = {"observed": row["sums"]}
             means, sums = means + 4 * of, sums + 4 * count
         elif function == "mcusim_in_turn":
             row["order"] = _at(context, "int16_t", order)
             order += 2 * of
+        if by_error:
+            row |= {"error": _at(context, "float", error), "depth": len(layers) - 1 - number}
+            observed[name] = {**observed[name], "error": row["error"]}
+            error += ERROR_BYTES
         rows.append(row)
     return ChannelChoice({
         "choose": CText(function), "layers": context.constants.records("chosen", "mcusim_chosen", rows),
-        "layers_count": len(rows), "steps": steps, "seed": seed, "steps_seen": seen,
+        "layers_count": len(rows), "steps": steps, "seed": seed, "steps_seen": seen, "limits": limits,
+        **_share(scheme),
     }, observed)  # fmt: skip
+
+
+def _function(scheme: Scheme) -> str:
+    """Return the C function that chooses."""
+    what = f"update {scheme.name}"
+    if isinstance(scheme, TraDy):
+        return "mcusim_in_one_stream" if scheme.even else "mcusim_within_limits"
+    if isinstance(scheme, TinyProp):
+        return "mcusim_by_error"
+    if isinstance(scheme, Dynamic) and scheme.policy in POLICIES:
+        return POLICIES[scheme.policy]
+    if isinstance(scheme, MeDyate) or (isinstance(scheme, Dynamic) and scheme.policy == "importance"):
+        raise refusal(what, WEIGHTED)
+    raise refusal(what, CRITERION if isinstance(scheme, TinyTrain) else OTHER)
+
+
+def _limits(context: StepContext, scheme: Scheme) -> tuple[dict[str, list[int]], list[int]]:
+    """Return what a channel of each layer takes of what they share, and how much that is."""
+    scope = context.step.scope
+    if not isinstance(scheme, TraDy) or scheme.even:
+        return {name: [0, 0] for name in scope.channels}, [0, 0]
+    limits = scheme.scope(context.model).limits
+    return {name: [limit.cost[name] for limit in limits] for name in limits[0].cost}, [e.most for e in limits]
+
+
+def _share(scheme: Scheme) -> dict[str, Any]:
+    """Return the numbers from which a share of channels follows."""
+    if not isinstance(scheme, TinyProp):
+        return {}
+    least, most = scheme.s_min, scheme.s_max
+    return {"least": _real(least), "span": _real(most - least), "damping": _real(scheme.damping)}
+
+
+def _real(value: float) -> dict[str, int]:
+    """Return the fields of ``mcusim_real``: 53 bits and an exponent."""
+    mantissa, exponent = frexp(value)
+    return {"m": int(mantissa * 2**53), "e": exponent - 53} if value else {}
 
 
 def _channels(context: StepContext, name: str) -> int:

@@ -22,6 +22,9 @@ from mcusim.lowering.forward import saved_name
 from mcusim.lowering.step import StepOp
 from mcusim.update.optimizer import Sgd
 
+Observed = Mapping[str, CText]
+"""Where what is observed of a layer is summed: fields of ``mcusim_adapted_weight``."""
+
 
 class ParameterCalls:
     """Makes the records of parameters, and groups them by learning rate.
@@ -30,7 +33,7 @@ class ParameterCalls:
         rates: the learning rate of each group at schedule factor 1, in double precision.
     """
 
-    def __init__(self, context: StepContext, sgd: Sgd, seed: int, observed: Mapping[str, CText]) -> None:
+    def __init__(self, context: StepContext, sgd: Sgd, seed: int, observed: Mapping[str, Observed]) -> None:
         self._context, self._sgd, self._seed, self._observed = context, sgd, seed, observed
         self.rates: list[float] = []
 
@@ -69,14 +72,14 @@ class ParameterCalls:
             "saved": channel_count if dense and x != saved else shape[-1],
             "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
             "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
-            "compact": context.compact(source), "from": context.error(g),
+            "compact": context.compact(source), "whole": x != saved, "from": context.error(g),
             "learner": self._learner(source, SlotPart.WEIGHT), **self._pixels(source),
         }  # fmt: skip
         short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.WEIGHT)
         if not moment and source.name not in self._observed:
             return Call(f"mcusim_grad_weight_{short}", "mcusim_grad_weight", fields)
         return Call(f"mcusim_adapted_weight_{short}", "mcusim_adapted_weight", {
-            "weight": fields, "moment": moment, "observed": self._observed.get(source.name, NULL),
+            "weight": fields, "moment": moment, **self._observed.get(source.name, {}),
         })  # fmt: skip
 
     def _pixels(self, source: Op) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mcusim.core import BadRun, Role, SaveFailed, Work
 from mcusim.deployment.model_files import files, sizes
 from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.deployment.text import literal
+from mcusim.planning.placement import for_every_stage
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Facts, Headline, Section
 from mcusim.sections.shown import Shown
@@ -73,6 +74,7 @@ def write_firmware(plan: Plan, scheme: Scheme, out: str | Path) -> Firmware:
         OutOfSram, OutOfFlash: if the plan does not fit.
         SaveFailed: if the folder cannot be written.
     """
+    plan = for_every_stage(plan, scheme)
     made = tables(plan, scheme)
     folder = Path(out)
     with _new(folder) as place:
@@ -128,14 +130,18 @@ def _words(made: FirmwareTables, plan: Plan) -> dict[str, str]:
     if target:
         call = measured = f"mcusim_train_target(&{made.prefix}, input, target)"
         buffer = f"static uint8_t target[{made.fields['target_bytes']}];\n"
-    notes = "\nBefore the first step, `mcusim_calibrate` finds the scales of the integer errors.\n"
+    notes = ""
+    if made.fields["error_scales"]:
+        notes += "\nBefore the first step, `mcusim_calibrate` finds the scales of the integer errors.\n"
+    if not plan.step.scope.fixed:
+        notes += "\nEach layer has a place for the most channels that it may get; a stage may choose fewer.\n"
     return {
         "NAME": plan.step.model.name, "PREFIX": made.prefix, "UPPER": made.prefix.upper(),
         "VERSION": __version__, "BOARD": plan.board.name,
         "COMMAND": f"mcusim firmware -m {plan.step.model.name} -b {plan.board.name} -u {settings.update}",
         "SIZES": "\n".join(f"| {name} | {value:,} |" for name, value in rows.items()),
         "TRAIN": call, "INPUT": f"{x.dtype} {'x'.join(map(str, x.shape[1:]))}{scale}",
-        "AREA": f"{made.fields['area_bytes']:,}", "NOTES": notes if made.fields["error_scales"] else "",
+        "AREA": f"{made.fields['area_bytes']:,}", "NOTES": notes,
         "MEASURED": measured, "TARGET": buffer,
     }  # fmt: skip
 

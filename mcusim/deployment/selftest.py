@@ -17,6 +17,7 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.lowering.step import Step
 from mcusim.memory.arena import Arena
+from mcusim.planning.placement import resized, sized
 from mcusim.planning.plan import Plan
 from mcusim.update.scheme import Scheme
 
@@ -43,21 +44,27 @@ def target_values(step: Step) -> int:
 
 def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any]]:
     """Return what every op writes in the first step on the made-up example, as rows of ``mcusim_sum``."""
-    step, settings, offsets = plan.step, plan.settings, plan.solution.offsets
+    settings, offsets, held = plan.settings, plan.solution.offsets, plan.step.tensors
+    selection = scheme.select(plan.step.model, 0, settings.seed)
+    own_plan = plan if plan.step.scope.fixed else resized(plan, scheme, sized(plan.step.scope, selection))
+    step, places = own_plan.step, own_plan.solution.offsets
+    numbers = {op.name: number for number, op in enumerate(plan.step.ops)}
     arena = Arena(settings.sram_bytes)
     state = State.of(step.model, step.scope, settings.formats)
-    program = Program(step, ArenaBuffers(step, offsets, arena), state, settings.sgd, seed=settings.seed)
-    program.load(scheme.select(step.model, 0, settings.seed))
+    program = Program(step, ArenaBuffers(step, places, arena), state, settings.sgd, seed=settings.seed)
+    program.load(selection)
     x, target = step.model.input, step.target
     label: Any = 0 if target is None else made_up(target.shape, target.dtype, target_values(step))
     own, rows = made.constants.prefix, []
     for op in program.run_each(made_up(x.shape, x.dtype), label):
         for tensor in written(step, op):
-            start = offsets[tensor.buffer]
+            if tensor.name not in held or held[tensor.name].shape != tensor.shape:
+                continue  # fewer channels than have a place there, or than all, which need no copy
+            start, place = places[tensor.buffer], offsets[held[tensor.name].buffer]
             data = arena.bytes[start : start + tensor.bytes].tobytes()
-            rows.append({"data": CText(f"{own}_arena + {start}"), "bytes": tensor.bytes, "crc": crc32(data),
-                         "op": op})  # fmt: skip
-    last = len(step.ops) - 1
+            rows.append({"data": CText(f"{own}_arena + {place}"), "bytes": tensor.bytes, "crc": crc32(data),
+                         "op": numbers[step.ops[op].name]})  # fmt: skip
+    last = len(plan.step.ops) - 1
     loss = np.float32(program.loss).tobytes()
     rows.append({"data": CText(f"&{own}_state.loss"), "bytes": 4, "crc": crc32(loss), "op": last})
     return [row for row in rows if row["bytes"]]

@@ -16,7 +16,7 @@ from mcusim.deployment.forward import TYPES, forward
 from mcusim.deployment.gradients import grad_input
 from mcusim.deployment.learned import LEARNED, identity, learned_slots
 from mcusim.deployment.moving import crop_or_paste, save
-from mcusim.deployment.parameters import ParameterCalls
+from mcusim.deployment.parameters import Observed, ParameterCalls
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
 from mcusim.engine.columns import gather
@@ -100,7 +100,7 @@ class _Writer:
         self._selection = scheme.select(self._model, 0, plan.settings.seed)
         self._choice: ChannelChoice | None = None
         self._draws = self._drawn()
-        observed: Mapping[str, CText] = {} if self._choice is None else self._choice.observed
+        observed: Mapping[str, Observed] = {} if self._choice is None else self._choice.observed
         self._parameters = ParameterCalls(context, plan.settings.sgd, plan.settings.seed, observed)
 
     def tables(self) -> FirmwareTables:
@@ -244,12 +244,7 @@ class _Writer:
         scheme, step = self._scheme, self._step
         if not step.scope.channels or scheme.stage is None:
             return []
-        counts = {name: len(chosen) for name, chosen in self._selection.channels.items()}
-        changes = _changes(scheme, self._selection, self._plan)
-        if not step.scope.fixed and (changes or counts != dict(step.scope.channels)):
-            reason = "selects other numbers of channels in each stage, for which the simulation plans anew"
-            raise refusal(f"update {scheme.name}", reason)
-        if not changes:
+        if not _changes(scheme, self._selection, self._plan):
             return []
         if any(self._context.compact(self._model.op(name)) for name in step.scope.channels):
             raise refusal(f"update {scheme.name} with weights in flash", "writes flash when a stage ends")

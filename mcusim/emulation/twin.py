@@ -23,19 +23,19 @@ from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.emulator import EmulatedDevice, emulator
 from mcusim.emulation.instructions import CLASSES
+from mcusim.emulation.laid_out import LaidOut
 from mcusim.emulation.meaningful_bytes import MeaningfulBytes
 from mcusim.emulation.selftest import self_test
 from mcusim.emulation.toolchain import build, toolchain
 from mcusim.emulation.twin_run import FirstDifference, TwinRun
-from mcusim.engine.buffers import ArenaBuffers
-from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
 from mcusim.lowering.digest import digest
 from mcusim.lowering.step import StepTensor
-from mcusim.memory.arena import Arena
+from mcusim.planning.placement import for_every_stage
 from mcusim.planning.plan import Plan
-from mcusim.update.scheme import Scheme, statistics_for
+from mcusim.session.stages import Stages
+from mcusim.update.scheme import Scheme
 
 Array = NDArray[Any]
 GROUPS = 16
@@ -70,6 +70,7 @@ def run_twin(
         MissingPackage: if there is no compiler or emulator.
     """
     toolchain(), emulator()
+    plan = for_every_stage(plan, scheme)
     made = tables(plan, scheme)
     with TemporaryDirectory() as temporary:
         place = Path(temporary) if folder is None else folder
@@ -112,23 +113,17 @@ class Twin:
     """
 
     def __init__(self, plan: Plan, scheme: Scheme, made: FirmwareTables, device: EmulatedDevice) -> None:
-        self._plan, self._scheme, self._made, self._device = plan, scheme, made, device
+        self._plan, self._made, self._device = plan, made, device
         step, settings = plan.step, plan.settings
         if len(made.rates) > GROUPS:
             raise BadArgument(
                 f"{len(made.rates)} different learning rates", f"are more than the {GROUPS} that a twin takes"
             )
-        self._arena = Arena(settings.sram_bytes)
-        buffers = ArenaBuffers(step, plan.solution.offsets, self._arena)
-        state = State.of(step.model, step.scope, settings.formats)
-        self._statistics = statistics_for(scheme, step.model)
-        self._program = Program(
-            step, buffers, state, settings.sgd, seed=settings.seed, statistics=self._statistics
-        )
-        self._stage = 0
-        self._program.load(scheme.select(step.model, 0, settings.seed))
+        self._stages = Stages(plan, scheme, State.of(step.model, step.scope, settings.formats))
+        self._program = self._stages.program(0)
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
-        self._snapshots: list[Array] = []
+        self._laid = LaidOut(self._live, plan)
+        self._snapshots: dict[int, tuple[Array, Array]] = {}
         self._compared = self._differing = self._number = 0
         self._first: FirstDifference | None = None
         self._counts: list[NDArray[np.int64]] = []
@@ -168,12 +163,13 @@ class Twin:
 
     def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
         """Run a step on both sides; return executed instructions of each op by class."""
-        program, step = self._program, self._plan.step
-        self._select(program.state.iteration)
+        step = self._plan.step
+        program = self._program = self._stages.program(self._program.state.iteration)
         program.rate = factor
-        self._snapshots = []
-        for _ in program.run_each(x.reshape(step.tensors[step.model.inputs[0]].shape), target):
-            self._snapshots.append(self._arena.bytes[: self._device.arena_bytes].copy())
+        self._snapshots = {}
+        for number in program.run_each(x.reshape(step.tensors[step.model.inputs[0]].shape), target):
+            laid = self._laid.after(self._stages.plan, number, self._stages.arena.bytes)
+            self._snapshots[laid.op] = (laid.arena, laid.mask)
         self._command(LEARN, x, target, factor)
         self._counts = []
         before = self._device.count.by_class()
@@ -186,22 +182,12 @@ class Twin:
         self._device.run()
         self._seconds += perf_counter() - began
 
-    def _select(self, iteration: int) -> None:
-        """Change the engine's channels with the stage; the device draws its own."""
-        length = self._made.fields["selection_steps"]
-        stage = iteration // length if length else 0
-        if stage != self._stage:
-            self._stage = stage
-            self._statistics.close_stage()
-            model, seed = self._plan.step.model, self._plan.settings.seed
-            self._program.select(self._scheme.select(model, stage, seed, self._statistics))
-
     def _calibrate(self, x: Array, target: Any) -> None:
         if not self._made.fields["error_scales"]:
             return
         shape = self._plan.step.tensors[self._plan.step.model.inputs[0]].shape
         self._program.calibrate(x.reshape(shape), target, tail=False)
-        self._snapshots = []
+        self._snapshots = {}
         self._command(CALIBRATE, x, target, 1.0)
         self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
         self._emulate()
@@ -232,13 +218,11 @@ class Twin:
         self._seconds -= perf_counter() - began
 
     def _compare_arena(self, op: int) -> None:
-        if op >= len(self._snapshots):
-            self._counts.append(self._device.count.by_class())
-            return
         self._counts.append(self._device.count.by_class())
-        mine = self._snapshots[op]
+        if op not in self._snapshots:  # nothing of it in this stage
+            return
+        mine, mask = self._snapshots[op]
         theirs = np.frombuffer(self._device.read(self._device.arena, self._device.arena_bytes), np.uint8)
-        mask = self._live.masks[op]
         wrong = (mine != theirs) & mask
         self._compared += int(mask.sum())
         if wrong.any():

@@ -149,7 +149,7 @@ def _adapted(step: Step, op: StepOp) -> int:
     adapted = Slot(op.source.name, Kind.SQUARE, part) in step.tensors
     observes = any(o.action is Action.OBSERVE for o in step.ops) and op.source.name in step.scope.eligible
     watched = op.action is Action.GRAD_WEIGHT and (adapted or observes)
-    return (MOMENT if adapted or watched else 0) + (4 if watched else 0)
+    return (MOMENT if adapted or watched else 0) + (8 if watched else 0)
 
 
 def _separable(op: Op) -> bool:

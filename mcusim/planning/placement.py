@@ -22,7 +22,7 @@ from mcusim.memory.serving import serve
 from mcusim.planning.network import network_of
 from mcusim.planning.plan import Plan
 from mcusim.planning.regions import placed
-from mcusim.planning.request import Request
+from mcusim.planning.request import Request, lowered
 from mcusim.planning.settings import AUTO, Decided, Settings
 from mcusim.update.scheme import Scheme
 from mcusim.update.selection import Scope, Selection
@@ -80,6 +80,23 @@ def sized(scope: Scope, selection: Selection) -> Scope:
     """Return the scope of one selection: its numbers of channels, in all eligible layers."""
     counts = {name: len(chosen) for name, chosen in selection.channels.items()}
     return scope.with_channels(counts)
+
+
+def resized(plan: Plan, scheme: Scheme, scope: Scope) -> Plan:
+    """Return the plan of the same session for other numbers of channels; the plan itself for its own."""
+    if scope.channels == plan.step.scope.channels:
+        return plan
+    cost = scheme.cost(plan.step.model)
+    step = lowered(plan.step.model, plan.board, scope, cost, plan.settings)
+    return replace(place(step, plan.board, plan.settings), network=plan.network)
+
+
+def for_every_stage(plan: Plan, scheme: Scheme) -> Plan:
+    """Return the plan that has a place for the most channels of every layer: what a firmware runs.
+
+    Where selections differ in size, a simulation plans each stage anew, and a program cannot.
+    """
+    return resized(plan, scheme, scheme.scope(plan.step.model))
 
 
 def cheapest(request: Request) -> Plan:

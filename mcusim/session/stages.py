@@ -10,14 +10,13 @@ from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.events import EventTable
 from mcusim.memory.arena import Arena
-from mcusim.planning.placement import place, sized
+from mcusim.planning.placement import resized, sized
 from mcusim.planning.plan import Plan
-from mcusim.planning.request import lowered
 from mcusim.session.transition import transition
 from mcusim.traces.template import StepTemplate
 from mcusim.update.coverage import Coverage
 from mcusim.update.scheme import Scheme, statistics_for
-from mcusim.update.selection import Scope, Selection
+from mcusim.update.selection import Selection
 
 KEPT = 4
 """Plans of earlier stages that are kept bound, for schemes whose selections differ in size."""
@@ -28,7 +27,8 @@ class Stages:
 
     def __init__(self, plan: Plan, scheme: Scheme, state: State) -> None:
         self._plan, self._scheme, self._state = plan, scheme, state
-        self._arena = Arena(plan.settings.sram_bytes)
+        self.arena = Arena(plan.settings.sram_bytes)
+        """In which all programs run."""
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
         self._current: tuple[Plan, Program, StepTemplate] | None = None
         self._stage = -1
@@ -64,6 +64,12 @@ class Stages:
         return self._current[1]
 
     @property
+    def plan(self) -> Plan:
+        """The plan of the current program."""
+        assert self._current is not None
+        return self._current[0]
+
+    @property
     def running(self) -> Program | None:
         """The current program, if there is one."""
         return None if self._current is None else self._current[1]
@@ -81,7 +87,7 @@ class Stages:
         """Go on with the plan for so many channels as the largest so far, as it was when a run was saved."""
         scope = self._plan.step.scope
         if dict(scope.channels) != dict(channels):
-            plan = self._replan(scope.with_channels(channels))
+            plan = resized(self._plan, self._scheme, scope.with_channels(channels))
             self.largest = max(self.largest, plan, key=lambda p: p.peak_bytes)
 
     def calibrate(self, row: Any, target: Any) -> None:
@@ -121,10 +127,10 @@ class Stages:
             scope = sized(scope, selection)
         key = tuple(scope.channels.items())
         if key not in self._bound:
-            plan = self._plan if self._plan.step.scope.channels == scope.channels else self._replan(scope)
+            plan = resized(self._plan, self._scheme, scope)
             plan.require()
             self.largest = max(self.largest, plan, key=lambda p: p.peak_bytes)
-            buffers = ArenaBuffers(plan.step, plan.solution.offsets, self._arena)
+            buffers = ArenaBuffers(plan.step, plan.solution.offsets, self.arena)
             program = Program(
                 plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed,
                 statistics=self.statistics,
@@ -133,9 +139,3 @@ class Stages:
                 del self._bound[next(iter(self._bound))]
             self._bound[key] = (plan, program, plan.template())
         return self._bound[key]
-
-    def _replan(self, scope: Scope) -> Plan:
-        plan = self._plan
-        model = plan.step.model
-        step = lowered(model, plan.board, scope, self._scheme.cost(model), plan.settings)
-        return place(step, plan.board, plan.settings)

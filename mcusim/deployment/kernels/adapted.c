@@ -40,17 +40,17 @@ void mcusim_adapted_bias_i8(const void *record, mcusim_state *state) {
 
 void mcusim_adapted_weight_f32(const void *record, mcusim_state *state) {
     const mcusim_adapted_weight *r = (const mcusim_adapted_weight *)record;
-    adapted_weight(&r->weight, &r->moment, r->observed, state, adapted_f32);
+    adapted_weight(&r->weight, &r->moment, r->observed, r->error, state, adapted_f32);
 }
 
 void mcusim_adapted_weight_i16(const void *record, mcusim_state *state) {
     const mcusim_adapted_weight *r = (const mcusim_adapted_weight *)record;
-    adapted_weight(&r->weight, &r->moment, r->observed, state, adapted_i16);
+    adapted_weight(&r->weight, &r->moment, r->observed, r->error, state, adapted_i16);
 }
 
 void mcusim_adapted_weight_i8(const void *record, mcusim_state *state) {
     const mcusim_adapted_weight *r = (const mcusim_adapted_weight *)record;
-    adapted_weight(&r->weight, &r->moment, r->observed, state, adapted_i8);
+    adapted_weight(&r->weight, &r->moment, r->observed, r->error, state, adapted_i8);
 }
 
 void mcusim_adapted_apply(const void *record, mcusim_state *state) {

@@ -149,4 +149,10 @@ static inline uint32_t mcusim_passes(const uint8_t *mask, uint32_t i) {
     return mask ? (uint32_t)0 - ((uint32_t)(mask[i >> 3] >> (i & 7u)) & 1u) : 0xffffffffu;
 }
 
+/* How many channels learn, of as many as can at most: -1 stands behind the last of them. */
+static inline uint32_t mcusim_learning(const int16_t *channels, uint32_t most) {
+    while (most && channels[most - 1] < 0) most--;
+    return most;
+}
+
 #endif

@@ -2,7 +2,7 @@
  *
  * It is the first op of a step: what was observed in the stage before becomes a mean, and the numbers of the
  * channels are written where the other ops read them. Choosing takes no memory but what the plan counts. */
-#define product chosen_product /* linkers keep and leave out functions by name: these are not those of draw.c */
+/* Linkers keep and leave out functions by name: these are not those of draw.c. */
 #define sum chosen_sum
 #define advance chosen_advance
 #define next chosen_next
@@ -29,10 +29,15 @@ static int32_t following(generator g, int32_t count, uint64_t *word, int32_t las
     return best_at;
 }
 
-static void draw_layer(const mcusim_chosen *c, const generator *start) {
+/* Nothing learns behind the first so many. */
+static void end_channels(const mcusim_chosen *c, uint32_t count) {
+    for (uint32_t k = count; k < c->count; k++) c->channels[k] = -1;
+}
+
+static void draw_layer(const mcusim_chosen *c, uint32_t count, const generator *start) {
     uint64_t word = 0;
     int32_t last = -1;
-    for (uint32_t k = 0; k < c->count; k++) {
+    for (uint32_t k = 0; k < count; k++) {
         last = following(*start, c->of, &word, last);
         insert_channel(c, k, last);
     }
@@ -61,47 +66,103 @@ void mcusim_in_turn(const mcusim_choice *r, uint32_t stage) {
 void mcusim_in_one_stream(const mcusim_choice *r, uint32_t stage) {
     generator g = seeded_by((uint32_t)r->seed, &stage, 1);
     for (uint32_t i = 0; i < r->layers_count; i++) {
-        draw_layer(&r->layers[i], &g);
+        draw_layer(&r->layers[i], r->layers[i].count, &g);
         for (uint32_t k = 0; k < r->layers[i].of; k++) (void)next(&g);
+    }
+}
+
+/* Any channel of any layer is as likely, until nothing more can be had of what the layers share. */
+void mcusim_within_limits(const mcusim_choice *r, uint32_t stage) {
+    const generator start = seeded_by((uint32_t)r->seed, &stage, 1);
+    uint32_t left[2] = {r->limits[0], r->limits[1]}, last_at = 0;
+    uint64_t last = 0;
+    int any = 0;
+    for (uint32_t i = 0; i < r->layers_count; i++) end_channels(&r->layers[i], 0);
+    for (;;) {
+        generator g = start;
+        uint64_t best = 0;
+        uint32_t at = 0, best_at = 0, best_channel = 0;
+        const mcusim_chosen *found = NULL;
+        for (uint32_t i = 0; i < r->layers_count; i++) {
+            const mcusim_chosen *c = &r->layers[i];
+            int affords = c->cost[0] <= left[0] && c->cost[1] <= left[1];
+            for (uint32_t n = 0; n < c->of; n++, at++) {
+                uint64_t w = next(&g);
+                int behind = !any || w > last || (w == last && at > last_at);
+                if (affords && behind && (!found || w < best)) best = w, best_at = at, best_channel = n, found = c;
+            }
+        }
+        if (!found) return;
+        any = 1, last = best, last_at = best_at;
+        left[0] -= found->cost[0], left[1] -= found->cost[1];
+        uint32_t k = 0;
+        while (k < found->count && found->channels[k] >= 0) k++;
+        insert_channel(found, k, (int32_t)best_channel);
     }
 }
 
 /* The largest gradients when last observed; what never was comes first. A mean that was observed has its sign set,
  * so that its bits order it, and memory that holds zeros has observed nothing. */
+static void largest_norms(const mcusim_choice *r, uint32_t layer, uint32_t count, uint32_t stage) {
+    const mcusim_chosen *c = &r->layers[layer];
+    uint32_t seen = 0, path[2] = {layer, stage + 1}, last = 0;
+    int32_t last_at = -1;
+    for (uint32_t k = 0; k < c->of; k++) seen |= mcusim_word(c->latest[k]);
+    if (!seen) {
+        const generator start = seeded_by((uint32_t)r->seed, path, 2);
+        draw_layer(c, count, &start);
+        return;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t best = 0;
+        int32_t best_at = -1;
+        for (int32_t n = 0; n < c->of; n++) {
+            uint32_t bits = mcusim_word(c->latest[n]), score = bits ? bits & 0x7fffffffu : 0xffffffffu;
+            int behind = last_at < 0 || score < last || (score == last && n > last_at);
+            if (behind && (best_at < 0 || score > best)) best = score, best_at = n;
+        }
+        last = best, last_at = best_at;
+        insert_channel(c, k, last_at);
+    }
+}
+
 void mcusim_by_norm(const mcusim_choice *r, uint32_t stage) {
+    for (uint32_t i = 0; i < r->layers_count; i++) largest_norms(r, i, r->layers[i].count, stage);
+}
+
+/* The same of as many channels as the error calls for: at its largest so far, and before any was seen, the most. */
+void mcusim_by_error(const mcusim_choice *r, uint32_t stage) {
+    const mcusim_real one = {(uint64_t)1 << 52, -52};
     for (uint32_t i = 0; i < r->layers_count; i++) {
         const mcusim_chosen *c = &r->layers[i];
-        uint32_t seen = 0, path[2] = {i, stage + 1}, last = 0;
-        int32_t last_at = -1;
-        for (uint32_t k = 0; k < c->of; k++) seen |= mcusim_word(c->latest[k]);
-        if (!seen) {
-            const generator start = seeded_by((uint32_t)r->seed, path, 2);
-            draw_layer(c, &start);
-            continue;
-        }
-        for (uint32_t k = 0; k < c->count; k++) {
-            uint32_t best = 0;
-            int32_t best_at = -1;
-            for (int32_t n = 0; n < c->of; n++) {
-                uint32_t bits = mcusim_word(c->latest[n]), score = bits ? bits & 0x7fffffffu : 0xffffffffu;
-                int behind = last_at < 0 || score < last || (score == last && n > last_at);
-                if (behind && (best_at < 0 || score > best)) best = score, best_at = n;
-            }
-            last = best, last_at = best_at;
-            insert_channel(c, k, last_at);
-        }
+        float mean = c->error[1], peak = c->error[2];
+        int finite = (mcusim_word(mean) & 0x7f800000u) != 0x7f800000u;
+        mcusim_real share = one;
+        if (finite && peak > 0.0f) share = mcusim_real_quotient(mcusim_real_of(mean), mcusim_real_of(peak));
+        share = mcusim_real_sum(r->least, mcusim_real_product(share, r->span));
+        for (uint32_t d = 0; d < c->depth; d++) share = mcusim_real_product(share, r->damping);
+        uint32_t count = mcusim_real_floor(mcusim_real_product(mcusim_real_of((float)c->of), share));
+        count = count < 1 ? 1 : count > c->count ? c->count : count;
+        largest_norms(r, i, count, stage);
+        end_channels(c, count);
     }
 }
 
 static void close_stage(const mcusim_choice *r) {
+    if (!r->steps_seen || !(*r->steps_seen > 0.0f)) return;
     for (uint32_t i = 0; i < r->layers_count; i++) {
         const mcusim_chosen *c = &r->layers[i];
-        for (uint32_t k = 0; c->sums && *r->steps_seen > 0.0f && k < c->count; k++) {
+        for (uint32_t k = 0; k < c->count && c->channels[k] >= 0; k++) {
             c->latest[c->channels[k]] = -(c->sums[k] / *r->steps_seen);
             c->sums[k] = 0.0f;
         }
+        if (c->error) {
+            c->error[1] = c->error[0] / *r->steps_seen;
+            if (c->error[1] > c->error[2]) c->error[2] = c->error[1];
+            c->error[0] = 0.0f;
+        }
     }
-    if (r->steps_seen) *r->steps_seen = 0.0f;
+    *r->steps_seen = 0.0f;
 }
 
 void mcusim_choose(const void *record, mcusim_state *state) {

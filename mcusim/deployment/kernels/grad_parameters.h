@@ -108,7 +108,18 @@ static int NAME(pointwise)(const mcusim_grad_weight *r) {
 }
 
 #if ADAPTED
-#define OBSERVED float *observed,
+/* The sum of the magnitudes of what is stored, one after the other, then times its scale. */
+static float NAME(error_norm)(const mcusim_grad_weight *r, gradient_at *at) {
+    const float one = 1.0f;
+    uint32_t elements = (uint32_t)r->window.oh * r->window.ow * r->window.co;
+    mcusim_real total = {0, 0};
+    for (uint32_t i = 0; i < elements; i++)
+        total = mcusim_real_sum(total, mcusim_real_of(at(r->g, &one, i)));
+    if (r->from.scale) total = mcusim_real_product(total, mcusim_real_of(*r->from.scale));
+    return mcusim_real_float(total);
+}
+
+#define OBSERVED float *observed, float *error,
 #else
 #define OBSERVED
 #endif
@@ -119,10 +130,11 @@ static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcu
     uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
     uint32_t phase = r->pattern ? mcusim_phase(r->pattern, state->iteration) : 0;
     int together = co % 4 == 0 && NAME(pointwise)(r);
+    uint32_t count = r->channels ? mcusim_learning(r->channels, r->count) : r->count;
     float four[4];
     if (!state->updating) return;
-    for (uint32_t s = 0; s < r->count; s++) {
-        uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, tap = 0;
+    for (uint32_t s = 0; s < count; s++) {
+        uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, x = r->whole ? channel : s, tap = 0;
 #if ADAPTED
         mcusim_real squares = {0, 0};
 #endif
@@ -132,8 +144,8 @@ static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcu
                     uint32_t o = r->depthwise ? channel * multiplier + n : n;
                     uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
                     uint32_t block = (s * taps + tap) * multiplier + n;
-                    if (together && n % 4 == 0) NAME(four_summed)(r, at, s, n, four);
-                    float g = together ? four[n % 4] : NAME(summed)(r, at, s, u, v, o, phase);
+                    if (together && n % 4 == 0) NAME(four_summed)(r, at, x, n, four);
+                    float g = together ? four[n % 4] : NAME(summed)(r, at, x, u, v, o, phase);
                     if (r->pattern) g *= r->share;
 #if ADAPTED
                     if (observed) mcusim_add_square(&squares, g, r->learner->factor ? r->learner->factor[o] : 1.0f);
@@ -144,6 +156,9 @@ static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcu
         if (observed) observed[s] += mcusim_root_of(&squares);
 #endif
     }
+#if ADAPTED
+    if (error) *error += NAME(error_norm)(r, at);
+#endif
 }
 
 /* Apply the sums, every so many steps, and start over. */
@@ -155,8 +170,9 @@ static inline void NAME(apply)(const mcusim_update *r, MOMENT const mcusim_state
     uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
     float *total = l.total;
     l.every = 0; /* now the sums are gradients */
+    uint32_t count = r->channels ? mcusim_learning(r->channels, r->count) : r->count;
     if (r->bias) taps = 1;
-    for (uint32_t s = 0; s < r->count; s++) {
+    for (uint32_t s = 0; s < count; s++) {
         uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s;
         for (uint32_t tap = 0; tap < taps; tap++)
             for (uint32_t n = 0; n < multiplier; n++) {

@@ -32,14 +32,16 @@ void mcusim_move(const void *record, mcusim_state *state) {
 
 static void keep(const mcusim_keeper *r, const mcusim_pattern *pattern, uint64_t iteration) {
     uint32_t size = r->bytes, phase = pattern ? mcusim_phase(pattern, iteration) : 0;
+    uint32_t learning = mcusim_learning(r->channels, r->count);
     const uint8_t *x = r->x;
     uint8_t *y = r->y;
     for (uint32_t p = 0; p < r->pixels; p++, x += size * r->of) {
         if (pattern && !mcusim_kept(pattern, phase, p)) continue;
-        for (uint32_t s = 0; s < r->count; s++) {
+        for (uint32_t s = 0; s < learning; s++) {
             const uint8_t *from = x + size * (uint16_t)r->channels[s];
             for (uint32_t b = 0; b < size; b++) *y++ = from[b];
         }
+        y += size * (r->count - learning);
     }
 }
 

@@ -2,32 +2,21 @@
 #ifndef MCUSIM_PCG_H
 #define MCUSIM_PCG_H
 
-#include "arithmetic.h"
+#include "wide.h"
 
-typedef struct {
-    uint64_t high, low;
-} wide;
-
-static wide product(uint64_t a, uint64_t b) {
-    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
-    uint64_t mid = ah * bl + (al * bl >> 32), mid2 = al * bh + (mid & 0xffffffffu);
-    wide r = {ah * bh + (mid >> 32) + (mid2 >> 32), a * b};
-    return r;
-}
-
-static wide sum(wide a, wide b) {
-    wide r = {a.high + b.high, a.low + b.low};
+static mcusim_wide sum(mcusim_wide a, mcusim_wide b) {
+    mcusim_wide r = {a.high + b.high, a.low + b.low};
     r.high += r.low < a.low;
     return r;
 }
 
 typedef struct {
-    wide state, step;
+    mcusim_wide state, step;
 } generator;
 
 static void advance(generator *g) {
-    const wide m = {2549297995355413924u, 4865540595714422341u};
-    wide p = product(g->state.low, m.low);
+    const mcusim_wide m = {2549297995355413924u, 4865540595714422341u};
+    mcusim_wide p = mcusim_wide_product(g->state.low, m.low);
     p.high += g->state.high * m.low + g->state.low * m.high;
     g->state = sum(p, g->step);
 }
@@ -64,7 +53,7 @@ MCUSIM_INLINE generator seeded_by(uint32_t seed, const uint32_t *path, int numbe
     for (int i = 0; i < 8; i++) words[i] = hashed(pool[i & 3], &constant, 0x58f38dedu);
     uint64_t v[4];
     for (int i = 0; i < 4; i++) v[i] = words[2 * i] | (uint64_t)words[2 * i + 1] << 32;
-    wide start = {v[0], v[1]};
+    mcusim_wide start = {v[0], v[1]};
     generator g = {{0, 0}, {v[2] << 1 | v[3] >> 63, v[3] << 1 | 1}};
     advance(&g);
     g.state = sum(g.state, start);

@@ -1,5 +1,5 @@
 /* Square roots, and sums that are float64 by definition: in integers, so that no core needs a double. */
-#include "arithmetic.h"
+#include "wide.h"
 
 /* Bits of the root of a number in [2^52, 2^54) times 2^54, the last of them to round by: digit after digit. */
 static uint64_t root_bits(uint64_t value, int bits, uint64_t *rest) {
@@ -54,7 +54,7 @@ static uint64_t mantissa_of(float x, int32_t *e) { /* |x| = mantissa * 2^e */
 }
 
 /* a + b for two that are not negative. */
-static mcusim_real real_sum(mcusim_real a, mcusim_real b) {
+mcusim_real mcusim_real_sum(mcusim_real a, mcusim_real b) {
     if (!a.m) return b;
     if (!b.m) return a;
     if (a.e < b.e) {
@@ -67,6 +67,36 @@ static mcusim_real real_sum(mcusim_real a, mcusim_real b) {
     return to_53_bits((a.m << 10) + shifted, a.e - 10);
 }
 
+/* |x|, exactly. */
+mcusim_real mcusim_real_of(float x) {
+    int32_t e;
+    uint64_t m = mantissa_of(x, &e);
+    mcusim_real r = {m << 29, e - 29};
+    return m >> 23 ? r : to_53_bits(m, e);
+}
+
+mcusim_real mcusim_real_product(mcusim_real a, mcusim_real b) {
+    mcusim_wide p = mcusim_wide_product(a.m, b.m);
+    return to_53_bits(p.high << 20 | p.low >> 44 | (p.low << 20 != 0), a.e + b.e + 44);
+}
+
+/* a / b, b not 0: digit after digit, and whether anything is left. */
+mcusim_real mcusim_real_quotient(mcusim_real a, mcusim_real b) {
+    uint64_t digits = 0, left = a.m;
+    for (int i = 0; i < 62; i++) {
+        int fits = left >= b.m;
+        digits = digits << 1 | (uint64_t)fits;
+        left = (left - (fits ? b.m : 0)) << 1;
+    }
+    return to_53_bits(digits | (left != 0), a.e - b.e - 61);
+}
+
+/* The integer below one less than 2^32. */
+uint32_t mcusim_real_floor(mcusim_real value) {
+    if (value.e >= 0) return (uint32_t)(value.m << value.e);
+    return value.e > -64 ? (uint32_t)(value.m >> -value.e) : 0;
+}
+
 /* Add x^2 * factor, the square exact, the product and the sum rounded each. */
 void mcusim_add_square(mcusim_real *total, float x, float factor) {
     int32_t ex, ef;
@@ -75,9 +105,9 @@ void mcusim_add_square(mcusim_real *total, float x, float factor) {
     int32_t e = 2 * ex + ef;
     low &= 0xffffffu;
     if (high >> 40)
-        *total = real_sum(*total, to_53_bits(high << 15 | low >> 9 | ((low & 511u) != 0), e + 9));
+        *total = mcusim_real_sum(*total, to_53_bits(high << 15 | low >> 9 | ((low & 511u) != 0), e + 9));
     else
-        *total = real_sum(*total, to_53_bits(high << 24 | low, e));
+        *total = mcusim_real_sum(*total, to_53_bits(high << 24 | low, e));
 }
 
 /* The root in float64, then as float32. */
@@ -86,7 +116,12 @@ float mcusim_root_of(const mcusim_real *total) {
     if (!total->m) return 0.0f;
     int32_t odd = total->e & 1, e = (total->e - odd) / 2 - 27;
     uint64_t root = root_bits(total->m << odd, 54, &rest);
-    mcusim_real r = to_53_bits(root << 1 | (rest != 0), e - 1);
+    return mcusim_real_float(to_53_bits(root << 1 | (rest != 0), e - 1));
+}
+
+/* The nearest float32, half to even. */
+float mcusim_real_float(mcusim_real r) {
+    if (!r.m) return 0.0f;
     int32_t lost = 29, top = r.e + 52; /* 53 bits to 24, or to fewer below the normal numbers */
     if (top > 127) return mcusim_float(0x7f800000u);
     if (top < -126) lost += -126 - top;

@@ -395,7 +395,7 @@ typedef struct {
     uint16_t kept;                  /* saved pixels */
     float share;                    /* all pixels by saved ones */
     int16_t x_zero;
-    uint8_t x_float, depthwise, compact;
+    uint8_t x_float, depthwise, compact, whole; /* whole: x is all of an input, not what was saved of it */
     mcusim_error from;
     const mcusim_learner *learner;
 } mcusim_grad_weight;
@@ -424,6 +424,7 @@ typedef struct {
     mcusim_grad_weight weight;
     mcusim_moment moment;
     float *observed;                /* norms of the learning channels' gradients, summed; NULL: nobody asks */
+    float *error;                   /* norm of the error at the output, summed; NULL: nobody asks */
 } mcusim_adapted_weight;
 
 typedef struct {
@@ -431,12 +432,21 @@ typedef struct {
     mcusim_moment moment;
 } mcusim_adapted_update;
 
-/* A layer for which channels are chosen: as many in every stage. */
+/* A float64 that is not negative: mantissa of 53 bits, or 0, times 2^e. */
+typedef struct {
+    uint64_t m;
+    int32_t e;
+} mcusim_real;
+
+/* A layer for which channels are chosen: count of them at most. Where fewer learn, -1 follows their numbers. */
 typedef struct {
     int16_t *channels;
     uint16_t count, of;
     int16_t *order;                 /* in which all take turns; NULL: they do not */
     float *latest, *sums;           /* means of the last stage that each was observed in; sums of this one; or NULL */
+    float *error;                   /* norm of the error: sum of this stage, mean of the last, largest mean; or NULL */
+    uint32_t cost[2];               /* what a channel takes of the limits */
+    uint16_t depth;                 /* layers between this one and the output */
 } mcusim_chosen;
 
 typedef struct mcusim_choice {
@@ -446,6 +456,8 @@ typedef struct mcusim_choice {
     uint32_t steps;                 /* of a stage */
     uint64_t seed;
     float *steps_seen;              /* of this stage; NULL: nothing is observed */
+    uint32_t limits[2];             /* what all layers share */
+    mcusim_real least, span, damping; /* of a share of channels that follows the error */
 } mcusim_choice;
 
 /* Scales of the next step from the magnitudes of this one. */
@@ -475,6 +487,8 @@ mcusim_kernel mcusim_apply, mcusim_adapted_apply, mcusim_advance, mcusim_choose,
 void mcusim_in_turn(const mcusim_choice *choice, uint32_t stage);
 void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);
 void mcusim_by_norm(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_error(const mcusim_choice *choice, uint32_t stage);
+void mcusim_within_limits(const mcusim_choice *choice, uint32_t stage);
 
 /* Gradients of inputs, from errors of one type to errors of the same or another. */
 #define MCUSIM_GRADIENTS(suffix)                                                                     \
@@ -506,13 +520,13 @@ void mcusim_adapt(const mcusim_learner *learner, const mcusim_moment *moment, co
                   uint32_t at, uint32_t element, uint32_t output, uint32_t summed, float gradient);
 uint64_t mcusim_key(uint64_t seed, uint64_t counter);
 
-/* A float64 that is not negative: mantissa of 53 bits, or 0, times 2^e. */
-typedef struct {
-    uint64_t m;
-    int32_t e;
-} mcusim_real;
-
 float mcusim_root(float value);
+mcusim_real mcusim_real_of(float x);
+mcusim_real mcusim_real_sum(mcusim_real a, mcusim_real b);
+mcusim_real mcusim_real_product(mcusim_real a, mcusim_real b);
+mcusim_real mcusim_real_quotient(mcusim_real a, mcusim_real b);
+uint32_t mcusim_real_floor(mcusim_real value);
+float mcusim_real_float(mcusim_real value);
 void mcusim_add_square(mcusim_real *total, float x, float factor);
 float mcusim_root_of(const mcusim_real *total);
 
