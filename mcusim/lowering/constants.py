@@ -37,7 +37,7 @@ NORMALISED = 48
 """Of LOG_SOFTMAX and L2_NORMALIZATION."""
 PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 44
 RECORDS: Mapping[Action, int] = {
-    Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.KEEP: 20 + COPY, Action.SAVE: 24, Action.LOSS: 44,
+    Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.KEEP: 20 + COPY, Action.SAVE: 24, Action.LOSS: 48,
     Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36,
 }  # fmt: skip
 """Bytes of a record on a core with 32-bit addresses."""
