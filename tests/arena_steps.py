@@ -31,6 +31,7 @@ def images(side: int = 16, count: int = 4, seed: int = 7) -> NDArray[np.int8]:
 def train(
     model: Model, update: str, formats: Formats, *, arena: bool, planner: str = "best",
     sgd: Sgd | None = None, patches: Patches | None = None, in_place: bool = True, overlap: bool = True,
+    fuse: bool = True,
     residency: str = "sram", steps: int = 4, task: Task | None = None, targets: Any = (0, 1, 2, 3),
     x: Any = None,
 ) -> tuple[list[float], State]:  # fmt: skip
@@ -46,7 +47,7 @@ def train(
         scope = sized(scope, chosen.select(model, 0, 5, statistics))
     step = lower(
         model, scope, formats, residency=residency, patches=patches, in_place=in_place, overlap=overlap,
-        momentum=sgd.momentum > 0, second_moment=sgd.second_moment > 0, accumulate=sgd.accumulate,
+        fuse=fuse, momentum=sgd.momentum > 0, second_moment=sgd.second_moment > 0, accumulate=sgd.accumulate,
         runtime_bytes=100,
         task=task,
     )  # fmt: skip

@@ -25,7 +25,8 @@ WAYS = {
     "no rewrites": {"simplify": "off"},
     "no overlap": {"overlap": False},
     "nothing in place": {"in_place": False},
-    "none of these": {"simplify": "off", "overlap": False, "in_place": False},
+    "nothing fused": {"fuse": False},
+    "none of these": {"simplify": "off", "overlap": False, "in_place": False, "fuse": False},
 }
 UNLIMITED = str(HERE / "boards" / "unlimited.toml")
 

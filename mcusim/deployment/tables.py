@@ -17,6 +17,7 @@ from mcusim.deployment.gradients import grad_input
 from mcusim.deployment.learned import LEARNED, identity, learned_slots
 from mcusim.deployment.moving import crop_or_paste, save
 from mcusim.deployment.parameters import Observed, ParameterCalls
+from mcusim.deployment.pooled import pooled
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
 from mcusim.engine.columns import gather
@@ -123,6 +124,10 @@ class _Writer:
                 return NOTHING if self._choice is None else self._chosen(self._choice, "mcusim_choose")
             case Action.FORWARD:
                 return forward(self._context, op)
+            case Action.POOLED:
+                return pooled(self._context, op)
+            case Action.POOL:  # done with the convolution before it
+                return NOTHING
             case Action.CROP | Action.PASTE:
                 return crop_or_paste(self._context, op, crop=op.action is Action.CROP)
             case Action.SAVE:

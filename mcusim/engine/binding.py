@@ -14,6 +14,7 @@ from mcusim.engine.learning import Clock, Learner
 from mcusim.engine.loss import Loss
 from mcusim.engine.observer import Observer
 from mcusim.engine.perturbation import Perturbation
+from mcusim.engine.pooled import bind_pooled
 from mcusim.engine.saved_pixels import SavedPixels
 from mcusim.engine.scales import ErrorScales
 from mcusim.engine.state import State, constant
@@ -83,12 +84,14 @@ class Binding:
 
     def _bind(self, op: StepOp) -> Call:
         match op.action:
-            case Action.LOAD | Action.FRONT_END | Action.REPLAY | Action.OBSERVE:
-                # The input is there already, and statistics are taken where the gradients are: these
-                # ops carry the cost alone.
+            case Action.LOAD | Action.FRONT_END | Action.REPLAY | Action.OBSERVE | Action.POOL:
+                # The input is there already, statistics are taken where the gradients are, and a pool was
+                # computed with its convolution: these ops carry the cost alone.
                 return Rows()
             case Action.FORWARD:
                 return self._bind_forward(op)
+            case Action.POOLED:
+                return bind_pooled(op, self.step.model, self.buffers, self._kernel)
             case Action.CROP:
                 return self._bind_crop(op)
             case Action.PASTE:
@@ -142,7 +145,7 @@ class Binding:
 
         return run
 
-    def _kernel(self, source: Op, learner: Learner | None) -> Any:
+    def _kernel(self, source: Op, learner: Learner | None = None) -> Any:
         """Return a prepared kernel; patches with the same padding share one."""
         key = (source.name, source.attributes)
         if key not in self._kernels:

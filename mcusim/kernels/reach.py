@@ -127,6 +127,11 @@ def _window(op: Op, tensors: Tensors) -> tuple[int, int]:
     return height, width
 
 
+def row_bytes(tensor: Tensor) -> int:
+    """Return the bytes of a row of an image, NHWC."""
+    return tensor.shape[2] * _pixel(tensor)
+
+
 def _pixel(tensor: Tensor) -> int:
     return tensor.shape[-1] * DTYPES[tensor.dtype]
 

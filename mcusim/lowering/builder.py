@@ -70,6 +70,7 @@ class Builder:
         overwrites: Iterable[str] = (),
         overlaps: Mapping[str, Order] | None = None,
         partly: Mapping[str, int] | None = None,
+        pool: Op | None = None,
     ) -> None:
         """Append an op.
 
@@ -90,7 +91,7 @@ class Builder:
         self.ops.append(
             StepOp(
                 name, action, phase, source, reads, writes, counted(work, action, read, written),
-                scratch, mask, index, accumulate, box, part, read, written,
+                scratch, mask, index, accumulate, box, part, read, written, pool,
             )
         )  # fmt: skip
 

@@ -19,9 +19,10 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER, PATTERN, MOMENT = 8, 56, 48, 16, 12
+ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED = 8, 56, 48, 16, 12, 8
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
-pattern of saved pixels, of a second moment."""
+pattern of saved pixels, of a second moment, of what a convolution and its pool have beside
+their own."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
@@ -120,6 +121,8 @@ def _record(step: Step, op: StepOp) -> int:
         special = {Family.PAIR: PAIR_GRADIENT, Family.MOVE: MOVED_GRADIENT}
         own = special[family] if family is Family.PAIR or _separable(op.source) else PLAIN_GRADIENT
         return GRADIENT_RECORDS.get(family, own)
+    if op.action is Action.POOLED:
+        return POOLED + FORWARD_RECORDS[family] + FORWARD_RECORDS[Family.POOL]
     if op.action is not Action.FORWARD:
         return 0
     if (

@@ -37,6 +37,7 @@ def lower(
     patches: Patches | None = None,
     in_place: bool = True,
     overlap: bool = True,
+    fuse: bool = True,
     momentum: bool = False,
     second_moment: bool = False,
     accumulate: int = 1,
@@ -56,6 +57,7 @@ def lower(
         patches: run the frozen front in spatial patches.
         in_place: let outputs overwrite inputs that are not needed any more.
         overlap: let outputs grow over inputs that die with the op, as far as the order of its loops allows.
+        fuse: compute pools with the frozen convolutions before them, row by row, where that takes less room.
         momentum: keep a float32 momentum for every parameter that can learn.
         second_moment: keep a float32 mean square for every parameter that can learn.
         accumulate: number of batch-1 gradients summed before an update.
@@ -82,7 +84,7 @@ def lower(
     if not scope.learns:
         builder = Builder(overlap=overlap)
         return _lower_inference(
-            builder, model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place
+            builder, model, scope, formats, patches, runtime_bytes, front_end, in_place=in_place, fuse=fuse
         )
     parameters = Parameters(model, scope, formats, Residency(residency), momentum, accumulate, second_moment)
     builder = Builder(overlap=overlap)
@@ -97,7 +99,7 @@ def lower(
         extra = recomputed_macs(builder, model, flow.ops[:covered])
     front = max(flow.front, covered)
     whole = Tail(builder, model, flow, parameters, in_place=in_place)
-    whole.emit(flow.ops[covered:front])
+    whole.emit_front(flow.ops[covered:front], fuse=fuse)
     tail = len(builder.ops)
     perturbed = Perturbed(builder, model, flow, parameters, goals) if scope.perturbation else None
     if perturbed is not None:
@@ -146,11 +148,12 @@ def _declare_error_scales(builder: Builder, flow: Flow, formats: Formats) -> Non
 
 
 def lower_inference(
-    model: Model, *, in_place: bool = True, overlap: bool = True, patches: Patches | None = None
-) -> Step:
+    model: Model, *, in_place: bool = True, overlap: bool = True, fuse: bool = True,
+    patches: Patches | None = None,
+) -> Step:  # fmt: skip
     """Return the forward pass alone, every op of the network included: what inference needs."""
     nothing = Scope(channels={}, eligible=(), biases=(), head=False)
-    return lower(model, nothing, patches=patches, in_place=in_place, overlap=overlap)
+    return lower(model, nothing, patches=patches, in_place=in_place, overlap=overlap, fuse=fuse)
 
 
 def _lower_inference(
@@ -163,6 +166,7 @@ def _lower_inference(
     front_end: FrontEnd | None,
     *,
     in_place: bool,
+    fuse: bool,
 ) -> Step:
     flow = Flow.of(model, scope, None)
     parameters = Parameters(model, scope, formats, Residency.SRAM, False, 1)
@@ -173,7 +177,7 @@ def _lower_inference(
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
         extra = recomputed_macs(builder, model, flow.ops[:covered])
-    Tail(builder, model, flow, parameters, in_place=in_place).emit(flow.ops[covered:])
+    Tail(builder, model, flow, parameters, in_place=in_place).emit_front(flow.ops[covered:], fuse=fuse)
     tensors = builder.tensors(in_place=in_place, results=model.outputs)
     return Step(
         model, scope, formats, tuple(builder.ops), tensors,

@@ -89,6 +89,8 @@ class StepOp:
     """Distinct bytes that the core reads of each tensor; they sum to those that ``work`` counts."""
     written: Mapping[str, int] = field(default_factory=dict)
     """The same for what it writes."""
+    pool: Op | None = None
+    """POOLED: the pool computed with ``source``."""
 
     @property
     def traffic(self) -> tuple[Traffic, ...]:

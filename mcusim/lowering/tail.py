@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from mcusim.graph import Model, Op
 from mcusim.graph.states import turns
@@ -10,6 +11,7 @@ from mcusim.lowering.builder import Builder
 from mcusim.lowering.forward import emit_keep, emit_op
 from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
+from mcusim.lowering.pooled import emit_pooled, saves_room
 from mcusim.lowering.saving import Saving
 from mcusim.lowering.work import mask_bytes
 
@@ -25,6 +27,19 @@ class Tail:
         self.saving = Saving(model, flow, parameters, in_place=in_place)
         self._turns = turns(model.states, flow.ops)
 
+    def emit_front(self, ops: Sequence[Op], *, fuse: bool) -> None:
+        """Emit ops that learn nothing; with ``fuse`` pools are computed with the convolutions before them."""
+        pairs = ((op, pool) for op, pool in pairwise(ops) if fuse and saves_room(self.model, op, pool))
+        pooled = {op.name: pool for op, pool in pairs}
+        done = {pool.name for pool in pooled.values()}
+        for op in ops:
+            if op.name in pooled:
+                self.saving.emit_before(self.builder, op)
+                emit_pooled(self.builder, self.model, op, pooled[op.name])
+                self._follow(pooled[op.name])
+            elif op.name not in done:
+                self.emit((op,))
+
     def emit(self, ops: Iterable[Op]) -> None:
         """Emit some ops in order."""
         for op in ops:
@@ -33,9 +48,13 @@ class Tail:
                 self.builder, op, self.model.tensors, parameters=self.parameters.read_by(op),
                 mask=self._mask_needed(op), in_place=self.in_place,
             )  # fmt: skip
-            self.saving.emit_after(self.builder, op)
-            for state in self._turns.get(op.name, ()):
-                emit_keep(self.builder, self.model, state)
+            self._follow(op)
+
+    def _follow(self, op: Op) -> None:
+        """Emit what is done once an op has run."""
+        self.saving.emit_after(self.builder, op)
+        for state in self._turns.get(op.name, ()):
+            emit_keep(self.builder, self.model, state)
 
     def _mask_needed(self, op: Op) -> bool:
         output = self.model.tensors[op.output]

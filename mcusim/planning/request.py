@@ -66,6 +66,7 @@ def lowered(model: Model, board: Board, scope: Scope, cost: Cost, settings: Deci
     return lower(
         model, scope, settings.formats, residency=settings.residency, patches=settings.patches,
         in_place=settings.in_place, overlap=settings.overlap and settings.allocator is None,
+        fuse=settings.fuse,
         momentum=settings.sgd.momentum > 0, second_moment=settings.sgd.second_moment > 0,
         accumulate=settings.sgd.accumulate,
         runtime_bytes=board.runtime_bytes, cost=cost,

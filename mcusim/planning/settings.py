@@ -170,6 +170,10 @@ class Choices(Chosen):
         True, "let outputs grow over dying inputs as far as the order of the loops allows; not on a heap",
         cheaper=lambda now: () if now else (True,),
     )  # fmt: skip
+    fuse: bool = setting(
+        True, "compute a pool with the frozen convolution before it, row by row, where that takes less room",
+        cheaper=lambda now: () if now else (True,),
+    )  # fmt: skip
     planner: str = setting(
         "best", "static planner that places the tensors", values=_planners,
         cheaper=lambda now: {"best"} - {now},

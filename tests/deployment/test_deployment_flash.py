@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from every_op import every_op_network
 from networks import small_network
+from pooled_networks import pooled_network
 
 import mcusim
 from mcusim.core import Role
@@ -45,6 +46,7 @@ def test_scales_and_weights_are_counted_to_the_byte(model, update):
 
 RECORDS = {
     "every op": (every_op_network, "dense", {"simplify": "off"}),
+    "pooled": (pooled_network, "head", {}),
     "observed": (small_network, "dynamic:ratio=0.3,policy=gradient-norm", {}),
     "second moment": (small_network, "last-2", {"sgd": mcusim.Sgd(second_moment=0.9, accumulate=2)}),
 }

@@ -10,6 +10,7 @@ import pytest
 from emulation_networks import drawn, session, wide_network
 from every_op import every_op_network
 from networks import small_network
+from pooled_networks import pooled_network
 from tasks_networks import case
 from typer.testing import CliRunner
 
@@ -96,6 +97,26 @@ def test_every_core_gives_the_same_bytes(core):
 def test_every_way_to_save_memory_gives_the_same_bytes(choices):
     found = twin_of(small_network(), "last-3", steps=2, **choices)[1]()
     assert found.equal, str(found.first_difference)
+
+
+POOLED = {
+    "max": {"outputs": 9},
+    "average, padded": {
+        "average": True, "outputs": 6, "convolution": {"padding": ((1, 1), (0, 1)), "stride": (2, 1)},
+        "pool": {"stride": (1, 2), "padding": ((1, 0), (1, 1))}, "arithmetic": Arithmetic.TINYENGINE,
+    },
+    "pointwise": {"window": (1, 1), "outputs": 8, "kernel": (2, 2), "arithmetic": Arithmetic.FLOAT},
+    "depthwise": {"depthwise": True, "image": (16, 16, 4), "convolution": {"padding": ((1, 1), (1, 1))}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_a_pool_computed_with_its_convolution_gives_the_same_bytes(name):
+    own, run = twin_of(pooled_network(**POOLED[name]), "head")
+    assert sum(op.action is Action.POOLED for op in own.plan().step.ops) == 1
+    found = run()
+    assert found.equal, str(found.first_difference)
+    assert found.outside_arena_writes == 0
 
 
 def test_a_picture_enlarged_in_patches_gives_the_same_bytes():

@@ -18,8 +18,8 @@ from simplify_disguises import disguised, plain
 FIRST = [texts[0] for texts in EXAMPLES.values() if texts]
 """One spelling of each scheme: with these every way is tried, with the others all ways together."""
 WAYS = (
-    {"simplify": "off"}, {"overlap": False}, {"in_place": False},
-    {"simplify": "off", "overlap": False, "in_place": False},
+    {"simplify": "off"}, {"overlap": False}, {"in_place": False}, {"fuse": False},
+    {"simplify": "off", "overlap": False, "in_place": False, "fuse": False},
 )  # fmt: skip
 
 WRITTEN = "written with work for rewrites"

@@ -47,6 +47,46 @@ void mcusim_max_pool(const void *record, mcusim_state *state) {
     pool((const mcusim_pool *)record, 0);
 }
 
+/* Bytes of a record, where a structure assigned would call the C library. */
+static void copied(void *to, const void *from, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+}
+
+/* Rows of the convolution that the next row of the pool reads again move to the top of the room; those that are
+ * missing are computed below them. Kernels of whole images do it, told of the rows that matter. */
+void mcusim_pooled_rows(const void *record, mcusim_state *state) {
+    const mcusim_pooled *r = (const mcusim_pooled *)record;
+    mcusim_convolution some;
+    mcusim_pool row;
+    const mcusim_window *m = &r->convolution.window, *p = &r->pool.window;
+    int length = m->ow * m->co, first = 0, made = 0;
+    copied(&some, &r->convolution, sizeof some);
+    copied(&row, &r->pool, sizeof row);
+    row.window.oh = 1;
+    for (int i = 0; i < p->oh; i++) {
+        int top = i * p->sh - p->top, low = top > 0 ? top : 0;
+        int high = top + p->kh < p->h ? top + p->kh : p->h;
+        if (low > first)
+            for (int k = 0; k < (made - low) * length; k++)
+                r->convolution.y[k] = r->convolution.y[k + (low - first) * length];
+        first = low;
+        if (high > made) {
+            int at = made * m->sh - m->top, skip = at > 0 ? at : 0;
+            some.x = r->convolution.x + skip * m->w * m->ci;
+            some.y = r->convolution.y + (made - first) * length;
+            some.window.h = (uint16_t)(m->h - skip);
+            some.window.oh = (uint16_t)(high - made);
+            some.window.top = (int8_t)(skip - at);
+            r->rows(&some, state);
+            made = high;
+        }
+        row.y = r->pool.y + i * p->ow * p->ci;
+        row.window.h = (uint16_t)(high - low);
+        row.window.top = (int8_t)(low - top);
+        pool(&row, r->average);
+    }
+}
+
 void mcusim_average(const void *record, mcusim_state *state) {
     const mcusim_mean *r = (const mcusim_mean *)record;
     mcusim_output out = {NULL, NULL, NULL, 0, r->low, r->high, 0};

@@ -115,6 +115,14 @@ typedef struct {
     uint8_t rounding, is_unsigned;
 } mcusim_pool;
 
+/* A convolution, and row by row with it the pool behind it. */
+typedef struct {
+    mcusim_kernel *rows;            /* of the convolution */
+    mcusim_convolution convolution; /* y: room for as many of its rows as the pool's window is high */
+    mcusim_pool pool;               /* x: the same room, but h: rows of the convolution in all */
+    uint8_t average;
+} mcusim_pooled;
+
 /* The mean over the middle of [outer, reduced, inner]. */
 typedef struct {
     const int8_t *x;
@@ -469,7 +477,7 @@ typedef struct {
 } mcusim_scales;
 
 mcusim_kernel mcusim_nothing;
-mcusim_kernel mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
+mcusim_kernel mcusim_pooled_rows, mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
 mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
 mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_prelu, mcusim_div;
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
