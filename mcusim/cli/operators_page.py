@@ -33,6 +33,11 @@ It learns behind its states and is saved as `.npz` or into its own `.tflite`; no
 A network with 16-bit activations and 8-bit weights (TFLite's 16x8 mode) is computed as TFLite Micro does,
 with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases stay; no firmware is written.
 
+`UNIDIRECTIONAL_SEQUENCE_LSTM` of 8-bit activations becomes the ops of its gates, moment by moment, with the
+integers of TFLite Micro (`tests/files/test_files_tflite_recurrent.py`). A sequence begins with zeros; a layer
+that is given one moment at an invocation keeps its state instead. Its weights, which all moments read, stay
+as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
+
 What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
 `BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.
 

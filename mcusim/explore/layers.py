@@ -39,6 +39,7 @@ COLUMNS = (
 OWN = (Action.GRAD_WEIGHT, Action.GRAD_BIAS)
 NO_WEIGHTS = "it has no weights"
 COMPUTED = "its weights are computed by the network"
+SHARED = "its weights are read by several ops, as by all moments of a recurrent layer"
 LEGEND = (
     "A layer's number is what schemes call it by, as in dynamic:layers=36+39. Learning is that of the whole "
     "layer alone, in SRAM, with the default formats: its parameters, what a step saves for it, the "
@@ -124,8 +125,9 @@ class ModelSummary(Shown):
 
     @cached_property
     def weights(self) -> int:
-        """Elements of all weights."""
-        return sum(layer.weights for layer in self.layers)
+        """Elements of all weights; what several ops read counts once."""
+        names = {op.weight for op in self.model.ops if op.weight is not None}
+        return sum(self.model.tensors[name].elements for name in names)
 
     @property
     def macs(self) -> int | None:
@@ -281,7 +283,7 @@ def _cost(model: Model, op: Op, bias: bool) -> tuple[LearningCost | None, str]:
         biases = (op.name,) if bias else ()
         scope = Scope({op.name: known[op.name].channels}, (op.name,), biases, head=False)
     else:
-        return None, COMPUTED
+        return None, SHARED if model.tensors[op.inputs[1]].constant else COMPUTED
     try:
         goals = Goals(tuple(Goal(name, Classification()) for name in model.outputs))
         return LearningCost.of(lower(model, scope, task=goals), op.name), ""

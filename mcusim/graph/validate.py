@@ -174,8 +174,8 @@ def _check_weighted(op: Op, thing: str, inputs: list[Tensor], output: Tensor) ->
     x, w = inputs[:2]
     kinds = (x.dtype, w.dtype, output.dtype)
     if kinds not in {
-        ("int8", "int8", "int8"), ("int8", "int8", "int32"), ("int16", "int8", "int16"),
-        ("float32", "float32", "float32"),
+        ("int8", "int8", "int8"), ("int8", "int8", "int32"), ("int8", "int8", "int16"),
+        ("int16", "int8", "int16"), ("float32", "float32", "float32"),
     }:  # fmt: skip
         raise BadModel(thing, f"works on {kinds[0]} with {kinds[1]} weights and gives {kinds[2]}")
     if w.constant and w.dtype == "float32" and not np.all(np.isfinite(w.data)):  # type: ignore[arg-type]

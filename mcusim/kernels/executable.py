@@ -42,6 +42,9 @@ _EIGHT_BIT: dict[OpKind, Types] = {
 _SIXTEEN_BIT: dict[OpKind, Types] = {
     OpKind.QUANTIZE: (("int16", "int16"), ("int16", "int8"), ("int8", "int16"), ("float32", "int16")),
     OpKind.DEQUANTIZE: (("int16", "float32"),),
+    # As a recurrent layer of 8-bit activations with 16-bit gates does.
+    OpKind.FULLY_CONNECTED: (("int16", "int16"), ("int8", "int16")),
+    OpKind.MUL: (("int16", "int16"), ("int16", "int8")),
 }
 TYPES: OpTable[Types] = OpTable(
     "element types",

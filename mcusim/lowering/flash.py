@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcusim.core import Interval, Kind, Role, Slot, SlotPart
-from mcusim.graph import Op
+from mcusim.graph import Model, Op, OpKind
 from mcusim.graph.outputs import heads
+from mcusim.kernels.reference.int16 import is_int16
 from mcusim.lowering.constants import actions, quant_bytes, record_bytes
 from mcusim.lowering.step import Step
 from mcusim.mcu.board import Board
 from mcusim.mcu.flash.areas import behind, placed
 from mcusim.mcu.flash.ring import Ring
 from mcusim.mcu.flash.store import header_bytes
+from mcusim.update.channels import bias_can_learn, readers
 
 ITERATION_BYTES = 8
 COPIES = (("checkpoint A", Role.CHECKPOINT), ("checkpoint B", Role.CHECKPOINT))
@@ -94,12 +96,16 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
     model, shared = step.model, set[str]()
     yield "program", Role.CODE, board.runtime.code_bytes
     done = actions(step)
+    tables = set[object]()
     for op in model.ops:
-        yield Slot(op.name, Kind.QUANT), Role.QUANT, quant_bytes(step, op, done.get(op.name, set()))
+        if (key := _table(model, op)) is None or key not in tables:
+            yield Slot(op.name, Kind.QUANT), Role.QUANT, quant_bytes(step, op, done.get(op.name, set()))
+            tables.add(key)
         head = op.name in heads(model)
         if op.traits.weighted:
             for part, learning, name in zip(SlotPart, learns(step, op), (op.weight, op.bias), strict=True):
-                if not learning and name is not None:
+                if not learning and name is not None and name not in shared:
+                    shared.add(name)
                     role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
                     slot = Slot(op.name, Kind.VALUE, part)
                     yield slot, Role.HEAD if head else role, model.tensors[name].bytes
@@ -115,6 +121,16 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
     yield "records", Role.QUANT, record_bytes(step)
     if step.front_end is not None:
         yield "front_end", Role.WEIGHT, step.front_end.table_bytes
+
+
+def _table(model: Model, op: Op) -> object:
+    """Return what tells the tables of an op from others; None if they are its own in any case."""
+    x, y = model.tensors[op.inputs[0]], model.tensors[op.output]
+    if is_int16(op, model.tensors) and not op.traits.parametric:
+        return OpKind.LOGISTIC if op.kind is OpKind.TANH else op.kind
+    if not op.traits.weighted or readers(model)[op.inputs[1]] == 1 or x.quant is None or y.quant is None:
+        return None
+    return op.weight, *((tensor.dtype, tensor.quant.scale.tobytes()) for tensor in (x, y) if tensor.quant)
 
 
 def learned_parameters(step: Step) -> dict[Slot, int]:
@@ -141,4 +157,5 @@ def checkpoint_bytes(step: Step) -> int:
 def learns(step: Step, op: Op) -> tuple[bool, bool]:
     """Return whether the weight and the bias of an op may change while training."""
     head = step.scope.head and op.name in heads(step.model)
-    return head or op.name in step.scope.eligible, head or op.name in step.scope.biases
+    bias = (head or op.name in step.scope.biases) and bias_can_learn(step.model, op)
+    return head or op.name in step.scope.eligible, bias

@@ -119,8 +119,9 @@ class Flow:
 
 def _settled(model: Model, ops: tuple[Op, ...]) -> dict[str, int]:
     """Return for each state how many of the ops it takes until it is read and its new value is there."""
-    last = {name: i for i, op in enumerate(ops, start=1) for name in (op.output, *op.inputs)}
-    return {s.name: max(last.get(s.name, 0), last.get(s.after, 0)) for s in model.states}
+    read = {name: i for i, op in enumerate(ops, start=1) for name in op.inputs}
+    made = {op.output: i for i, op in enumerate(ops, start=1)}
+    return {s.name: max(read.get(s.name, 0), made.get(s.after, 0)) for s in model.states}
 
 
 def check_frozen_states(flow: Flow, model: Model) -> None:

@@ -6,6 +6,7 @@ must be saved and the weights that multiply them. A depthwise channel selects in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -57,13 +58,23 @@ def trunk(model: Model) -> tuple[Op, ...]:
     """Return the ops with weights in execution order, the head excluded.
 
     For the published networks these are ``model.convolutions``; hidden fully connected layers,
-    as autoencoders have them, count like 1x1 convolutions.
+    as autoencoders have them, count like 1x1 convolutions. Weights that several ops read do not learn.
     """
+    uses = readers(model)
     return tuple(
         op
         for op in model.ops
-        if op.traits.weighted and op.name not in heads(model) and model.tensors[op.inputs[1]].constant
+        if op.traits.weighted
+        and op.name not in heads(model)
+        and model.tensors[op.inputs[1]].constant
+        and uses[op.inputs[1]] == 1
     )
+
+
+@remembered(limit=1)
+def readers(model: Model) -> Mapping[str, int]:
+    """Return how many ops read each tensor."""
+    return FrozenDict(Counter(name for op in model.ops for name in set(op.inputs)))
 
 
 @remembered(limit=1)
@@ -86,9 +97,11 @@ def biases(model: Model, ops: tuple[Op, ...]) -> tuple[str, ...]:
 
 
 def bias_can_learn(model: Model, op: Op) -> bool:
-    """True if ``op`` has a constant bias in a type that learns; int64, of 16-bit activations, is none."""
+    """True if ``op`` has a constant bias of its own in a type that learns; int64, of 16 bits, is none."""
     bias = None if op.bias is None else model.tensors[op.bias]
-    return bias is not None and bias.constant and bias.dtype != "int64"
+    if bias is None or not bias.constant or bias.dtype == "int64":
+        return False
+    return readers(model)[bias.name] == 1
 
 
 def require(model: Model, name: str) -> Layer:

@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[Callable[[FileSpec], None], str]] = {
     ),
     "custom operator": (operator(1, code=32, custom="Magic"), r"op 1 \(Magic\).*not supported"),
     "unknown operator": (operator(1, code=9999), "op 1 .*9999.*not supported"),
-    "a recurrent layer": (operator(1, code=44), r"SEQUENCE_LSTM\).*not supported.*export it unrolled"),
+    "a recurrent layer": (operator(1, code=44), r"SEQUENCE_LSTM\).*lacks weights.*export it as Keras"),
     "a variable of no handle": (operator(1, code=143, inputs=(3,)), r"READ_VARIABLE\).*no VAR_HANDLE"),
     "two subgraphs": (change(subgraphs=2), "2 subgraphs"),
     "old schema": (change(version=2), "version 2"),

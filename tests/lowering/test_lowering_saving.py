@@ -106,13 +106,15 @@ def test_the_classifier_and_wide_strides_keep_all_pixels():
 def test_an_input_that_stays_anyway_is_not_pruned():
     model = small_network()
     # A second op learns from the input of b.expand: two halves are no less than the whole.
-    twin = Op("twin", OpKind.CONV_2D, ("a.project.y", "b.expand.w", "b.expand.b"), "twin.y")
+    twin = Op("twin", OpKind.CONV_2D, ("a.project.y", "twin.w", "twin.b"), "twin.y")
     merge = Op("merge", OpKind.ADD, ("b.expand.y", "twin.y"), "merge.y")
     y = model.tensors["b.expand.y"]
     at = [op.name for op in model.ops].index("b.expand") + 1
     after = replace(model.op("b.depthwise"), inputs=("merge.y", *model.op("b.depthwise").inputs[1:]))
     ops = (*model.ops[:at], twin, merge, after, *model.ops[at + 1 :])
     tensors = {**model.tensors, "twin.y": replace(y, name="twin.y"), "merge.y": replace(y, name="merge.y")}
+    for part in "wb":
+        tensors[f"twin.{part}"] = replace(model.tensors[f"b.expand.{part}"], name=f"twin.{part}")
     forked = replace(model, ops=ops, tensors=tensors)
     scope = scheme("dense").scope(forked)
     for name, pruned in (("checker", False), ("grid-2", True)):

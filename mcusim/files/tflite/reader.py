@@ -15,6 +15,7 @@ from mcusim.files.tflite.dilated import FROM_PHASES, TO_PHASES, Dilation
 from mcusim.files.tflite.flatbuffer import Buffer, FlatTable
 from mcusim.files.tflite.folding import dequantised, fold
 from mcusim.files.tflite.operators import Operator, attributes_of
+from mcusim.files.tflite.recurrent import LSTM, Lstm
 from mcusim.files.tflite.schema import (
     IDENTIFIER,
     NEWEST,
@@ -25,9 +26,20 @@ from mcusim.files.tflite.schema import (
     supported_operators,
 )
 from mcusim.files.tflite.spelled import SpelledOp, Spelling, spelled
-from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors
+from mcusim.files.tflite.tensors import MAX_TENSORS, read_tensors, variables_of
 from mcusim.files.tflite.variables import Variables
-from mcusim.graph import CONVOLUTIONS, TRAITS, Arithmetic, Model, Op, OpKind, Preprocessing, Quant, Tensor
+from mcusim.graph import (
+    CONVOLUTIONS,
+    TRAITS,
+    Arithmetic,
+    Model,
+    Op,
+    OpKind,
+    Preprocessing,
+    Quant,
+    StreamState,
+    Tensor,
+)
 from mcusim.graph.build import leading_to
 from mcusim.graph.head import head_name
 from mcusim.graph.shapes import infer
@@ -78,7 +90,7 @@ def parse_tflite(data: bytes, name: str) -> Model:
     buffers = root.tables(4, 2 * MAX_TENSORS)
     variables = Variables(name, buffer, subgraphs, buffers, lambda table: _number(table, codes))
     tensors, unsigned = read_tensors(buffer, subgraphs[0], buffers)
-    reader = _Reader(name, tensors, unsigned, variables)
+    reader = _Reader(name, tensors, unsigned, variables, variables_of(subgraphs[0]))
     for index, table in enumerate(subgraphs[0].tables(3, MAX_OPERATORS)):
         reader.read(index, table, codes)
     return reader.model(subgraphs[0], root.text(3))
@@ -106,11 +118,14 @@ def _number(table: FlatTable, codes: list[_Code]) -> int:
 class _Reader:
     """Collects ops, and the tensors they need."""
 
-    def __init__(self, name: str, tensors: list[Tensor], unsigned: set[str], variables: Variables) -> None:
-        self.name, self.unsigned, self.variables = name, unsigned, variables
+    def __init__(
+        self, name: str, tensors: list[Tensor], unsigned: set[str], variables: Variables, kept: set[int]
+    ) -> None:
+        self.name, self.unsigned, self.variables, self.kept = name, unsigned, variables, kept
         self.numbered = [tensor.name for tensor in tensors]
         self.tensors = {tensor.name: tensor for tensor in tensors}
         self.ops: list[Op] = []
+        self.states: list[StreamState] = []
         self.dilation = Dilation(self.tensors, self.ops)
         self.accumulators = Accumulators(self.tensors, self.ops, unsigned)
 
@@ -123,6 +138,9 @@ class _Reader:
         if bad or len(indices) > MAX_OPERANDS:
             reason = f"names tensor {bad[0]} of {len(self.numbered)}" if bad else "has too many tensors"
             raise BadModel(f"{self.name}: {thing}", reason, "the file is damaged")
+        if kept := [i for i in indices if i in self.kept]:
+            reason = f"uses {self.numbered[kept[0]]!r}, a variable, and only an LSTM keeps such"
+            raise BadModel(f"{self.name}: {thing}", reason, "export the network without state")
         return [self.numbered[i] for i in indices]
 
     def read(self, index: int, table: FlatTable, codes: list[_Code]) -> None:
@@ -132,6 +150,9 @@ class _Reader:
             raise BadModel(f"{self.name}: op {index}", f"names operator code {at} of {len(codes)}")
         code, custom, version = codes[at]
         thing = f"op {index} ({custom or operator_name(code)})"
+        if code == LSTM:
+            self.recur(thing, table)
+            return
         inputs, outputs = self.operands(table, 1, thing), self.operands(table, 2, thing)
         listed = f"inputs {', '.join(map(repr, inputs))}; outputs {', '.join(map(repr, outputs))}"
         if version > NEWEST.get(code, version):
@@ -182,6 +203,23 @@ class _Reader:
         except BadModel as error:
             raise BadModel(f"{self.name}: {thing}", f"{error.reason}; {listed}", error.way_out) from None
         self.ops.append(Op(output, operator.kind, tuple(names), output, attributes))
+
+    def recur(self, thing: str, table: FlatTable) -> None:
+        """Read a recurrent layer; unlike others it may leave out inputs between those that it has."""
+        indices = [int(i) for i in table.array(1, "<i4")[: MAX_OPERANDS + 1]]
+        outputs = self.operands(table, 2, thing)
+        if any(not -1 <= i < len(self.numbered) for i in indices) or len(outputs) != 1:
+            raise BadModel(f"{self.name}: {thing}", "names tensors that there are not", "the file is damaged")
+        given = [None if i < 0 else self.tensors[self.numbered[i]] for i in indices]
+        try:
+            layer = Lstm(given, self.tensors[outputs[0]], table.table(4))
+        except BadModel as error:
+            raise BadModel(f"{self.name}: {thing}", error.reason, error.way_out) from None
+        layer.unroll()
+        self.tensors |= {tensor.name: tensor for tensor in layer.constants}
+        self.states += layer.states
+        for step in layer.steps:
+            self.take(step)
 
     def spelling(self, inputs: list[str], outputs: list[str], table: FlatTable) -> Spelling:
         """Return an operator as the file has it."""
@@ -287,7 +325,7 @@ class _Reader:
                 f"holds phases of {TO_PHASES}",
                 f"put a {FROM_PHASES} behind",
             )
-        states = self.variables.states(self.tensors)
+        states = (*self.variables.states(self.tensors), *self.states)
         ops = leading_to(outputs, self.ops, states)
         states = kept(states, needed(outputs, self.ops, states))
         held = (name for state in states for name in (state.name, state.after, state.initial))

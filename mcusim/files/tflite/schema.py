@@ -48,7 +48,7 @@ STATEFUL: dict[int, str] = {
 }  # fmt: skip
 """Operators of a network that keeps state from one invocation to the next."""
 WAYS_OUT: dict[int, str] = {
-    **dict.fromkeys((16, 24, 35, 44, 46, 52), "export it unrolled: as dense layers, one for each step"),
+    **dict.fromkeys((16, 24, 35, 46, 52), "export it unrolled: as dense layers, one for each step"),
     32: "replace it by operators of TensorFlow Lite, or cut the network before it",
     48: "cut the network before it, and let the program choose",
 }

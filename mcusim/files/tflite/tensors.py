@@ -62,6 +62,12 @@ def read_tensors(
     return tensors, unsigned
 
 
+def variables_of(subgraph: FlatTable) -> set[int]:
+    """Return the numbers of the tensors that an operator keeps from one invocation to the next."""
+    tables = subgraph.tables(0, MAX_TENSORS)
+    return {i for i, table in enumerate(tables) if table.boolean(_IS_VARIABLE)}
+
+
 def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list[str]) -> Tensor:
     thing = f"tensor {name!r}"
     shape = tuple(int(s) for s in _short(table, _SHAPE, "<i4", thing))
@@ -79,8 +85,8 @@ def _read(table: FlatTable, name: str, buffers: list[FlatTable], misplaced: list
     if code not in TYPES:
         kind = OTHER_TYPES.get(code, f"number {code}")
         raise BadModel(thing, f"has element type {kind}", f"supported: {', '.join(TYPES.values())}")
-    if table.boolean(_IS_VARIABLE) or table.has(_SPARSITY):
-        raise BadModel(thing, "is a variable or sparse", "export the network without state or sparsity")
+    if table.has(_SPARSITY):
+        raise BadModel(thing, "is sparse", "export the network without sparsity")
     data = _values(table, thing, shape, TYPES[code], buffers)
     quant = _quant(table.table(_QUANTIZATION), thing, shape, misplaced)
     return Tensor(name, shape, TYPES[code], quant, data)

@@ -69,6 +69,11 @@ class _File:
         tensors = self.model.tensors
         inputs = [tensors[name] for name in op.inputs]
         output = tensors[op.output]
+        if {"int8", "int16"} == {inputs[0].dtype, output.dtype} and op.kind is not OpKind.QUANTIZE:
+            reason = f"gives {output.dtype} from {inputs[0].dtype} as a part of an LSTM, and has no operator"
+            raise BadModel(
+                f"op {op.name!r} ({op.kind})", reason, "save it as .npz, or like= the file it came from"
+            )
         if op.kind is OpKind.FULLY_CONNECTED and output.dtype == "int32":
             self.accumulator_head(inputs, output)
             return

@@ -87,7 +87,8 @@ def int16(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = Tr
         BadModel: as `check_int16` does, or if scales do not suit the op.
     """
     check_int16(op, tensors, arithmetic)
-    compute = _rounded_once(op, tensors) if rounds_once(op.kind, arithmetic) else INT16.of(op)(op, tensors)
+    once = rounds_once(op.kind, arithmetic) and tensors[op.inputs[0]].dtype == "int16"
+    compute = _rounded_once(op, tensors) if once else INT16.of(op)(op, tensors)
     real = tensors[op.output].dtype == "float32"
     low, high = (0, 0) if real else limits_of(op, tensors)
 
@@ -104,18 +105,21 @@ def int16(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = Tr
 
 
 def _narrow(op: Op, tensors: Tensors) -> bool:
-    """True if an op has an int32 bias."""
-    return op.traits.parametric and len(op.inputs) > 2 and tensors[op.inputs[2]].dtype == "int32"
+    """True if an op of 16-bit activations has an int32 bias."""
+    biased = op.traits.parametric and len(op.inputs) > 2 and tensors[op.inputs[0]].dtype == "int16"
+    return biased and tensors[op.inputs[2]].dtype == "int32"
 
 
 def _rescaled(op: Op, tensors: Tensors, sums: Sums) -> Compute:
     """Rescale the sums of a weighted op."""
     fixed = [multiplier_and_shift(float(f)) for f in accumulator_factors(op, tensors)]
     multiplier, shift = (np.array(column, np.int32) for column in zip(*fixed, strict=True))
-    multiply = multiply_by_quantized if _narrow(op, tensors) else multiply_wide
+    given = tensors[op.inputs[0]]
+    zero = quant_of(given).zero_point
+    multiply = multiply_by_quantized if given.dtype == "int8" or _narrow(op, tensors) else multiply_wide
 
     def compute(x: Array, weight: Array, bias: Array | None = None, *, shape: tuple[int, ...]) -> Array:
-        acc = _biased(sums(x, weight, shape), bias)
+        acc = _biased(sums(x.astype(np.int64) - zero, weight, shape), bias)
         return multiply(wrap(acc) if multiply is multiply_by_quantized else acc, multiplier, shift)
 
     return compute
@@ -182,8 +186,12 @@ def _add(op: Op, tensors: Tensors) -> Compute:
 
 def _multiply(op: Op, tensors: Tensors) -> Compute:
     a, b, y = (scale_of(tensors[n]) for n in (*op.inputs, op.output))
-    factor = multiplier_and_shift(a * b / y)
-    return lambda p, q, *, shape: multiply_by_quantized(p.astype(np.int64) * q.astype(np.int64), *factor)
+    factor, zero = multiplier_and_shift(a * b / y), quant_of(tensors[op.output]).zero_point
+
+    def compute(p: Array, q: Array, *, shape: tuple[int, ...]) -> Array:
+        return multiply_by_quantized(p.astype(np.int64) * q.astype(np.int64), *factor) + zero
+
+    return compute
 
 
 def _squared_difference(op: Op, tensors: Tensors) -> Compute:
