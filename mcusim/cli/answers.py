@@ -26,7 +26,8 @@ def answers_of(run: Run | SavedRun, wanted: Experiment, data: Dataset | None = N
     Raises:
         BadData: if the data are not there.
     """
-    from mcusim.cli.progress import counting
+    from mcusim.cli.progress import working
+    from mcusim.core.counted import tell
     from mcusim.files.load import load
     from mcusim.reporting.saved import MODEL, SavedRun
     from mcusim.session.answers import answers
@@ -39,5 +40,5 @@ def answers_of(run: Run | SavedRun, wanted: Experiment, data: Dataset | None = N
     else:
         model, part = run.model, run.protocol.reported
     data = divided(wanted.dataset(model) if data is None else data, wanted.training)
-    with counting("answering examples") as progress:
-        return answers(model, data, run.plan.step.goals, part, progress=progress)
+    with working("answering examples"):
+        return answers(model, data, run.plan.step.goals, part, progress=tell)

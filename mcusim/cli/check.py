@@ -35,13 +35,15 @@ def check(
     Exit code 3: a limit is broken; 2: a network could not be planned at all.
     """
     from mcusim.cli.output import end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.core.files import replacing
     from mcusim.gate.baseline import write_baseline as write_figures
     from mcusim.gate.junit import junit as as_junit
     from mcusim.gate.markdown import markdown as as_markdown
     from mcusim.gate.verdict import check as judge
 
-    verdict = judge(budgets, baseline=baseline, fail_on_increase=fail_on_increase)
+    with working("planning for every budget"):
+        verdict = judge(budgets, baseline=baseline, fail_on_increase=fail_on_increase)
     for path, write in ((junit, as_junit), (markdown, as_markdown)):
         if path is not None:
             with replacing(path) as file:

@@ -34,9 +34,11 @@ def diff(
 ) -> None:
     """Compare bytes and cycles of two runs, plans or traces: in total, per role, per phase, per op."""
     from mcusim.cli.output import called, draw, print_json, print_sections
+    from mcusim.cli.progress import working
     from mcusim.reporting.diff import diff as compare
 
-    (one, first), (other, second) = (_subject(side, wanted, reading) for side in (left, right))
+    with working("planning both sides"):
+        (one, first), (other, second) = (_subject(side, wanted, reading) for side in (left, right))
     found = compare(one, other, names=(left, right))
     draw(found, plot)
     if html is not None:

@@ -28,17 +28,23 @@ def fetch(
     )
 
     from mcusim.cli.output import print_json
+    from mcusim.cli.progress import working
+    from mcusim.core.counted import tell
     from mcusim.files import fetch as download
 
     console = Console(stderr=True)
-    with Progress(
-        "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        TimeRemainingColumn(), console=console, transient=True, disable=json or not console.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(name, total=None)
-        path = download.fetch(
-            name, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    if console.is_terminal:
+        with Progress(
+            "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+            TimeRemainingColumn(), console=console, transient=True,
+        ) as bar:  # fmt: skip
+            task = bar.add_task(name, total=None)
+            path = download.fetch(
+                name, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    else:
+        with working(f"fetching {name}, bytes"):
+            path = download.fetch(name, progress=tell)
     if json:
         print_json({"name": name, "path": str(path)})
     else:

@@ -34,6 +34,7 @@ def firmware(
     flash of a linked program are held against the plan. Exit code 3: it does not suit the plan.
     """
     from mcusim.cli.output import end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
 
     if check is not None:
         from mcusim.emulation.linked import linked
@@ -54,7 +55,8 @@ def firmware(
             [Headline(f"what was learned is in {out}")]
         )
         return
-    found = session.firmware(out)
+    with working("planning, writing C"):
+        found = session.firmware(out)
     publish_sections([*network.sections(), *found.sections()], html, title=str(out))
     if json:
         print_json({**network.as_dict(), **found.as_dict()})

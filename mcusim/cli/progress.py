@@ -105,88 +105,101 @@ class Lines:
 
 SOON_S = 2.0
 """What takes less needs no bar."""
+OFTEN_S = 0.1
+"""Between two changes of what a bar shows."""
+
+
+class Headway:
+    """How much of something is done, how fast, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.total: int | None = None
+        self._began = self._since = monotonic()
+        self._end: float | None = None
+
+    def hear(self, done: int, total: int | None) -> None:
+        """Take the number of things done, and of all."""
+        if done < self.done or total != self.total:  # something else begins
+            self._since = monotonic()
+        self.done, self.total = done, total
+
+    def ends(self, seconds: float) -> None:
+        """Take the seconds after which it ends by itself, at the latest."""
+        self._end, self.done, self.total = monotonic() + seconds, 0, None
+
+    def text(self) -> str:
+        """Return what is known, in words."""
+        now = monotonic()
+        spent = now - self._since
+        parts = (
+            [f"{self.done:,} of {self.total:,}"] if self.total else [f"{self.done:,}"] if self.done else []
+        )
+        if self.done and spent > 0:
+            rate = self.done / spent
+            parts.append(f"{rate:,.0f} a second" if rate >= 100 else f"{rate:.3g} a second")
+        left = None if self._end is None else max(self._end - now, 0.0)
+        known = spent * (self.total - self.done) / self.done if self.total and self.done else None
+        if known is not None and (left is None or known < left):
+            parts.append(f"about {_clock(known)} left")
+        else:
+            parts.append(f"{_clock(now - self._began)} so far")
+            parts += [] if left is None else [f"at most {_clock(left)} left"]
+        return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 @contextmanager
 def working(what: str, *, at_most_s: float | None = None) -> Iterator[None]:
-    """Say on a terminal what goes on, once it has gone on for two seconds, until the block ends.
+    """Say what goes on, once it has gone on for two seconds, until the block ends.
 
-    Where the work goes through a loop of ``core.counted``, a bar says how much of it is done, how fast, and
-    how long the rest will take; elsewhere how long it has taken.
+    Where the work goes through a loop of ``core.counted``, it says how much is done, how fast, and how long
+    the rest will take; elsewhere how long it has taken and, if it has a limit, how long it may still take. On
+    a terminal that is a bar, elsewhere a line a minute; both on stderr.
 
     Args:
         what: goes on.
         at_most_s: seconds after which it ends by itself, as a search with a limit does.
     """
-    from threading import Timer
+    from threading import TIMEOUT_MAX, Event, Thread
 
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    limit = "" if at_most_s is None else f" (at most {at_most_s:,.0f} s)"
-    shown = Progress(
-        SpinnerColumn(), TextColumn(what + limit), TimeElapsedColumn(), console=console, transient=True
-    )
-    task = shown.add_task(what, total=None, rate="")
-    known = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    began = monotonic()
+    headway, console = Headway(), Console(stderr=True)
+    if at_most_s is not None:
+        headway.ends(at_most_s)
+    bar = Progress(
+        SpinnerColumn(), TextColumn(what), BarColumn(bar_width=16), TextColumn("{task.fields[text]}"),
+        console=console, transient=True, auto_refresh=False,
+    )  # fmt: skip
+    task = bar.add_task(what, total=None, text="")
+    over = Event()
 
-    def hear(done: int, total: int | None) -> None:
-        if total is not None and len(shown.columns) == 3:
-            shown.columns = (*shown.columns, *known)
-        rate = f"{done / max(monotonic() - began, 1e-9):,.3g} a second" if done else ""
-        shown.update(task, completed=done, total=total, rate=rate)
+    def draw() -> None:
+        if over.wait(SOON_S):
+            return
+        bar.start()
+        while True:
+            bar.update(task, completed=headway.done, total=headway.total, text=headway.text(), refresh=True)
+            if over.wait(OFTEN_S):
+                break
+        bar.stop()
 
-    timer = Timer(SOON_S, shown.start)
-    timer.daemon = True
-    timer.start()
+    def write() -> None:
+        while not over.wait(min(PAUSE_S, TIMEOUT_MAX)):
+            sys.stderr.write(f"{what}: {headway.text()}\n")
+            sys.stderr.flush()
+
+    told = Thread(target=draw if console.is_terminal else write, daemon=True)
+    told.start()
     try:
-        with hearing(hear):
+        with hearing(headway.hear, headway.ends):
             yield
     finally:
-        timer.cancel()
-        timer.join()
-        shown.stop()
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what is called with the number of things done, and of all: a bar on a terminal, else nothing.
-
-    It shows rate and time that is left, and only once the work has gone on for two seconds.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console, began = Console(stderr=True), monotonic()
-    if not console.is_terminal:
-        yield lambda done, total: None
-        return
-    bar = Progress(
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(), console=console, transient=True,
-    )  # fmt: skip
-    task = bar.add_task(what, total=None, rate="")
-
-    def report(done: int, total: int) -> None:
-        spent = monotonic() - began
-        if spent > SOON_S:
-            bar.start()
-        bar.update(task, completed=done, total=total, rate=f"{done / max(spent, 1e-9):,.0f} a second")
-
-    try:
-        yield report
-    finally:
-        bar.stop()
+        over.set()
+        told.join()

@@ -28,6 +28,7 @@ def prove(
     Exit code 2: the certificate names something that is not so.
     """
     from mcusim.cli.output import print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.core import BadArgument
     from mcusim.proof.certificate import Certificate
     from mcusim.proof.prove import proven
@@ -39,7 +40,8 @@ def prove(
         found.require()
     else:
         session = wanted.session(wanted.network())
-        found = proven(session)
+        with working("planning for every selection"):
+            found = proven(session)
         if out is not None:
             found.save(out)
     publish_sections(found.sections(), html, title="certificate")

@@ -40,6 +40,7 @@ def prune(
     The result is a float network; quantise it with mcusim quantize.
     """
     from mcusim.cli.output import print_json, print_sections
+    from mcusim.cli.progress import working
     from mcusim.compress.floating import floating
     from mcusim.compress.prune import groups
     from mcusim.compress.prune import prune as pruned
@@ -53,9 +54,10 @@ def prune(
     if resolution is not None:
         before = at_resolution(before, resolution)
     pictures = None if data is None else open_for(before, data)
-    after = pruned(
-        before, ratio, multiple=multiple, residual=residual, inputs=pictures, images=images, seed=seed
-    )
+    with working("pruning" if pictures is None else "pruning, refitting layer by layer"):
+        after = pruned(
+            before, ratio, multiple=multiple, residual=residual, inputs=pictures, images=images, seed=seed
+        )
     count = 0 if pictures is None else min(images, len(pictures.train))
     path = out or Path(f"{after.name}.npz")
     save(after, path)

@@ -45,6 +45,7 @@ def replay(
     Exits with 3 if it does not fit, and says at which event, what is live there, and when most is.
     """
     from mcusim.cli.output import draw, print_json, print_sections, publish
+    from mcusim.cli.progress import working
     from mcusim.core import BadArgument, OutOfSram
     from mcusim.mcu.board_files import board as find_board
     from mcusim.reporting.subject import open_trace
@@ -56,7 +57,8 @@ def replay(
     size = sram if board is None else find_board(board).sram_bytes
     file = open_trace(trace)
     try:
-        found = run(file, sram=size, planner=planner, allocator=allocator, seed=seed)
+        with working(f"replaying {trace}"):
+            found = run(file, sram=size, planner=planner, allocator=allocator, seed=seed)
     except OutOfSram as error:
         if json:
             print_json(

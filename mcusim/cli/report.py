@@ -36,6 +36,7 @@ def report(
     again, to show what it confuses. The file needs no network.
     """
     from mcusim.cli.output import end, print_json, print_sections, publish, publish_study
+    from mcusim.cli.progress import working
     from mcusim.core import BadArgument
     from mcusim.reporting.page import Reported
     from mcusim.reporting.saved import SavedRun
@@ -58,7 +59,8 @@ def report(
                 answers = answers_of(run, reading(trace / FILE))
         publish(subject, out, answers=answers)
     elif wanted.model is not None and wanted.board is not None:
-        subject = plan = wanted.session(wanted.network()).plan(suggest=True)
+        with working("planning"):
+            subject = plan = wanted.session(wanted.network()).plan(suggest=True)
         fits = plan.fits
         publish(subject, out)
     else:

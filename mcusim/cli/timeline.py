@@ -21,11 +21,13 @@ def timeline(
 ) -> None:
     """Simulate a device that learns from frames: steps a second, missed frames, energy, flash life."""
     from mcusim.cli.output import draw, end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.mcu.timeline.timeline_views import write_timeline_trace
     from mcusim.planning.timeline import timeline as simulated
 
     network = wanted.network()
-    plan = wanted.session(network).plan()
+    with working("planning"):
+        plan = wanted.session(network).plan()
     answer = {
         **network.as_dict(), "model": network.model.name, "board": plan.board.name,
         "update": plan.settings.update, "fits": plan.fits,
@@ -34,7 +36,8 @@ def timeline(
         needed = {"budget_bytes": plan.settings.sram_bytes, "peak_bytes": plan.peak_bytes}
         print_json({**answer, "sram": needed, "flash": plan.as_dict()["flash"]})
         end(plan.fits)
-    found = simulated(plan, duty=wanted.timeline)
+    with working("simulating frames, steps and write-backs"):
+        found = simulated(plan, duty=wanted.timeline)
     if trace is not None:
         write_timeline_trace(found, trace)
     draw(found, plot)

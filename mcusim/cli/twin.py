@@ -37,11 +37,13 @@ def twin(
     byte; 3: not.
     """
     from mcusim.cli.output import end, print_json, print_sections, publish_sections
+    from mcusim.cli.progress import working
     from mcusim.emulation.verb import twin_of
 
     network = wanted.network()
     data = wanted.dataset(network.model)
-    found = twin_of(wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest)
+    with working("compiling, emulating, comparing op by op"):
+        found = twin_of(wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest)
     publish_sections([*network.sections(), *found.sections()], html, title=network.model.name)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})

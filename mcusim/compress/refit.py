@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mcusim.compress.quantize.forward import apply
 from mcusim.core import BadData
+from mcusim.core.counted import counted
 from mcusim.graph import Model, Op, OpKind, Tensor
 
 Array = NDArray[np.float32]
@@ -53,7 +54,7 @@ def reconstruct(
     whole: dict[str, Array] = {original.inputs[0]: inputs}
     small: dict[str, Array] = {original.inputs[0]: inputs}
     exact = {original.inputs[0]}
-    for i, op in enumerate(original.ops):
+    for i, op in enumerate(counted(original.ops)):
         operands = {name for name in op.inputs if not original.tensors[name].constant}
         if not operands <= exact and _refittable(original, op):
             goal = _goal(original, op, kept, whole, small)

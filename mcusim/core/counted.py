@@ -15,22 +15,29 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Hear = Callable[[int, int | None], None]
 """Takes the number of things done, and of all; ``None`` where nobody knows."""
+Ends = Callable[[float], None]
+"""Takes the seconds after which what goes on ends by itself, at the latest."""
 
 
 class _Listener:
     """Who hears, and whether a loop is heard already."""
 
-    def __init__(self, hear: Hear) -> None:
-        self.hear, self.busy = hear, False
+    def __init__(self, hear: Hear, ends: Ends | None) -> None:
+        self.hear, self.ends, self.busy = hear, ends, False
 
 
 _listener: ContextVar[_Listener | None] = ContextVar("mcusim_listener", default=None)
 
 
 @contextmanager
-def hearing(hear: Hear) -> Iterator[None]:
-    """Call ``hear`` before the first thing of every loop that ``counted`` wraps, and after each."""
-    token = _listener.set(_Listener(hear))
+def hearing(hear: Hear, ends: Ends | None = None) -> Iterator[None]:
+    """Call ``hear`` before the first thing of every loop that ``counted`` wraps, and after each.
+
+    Args:
+        hear: takes how much is done.
+        ends: takes the limit of what has one, from ``ends_within``.
+    """
+    token = _listener.set(_Listener(hear, ends))
     try:
         yield
     finally:
@@ -42,6 +49,13 @@ def tell(done: int, total: int | None) -> None:
     listener = _listener.get()
     if listener is not None and not listener.busy:
         listener.hear(done, total)
+
+
+def ends_within(seconds: float) -> None:
+    """Tell who hears that what begins now ends after so many seconds, where it can count nothing."""
+    listener = _listener.get()
+    if listener is not None and not listener.busy and listener.ends is not None:
+        listener.ends(seconds)
 
 
 def counted(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:

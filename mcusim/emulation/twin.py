@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, BadRun, Phase
+from mcusim.core.counted import tell
 from mcusim.deployment.model_files import arena_bytes, header
 from mcusim.deployment.project import fill
 from mcusim.deployment.tables import FirmwareTables, tables
@@ -129,10 +130,13 @@ class Twin:
         self._counts: list[NDArray[np.int64]] = []
         self._seconds = 0.0
         """Spent by the emulated core."""
+        self._ops: int | None = None
+        """To be compared in all steps together."""
 
     def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
         """Run a step on each example, on both sides; stop at the first that differs, or when interrupted."""
         device = self._device
+        self._ops = len(examples) * len(self._made.calls) if isinstance(examples, Sized) else None
         device.after_op(self._compare)
         self._emulate()
         counts = np.zeros((0, len(CLASSES)), np.int64)
@@ -215,6 +219,7 @@ class Twin:
         """Compare the arena after an op; called by the device, whose time this does not count as."""
         began = perf_counter()
         self._compare_arena(op)
+        tell(self._number * len(self._snapshots) + min(op + 1, len(self._snapshots)), self._ops)
         self._seconds -= perf_counter() - began
 
     def _compare_arena(self, op: int) -> None:

@@ -88,7 +88,7 @@ def twin_of(
         raise BadArgument(f"{steps} steps", "are no steps", "choose 1 or more")
     if not plan.step.scope.learns:
         raise BadArgument(f"update {session.settings.update}", "learns nothing", "choose what learns")
-    found = examples(plan, data, steps)
+    found = list(examples(plan, data, steps))
     place = None if folder is None else Path(folder)
     return run_twin(plan, session.scheme, found, chosen, folder=place, selftest=selftest)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadArgument, Figure, McusimError
+from mcusim.core.counted import counted
 from mcusim.gate.baseline import Baseline, read_baseline
 from mcusim.gate.budgets import Budgeted, read_budgets
 from mcusim.gate.quantity import QUANTITIES, Quantity
@@ -213,7 +214,7 @@ def check(
     if fail_on_increase and baseline is None:
         raise BadArgument("fail_on_increase", "needs figures to compare with", "give a baseline")
     before: Baseline = {} if baseline is None else read_baseline(baseline)
-    outcomes = [_outcome(item, before.get(item.name, {})) for item in read_budgets(budgets)]
+    outcomes = [_outcome(item, before.get(item.name, {})) for item in counted(read_budgets(budgets))]
     return Verdict(str(budgets), tuple(outcomes), fail_on_increase)
 
 

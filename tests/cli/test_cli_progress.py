@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import redirect_stderr
+from importlib import import_module
 from io import StringIO
+from itertools import pairwise
+from pathlib import Path
 from threading import Event
 from time import sleep
 
@@ -12,9 +16,11 @@ from networks import small_network
 
 import mcusim
 from mcusim.cli import progress
+from mcusim.cli.main import VERBS
 from mcusim.core import Work
-from mcusim.core.counted import counted, hearing, tell
+from mcusim.core.counted import counted, ends_within, hearing, tell
 from mcusim.mcu.cycles.measurement import Measurement
+from mcusim.memory.tilings import tiling
 
 
 class Terminal(StringIO):
@@ -38,15 +44,6 @@ def test_what_takes_long_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         assert shown.wait(30)
 
 
-def test_a_count_shows_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SOON_S", 0.0)
-    with redirect_stderr(Terminal()) as terminal, progress.counting("answering") as tell:
-        tell(3, 10)
-        tell(7, 10)
-    assert "answering" in terminal.getvalue()
-    assert "/10" in terminal.getvalue()
-
-
 def test_work_that_goes_through_a_loop_shows_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of loops within loops the outer one is shown; whoever works knows nothing of terminals."""
     monkeypatch.setattr(progress, "SOON_S", 0.0)
@@ -55,10 +52,54 @@ def test_work_that_goes_through_a_loop_shows_how_much_is_done(monkeypatch: pytes
             for _ in counted(range(7)):
                 sleep(0.08)
     said = terminal.getvalue()
-    assert "planning (at most 60 s)" in said
-    assert "/3" in said
+    assert "planning" in said
+    assert " of 3, " in said
     assert "a second" in said
-    assert "/7" not in said
+    assert "left" in said
+    assert " of 7" not in said
+
+
+def test_what_has_a_limit_says_how_long_it_may_still_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SOON_S", 0.0)
+    with redirect_stderr(Terminal()) as terminal, progress.working("packing", at_most_s=59):
+        sleep(0.15)
+    assert "at most 0:59 left" in terminal.getvalue()
+    with redirect_stderr(Terminal()) as terminal, progress.working("planning"):
+        ends_within(600)
+        sleep(0.15)
+    assert "at most 10:00 left" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("planner", ["hill_climb", "branch_and_bound", "best"])
+def test_planners_that_search_say_how_much_of_their_effort_is_spent(planner: str) -> None:
+    heard: list[tuple[int, int | None]] = []
+    with hearing(lambda done, total: heard.append((done, total))):
+        mcusim.pack(tiling(120, 3).with_capacity(65_536), planner=planner, effort=60_000)
+    assert len(heard) > 2
+    for (before, whole), (after, still) in pairwise(heard):
+        assert whole is not None
+        assert 0 <= after <= (still or 0)
+        assert after >= before or still != whole
+
+
+def test_a_pipe_is_told_a_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PAUSE_S", 0.1)
+    pipe = StringIO()
+    with redirect_stderr(pipe), progress.working("planning", at_most_s=3600):
+        tell(3, 12)
+        sleep(0.25)
+    first, *_ = pipe.getvalue().splitlines()
+    assert re.fullmatch(r"planning: 3 of 12, [\d.]+ a second, about 0:00 left", first)
+
+
+SOON_DONE = {"boards", "cache", "doctor", "export", "models", "profiles", "schemes", "show", "watch"}
+"""They list, convert or show what is there."""
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - SOON_DONE))
+def test_every_verb_that_may_take_long_says_what_goes_on(verb: str) -> None:
+    source = Path(import_module(f"mcusim.cli.{verb}").__file__ or "").read_text("utf-8")
+    assert re.search(r"\b(working|training_progress|study_table)\(", source)
 
 
 def test_loops_are_heard_one_at_a_time_and_end_with_all() -> None:
@@ -91,18 +132,14 @@ def test_planning_fitting_and_evaluating_are_counted() -> None:
 
 
 def test_what_is_soon_done_says_nothing() -> None:
-    with redirect_stderr(Terminal()) as terminal:
-        with progress.working("planning"):
-            pass
-        with progress.counting("answering") as tell:
-            tell(10, 10)
+    with redirect_stderr(Terminal()) as terminal, progress.working("planning"):
+        tell(10, 10)
     assert "planning" not in terminal.getvalue()
-    assert "answering" not in terminal.getvalue()
 
 
-def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_told_nothing_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SOON_S", 0.0)
     pipe = StringIO()
-    with redirect_stderr(pipe), progress.working("planning"), progress.counting("answering") as tell:
+    with redirect_stderr(pipe), progress.working("planning"):
         tell(1, 2)
     assert pipe.getvalue() == ""

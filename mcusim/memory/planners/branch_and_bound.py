@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcusim.core import BadArgument
+from mcusim.core.counted import tell
 from mcusim.memory.block import Block
 from mcusim.memory.planners.orders import by_size
 from mcusim.memory.planners.placing import Placing
@@ -77,11 +78,8 @@ def improve(best: Solution, problem: Problem, budget: SearchLimit, *, seed: int 
     try:
         while low < best.height and budget.left and (capacity is None or proven <= capacity):
             # A probe that finds nothing may use half of what is left; a capacity is the only probe.
-            share = SearchLimit(
-                budget.left if capacity is not None else budget.left // 2 + 1, budget.seconds_left
-            )
+            share = budget.share(budget.left if capacity is not None else budget.left // 2 + 1)
             found = branch.fit(probe, share)
-            budget.used += share.used
             if isinstance(found, dict):
                 height = max(found[b.name] + b.bytes for b in problem.blocks)
                 best = replace(best, offsets=found, height=height, winner="branch_and_bound")
@@ -107,6 +105,21 @@ class SearchLimit:
             raise BadArgument(f"time limit {seconds}", "is not a number of seconds", "give 0 or more")
         self.nodes, self.used = nodes, 0
         self._end = None if seconds is None else monotonic() + seconds
+        self._whole: SearchLimit | None = None
+
+    def share(self, nodes: int) -> SearchLimit:
+        """Return a limit of so many of these nodes; what is used of it is used of this one too."""
+        found = SearchLimit(nodes, self.seconds_left)
+        found._whole = self
+        return found
+
+    def use(self, nodes: int) -> None:
+        """Note that nodes were visited, and tell who listens how many of all."""
+        self.used += nodes
+        if self._whole is not None:
+            self._whole.use(nodes)
+        else:
+            tell(min(self.used, self.nodes), self.nodes)
 
     @property
     def left(self) -> int:
@@ -210,7 +223,7 @@ class _Part:
             fresh, offsets = np.zeros(count), np.zeros(count, np.int64)
             limit = min(RESTART * tries, budget.left)
             status, nodes = branch(self._shapes(order), self.sections, capacity, limit, fresh, offsets)
-            budget.used += nodes
+            budget.use(nodes)
             blame *= FORGET
             blame[order] += fresh
             if status == FOUND:

@@ -7,6 +7,7 @@ from itertools import product
 from math import ceil, gcd
 
 from mcusim.core import BadProblem, MissingPackage
+from mcusim.core.counted import ends_within
 from mcusim.memory.planners.best import best
 from mcusim.memory.planners.registry import PLANNERS
 from mcusim.memory.problem import Problem, Solution, judge
@@ -103,6 +104,7 @@ def exact(
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = float(DEFAULT_EFFORT if effort is None else effort)
     solver.parameters.max_time_in_seconds = DEFAULT_SECONDS if time_limit_s is None else time_limit_s
+    ends_within(solver.parameters.max_time_in_seconds)
     status = solver.solve(model)
     bound = max(greedy.lower_bound, ceil(solver.best_objective_bound - 1e-6) * unit)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

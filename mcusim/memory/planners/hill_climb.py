@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import factorial
 from time import monotonic
 
+from mcusim.core.counted import tell
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.planners.orders import ORDERS
 from mcusim.memory.planners.placing import Placing
@@ -61,7 +62,8 @@ def climb(
     at the bound, or within one alignment of it, or when the clock reads ``until``.
     """
     rng = random.Random(seed)
-    end = placing.work + effort
+    begun = placing.work
+    end = begun + effort
     best_offsets: list[int] = []
     best_height = -1
     for round_ in range(max(end, 1)):
@@ -71,6 +73,7 @@ def climb(
             if until is not None and monotonic() >= until:
                 end = placing.work
             stuck = 0 if hill.step(rng) else stuck + 1
+            tell(min(placing.work - begun, effort), effort)
         if best_height < 0 or hill.height < best_height:
             best_offsets, best_height = hill.offsets, hill.height
         if best_height <= placing.bound.padded_bytes or placing.work >= end:
