@@ -11,6 +11,7 @@ from mcusim.core import Kind, Role, Slot
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.parameters import Observed
 from mcusim.deployment.text import NULL, CText
+from mcusim.update.channels import layers as eligible
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
 from mcusim.update.schemes.medyate import MeDyate
@@ -18,10 +19,12 @@ from mcusim.update.schemes.tinyprop import TinyProp
 from mcusim.update.schemes.tinytrain import TinyTrain
 from mcusim.update.schemes.trady import TraDy
 
-POLICIES = {"round-robin": "mcusim_in_turn", "gradient-norm": "mcusim_by_norm"}
+POLICIES = {
+    "round-robin": "mcusim_in_turn", "gradient-norm": "mcusim_by_norm", "importance": "mcusim_by_chance",
+}  # fmt: skip
 """C function of each policy of ``dynamic``; uniform draws need no memory and have one of their own."""
-WEIGHTED = "draws channels by weights in float64, which is not written in C"
-CRITERION = "ranks layers by sums of signed products in float64, which is not written in C"
+WEIGHTED = {"mcusim_by_chance", "mcusim_by_importance", "mcusim_by_importance_within_limits"}
+"""Those that draw by weight, and note what is drawn: a byte a channel."""
 OTHER = "chooses channels in a way that is not written in C"
 ERROR_BYTES = 12
 
@@ -54,10 +57,14 @@ def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> Ch
     layers = {name: (context.step.scope.channels.get(name, 0), _channels(context, name)) for name in costs}
     total, selected = (sum(numbers) for numbers in zip(*((of, n) for n, of in layers.values()), strict=True))
     by_channel, by_error = bool(scheme.needs), "error-norm" in scheme.needs
-    means, sums = 0, 4 * total
+    means, sums, known = 0, 4 * total, eligible(context.model)
     error = sums + 4 * selected if by_channel else 0
     order = error + (ERROR_BYTES * len(layers) if by_error else 0)
-    seen = _at(context, "float", order) if by_channel else NULL
+    seen, drawn = _at(context, "float", order) if by_channel else NULL, order + 4
+    by_weight = function in WEIGHTED
+    whole = set(costs) == set(context.step.scope.channels) and total >= 4
+    if (by_weight or isinstance(scheme, TinyTrain)) and not whole:
+        raise refusal(f"update {scheme.name}", "has layers of which no channel can ever learn")
     rows: list[dict[str, Any]] = []
     observed: dict[str, Observed] = {}
     for number, (name, (count, of)) in enumerate(layers.items()):
@@ -71,6 +78,15 @@ def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> Ch
         elif function == "mcusim_in_turn":
             row["order"] = _at(context, "int16_t", order)
             order += 2 * of
+        if by_weight:
+            row["drawn"] = _at(context, "uint8_t", drawn)
+            drawn += of
+        if isinstance(scheme, MeDyate):
+            layer = known[name]
+            row["size"] = _real(layer.channel_weights + layer.channel_features)
+        if isinstance(scheme, TinyTrain):
+            probing, most, measure = scheme.layout(context.model)[name]
+            row |= {"turns": probing, "most": most, "size": _real(measure)}
         if by_error:
             row |= {"error": _at(context, "float", error), "depth": len(layers) - 1 - number}
             observed[name] = {**observed[name], "error": row["error"]}
@@ -79,28 +95,30 @@ def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> Ch
     return ChannelChoice({
         "choose": CText(function), "layers": context.constants.records("chosen", "mcusim_chosen", rows),
         "layers_count": len(rows), "steps": steps, "seed": seed, "steps_seen": seen, "limits": limits,
+        "probing": scheme.probing_stages(context.model) if isinstance(scheme, TinyTrain) else 0,
         **_share(scheme),
     }, observed)  # fmt: skip
 
 
 def _function(scheme: Scheme) -> str:
     """Return the C function that chooses."""
-    what = f"update {scheme.name}"
     if isinstance(scheme, TraDy):
         return "mcusim_in_one_stream" if scheme.even else "mcusim_within_limits"
+    if isinstance(scheme, MeDyate):
+        return "mcusim_by_importance" if scheme.even else "mcusim_by_importance_within_limits"
     if isinstance(scheme, TinyProp):
         return "mcusim_by_error"
     if isinstance(scheme, Dynamic) and scheme.policy in POLICIES:
         return POLICIES[scheme.policy]
-    if isinstance(scheme, MeDyate) or (isinstance(scheme, Dynamic) and scheme.policy == "importance"):
-        raise refusal(what, WEIGHTED)
-    raise refusal(what, CRITERION if isinstance(scheme, TinyTrain) else OTHER)
+    if isinstance(scheme, TinyTrain):
+        return "mcusim_by_fisher"
+    raise refusal(f"update {scheme.name}", OTHER)
 
 
 def _limits(context: StepContext, scheme: Scheme) -> tuple[dict[str, list[int]], list[int]]:
     """Return what a channel of each layer takes of what they share, and how much that is."""
     scope = context.step.scope
-    if not isinstance(scheme, TraDy) or scheme.even:
+    if not isinstance(scheme, (TraDy, MeDyate, TinyTrain)) or getattr(scheme, "even", False):
         return {name: [0, 0] for name in scope.channels}, [0, 0]
     limits = scheme.scope(context.model).limits
     return {name: [limit.cost[name] for limit in limits] for name in limits[0].cost}, [e.most for e in limits]
@@ -127,6 +145,5 @@ def _channels(context: StepContext, name: str) -> int:
 def _at(context: StepContext, kind: str, byte: int) -> CText:
     """Return an address in what the plan keeps for the scheme."""
     place = context.offset(Slot(Role.OPTIMIZER, Kind.SELECTION)) + byte
-    assert place % 2 == 0
-    assert kind != "float" or place % 4 == 0
+    assert place % {"float": 4, "int16_t": 2, "uint8_t": 1}[kind] == 0
     return CText(f"({kind} *)({context.constants.prefix}_arena + {place})")

@@ -33,8 +33,17 @@ class ParameterCalls:
         rates: the learning rate of each group at schedule factor 1, in double precision.
     """
 
-    def __init__(self, context: StepContext, sgd: Sgd, seed: int, observed: Mapping[str, Observed]) -> None:
+    def __init__(
+        self,
+        context: StepContext,
+        sgd: Sgd,
+        seed: int,
+        observed: Mapping[str, Observed],
+        *,
+        fisher: bool,
+    ) -> None:
         self._context, self._sgd, self._seed, self._observed = context, sgd, seed, observed
+        self._fisher = fisher
         self.rates: list[float] = []
 
     def grad_bias(self, op: StepOp) -> Call:
@@ -72,8 +81,9 @@ class ParameterCalls:
             "saved": channel_count if dense and x != saved else shape[-1],
             "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
             "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
-            "compact": context.compact(source), "whole": x != saved, "from": context.error(g),
-            "learner": self._learner(source, SlotPart.WEIGHT), **self._pixels(source),
+            "compact": context.compact(source), "whole": x != saved, "fisher": self._fisher,
+            "from": context.error(g), "learner": self._learner(source, SlotPart.WEIGHT),
+            **self._pixels(source),
         }  # fmt: skip
         short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.WEIGHT)
         if not moment and source.name not in self._observed:

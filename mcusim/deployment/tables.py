@@ -102,7 +102,9 @@ class _Writer:
         self._choice: ChannelChoice | None = None
         self._draws = self._drawn()
         observed: Mapping[str, Observed] = {} if self._choice is None else self._choice.observed
-        self._parameters = ParameterCalls(context, plan.settings.sgd, plan.settings.seed, observed)
+        self._parameters = ParameterCalls(
+            context, plan.settings.sgd, plan.settings.seed, observed, fisher="fisher" in scheme.needs
+        )
 
     def tables(self) -> FirmwareTables:
         context, step = self._context, self._step

@@ -128,7 +128,12 @@ class Importance:
         norms, seen = observed(choice.statistics, "gradient-norm", choice.layer)
         if not seen.any():
             return choice.draws().subset(choice.layer.channels, choice.count)
-        return np.sort(choice.draws().weighted(np.where(seen, norms, norms[seen].mean()), choice.count))
+        return np.sort(choice.draws().weighted(np.where(seen, norms, mean(norms[seen])), choice.count))
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Return the mean, added from first to last: the same on every machine."""
+    return float(np.add.accumulate(values)[-1] / values.size)
 
 
 def top(scores: NDArray[np.float64], count: int) -> Channels:

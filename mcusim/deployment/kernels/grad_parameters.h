@@ -136,24 +136,29 @@ static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcu
     for (uint32_t s = 0; s < count; s++) {
         uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, x = r->whole ? channel : s, tap = 0;
 #if ADAPTED
-        mcusim_real squares = {0, 0};
+        mcusim_real sum = {0, 0};
+        int negative = 0;
 #endif
         for (int u = 0; u < m->kh; u++)
             for (int v = 0; v < m->kw; v++, tap++)
                 for (uint32_t n = 0; n < multiplier; n++) {
                     uint32_t o = r->depthwise ? channel * multiplier + n : n;
                     uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
-                    uint32_t block = (s * taps + tap) * multiplier + n;
+                    uint32_t block = (s * taps + tap) * multiplier + n, at_weight = r->compact ? block : element;
                     if (together && n % 4 == 0) NAME(four_summed)(r, at, x, n, four);
                     float g = together ? four[n % 4] : NAME(summed)(r, at, x, u, v, o, phase);
                     if (r->pattern) g *= r->share;
 #if ADAPTED
-                    if (observed) mcusim_add_square(&squares, g, r->learner->factor ? r->learner->factor[o] : 1.0f);
+                    if (observed && r->fisher)
+                        mcusim_add_product(&sum, &negative, g, ((const int8_t *)r->learner->value)[at_weight]);
+                    else if (observed)
+                        mcusim_add_square(&sum, g, r->learner->factor ? r->learner->factor[o] : 1.0f);
 #endif
-                    LEARN(r->learner, r->compact ? block : element, element, o, block, g);
+                    LEARN(r->learner, at_weight, element, o, block, g);
                 }
 #if ADAPTED
-        if (observed) observed[s] += mcusim_root_of(&squares);
+        if (observed)
+            observed[s] += r->fisher ? mcusim_real_float(mcusim_real_product(sum, sum)) : mcusim_root_of(&sum);
 #endif
     }
 #if ADAPTED

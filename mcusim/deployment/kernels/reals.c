@@ -75,6 +75,14 @@ mcusim_real mcusim_real_of(float x) {
     return m >> 23 ? r : to_53_bits(m, e);
 }
 
+/* m * 2^e, rounded if m has more than 53 bits. */
+mcusim_real mcusim_real_scaled(uint64_t m, int32_t e) { return to_53_bits(m, e); }
+
+int mcusim_real_less(mcusim_real a, mcusim_real b) {
+    if (!a.m || !b.m) return !a.m && b.m;
+    return a.e != b.e ? a.e < b.e : a.m < b.m;
+}
+
 mcusim_real mcusim_real_product(mcusim_real a, mcusim_real b) {
     mcusim_wide p = mcusim_wide_product(a.m, b.m);
     return to_53_bits(p.high << 20 | p.low >> 44 | (p.low << 20 != 0), a.e + b.e + 44);
@@ -108,6 +116,32 @@ void mcusim_add_square(mcusim_real *total, float x, float factor) {
         *total = mcusim_real_sum(*total, to_53_bits(high << 15 | low >> 9 | ((low & 511u) != 0), e + 9));
     else
         *total = mcusim_real_sum(*total, to_53_bits(high << 24 | low, e));
+}
+
+/* a - b, b not larger. */
+static mcusim_real difference(mcusim_real a, mcusim_real b) {
+    int32_t away = a.e - b.e;
+    if (!b.m) return a;
+    uint64_t low = b.m << 10, shifted = away < 63 ? low >> away : 0;
+    if (away >= 63 || (shifted << away) != low) shifted |= 1u;
+    return to_53_bits((a.m << 10) - shifted, a.e - 10);
+}
+
+/* Add x * factor, which is exact for factors of 8 bits, to a sum and its sign. */
+void mcusim_add_product(mcusim_real *total, int *negative, float x, int32_t factor) {
+    int32_t e, minus = (int32_t)(mcusim_word(x) >> 31) ^ (factor < 0);
+    uint64_t m = mantissa_of(x, &e) * (uint64_t)(factor < 0 ? -factor : factor);
+    mcusim_real value = to_53_bits(m, e);
+    if (!value.m) return;
+    if (!total->m || *negative == minus) {
+        *total = mcusim_real_sum(*total, value);
+        *negative = minus;
+    } else if (mcusim_real_less(*total, value)) {
+        *total = difference(value, *total);
+        *negative = minus;
+    } else {
+        *total = difference(*total, value);
+    }
 }
 
 /* The root in float64, then as float32. */

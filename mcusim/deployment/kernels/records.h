@@ -404,6 +404,7 @@ typedef struct {
     float share;                    /* all pixels by saved ones */
     int16_t x_zero;
     uint8_t x_float, depthwise, compact, whole; /* whole: x is all of an input, not what was saved of it */
+    uint8_t fisher;                 /* Fisher information is observed, not the norm of a gradient */
     mcusim_error from;
     const mcusim_learner *learner;
 } mcusim_grad_weight;
@@ -455,6 +456,10 @@ typedef struct {
     float *error;                   /* norm of the error: sum of this stage, mean of the last, largest mean; or NULL */
     uint32_t cost[2];               /* what a channel takes of the limits */
     uint16_t depth;                 /* layers between this one and the output */
+    uint8_t *drawn;                 /* [of] which are out of the lot already; NULL: nothing is drawn by weight */
+    mcusim_real size;               /* elements that a channel takes, or another measure, by which what is observed
+                                       is divided; 0: by nothing */
+    uint16_t turns, most;           /* channels of a stage in which they take turns; at most of a later one */
 } mcusim_chosen;
 
 typedef struct mcusim_choice {
@@ -465,6 +470,7 @@ typedef struct mcusim_choice {
     uint64_t seed;
     float *steps_seen;              /* of this stage; NULL: nothing is observed */
     uint32_t limits[2];             /* what all layers share */
+    uint32_t probing;               /* stages in which channels take turns, before a criterion chooses */
     mcusim_real least, span, damping; /* of a share of channels that follows the error */
 } mcusim_choice;
 
@@ -497,6 +503,10 @@ void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);
 void mcusim_by_norm(const mcusim_choice *choice, uint32_t stage);
 void mcusim_by_error(const mcusim_choice *choice, uint32_t stage);
 void mcusim_within_limits(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_fisher(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_chance(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_importance(const mcusim_choice *choice, uint32_t stage);
+void mcusim_by_importance_within_limits(const mcusim_choice *choice, uint32_t stage);
 
 /* Gradients of inputs, from errors of one type to errors of the same or another. */
 #define MCUSIM_GRADIENTS(suffix)                                                                     \
@@ -530,12 +540,15 @@ uint64_t mcusim_key(uint64_t seed, uint64_t counter);
 
 float mcusim_root(float value);
 mcusim_real mcusim_real_of(float x);
+mcusim_real mcusim_real_scaled(uint64_t m, int32_t e);
+int mcusim_real_less(mcusim_real a, mcusim_real b);
 mcusim_real mcusim_real_sum(mcusim_real a, mcusim_real b);
 mcusim_real mcusim_real_product(mcusim_real a, mcusim_real b);
 mcusim_real mcusim_real_quotient(mcusim_real a, mcusim_real b);
 uint32_t mcusim_real_floor(mcusim_real value);
 float mcusim_real_float(mcusim_real value);
 void mcusim_add_square(mcusim_real *total, float x, float factor);
+void mcusim_add_product(mcusim_real *total, int *negative, float x, int32_t factor);
 float mcusim_root_of(const mcusim_real *total);
 
 #ifdef __cplusplus

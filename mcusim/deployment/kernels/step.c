@@ -47,7 +47,7 @@ mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
 }
 
 static float learn(const mcusim_network *n, const void *input) {
-    uint32_t stage = n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0;
+    uint32_t stage = n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : n->state->stage;
     if (stage != n->state->stage) mcusim_stage(n, stage);
     copy(n->input, input, n->input_bytes);
     run(n, 0, n->ops_count);

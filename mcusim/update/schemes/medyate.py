@@ -16,7 +16,7 @@ from mcusim.graph import Model
 from mcusim.update.channels import Layer
 from mcusim.update.cost import Cost, selection_cost
 from mcusim.update.draw import Draws
-from mcusim.update.policy import observed
+from mcusim.update.policy import mean, observed
 from mcusim.update.ranking import reweighted
 from mcusim.update.resample import Resampled, check, sites
 from mcusim.update.selection import Channels, Scope, Selection
@@ -84,6 +84,6 @@ def _chances(eligible: tuple[Layer, ...], statistics: Statistics | None) -> list
     if not everything.any():
         return [np.ones(item.channels) for item in eligible]
     return [
-        np.where(seen, score, (mine if mine.size else everything).mean())
+        np.where(seen, score, mean(mine if mine.size else everything))
         for score, mine, (_, seen) in zip(scores, known, found, strict=True)
     ]

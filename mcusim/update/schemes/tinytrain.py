@@ -111,6 +111,12 @@ class TinyTrain:
             channels = self._by_fisher(model, where.layers, statistics)
         return Selection(channels, where.biases, where.head)
 
+    def layout(self, model: Model) -> dict[str, tuple[int, int, float]]:
+        """Return of each layer: channels that take turns, the most that learn later, and its measure."""
+        where = self._where(model)
+        turns, takes = quota(where.layers, self._budget(model)), _measures(model, where.layers)
+        return {item.op: (turns[item.op], self._most(item), takes[item.op]) for item in where.layers}
+
     def cost(self, model: Model) -> Cost:
         """Return the memory and work of gathering and scoring."""
         return selection_cost(model, self.scope(model), self.needs, random=False)
@@ -123,13 +129,11 @@ class TinyTrain:
             raise BadArgument(
                 f"scheme {self.name}", "has no Fisher information", "gather 'fisher' from the start"
             )
-        work = {item.op: _gradient_macs(model, item) for item in eligible}
-        most_weights = max(item.weights for item in eligible)
-        most_work = max(work.values())
+        takes = _measures(model, eligible)
 
         def score(item: Layer) -> float:
-            potential = float(fisher[item.op][0].sum())
-            return potential / (item.weights / most_weights * (work[item.op] / most_work))
+            # Added from first to last: the same on every machine.
+            return float(np.add.accumulate(fisher[item.op][0])[-1]) / takes[item.op]
 
         remaining = RemainingBudget(self._budget(model))
         chosen: dict[str, Channels] = {}
@@ -150,6 +154,13 @@ class TinyTrain:
 
     def _budget(self, model: Model) -> Budget:
         return Budget.of(model, ratio=self.ratio, elements=self.elements)
+
+
+def _measures(model: Model, eligible: tuple[Layer, ...]) -> dict[str, float]:
+    """Return weights and work of each layer beside the most of any: W / max W * (M / max M)."""
+    work = {item.op: _gradient_macs(model, item) for item in eligible}
+    most_weights, most_work = max(item.weights for item in eligible), max(work.values())
+    return {item.op: item.weights / most_weights * (work[item.op] / most_work) for item in eligible}
 
 
 def _gradient_macs(model: Model, item: Layer) -> int:
