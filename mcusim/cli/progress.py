@@ -12,6 +12,7 @@ from mcusim.core.counted import hearing
 
 Report = Callable[[dict[str, Any]], None]
 
+COMPILING = "compiling kernels (once, up to a minute)"
 PAUSE_S = 60.0
 """Seconds between two lines within an epoch."""
 
@@ -23,24 +24,29 @@ def training_progress(*, lines: bool) -> Iterator[Report]:
     Where stderr is no terminal it says one line at the end of every epoch, and one when a minute has passed
     without any; with ``lines=False``, as for a program that reads the answer, only the latter.
 
-    On a terminal it is a bar. Until the first counts arrive it says that kernels are being compiled: on a
-    machine that never ran them this takes most of a minute.
+    On a terminal it is a bar. On a machine that never ran the kernels it says first that they are compiled,
+    and how long that takes.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from mcusim.explore.installation import compiled_kernels
+
     console = Console(stderr=True)
     pace = Pace()
+    first = not compiled_kernels()[1]
     if not console.is_terminal:
+        if first and lines:
+            sys.stderr.write(f"{COMPILING}\n")
+            sys.stderr.flush()
         yield Lines(pace, epochs=lines)
         return
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[metric]}"), TimeRemainingColumn(), console=console, transient=True,
     ) as bar:  # fmt: skip
-        task = bar.add_task(
-            "compiling kernels (once, up to a minute), evaluating", total=None, rate="", metric=""
-        )
+        began = f"{COMPILING}, evaluating" if first else "evaluating"
+        task = bar.add_task(began, total=None, rate="", metric="")
 
         def evaluated(done: int, total: int | None) -> None:
             bar.update(task, description="evaluating, kept features", completed=done, total=total)

@@ -97,7 +97,7 @@ def doctor() -> Installation:
     from mcusim.kernels.vector.vectors import features
 
     present = {item for item in features().split(",") if item.startswith("+")}
-    folder, count = _compiled()
+    folder, count = compiled_kernels()
     cache = cache_dir()
     free = shutil.disk_usage(_existing(cache)).free
     problems = list(_problems(folder, free, cache))
@@ -110,7 +110,7 @@ def doctor() -> Installation:
     )  # fmt: skip
 
 
-def _compiled() -> tuple[Path | None, int]:
+def compiled_kernels() -> tuple[Path | None, int]:
     """Return the folder in which numba keeps compiled kernels, if any, and the number of functions there."""
     from importlib import import_module
     from pkgutil import iter_modules

@@ -36,6 +36,21 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
 
 
+@pytest.mark.parametrize("kernels", [0, 38])
+def test_the_first_training_says_that_kernels_are_compiled(
+    kernels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = (None, kernels)
+    monkeypatch.setattr("mcusim.explore.installation.compiled_kernels", lambda: found)
+    for stream in (Terminal(), StringIO()):
+        with redirect_stderr(stream), progress.training_progress(lines=True):
+            sleep(0.15)
+        assert ("compiling kernels (once, up to a minute)" in stream.getvalue()) == (not kernels)
+    with redirect_stderr(StringIO()) as pipe, progress.training_progress(lines=False):
+        pass
+    assert pipe.getvalue() == ""
+
+
 def test_what_takes_long_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Event()
     monkeypatch.setattr(progress, "SOON_S", 0.0)

@@ -39,7 +39,9 @@ def test_what_stands_in_the_way_is_said_with_the_way_out(
         "compiled", "nothing", f"{found.free_bytes:,}", "NUMBA_DISABLE_JIT", "MCUSIM_DATA",
     ]  # fmt: skip
     assert "5 things to mend" in str(found)
-    monkeypatch.setattr(installation, "_compiled", lambda: (None, 0))  # no folder that numba may write to
+    monkeypatch.setattr(
+        installation, "compiled_kernels", lambda: (None, 0)
+    )  # no folder that numba may write to
     assert mcusim.doctor().problems[0].startswith("compiled kernels cannot be kept in this installation")
 
 

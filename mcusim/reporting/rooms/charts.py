@@ -144,7 +144,9 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
 def _scales(xs: Sequence[float], ys: Sequence[float], pad: float = 0.0) -> tuple[Scale, Scale]:
     reach, room = max(xs) - min(xs), max(ys) - min(ys)
     across = Scale(min(xs) - pad * reach, max(xs) + pad * reach, LEFT, WIDTH - RIGHT, 6)
-    up = Scale(min(ys) - 0.04 * room, max(ys) + 0.04 * room, HEIGHT - BOTTOM, TOP)
+    # What never changes is shown from nothing on: there is no 105 % of a share.
+    low, high = (min(ys) - 0.04 * room, max(ys) + 0.04 * room) if room else (min(*ys, 0.0), max(*ys, 0.0))
+    up = Scale(low, high, HEIGHT - BOTTOM, TOP)
     return across, up
 
 
