@@ -137,10 +137,14 @@ def _parameters(build: GraphBuilder, model: Model, op: Op, axis: int | None) -> 
     data, quant = quantised_weight(weight, axis, floor if axis is not None else floor.max(keepdims=True))
     unit = s_x * quant.scale.astype(np.float64)
     names = (op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else f"{op.name}.bias")
-    if any(name in build.tensors for name in names):
+    known = build.tensors.get(names[0])
+    if known is not None and known.quant is not None and quant.same_as(known.quant):
+        names = (names[0], f"{op.name}.bias")  # one weight in several ops, as in a recurrent layer
+    elif any(name in build.tensors for name in names):
         # The same constant in two ops: each gets its own, since their scales differ.
         names = (f"{op.name}.weight", f"{op.name}.bias")
-    build.constant(names[0], data, quant)
+    if names[0] not in build.tensors:
+        build.constant(names[0], data, quant)
     bias_quant = Quant(unit.astype(np.float32), 0, None if axis is None else 0)
     build.constant(names[1], np.rint(bias / unit).astype(np.int32), bias_quant)
     return names

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadModel
 from mcusim.files.torch.archive import ExportedProgram
+from mcusim.files.torch.folding import fold
 from mcusim.files.torch.layout import Held, Order, channels_last, gathered, plain, reshaped, thick
 from mcusim.files.torch.layout import stored as memory
 from mcusim.graph import Attributes, OpKind
@@ -40,8 +41,9 @@ class TorchGraph:
         self._moved: dict[tuple[str, tuple[int, ...]], str] = {}
         """By tensor and by how its dimensions are permuted."""
         self._readers: dict[Any, list[Any]] = {}
-        self.arrays: dict[Any, NDArray[Any]] = {}
-        """Values of each node that is a parameter, in PyTorch's layout."""
+        self._parameters: dict[tuple[Any, Shape], str] = {}
+        self.arrays: dict[Any, Any] = {}
+        """Values of each node that is a constant, in PyTorch's layout; a list of those that give several."""
 
     def walk(self) -> tuple[str, ...]:
         """Add all ops and return the names of the outputs."""
@@ -65,12 +67,43 @@ class TorchGraph:
 
     def _call(self, node: Any) -> None:
         target = str(node.target).removeprefix("aten.")
+        constant = self._folded(target, node)
+        if constant is not None:
+            self.arrays[node] = constant
+            return
         rule = self.rules.get(target) or self.rules.get(target.split(".")[0])
         if rule is None:
             known = ", ".join(sorted(self.rules))
             raise self.fail(node, f"is not supported; supported: {known}")
         found = rule(self, node, *node.args, **node.kwargs)
         self.kept[node] = found if isinstance(found, Held) else Held(found, plain(len(self.shape(node))))
+
+    def _folded(self, target: str, node: Any) -> Any:
+        """Return the values of a node that follow from constants and shapes; None if they do not."""
+        given = _flat((*node.args, *node.kwargs.values()))
+        of_shape = target.split(".")[0].endswith("_like") or target.startswith("new_")
+        if not of_shape and any(one not in self.arrays for one in given):
+            return None
+
+        def value(given: Any) -> Any:
+            if isinstance(given, list | tuple):
+                return [value(one) for one in given]
+            return self.arrays.get(given, given) if hasattr(given, "target") else given
+
+        try:
+            kwargs = {name: value(given) for name, given in node.kwargs.items()}
+            return fold(target, self.shape(node), [value(given) for given in node.args], kwargs)
+        except BadModel as error:
+            raise self.fail(node, error.reason) from None
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+            raise self.fail(node, f"cannot be computed of its constants: {error}") from None
+
+    def parameter(self, node: Any, array: NDArray[Any]) -> str:
+        """Return the name of a weight as an op takes it; ops that read the same one share it."""
+        key = (node, array.shape)
+        if key not in self._parameters:
+            self._parameters[key] = self.build.constant(self.free(node.name), array)
+        return self._parameters[key]
 
     def fail(self, node: Any, reason: str) -> BadModel:
         """Return the error for a node that has unusual arguments."""
@@ -84,7 +117,8 @@ class TorchGraph:
     def tensor(self, node: Any) -> str:
         """Return the name of a node's tensor in the usual order; of a parameter, as a constant."""
         if node not in self.kept:
-            return self.constant(f"{node.name}.value", self.arrays[node])
+            array = np.asarray(self.arrays[node], np.float32).transpose(plain(len(self.shape(node))))
+            return self.build.constant(self.free(f"{node.name}.value"), np.ascontiguousarray(array))
         return self.ordered(node, plain(len(self.shape(node))))
 
     def held(self, node: Any) -> Held:

@@ -62,8 +62,14 @@ def split(g: TorchGraph, node: Any, x: Any, *_: Any) -> Held:
 def part(g: TorchGraph, node: Any, parts: Any, index: int) -> Held:
     """One part of what was split."""
     target = str(parts.target).removeprefix("aten.").split(".")[0]
+    if target == "_native_batch_norm_legit_no_training" and index == 0:
+        return g.held(parts)
+    if target == "unbind":
+        axis = parts.args[1] if len(parts.args) > 1 else 0
+        name = select(g, node, parts.args[0], axis, index)
+        return Held(name, tuple(range(len(g.shape(node)))) if len(g.shape(node)) != 4 else NHWC)
     if target not in ("split", "split_with_sizes", "chunk"):
-        raise g.fail(node, f"takes output {index} of {parts.target}: only of a split")
+        raise g.fail(node, f"takes output {index} of {parts.target}: only of a split or unbind")
     x, size = parts.args[0], parts.args[1]
     axis = (parts.args[2] if len(parts.args) > 2 else 0) % len(g.shape(x))
     total = g.shape(x)[axis]

@@ -35,6 +35,13 @@ def _batch_norm(
     return Held(g.op(node, OpKind.ADD, (scaled, offset), shape), order)
 
 
+def _batch_norm_frozen(
+    g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float,
+    eps: float,
+) -> Held:  # fmt: skip
+    return _batch_norm(g, node, x, weight, bias, mean, variance, False, momentum, eps)
+
+
 def _each(g: TorchGraph, node: Any, kind: OpKind, x: Any, *, suffix: str = "", **attributes: Any) -> Held:
     """Add an op on single elements; in whatever order they lie."""
     held = g.held(x)
@@ -122,6 +129,29 @@ def _binary(kind: OpKind) -> Callable[..., Held]:
         return Held(g.op(node, kind, names, memory(out, order)), order)
 
     return rule
+
+
+def _reversed_sub(g: TorchGraph, node: Any, a: Any, b: Any, *_: Any, alpha: float = 1) -> Held:
+    return _binary(OpKind.SUB)(g, node, b, a, alpha=alpha)
+
+
+def _negative(g: TorchGraph, node: Any, x: Any) -> Held:
+    return _binary(OpKind.MUL)(g, node, x, -1)
+
+
+def _reciprocal(g: TorchGraph, node: Any, x: Any) -> Held:
+    return _binary(OpKind.DIV)(g, node, 1, x)
+
+
+def _power(g: TorchGraph, node: Any, x: Any, exponent: float) -> Held:
+    """A power that a product, a root or a quotient amounts to."""
+    if exponent not in (1, 2, 0.5, -0.5, -1):
+        raise g.fail(node, f"has the exponent {exponent}: only 1, 2, 0.5, -0.5 and -1")
+    if exponent == 2:
+        return _binary(OpKind.MUL)(g, node, x, x)
+    if exponent == -1:
+        return _reciprocal(g, node, x)
+    return g.held(x) if exponent == 1 else _each(g, node, OpKind.SQRT if exponent > 0 else OpKind.RSQRT, x)
 
 
 def _broadcast(g: TorchGraph, node: Any, x: Any, rank: int, order: Order) -> str:
@@ -229,7 +259,10 @@ RULES: dict[str, Rule] = {
     "minimum": _binary(OpKind.MINIMUM), "maximum": _binary(OpKind.MAXIMUM), "div": _binary(OpKind.DIV),
     "div_": _binary(OpKind.DIV), "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
     "conv1d": windows.convolution, "conv2d": windows.convolution, "linear": products.linear,
-    "batch_norm": _batch_norm, "layer_norm": products.layer_norm, "group_norm": products.group_norm,
+    "batch_norm": _batch_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm_frozen, "rsub": _reversed_sub, "neg": _negative,
+    "reciprocal": _reciprocal, "pow": _power,
+    "layer_norm": products.layer_norm, "group_norm": products.group_norm,
     "instance_norm": products.instance_norm,
     "hardtanh": _hard_tanh, "hardtanh_": _hard_tanh, "clamp": _clamp, "clamp_min": _clamp,
     "hardsigmoid": _hard_sigmoid, "silu": _silu, "silu_": _silu,
@@ -245,7 +278,7 @@ RULES: dict[str, Rule] = {
     "squeeze": _reshape, "unsqueeze": _reshape, "permute": _permute, "transpose": _transpose, "t": _transpose,
     "cat": _concatenate,
     "slice": moves.cut, "select": moves.select, "split": moves.split, "split_with_sizes": moves.split,
-    "chunk": moves.split,
+    "chunk": moves.split, "unbind": moves.split,
     "<built-in function getitem>": moves.part, "repeat": moves.repeat, "expand": moves.expand,
     "flip": moves.flip, "index_select": moves.index_select, "pixel_shuffle": moves.pixel_shuffle,
     "pixel_unshuffle": moves.pixel_unshuffle, "stack": moves.stack,
@@ -255,6 +288,7 @@ RULES: dict[str, Rule] = {
     "pad": _pad, "constant_pad_nd": _pad,
     "upsample_nearest2d": _nearest, "upsample_bilinear2d": _bilinear,
     "dropout": _same, "dropout_": _same, "contiguous": _same, "clone": _same, "alias": _same,
-    "detach": _same, "to": _same, "_to_copy": _same,
+    "detach": _same, "detach_": _same,
+    "to": _same, "_to_copy": _same,
 }  # fmt: skip
 """By operation, overload included or not."""

@@ -38,7 +38,7 @@ def linear(g: TorchGraph, node: Any, x: Any, weight: Any, bias: Any = None) -> H
     if weight not in g.arrays:
         raise g.fail(node, "its weight is computed")
     held = last(g, x)
-    inputs = [held.name, g.build.constant(g.free(weight.name), g.arrays[weight].astype(np.float32))]
+    inputs = [held.name, g.parameter(weight, g.arrays[weight].astype(np.float32))]
     if bias is not None:
         inputs.append(g.build.constant(g.free(bias.name), g.arrays[bias].astype(np.float32)))
     out = stored(g.shape(node), held.order)

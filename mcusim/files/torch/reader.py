@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,10 +54,14 @@ def from_torch(
         if shape is None:
             raise BadModel(name, "has no input shape", "pass shape=(1, 3, height, width)")
         try:
-            module = torch.export.export(module.eval(), tuple(torch.zeros(one) for one in _shapes(shape)))
+            with warnings.catch_warnings():
+                # Of recurrent layers, whose weights PyTorch itself keeps in a list: nothing to be done.
+                warnings.filterwarnings("ignore", message=".*_flat_weights", category=UserWarning)
+                module = torch.export.export(module.eval(), tuple(torch.zeros(one) for one in _shapes(shape)))
         except Exception as error:  # whatever the module's own code raises
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadModel(name, f"cannot be exported: {first}", "torch.export must accept it") from error
+    module = _unrolled(torch, module)
     signature = module.graph_signature
     held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     held |= signature.inputs_to_lifted_tensor_constants
@@ -64,6 +69,22 @@ def from_torch(
     arrays = {name: value.detach().cpu().numpy() for name, value in values.items()}
     program = ExportedProgram(tuple(module.graph.nodes), arrays)
     return _model(program, name, preprocessing or Preprocessing(), labels)
+
+
+RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
+"""Layers that PyTorch itself writes as what they do moment by moment."""
+
+
+def _unrolled(torch: Any, program: Any) -> Any:
+    """Return an exported program with its recurrent layers unrolled; the same one if it has none."""
+    targets = {str(node.target).removeprefix("aten.") for node in program.graph.nodes}
+    if not targets & {*RECURRENT}:
+        return program
+    wanted = [getattr(getattr(torch.ops.aten, n.split(".")[0]), n.split(".")[1]) for n in RECURRENT]
+    table = torch.export.default_decompositions()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch about itself
+        return program.run_decompositions({op: table[op] for op in wanted})
 
 
 def _shapes(shape: Shape | tuple[Shape, ...]) -> list[Shape]:
