@@ -28,6 +28,15 @@ def twin(
     selftest: Annotated[
         bool, typer.Option("--selftest", help="Run the self test of the firmware on that core too.")
     ] = False,
+    toolchain: Annotated[
+        str | None, typer.Option(help="What compiles it: zig, or arm-none-eabi-gcc.", metavar="NAME")
+    ] = None,
+    emulator: Annotated[
+        str | None,
+        typer.Option(
+            help="What runs it: unicorn, which counts instructions, or qemu-system-arm.", metavar="NAME"
+        ),
+    ] = None,
     html: o.Html = None,
     json: o.Json = False,
 ) -> None:
@@ -43,7 +52,10 @@ def twin(
     network = wanted.network()
     data = wanted.dataset(network.model)
     with working("compiling, emulating, comparing op by op"):
-        found = twin_of(wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest)
+        found = twin_of(
+            wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest,
+            toolchain=toolchain, emulator=emulator,
+        )  # fmt: skip
     publish_sections([*network.sections(), *found.sections()], html, title=network.model.name)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})

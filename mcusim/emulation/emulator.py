@@ -1,4 +1,4 @@
-"""A device: an ELF file in the memory of an emulated core."""
+"""A program in the memory of a core that unicorn emulates."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ import numpy as np
 from mcusim.core import BadRun, MissingPackage
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.counting import FLASH_BYTES, InstructionCount
-from mcusim.emulation.source_lines import source_line
+from mcusim.emulation.target_machine import TargetMachine
 from mcusim.emulation.toolchain import PAGE
-
-RAM = 0x2000_0000
-PATTERN = 0xA5
-"""Fills the stack and the bytes around the arena: what has changed was touched."""
 
 
 def emulator() -> str:
@@ -32,17 +28,11 @@ def emulator() -> str:
     return f"unicorn {version('unicorn')}"
 
 
-class EmulatedDevice:
-    """Memory and core.
+class EmulatedDevice(TargetMachine):
+    """Memory and core of unicorn, which counts every instruction.
 
     Flash can be read only, and of SRAM only the stack, the statics and the arena are there: everything else
     faults. The arena ends with a page of memory; the bytes before it are watched.
-
-    Args:
-        elf: what to run.
-        core: what to run it on.
-        arena_bytes: size of the arena.
-        ops: names of the ops of a step, which say where it faults.
 
     Raises:
         MissingPackage: if there is no emulator.
@@ -51,45 +41,25 @@ class EmulatedDevice:
     def __init__(self, elf: Path, core: EmulatedCore, arena_bytes: int, ops: Sequence[str] = ()) -> None:
         emulator()
         import unicorn
-        from elftools.elf.elffile import ELFFile
 
-        self.core = core
-        self._elf, self._ops, self._op = elf, ops, 0
+        super().__init__(elf, core, arena_bytes, ops)
         self._unicorn: Any = unicorn
-        with elf.open("rb") as file:
-            parsed = ELFFile(file)
-            table: Any = parsed.get_section_by_name(".symtab")
-            self.symbols = {
-                s.name: s["st_value"] & ~(s["st_info"]["type"] == "STT_FUNC") for s in table.iter_symbols()
-            }
-            sizes = {
-                kind: {s.name: s["st_size"] for s in table.iter_symbols() if s["st_info"]["type"] == kind}
-                for kind in ("STT_FUNC", "STT_OBJECT")
-            }
-            self.functions, self.objects = sizes["STT_FUNC"], sizes["STT_OBJECT"]
-            segments = [(s["p_paddr"], s.data()) for s in parsed.iter_segments() if s["p_filesz"]]
         self._uc = self._make(unicorn, core)
         self._registers = self._names(core)
         image = np.zeros(FLASH_BYTES, np.uint8)
         self._uc.mem_map(0, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-        for start, data in segments:
+        for start, data in self.program.segments:
             if start + len(data) <= FLASH_BYTES:
                 image[start : start + len(data)] = np.frombuffer(data, np.uint8)
         self._uc.mem_write(0, image.tobytes())
         self._map("stack_low", "stack_top")
         self._map("data_start", "bss_end")
         self._map("twin_start", "twin_end")
-        self.arena_bytes = arena_bytes
-        self.arena = self.symbols["arena_start"]
-        self._front = self.arena // PAGE * PAGE - PAGE
-        self._back = -(-(self.arena + arena_bytes) // PAGE) * PAGE
         self._uc.mem_map(self._front, self._back - self._front)
-        self.write(self._front, bytes([PATTERN]) * (self._back - self._front))
         if not core.riscv:
             self._uc.mem_map(0xE000_E000, PAGE)
-        low, top = self.symbols["stack_low"], self.symbols["stack_top"]
-        self.write(low, bytes([PATTERN]) * (top - low))
-        self._uc.reg_write(self._registers["sp"], top)
+        self._paint()
+        self._uc.reg_write(self._registers["sp"], self.symbols["stack_top"])
         self.count = InstructionCount(self._uc, image, self.symbols["code_end"], riscv=core.riscv)
         self._at = self.symbols["Reset_Handler"]
         self._failure: BaseException | None = None
@@ -120,7 +90,7 @@ class EmulatedDevice:
             self._uc.emu_start(self._at | (not self.core.riscv), until, 0, 0)
         except self._unicorn.UcError as error:
             if self._failure is None:
-                raise self._fault(error) from error
+                raise self._failed(error) from error
         if self._failure is not None:
             raise self._failure
         # It stopped at the first instruction of an empty function: go on behind the call.
@@ -134,56 +104,17 @@ class EmulatedDevice:
         """Write memory."""
         self._uc.mem_write(address, data)
 
-    @property
-    def stack_bytes(self) -> int:
-        """Bytes of stack used so far, interrupts aside."""
-        low, top = self.symbols["stack_low"], self.symbols["stack_top"]
-        used = np.flatnonzero(np.frombuffer(self.read(low, top - low), np.uint8) != PATTERN)
-        return int(top - low - used[0]) if used.size else 0
-
-    @property
-    def statics_bytes(self) -> int:
-        """Bytes of ``.data`` and ``.bss`` beside the arena."""
-        return int(self.symbols["bss_end"]) - int(self.symbols["data_start"])
-
-    @property
-    def code_bytes(self) -> int:
-        """Bytes of machine code, the twin's own left out."""
-        own = ("twin_", "start", "main", "Reset_Handler", "vectors")
-        apart: int = sum(size for name, size in self.functions.items() if name.startswith(own))
-        return int(self.symbols["code_end"]) - apart
-
-    @property
-    def outside_writes(self) -> int:
-        """Bytes beside the arena that have changed."""
-        before = np.frombuffer(self.read(self._front, self.arena - self._front), np.uint8)
-        end = self.arena + self.arena_bytes
-        behind = np.frombuffer(self.read(end, self._back - end), np.uint8)
-        return int((before != PATTERN).sum() + (behind != PATTERN).sum())
-
     def _map(self, first: str, last: str) -> None:
         start = self.symbols[first] // PAGE * PAGE
         end = -(-max(self.symbols[last], start + 1) // PAGE) * PAGE
         self._uc.mem_map(start, end - start)
 
-    def _fault(self, error: Exception) -> BadRun:
-        where = int(self._uc.reg_read(self._registers["pc"]))
-        inside = [
-            (a, n)
-            for n, a in self.symbols.items()
-            if n in self.functions and a <= where < a + self.functions[n]
-        ]
-        function = max(inside)[1] if inside else "no function"
-        line = source_line(self._elf, where)
-        place = f"{function} ({line})" if line else function
-        op = f", op {self._ops[self._op % len(self._ops)]}" if self._ops else ""
+    def _failed(self, error: Exception) -> BadRun:
         letter, back = ("a", "ra") if self.core.riscv else ("r", "lr")
         names = {f"{letter}{i}": name for i, name in enumerate(("first", "second", "third", "fourth"))}
         names |= {back: "back", "sp": "sp"}
-        values = ", ".join(f"{n} {self._uc.reg_read(self._registers[r]):#x}" for n, r in names.items())
-        return BadRun(
-            f"firmware on {self.core.name}", f"faults at {where:#x} in {place}{op}: {error}; {values}"
-        )
+        values = {name: int(self._uc.reg_read(self._registers[r])) for name, r in names.items()}
+        return self._fault(error, int(self._uc.reg_read(self._registers["pc"])), values)
 
     @staticmethod
     def _make(unicorn: Any, core: EmulatedCore) -> Any:

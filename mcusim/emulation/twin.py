@@ -6,7 +6,7 @@ import signal
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +21,15 @@ from mcusim.core.counted import tell
 from mcusim.deployment.model_files import arena_bytes, header
 from mcusim.deployment.project import fill
 from mcusim.deployment.tables import FirmwareTables, tables
+from mcusim.emulation.compilers import compiler_named
 from mcusim.emulation.cores import EmulatedCore
-from mcusim.emulation.emulator import EmulatedDevice, emulator
+from mcusim.emulation.emulators import emulator_for
 from mcusim.emulation.instructions import CLASSES
 from mcusim.emulation.laid_out import LaidOut
 from mcusim.emulation.meaningful_bytes import MeaningfulBytes
 from mcusim.emulation.selftest import self_test
-from mcusim.emulation.toolchain import build, toolchain
+from mcusim.emulation.target_machine import TargetMachine
+from mcusim.emulation.toolchain import build
 from mcusim.emulation.twin_run import FirstDifference, TwinRun
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
@@ -53,6 +55,8 @@ def run_twin(
     *,
     folder: Path | None = None,
     selftest: bool = False,
+    toolchain: str | None = None,
+    emulator: str | None = None,
 ) -> TwinRun:
     """Compile a plan's firmware, run it, and compare.
 
@@ -64,13 +68,18 @@ def run_twin(
         core: what to emulate.
         folder: where the firmware has been written; a temporary one if not given.
         selftest: run the firmware's self test too, as a program of its own.
+        toolchain: what compiles it, of ``COMPILERS``; zig if not given.
+        emulator: what runs it, of ``EMULATORS``; unicorn if not given, wherever it executes the core.
 
     Raises:
         BadModel: if something has no C kernel.
+        BadArgument: if compiler or emulator do not know the core.
         BadRun: if the C does not compile, or the core faults, or the folder is of another plan or version.
         MissingPackage: if there is no compiler or emulator.
+        UnknownName: if they are not known.
     """
-    toolchain(), emulator()
+    compiler, machine = compiler_named(toolchain), emulator_for(core, emulator)
+    compiler.described(), machine.described()
     plan = for_every_stage(plan, scheme)
     made = tables(plan, scheme)
     with TemporaryDirectory() as temporary:
@@ -80,12 +89,18 @@ def run_twin(
         else:
             _check_folder(folder, made, plan)
         began = perf_counter()
-        elf = build(place, made.prefix, core, arena_bytes(plan))
+        size, memory = arena_bytes(plan), machine.memory(core)
+        elf = build(place, made.prefix, core, size, compiler=compiler, memory=memory)
         took = perf_counter() - began
-        device = EmulatedDevice(elf, core, arena_bytes(plan), [name for name, _ in made.calls])
-        found = replace(Twin(plan, scheme, made, device).run(examples), compile_seconds=took)
-        said = self_test(place, made.prefix, core, arena_bytes(plan)) if selftest else None
-        return replace(found, selftest=said)
+        with closing(
+            machine.device(elf, core, arena_bytes(plan), [name for name, _ in made.calls])
+        ) as device:
+            found = Twin(plan, scheme, made, device).run(examples)
+        said = self_test(place, made.prefix, core, size, compiler, machine) if selftest else None
+        return replace(
+            found, compile_seconds=took, selftest=said, toolchain=compiler.described(),
+            emulator=machine.described(),
+        )  # fmt: skip
 
 
 def _check_folder(folder: Path, made: FirmwareTables, plan: Plan) -> None:
@@ -113,7 +128,7 @@ class Twin:
         device: it, not yet started.
     """
 
-    def __init__(self, plan: Plan, scheme: Scheme, made: FirmwareTables, device: EmulatedDevice) -> None:
+    def __init__(self, plan: Plan, scheme: Scheme, made: FirmwareTables, device: TargetMachine) -> None:
         self._plan, self._made, self._device = plan, made, device
         step, settings = plan.step, plan.settings
         if len(made.rates) > GROUPS:
@@ -148,7 +163,7 @@ class Twin:
                 self._number += 1
                 if self._first is not None or interrupted:
                     break
-        if not device.count.trusted:
+        if device.count is not None and not device.count.trusted:
             raise BadRun("count of instructions", "is not to be trusted: a block of code changed its length")
         names = [name for name, _ in self._made.calls]
         plan = self._plan
@@ -161,8 +176,7 @@ class Twin:
             forward=frozenset(op.name for op in plan.step.ops if op.phase is Phase.FORWARD),
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
-            toolchain=toolchain(), emulator=emulator(),
-            instructions_per_second=float(device.count.by_class().sum()) / self._seconds,
+            instructions_per_second=float(self._counted().sum()) / self._seconds,
         )  # fmt: skip
 
     def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
@@ -176,10 +190,17 @@ class Twin:
             self._snapshots[laid.op] = (laid.arena, laid.mask)
         self._command(LEARN, x, target, factor)
         self._counts = []
-        before = self._device.count.by_class()
+        before = self._counted()
         self._emulate()
         self._compare_numbers()
+        if self._device.count is None:
+            return np.zeros((0, len(CLASSES)), np.int64)
         return np.diff(np.array([before, *self._counts]), axis=0)
+
+    def _counted(self) -> NDArray[np.int64]:
+        """Return the instructions executed so far by class; zeros where nothing counts them."""
+        count = self._device.count
+        return np.zeros(len(CLASSES), np.int64) if count is None else count.by_class()
 
     def _emulate(self) -> None:
         began = perf_counter()
@@ -223,7 +244,7 @@ class Twin:
         self._seconds -= perf_counter() - began
 
     def _compare_arena(self, op: int) -> None:
-        self._counts.append(self._device.count.by_class())
+        self._counts.append(self._counted())
         if op not in self._snapshots:  # nothing of it in this stage
             return
         mine, mask = self._snapshots[op]

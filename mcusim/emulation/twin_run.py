@@ -44,7 +44,7 @@ class TwinRun(Shown):
 
     ``step`` is the digest of what was run, by which a plan knows it again.
     ``op_instructions`` pairs each op of the last step with its executed instructions, one number for each of
-    ``CLASSES`` of ``mcusim.emulation.instructions``.
+    ``CLASSES`` of ``mcusim.emulation.instructions``; empty where the emulator counts none.
     """
 
     network: str
@@ -65,8 +65,8 @@ class TwinRun(Shown):
     code_bytes: int
     arena_bytes: int
     outside_arena_writes: int
-    toolchain: str
-    emulator: str
+    toolchain: str = ""
+    emulator: str = ""
     compile_seconds: float = 0.0
     """Of this run, as is the next: they depend on the machine, on what else it does and on what is kept."""
     instructions_per_second: float = 0.0
@@ -81,14 +81,16 @@ class TwinRun(Shown):
         return self.first_difference is None and not self.outside_arena_writes and passed
 
     @property
-    def instructions_per_step(self) -> int:
-        """Executed instructions of the last step."""
-        return sum(self.instructions_by_class.values())
+    def instructions_per_step(self) -> int | None:
+        """Executed instructions of the last step; None if they were not counted."""
+        return sum(self.instructions_by_class.values()) if self.op_instructions else None
 
     @property
     def instructions_by_class(self) -> dict[str, int]:
         """Executed instructions of the last step by class."""
         rows = [counts for _, counts in self.op_instructions]
+        if not rows:
+            return {}
         return dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True))
 
     @property
@@ -96,6 +98,8 @@ class TwinRun(Shown):
         """Cycles of the forward pass and of the rest of the last step; empty if the core's file has none."""
         name = {"cortex-m0+": "cortex-m0plus"}.get(self.core, self.core)
         found: dict[str, Figure] = {}
+        if not self.op_instructions:
+            return found
         for part, forward in (("forward", True), ("backward", False)):
             rows = [c for op, c in self.op_instructions if (op in self.forward or op == "load") is forward]
             counts = dict(zip(CLASSES, map(sum, zip(*rows, strict=True)), strict=True)) if rows else {}
@@ -135,13 +139,14 @@ class TwinRun(Shown):
         """Return the verdict and the figures."""
         kinds = [(name, count) for name, count in self.instructions_by_class.items() if count]
         verdict = "equal in every bit" if self.equal else "different"
+        count = self.instructions_per_step
         rows = [
             ("compared", f"{self.bytes_compared:,} B after {self.ops:,} ops of {self.steps:,} steps"),
             ("differing", f"{self.bytes_differing:,} B"),
             *([] if self.first_difference is None else [("first", str(self.first_difference))]),
             *([] if self.selftest is None else [("self test", self.selftest)]),
-            ("instructions a step", f"{self.instructions_per_step:,}"),
-            ("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds)),
+            ("instructions a step", "not counted by this emulator" if count is None else f"{count:,}"),
+            *([("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds))] if kinds else []),
             *((f"cycles {part}", f"{round(f.value):,}{f.band} ({EXACT})") for part, f in self.cycles.items()),
             ("stack", f"{self.stack_bytes:,} B"),
             ("statics", f"{self.statics_bytes:,} B"),

@@ -38,6 +38,8 @@ def twin(
     core: str | None = None,
     folder: str | Path | None = None,
     selftest: bool = False,
+    toolchain: str | None = None,
+    emulator: str | None = None,
     **choices: Any,
 ) -> TwinRun:
     """Write, compile and emulate the firmware of a training step, and compare it with the engine.
@@ -55,6 +57,9 @@ def twin(
         core: what to emulate, e.g. ``cortex-m7`` or ``rv32imc``; the board's if not given.
         folder: a folder that ``firmware`` has written, to compile instead of a new one.
         selftest: run the firmware's self test on that core too.
+        toolchain: what compiles it: ``zig``, which is the default, or ``arm-none-eabi-gcc``.
+        emulator: what runs it: ``unicorn``, which counts instructions and is the default wherever it executes
+            the core, or ``qemu-system-arm``.
         choices: further settings by name; see ``mcusim.Settings``.
 
     Returns:
@@ -69,7 +74,10 @@ def twin(
         OutOfSram, OutOfFlash: if the step does not fit.
     """
     session = Session(model, board, update, **choices)
-    return twin_of(session, open_for(session.model, data), steps, core=core, folder=folder, selftest=selftest)
+    return twin_of(
+        session, open_for(session.model, data), steps, core=core, folder=folder, selftest=selftest,
+        toolchain=toolchain, emulator=emulator,
+    )  # fmt: skip
 
 
 def twin_of(
@@ -80,6 +88,8 @@ def twin_of(
     core: str | None = None,
     folder: str | Path | None = None,
     selftest: bool = False,
+    toolchain: str | None = None,
+    emulator: str | None = None,
 ) -> TwinRun:
     """Run the twin of a session; see ``twin``."""
     chosen: EmulatedCore = core_named(core or session.board.core)
@@ -90,7 +100,10 @@ def twin_of(
         raise BadArgument(f"update {session.settings.update}", "learns nothing", "choose what learns")
     found = list(examples(plan, data, steps))
     place = None if folder is None else Path(folder)
-    return run_twin(plan, session.scheme, found, chosen, folder=place, selftest=selftest)
+    return run_twin(
+        plan, session.scheme, found, chosen, folder=place, selftest=selftest, toolchain=toolchain,
+        emulator=emulator,
+    )  # fmt: skip
 
 
 def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:

@@ -21,7 +21,7 @@ import mcusim
 from mcusim.deployment.forward import FORWARD
 from mcusim.deployment.model_files import files
 from mcusim.deployment.tables import tables
-from mcusim.emulation.toolchain import zig
+from mcusim.emulation.compilers import zig
 from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.validate import validate
 from mcusim.kernels.reference import GRADIENTS

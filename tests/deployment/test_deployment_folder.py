@@ -15,7 +15,7 @@ import mcusim
 from mcusim.core import BadArgument, BadModel, BadRun, OutOfSram
 from mcusim.deployment.project import PLAN
 from mcusim.deployment.tables import LOSSES
-from mcusim.emulation.toolchain import zig
+from mcusim.emulation.compilers import zig
 from mcusim.graph import Arithmetic
 from mcusim.tasks.task import TASKS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcusim.emulation.toolchain import zig
+from mcusim.emulation.compilers import zig
 
 SOURCE = Path(str(files("mcusim.deployment") / "kernels" / "reals.c"))
 F = np.float32

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcusim.emulation.toolchain import zig
+from mcusim.emulation.compilers import zig
 from mcusim.kernels.number_formats import BIASES, WEIGHTS
 
 KERNELS = Path(str(files("mcusim.deployment") / "kernels"))

@@ -15,6 +15,7 @@ from mcusim.cli.main import build
 from mcusim.core import BadRun
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.emulation import toolchain
+from mcusim.emulation.compilers import zig
 from mcusim.emulation.cores import core_named
 from mcusim.emulation.linked import linked
 from mcusim.graph import Arithmetic
@@ -58,7 +59,7 @@ def program(folder):
     sources = [*(folder / "kernels").glob("*.c"), *(folder / "model").glob("*.c"), folder / "use.c"]
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffp-contract=off", "-DMCUSIM_NAMES"]
     out = folder / "use.out"
-    subprocess.run([*toolchain.zig(), *flags, *map(str, sources), "-o", str(out)], check=True)
+    subprocess.run([*zig(), *flags, *map(str, sources), "-o", str(out)], check=True)
     return out
 
 

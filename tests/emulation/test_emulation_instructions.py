@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
+from mcusim.emulation.compilers import zig
 from mcusim.emulation.cores import core_named
 from mcusim.emulation.instructions import CLASSES, classified
-from mcusim.emulation.toolchain import zig
 
 THUMB = {
     "load": """

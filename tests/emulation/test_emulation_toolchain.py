@@ -8,6 +8,7 @@ import pytest
 
 import mcusim
 from mcusim.emulation import toolchain
+from mcusim.emulation.compilers import ZIG, Compiler
 from mcusim.emulation.cores import EmulatedCore
 
 
@@ -16,12 +17,11 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Cores for which a compiler was called that writes a word."""
     cores: list[str] = []
 
-    def run(core: EmulatedCore, words: list[str]) -> None:
+    def run(core: EmulatedCore, compiler: Compiler, words: list[str]) -> None:
         cores.append(core.name)
         Path(words[-1]).write_bytes(b"object")
 
     monkeypatch.setattr(toolchain, "_run", run)
-    monkeypatch.setattr(toolchain, "toolchain", lambda: "a compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "kernels").mkdir()
     (tmp_path / "kernels" / "a.c").write_text("int a;\n")
@@ -31,7 +31,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 def kernels(place: Path) -> bytes:
     sources = [*(place / "kernels").iterdir()]
-    return toolchain._kernels(sources, CORE, place / "own").read_bytes()
+    return toolchain._kernels(sources, CORE, ZIG, place / "own").read_bytes()
 
 
 CORE = EmulatedCore("cortex-m4", "thumb-freestanding-eabihf", "cortex_m4")
