@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
@@ -37,6 +38,8 @@ from mcusim.core import McusimError  # noqa: E402
 
 SHORT = 1000
 """Mutations of each kind in the test suite."""
+LONG = 100_000
+"""Mutations of each kind by command, some time."""
 MOST_MIB = 1024
 MOST_SECONDS = 20
 """Of work: other programs on the machine do not count."""
@@ -139,6 +142,14 @@ def test_every_type_of_model_file_is_among_them() -> None:
     from mcusim.files.load import IMPORTERS
 
     assert {"npz", "tflite", "onnx", "pkl", "pt2"} == {*IMPORTERS.names()} - {"json"} <= {*READERS}
+
+
+def test_the_long_form_has_been_recorded_of_every_reader() -> None:
+    mutations: Counter[str] = Counter()
+    with OUTCOMES.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            mutations[row["reader"]] += int(row["mutations"])
+    assert {name: mutations[name] >= LONG for name in READERS} == dict.fromkeys(READERS, True)
 
 
 def _record(found: dict[str, Any], seed: int) -> None:
