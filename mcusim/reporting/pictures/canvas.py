@@ -27,6 +27,8 @@ SMALL = 7
 """Points: the least that is read at ease; nothing is smaller."""
 DPI = 300
 """Of pictures made of pixels: what printers want."""
+SCREEN = 150
+"""Dots an inch at which a notebook shows a picture: letters of 7 points are read on screens too."""
 KIB = 1024
 HOW: dict[Any, Any] = {
     "svg.hashsalt": "mcusim", "svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False,
@@ -57,7 +59,7 @@ def canvas(
     except ImportError as error:
         raise MissingPackage("matplotlib", "plotting", "plot") from error
     # Not of pyplot: nothing of the caller's figures or backend is touched, and nothing stays open.
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=SCREEN, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel()
     for ax in axes:
         plain(ax)
