@@ -41,7 +41,7 @@ def compare(
     with working(f"planning for {len(targets)} boards"):
         found = side_by_side(network.model, targets, split_list(updates), settings=network.settings)
     draw(found, plot)
-    publish_sections(found.sections(), html, title=network.model.name)
+    publish_sections(found.sections(), html, title=network.model.name, glanced=found)
     if json:
         print_json({**network.as_dict(), **found.as_dict()})
     else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mcusim.reporting.page import Reported
     from mcusim.reporting.pictures.picture import Drawable
+    from mcusim.reporting.rooms.glance import Glanced
     from mcusim.sections.kinds import Section
     from mcusim.session.answers import Answers
     from mcusim.studies.result import StudyResult
@@ -57,13 +58,15 @@ def publish_study(result: StudyResult, path: Path | None) -> None:
         written(study_page(result, command=called()), path)
 
 
-def publish_sections(sections: Sequence[Section], path: Path | None, *, title: str) -> None:
-    """Write the page about a result that is told in sections, if a file is given."""
+def publish_sections(
+    sections: Sequence[Section], path: Path | None, *, title: str, glanced: Glanced | None = None
+) -> None:
+    """Write the page about a result that is told in sections, if a file is given, with a picture of it."""
     if path is not None:
         from mcusim.reporting.page import written
         from mcusim.reporting.plain_page import plain_page
 
-        written(plain_page(sections, title=title, command=called()), path)
+        written(plain_page(sections, title=title, command=called(), glanced=glanced), path)
 
 
 def called() -> str:

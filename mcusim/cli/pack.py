@@ -69,7 +69,7 @@ def pack(
     )
     head = f"{len(problem.blocks):,} blocks, planner {planner}, won by {solution.winner}"
     sections: list[Section] = [Headline(head), Facts(rows)]
-    publish_sections(sections, html, title=str(file))
+    publish_sections(sections, html, title=str(file), glanced=(problem, solution))
     if json:
         print_json(found)
     else:

@@ -66,7 +66,7 @@ def search(
         found = searched(network.model, target, ranking, network.settings, space=wanted.search)
     result = {**network.as_dict(), **found.as_dict(), "analysis": None if analysis is None else str(analysis)}
     draw(found, plot)
-    publish_sections(found.sections(len(found.options)), html, title=network.model.name)
+    publish_sections(found.sections(len(found.options)), html, title=network.model.name, glanced=found)
     if out is not None:
         from json import dumps
 

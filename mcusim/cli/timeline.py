@@ -41,7 +41,7 @@ def timeline(
     if trace is not None:
         write_timeline_trace(found, trace)
     draw(found, plot)
-    publish_sections(found.sections(), html, title=plan.title)
+    publish_sections(found.sections(), html, title=plan.title, glanced=found)
     if json:
         print_json({**answer, **found.as_dict()})
         return

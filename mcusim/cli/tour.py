@@ -60,7 +60,7 @@ def tour(
     with working(f"replaying {trace}"):
         found = tried(file, sram=size, seed=seed, only=split_list(only) if only else (), title=str(trace))
     draw(found, plot)
-    publish_sections(found.sections(), html, title=str(trace))
+    publish_sections(found.sections(), html, title=str(trace), glanced=found)
     if json:
         print_json(found.as_dict())
     else:

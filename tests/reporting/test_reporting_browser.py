@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from networks import small_network
 from reporting_browser import probed
 from reporting_rows import some_rows
 
 import mcusim
+from mcusim.memory.tilings import tiling
 from mcusim.reporting.calibration_page import calibration_page
 from mcusim.reporting.page import page
 from mcusim.reporting.plain_page import plain_page
+from mcusim.reporting.rooms.glance import Glanced, glance
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -93,20 +98,57 @@ def _calibration() -> str:
     )
 
 
-def _tour() -> str:
-    found = mcusim.tour(mcusim.open_trace("synthetic-mbv2-session"), only=("first_fit", "tlsf"), sram="64KiB")
-    return plain_page(found.sections(), title="A tour", command="mcusim tour")
+def _glanced(kind: str) -> str:
+    found = glanced_at(kind)
+    sections = [] if isinstance(found, tuple) else found.sections()
+    return plain_page(sections, title=kind, command=f"mcusim {kind}", glanced=found)
+
+
+@cache
+def glanced_at(kind: str) -> Glanced:
+    """Return a small result of each kind that pages have a picture of."""
+    model, board = small_network(), mcusim.board("nrf52840")
+    if kind == "Comparison":
+        return mcusim.compare(model, [board, mcusim.board("rp2040")], ["head", "dense"], sram="14KiB")
+    if kind == "Tour":
+        trace = mcusim.open_trace("synthetic-mbv2-session")
+        return mcusim.tour(trace, only=("first_fit", "tlsf"), sram="64KiB")
+    if kind == "Timeline":
+        return mcusim.timeline(mcusim.plan(model, board, "head"), frames_per_s=20, hours=0.01)
+    if kind == "Found":
+        images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+        data = mcusim.data.from_arrays(images, np.arange(40) % 4)
+        gains = mcusim.sensitivity(model, board, data, steps=4)
+        return mcusim.search(model, board, gains, mcusim.Settings(sram="24KiB", patches="off"))
+    problem = tiling(60, 4)
+    return problem, mcusim.pack(problem)
+
+
+KINDS = [(typing.get_origin(kind) or kind).__name__ for kind in typing.get_args(Glanced)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_that_is_glanced_at_has_a_picture_that_says_what_is_pointed_at(kind: str) -> None:
+    seen = glance(glanced_at(kind))
+    assert "data-tip=" in seen
+    assert '<section id="glance"' in _glanced(kind)
 
 
 PAGES: dict[str, Callable[[], str]] = {
     **{path.stem: lambda path=path: path.read_text("utf-8") for path in sorted(EXAMPLES.glob("*.html"))},  # type: ignore[misc]
     "calibration": _calibration,
-    "tour": _tour,
+    **{kind: partial(_glanced, kind) for kind in KINDS},
 }
 
 
-@pytest.mark.parametrize(("dark", "width"), [(False, 500), (True, 1100)])
-@pytest.mark.parametrize("name", PAGES)
+LOOKS = {
+    (name, dark, width)
+    for name in PAGES
+    for dark, width in ([(True, 500)] if name in KINDS else [(False, 500), (True, 1100)])
+}
+
+
+@pytest.mark.parametrize(("name", "dark", "width"), sorted(LOOKS))
 def test_pages_are_read_in_the_dark_and_in_narrow_windows(
     name: str, dark: bool, width: int, tmp_path: Path
 ) -> None:

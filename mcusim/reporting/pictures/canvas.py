@@ -120,7 +120,7 @@ def titled(ax: Axes, title: str) -> None:
 
 def headed(figure: Figure, title: str) -> None:
     """Write what a picture shows over its whole width."""
-    figure.suptitle(wrapped(title, WIDTH - 0.1), x=0.015, ha="left", fontsize=FONT, color=INK)
+    figure.suptitle(wrapped(title, WIDTH - 0.2), x=0.015, ha="left", fontsize=FONT, color=INK)
 
 
 def grouped(*axes: Axis) -> None:
