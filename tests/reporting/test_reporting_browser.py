@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import typing
 from collections.abc import Callable
 from functools import cache, partial
@@ -139,6 +140,25 @@ PAGES: dict[str, Callable[[], str]] = {
     "calibration": _calibration,
     **{kind: partial(_glanced, kind) for kind in KINDS},
 }
+
+
+def test_a_trace_of_100_000_events_is_a_small_page_that_is_whole(tmp_path: Path) -> None:
+    """What is drawn, and so how long it takes to open, does not grow with the trace."""
+    rng, live, rows = random.Random(0), [], ["event,id,bytes"]
+    for number in range(100_000):
+        if live and (len(live) > 60 or rng.random() < 0.5):
+            rows.append(f"free,{live.pop(rng.randrange(len(live)))},")
+        else:
+            live.append(f"b{number}")
+            rows.append(f"alloc,b{number},{rng.randrange(16, 4096)}")
+    (tmp_path / "heap.csv").write_text("\n".join([*rows, ""]))
+    text = page(mcusim.open_trace(tmp_path / "heap.csv"))
+    assert len(text.encode()) < 400_000
+    script = """const curve = one(".curve").getAttribute("d");
+say("boxes", all(".box").length);
+say("columns", curve.split("V").length - 2);
+say("peak", one(".now").textContent.includes("beside it"));"""
+    assert probed(text, script, tmp_path) == {"boxes": 1000, "columns": 1000, "peak": True, "errors": []}
 
 
 LOOKS = {

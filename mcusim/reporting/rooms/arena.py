@@ -7,7 +7,7 @@ live at the op under it. Inside the two pictures one unit is one op and one byte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ from mcusim.traces.live import inside_ops, live_bytes
 from mcusim.traces.rectangles import rectangles
 from mcusim.traces.sharing import Shared, shared
 
-MOST_BOXES: Final = 2000
+MOST_BOXES: Final = 1000
+MOST_COLUMNS: Final = 1000
+"""Ops side by side; of more, those that follow each other share one: no screen has so many pixels."""
 """Boxes that are drawn; of more the largest, since the page must stay small."""
 
 
@@ -52,6 +54,7 @@ class ArenaPicture:
         steps: recorded steps, of which the first is drawn.
         regions: offset at which each region of SRAM begins, and its name; empty if not known.
         overlaps: (op, what was shared) where an output lies over the input that dies with it.
+        together: ops of the step that share one of ``ops``.
     """
 
     ops: Sequence[tuple[str, str, int]]
@@ -62,6 +65,7 @@ class ArenaPicture:
     steps: int = 1
     regions: Sequence[tuple[int, str]] = ()
     overlaps: Sequence[tuple[int, Shared]] = ()
+    together: int = 1
 
     @classmethod
     def of(cls, events: EventTable, header: Header, regions: Sequence[tuple[int, str]] = ()) -> ArenaPicture:
@@ -91,7 +95,22 @@ class ArenaPicture:
         shown = sorted(largest, key=lambda b: (order.get(b.role, 0), b.start, b.offset))
         rest, spans = len(boxes) - len(shown), phases(events, times)
         overlaps = [(int(times[one.row]), one) for one in shared(events)]
-        return cls(ops, shown, rest, spans, header.sram_bytes, steps, regions, overlaps)
+        whole = cls(ops, shown, rest, spans, header.sram_bytes, steps, regions, overlaps)
+        return whole._narrowed(-(-len(ops) // MOST_COLUMNS))
+
+    def _narrowed(self, each: int) -> ArenaPicture:
+        """Return the picture with so many ops a column, in which is live what is live at any of them."""
+        if each <= 1:
+            return self
+        ops = []
+        for at in range(0, len(self.ops), each):
+            several = self.ops[at : at + each]
+            name, phase, live = max(several, key=lambda op: op[2])
+            ops.append((f"{name} and {len(several) - 1} beside it", phase, live))
+        boxes = [replace(box, start=box.start // each, end=-(-box.end // each)) for box in self.boxes]
+        spans = [(start / each, end / each, phase) for start, end, phase in self.spans]
+        overlaps = [(op // each, one) for op, one in self.overlaps]
+        return replace(self, ops=ops, boxes=boxes, spans=spans, overlaps=overlaps, together=each)
 
     @property
     def top_bytes(self) -> int:
@@ -152,6 +171,8 @@ class ArenaPicture:
         notes = []
         if self.overlaps:
             notes.append("Hatched: an output written over the input that dies with it.")
+        if self.together > 1:
+            notes.append(f"A column is {self.together:,} ops that follow each other, named by the fullest.")
         if self.steps > 1:
             notes.append(f"This is the first of {self.steps:,} recorded steps.")
         if self.left_out:
