@@ -39,7 +39,8 @@ that is given one moment at an invocation keeps its state instead. Its weights, 
 as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
 
 `nn.LSTM`, `nn.GRU` and `nn.RNN` of PyTorch become what PyTorch says they do at each moment, with each weight
-once; `mcusim quantize` takes them. What a module makes of constants (positions, zeros) is computed when read.
+once, and so do `LSTM`, `GRU` and `RNN` of float ONNX files; `mcusim quantize` takes them. What a module makes
+of constants (positions, zeros) is computed when read.
 
 What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
 `BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.

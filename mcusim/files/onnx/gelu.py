@@ -30,7 +30,7 @@ def with_gelu(nodes: list[Node], values: Mapping[str, Value]) -> list[Node]:
 
 class _Chains:
     def __init__(self, nodes: list[Node], values: Mapping[str, Value]) -> None:
-        self._makers = {name: node for node in nodes for name in node.outputs}
+        self._makers = {name: node for node in nodes for name in node.outputs if name}
         self._readers: dict[str, list[Node]] = {}
         for node in nodes:
             for name in node.inputs:

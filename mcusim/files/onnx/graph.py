@@ -117,6 +117,7 @@ class OnnxGraph:
     """8-bit inputs whose scale is not known yet."""
     _dequantised: dict[str, str] = field(default_factory=dict)
     _settled: dict[str, str] = field(default_factory=dict)
+    _shared: dict[int, tuple[Const, str]] = field(default_factory=dict)
 
     def value(self, node: Node, index: int) -> Value:
         """Return an input of a node.
@@ -141,6 +142,10 @@ class OnnxGraph:
         if not isinstance(value, Const):
             raise node.fail(f"its input {node.inputs[index]!r} is no constant")
         return value
+
+    def share(self, value: Const, name: str) -> None:
+        """Let all float ops that read a constant read one tensor of that name."""
+        self._shared[id(value)] = (value, self.build.constant(self.free(name), value.real))
 
     def shape(self, value: Value) -> Shape:
         """Return the stored shape of a value."""
@@ -263,15 +268,18 @@ class OnnxGraph:
 
     def _emit_float(self, op: Pending) -> str:
         inputs = tuple(
-            self.build.constant(self.free(_part(op, i)), v.real)
-            if isinstance(v, Const)
-            else self.float_name(v)
+            self._float_constant(op, i, v) if isinstance(v, Const) else self.float_name(v)
             for i, v in enumerate(op.operands)
         )
         name = self.free(op.name)
         self.build.activation(name, op.shape, None, "float32")
         self.build.op(name, op.kind, inputs, name, op.attributes)
         return self._moved(op, name)
+
+    def _float_constant(self, op: Pending, index: int, value: Const) -> str:
+        if id(value) in self._shared:
+            return self._shared[id(value)][1]
+        return self.build.constant(self.free(_part(op, index)), value.real)
 
     def _moved(self, op: Pending, name: str) -> str:
         """Add the moves that follow an op, and return the name of what they give."""

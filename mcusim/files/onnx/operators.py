@@ -31,6 +31,7 @@ from mcusim.files.onnx.graph import (
 from mcusim.files.onnx.layout import concat, pad, reshape, softmax, transpose
 from mcusim.files.onnx.proto import Node
 from mcusim.files.onnx.qdq import dequantize, quantize
+from mcusim.files.onnx.recurrent import GATES, recurrent
 from mcusim.files.onnx.resize import resize
 from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
@@ -393,5 +394,7 @@ RULES: dict[str, Rule] = {
 }
 """By ONNX operator."""
 
-SEVERAL: dict[str, Callable[[OnnxGraph, Node], list[Value]]] = {"Split": moves.split}
+SEVERAL: dict[str, Callable[[OnnxGraph, Node], list[Value]]] = {
+    "Split": moves.split, **dict.fromkeys(GATES, recurrent),
+}  # fmt: skip
 """By ONNX operator: those with any number of outputs."""

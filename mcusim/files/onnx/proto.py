@@ -152,7 +152,7 @@ class Node:
     @property
     def output(self) -> str:
         """The first output, which is the only one of nearly all nodes."""
-        return self.outputs[0] if self.outputs else ""
+        return next((name for name in self.outputs if name), "")
 
     def fail(self, reason: str, way_out: str = "") -> BadModel:
         """Return the error for this node."""
@@ -198,12 +198,14 @@ def node_of(index: int, proto: Any) -> Node:
                 attributes[text(a.name)] = array_of(a.t)
             case 6 | 7:
                 attributes[text(a.name)] = tuple(a.floats) if a.type == 6 else tuple(int(i) for i in a.ints)
+            case 8:
+                attributes[text(a.name)] = tuple(s.decode("utf-8", "replace") for s in a.strings)
             case _:
                 attributes[text(a.name)] = None
     inputs = tuple(text(name) for name in proto.input)
-    outputs = [text(name) for name in proto.output if name]
-    node = Node(index, text(proto.op_type), inputs, tuple(outputs), attributes)
-    if not outputs:
+    outputs = tuple(text(name) for name in proto.output)
+    node = Node(index, text(proto.op_type), inputs, outputs, attributes)
+    if not node.output:
         raise node.fail("has no outputs")
     if proto.domain not in ("", "ai.onnx", "com.microsoft"):
         raise node.fail(f"is of the domain {proto.domain!r}")
@@ -216,7 +218,7 @@ def in_order(nodes: list[Node]) -> list[Node]:
     Raises:
         BadModel: if there is a cycle: names a node of it.
     """
-    makers = {name: node for node in nodes for name in node.outputs}
+    makers = {name: node for node in nodes for name in node.outputs if name}
     before = {node.index: [makers[name].index for name in node.inputs if name in makers] for node in nodes}
     if all(other < index for index, others in before.items() for other in others):
         return nodes

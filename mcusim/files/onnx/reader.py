@@ -23,9 +23,7 @@ from mcusim.graph.build import leading_to, naming
 from mcusim.graph.head import head_name
 from mcusim.graph.validate import validate
 
-UNROLL = "export it unrolled: as dense layers, one for each step"
 WAYS_OUT = {
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), UNROLL),
     **dict.fromkeys(("If", "Loop", "Scan"), "export the network without control flow"),
     "Erf": "export with opset 20, where GELU is one node, and quantise then",
     "TopK": "cut the network before it, and let the program choose",
@@ -71,7 +69,8 @@ def _model(proto: Any, name: str) -> Model:
             graph.values[node.output] = constant
             continue
         if node.kind in SEVERAL:
-            graph.values.update(zip(node.outputs, SEVERAL[node.kind](graph, node), strict=True))
+            found = zip(node.outputs, SEVERAL[node.kind](graph, node), strict=True)
+            graph.values.update({output: value for output, value in found if output})
             continue
         rule = RULES.get(node.kind)
         if rule is None:
