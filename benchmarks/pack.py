@@ -3,7 +3,8 @@
     MCUSIM_DATA=… python benchmarks/pack.py [--tilings] [--seeds 1] [--write]
 
 ``theirs`` are the seconds MiniMalloc's own solver took on a loaded machine of two cores, as measured once
-for this project; ``ours`` are those of ``mcusim pack`` with its default planner, the search compiled before.
+for this project; ``ours`` are those of ``mcusim pack`` with its default planner, the search compiled before,
+and ``cpu`` those for which it had a core.
 Each may take 100 s. ``--write`` renews ``pack.csv`` beside this file.
 """
 
@@ -13,7 +14,7 @@ import argparse
 import csv
 import os
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import mcusim
 from mcusim.memory.csv import read_csv
@@ -28,14 +29,16 @@ THEIRS = {
 }  # fmt: skip
 TILINGS = (50, 100, 200, 500, 1000)
 SECONDS = 100.0
+LINE = "{:15} {:>6} {:>4} {:>5} {:>8} {:>8} {:>8} {}"
+COLUMNS = ("problem", "blocks", "seed", "fits", "ours_s", "ours_cpu_s", "theirs_s", "winner")
 TABLE = Path(__file__).with_suffix(".csv")
 
 
-def solved(problem: Problem, seed: int) -> tuple[mcusim.Solution, float]:
-    """Return the placement of the default planner, and the seconds it took."""
-    began = perf_counter()
+def solved(problem: Problem, seed: int) -> tuple[mcusim.Solution, float, float]:
+    """Return the placement of the default planner, the seconds it took, and those of the processor."""
+    began, worked = perf_counter(), process_time()
     solution = mcusim.pack(problem, seed=seed, time_limit_s=SECONDS)
-    return solution, perf_counter() - began
+    return solution, perf_counter() - began, process_time() - worked
 
 
 def main() -> None:
@@ -53,18 +56,20 @@ def main() -> None:
             problems[name] = read_csv(file, capacity=CAPACITY)
     if chosen.tilings:
         problems |= {f"tiling of {count}": tiling(count, 0) for count in TILINGS}
-    print(f"{'problem':15} {'blocks':>6} {'seed':>4} {'fits':>5} {'ours s':>8} {'theirs s':>8} winner")
+    head = ("problem", "blocks", "seed", "fits", "ours s", "cpu s", "theirs s", "winner")
+    print(LINE.format(*head))
     for name, problem in problems.items():
         for seed in range(chosen.seeds):
-            solution, seconds = solved(problem, seed)
+            solution, seconds, worked = solved(problem, seed)
             row = (name, len(problem.blocks), seed, "yes" if solution.fits else "no", f"{seconds:.2f}",
+                   f"{worked:.2f}",
                    THEIRS.get(name, ""), solution.winner)  # fmt: skip
-            print("{:15} {:6} {:4} {:>5} {:>8} {:>8} {}".format(*row), flush=True)
+            print(LINE.format(*row), flush=True)
             rows.append(row)
     if chosen.write:
         with TABLE.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("problem", "blocks", "seed", "fits", "ours_s", "theirs_s", "winner"))
+            writer.writerow(COLUMNS)
             writer.writerows(rows)
 
 

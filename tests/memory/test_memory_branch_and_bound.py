@@ -56,7 +56,7 @@ def test_a_capacity_is_met_or_proven_impossible(problem: Problem, less: int) -> 
 @pytest.mark.parametrize(("count", "seed"), [(50, 0), (50, 1), (50, 2), (100, 0), (100, 1)])
 def test_tilings_without_a_spare_byte_are_solved(count: int, seed: int) -> None:
     problem = tiling(count, seed)
-    solution = best(problem)
+    solution = branch_and_bound(problem)
     check(problem, solution)
     assert solution.height == problem.capacity
 

@@ -8,6 +8,7 @@ from mcusim.memory.planners.branch_and_bound import SearchLimit, improve
 from mcusim.memory.planners.greedy import GREEDY
 from mcusim.memory.planners.hill_climb import hill_climb
 from mcusim.memory.planners.placing import Placing
+from mcusim.memory.planners.rectangles import filled
 from mcusim.memory.planners.registry import PLANNERS
 from mcusim.memory.problem import Problem, Solution, Status
 
@@ -37,6 +38,9 @@ def best(
         if lowest.height <= placing.bound.padded_bytes:
             return lowest
     assert lowest is not None
+    joined = filled(problem, seed=seed, seconds=budget.seconds_left)
+    if joined is not None:
+        return placing.solution("best", joined, winner="rectangles")
     if lowest.status is not Status.INFEASIBLE:
         climbed = hill_climb(problem, seed=seed, effort=effort, time_limit_s=time_limit_s)
         work = placing.work + climbed.work
