@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from networks import small_network
 
@@ -113,8 +114,10 @@ def test_inference_is_compared_explained_and_run_over_hours_like_training():
 
 
 def test_training_nothing_is_refused():
+    x, labels = np.zeros((4, 16, 16, 3), np.uint8), np.arange(4)
+    data = mcusim.data.from_arrays(x, labels, x, labels)
     with pytest.raises(BadArgument, match=r"update none: learns nothing.*head"):
-        mcusim.Session(small_network(), BOARD, "none").train(None)
+        mcusim.Session(small_network(), BOARD, "none").train(data)
 
 
 def test_nothing_is_suggested_that_only_learning_has():
