@@ -153,6 +153,11 @@ class Session:
         from mcusim.session.protocol import divided
         from mcusim.session.training import Training
 
+        if not self.scheme.scope(self.model).learns:
+            raise BadArgument(
+                f"update {self.settings.update}", "learns nothing, so there is no training",
+                "choose what learns, e.g. head, last-6 or dynamic",
+            )  # fmt: skip
         given = choices if epochs is None else {**choices, "epochs": epochs}
         wanted = chosen(recipe or Recipe(), given)
         data = open_for(self.model, data)
@@ -160,11 +165,6 @@ class Session:
             data = FrontEnd.read(self.settings.front_end).apply(data)
         data = divided(data, wanted)
         plan = self.plan_for(data)
-        if not plan.step.scope.learns:
-            raise BadArgument(
-                f"update {self.settings.update}", "learns nothing, so there is no training",
-                "choose what learns, e.g. head, last-6 or dynamic",
-            )  # fmt: skip
         plan.require()
         named = data.named(self.model.inputs, self.model.outputs)
         training = Training(plan, self.scheme, named, wanted, whole=self.model)
