@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 from every_op import every_op_network
@@ -120,14 +122,31 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 def test_what_has_no_c_kernel_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(BadModel, match="float64"):
         session(every_op_network(arithmetic=Arithmetic.LITERT), "head").firmware(tmp_path / "out")
-    for update in ("tinyprop", "medyate", "zeroth"):
-        with pytest.raises(BadModel, match="update"):
-            session(None, update).firmware(tmp_path / "out")
+    with pytest.raises(BadModel, match="update zeroth"):
+        session(None, "zeroth").firmware(tmp_path / "out")
+    with pytest.raises(BadModel, match="update dynamic with weights in flash"):
+        session(None, "dynamic", residency="flash").firmware(tmp_path / "out")
     with pytest.raises(BadArgument, match="learns nothing"):
         session(None, "none").firmware(tmp_path / "out")
     with pytest.raises(OutOfSram):
         session(None, "dense", sram=8192).firmware(tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_two_files_of_kernels_give_a_function_the_same_name():
+    """Linkers keep and leave out functions by name, and one object is made of all files."""
+    begins = re.compile(r"^(?:static|MCUSIM_INLINE|MCUSIM_APART)\b[\w* ]*?\b(\w+)\(", re.MULTILINE)
+    texts = {
+        path.name: path.read_text("ascii") for path in (files("mcusim.deployment") / "kernels").iterdir()
+    }
+    found: dict[str, str] = {}
+    for name, text in texts.items():
+        included = sum(f'#include "{name}"' in other for other in texts.values())
+        for function in begins.findall(text):
+            own = function == "NAME" or function.startswith("mcusim_")
+            assert own or name.endswith(".c") or included == 1, (name, function)
+            assert own or found.setdefault(function, name) == name, (function, name, found[function])
+    assert len(found) > 50
 
 
 @pytest.mark.smoke

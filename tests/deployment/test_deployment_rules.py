@@ -25,7 +25,8 @@ class Learner(ctypes.Structure):
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     out = tmp_path_factory.mktemp("rules") / "rules.so"
-    command = [*zig(), "-shared", "-O2", "-ffp-contract=off", str(KERNELS / "update.c"), "-o", str(out)]
+    sources = [str(KERNELS / name) for name in ("update.c", "reals.c")]
+    command = [*zig(), "-shared", "-O2", "-ffp-contract=off", *sources, "-o", str(out)]
     subprocess.run(command, check=True, capture_output=True)
     return ctypes.CDLL(str(out))
 

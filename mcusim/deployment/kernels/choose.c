@@ -1,19 +1,14 @@
-/* Chooses which channels learn, at the beginning of a stage, for schemes that do not draw each layer by itself.
+/* Chooses which channels learn, at the beginning of a stage.
  *
- * It is the first op of a step: what was observed in the stage before becomes a mean, and the numbers of the
- * channels are written where the other ops read them. Choosing takes no memory but what the plan counts. */
-/* Linkers keep and leave out functions by name: these are not those of draw.c. */
-#define sum chosen_sum
-#define advance chosen_advance
-#define next chosen_next
-#define hashed chosen_hashed
-#define mixed chosen_mixed
+ * Where layers do not draw by themselves, it is the first op of a step: what was observed in the stage before becomes
+ * a mean, and the numbers of the channels are written where the other ops read them. Choosing takes no memory but what
+ * the plan counts. */
 #include "pcg.h"
 
-static void insert_channel(const mcusim_chosen *c, uint32_t k, int32_t channel) { /* ascending */
+static void insert_channel(int16_t *channels, uint32_t k, int32_t channel) { /* ascending */
     uint32_t at = k;
-    for (; at && c->channels[at - 1] > channel; at--) c->channels[at] = c->channels[at - 1];
-    c->channels[at] = (int16_t)channel;
+    for (; at && channels[at - 1] > channel; at--) channels[at] = channels[at - 1];
+    channels[at] = (int16_t)channel;
 }
 
 /* The channel whose word follows another one's in order; equal words follow the order of channels. */
@@ -34,12 +29,25 @@ static void end_channels(const mcusim_chosen *c, uint32_t count) {
     for (uint32_t k = count; k < c->count; k++) c->channels[k] = -1;
 }
 
-static void draw_layer(const mcusim_chosen *c, uint32_t count, const generator *start) {
+/* A subset of k of n channels is those of the k smallest of n random words, as in mcusim/update/draw.py. The words
+ * are made again for each channel that is looked for, so that drawing needs no memory. */
+static void draw_channels(int16_t *channels, uint32_t count, uint32_t of, const generator *start) {
     uint64_t word = 0;
     int32_t last = -1;
     for (uint32_t k = 0; k < count; k++) {
-        last = following(*start, c->of, &word, last);
-        insert_channel(c, k, last);
+        last = following(*start, (int32_t)of, &word, last);
+        insert_channel(channels, k, last);
+    }
+}
+
+/* Begin a stage of channels that each layer draws by itself. */
+void mcusim_stage(const mcusim_network *n, uint32_t stage) {
+    n->state->stage = stage;
+    for (uint32_t i = 0; i < n->drawn_count; i++) {
+        const mcusim_drawn *d = &n->drawn[i];
+        uint32_t path[2] = {d->position, stage + 1};
+        const generator start = seeded_by((uint32_t)n->seed, path, 2);
+        draw_channels(d->channels, d->count, d->of, &start);
     }
 }
 
@@ -58,7 +66,7 @@ void mcusim_in_turn(const mcusim_choice *r, uint32_t stage) {
             }
         }
         uint32_t first = stage % c->of * c->count % c->of;
-        for (uint32_t k = 0; k < c->count; k++) insert_channel(c, k, c->order[(first + k) % c->of]);
+        for (uint32_t k = 0; k < c->count; k++) insert_channel(c->channels, k, c->order[(first + k) % c->of]);
     }
 }
 
@@ -66,7 +74,7 @@ void mcusim_in_turn(const mcusim_choice *r, uint32_t stage) {
 void mcusim_in_one_stream(const mcusim_choice *r, uint32_t stage) {
     generator g = seeded_by((uint32_t)r->seed, &stage, 1);
     for (uint32_t i = 0; i < r->layers_count; i++) {
-        draw_layer(&r->layers[i], r->layers[i].count, &g);
+        draw_channels(r->layers[i].channels, r->layers[i].count, r->layers[i].of, &g);
         for (uint32_t k = 0; k < r->layers[i].of; k++) (void)next(&g);
     }
 }
@@ -79,7 +87,7 @@ static void buy(const mcusim_chosen *c, uint32_t *left, uint32_t channel) {
     uint32_t k = 0;
     left[0] -= c->cost[0], left[1] -= c->cost[1];
     while (k < c->count && c->channels[k] >= 0) k++;
-    insert_channel(c, k, (int32_t)channel);
+    insert_channel(c->channels, k, (int32_t)channel);
 }
 
 /* Any channel of any layer is as likely, until nothing more can be had of what the layers share. */
@@ -123,7 +131,7 @@ static void largest(const mcusim_chosen *c, uint32_t count, uint32_t unseen) {
             if (behind && (best_at < 0 || score > best)) best = score, best_at = n;
         }
         last = best, last_at = best_at;
-        insert_channel(c, k, last_at);
+        insert_channel(c->channels, k, last_at);
     }
 }
 
@@ -136,7 +144,7 @@ static void largest_norms(const mcusim_choice *r, uint32_t layer, uint32_t count
         largest(c, count, 0xffffffffu);
     } else {
         const generator start = seeded_by((uint32_t)r->seed, path, 2);
-        draw_layer(c, count, &start);
+        draw_channels(c->channels, count, c->of, &start);
     }
 }
 
@@ -246,12 +254,12 @@ void mcusim_by_chance(const mcusim_choice *r, uint32_t stage) {
         uint32_t path[2] = {i, stage + 1};
         generator g = seeded_by((uint32_t)r->seed, path, 2);
         if (!add_known(c, &own_total)) {
-            draw_layer(c, c->count, &g);
+            draw_channels(c->channels, c->count, c->of, &g);
             continue;
         }
         for (uint32_t k = 0; k < c->count; k++) {
             take(&own, next(&g), &layer, &channel);
-            insert_channel(c, k, (int32_t)channel);
+            insert_channel(c->channels, k, (int32_t)channel);
         }
     }
 }
@@ -266,7 +274,7 @@ void mcusim_by_importance(const mcusim_choice *r, uint32_t stage) {
         lot own = {c, 1, &mean, !mean.m};
         for (uint32_t k = 0; k < c->count; k++) {
             take(&own, next(&g), &layer, &channel);
-            insert_channel(c, k, (int32_t)channel);
+            insert_channel(c->channels, k, (int32_t)channel);
         }
     }
 }
@@ -297,7 +305,7 @@ static void take_turns(const mcusim_choice *r, uint32_t layer, uint32_t stage) {
     int32_t last = -1;
     for (uint32_t rank = 0; rank < c->of; rank++) {
         last = following(start, c->of, &word, last);
-        if ((rank + c->of - first) % c->of < c->turns) insert_channel(c, k++, last);
+        if ((rank + c->of - first) % c->of < c->turns) insert_channel(c->channels, k++, last);
     }
     end_channels(c, k);
 }

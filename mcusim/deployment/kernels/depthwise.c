@@ -56,7 +56,7 @@ MCUSIM_APART meeting met_at(const mcusim_convolution *r, int i, int j) {
 }
 
 /* Four neighbouring channels, one output each. */
-MCUSIM_APART void four_sums(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+MCUSIM_APART void four_channels(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
     const int8_t *x = t->x + o, *w = t->w + o;
     int32_t zx = r->x_zero, zw = r->weight_zero, a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
     int channels = r->window.ci, x_column = t->x_column;
@@ -110,7 +110,7 @@ void mcusim_depthwise(const void *record, mcusim_state *state) {
                 if (!r->weight_zero)
                     for (; plain && e + 4 <= some; e += 4) four_fast_sums(r, &t, o + e, acc + e);
 #endif
-                for (; plain && e + 4 <= some; e += 4) four_sums(r, &t, o + e, acc + e);
+                for (; plain && e + 4 <= some; e += 4) four_channels(r, &t, o + e, acc + e);
                 for (; e < some; e++) acc[e] = one_sum(r, i, j, o + e, multiplier);
                 mcusim_some_bits(&bits, mcusim_outputs(&r->output, acc, some, o, 1, y, 1), (uint32_t)some);
                 y += some, o += some;

@@ -4,7 +4,7 @@
 
 #define TOP52 ((uint64_t)1 << 52)
 
-static uint64_t widened(float x) { /* a positive normal float32 as float64 */
+static uint64_t as_float64(float x) { /* a positive normal float32 as float64 */
     uint32_t u = mcusim_word(x);
     return ((uint64_t)((u >> 23) + 896u) << 52) | (uint64_t)(u & 0x7fffffu) << 29;
 }
@@ -26,7 +26,7 @@ static uint64_t decayed(uint64_t x) {
 
 /* 2^e with largest / top = m * 2^e, 1/2 <= m < 1. */
 static float scale_of(uint64_t largest, int32_t top) {
-    uint64_t t = widened((float)top);
+    uint64_t t = as_float64((float)top);
     int e = (int)(largest >> 52) - (int)(t >> 52) + ((largest & (TOP52 - 1)) >= (t & (TOP52 - 1)));
     return mcusim_float((uint32_t)(e + 127) << 23);
 }
@@ -36,7 +36,7 @@ void mcusim_advance(const void *record, mcusim_state *state) {
     state->rescaled = 0;
     for (int i = 0; i < r->count; i++) {
         uint64_t old = r->largest[i] ? decayed(r->largest[i]) : 0;
-        uint64_t seen = r->peaks[i] > 0.0f ? widened(r->peaks[i]) : 0;
+        uint64_t seen = r->peaks[i] > 0.0f ? as_float64(r->peaks[i]) : 0;
         uint64_t largest = seen > old ? seen : old;
         r->largest[i] = largest;
         r->peaks[i] = 0.0f;

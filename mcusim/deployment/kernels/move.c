@@ -6,7 +6,7 @@ void mcusim_nothing(const void *record, mcusim_state *state) {
     (void)state;
 }
 
-static void copy(const mcusim_copy *r) {
+static void copy_block(const mcusim_copy *r) {
     int32_t size = r->bytes;
     for (int i = 0; i < r->dims[0]; i++)
         for (int j = 0; j < r->dims[1]; j++)
@@ -27,7 +27,7 @@ void mcusim_move(const void *record, mcusim_state *state) {
     (void)state;
     if (r->fill)
         for (uint32_t i = 0; i < r->fill_bytes; i++) r->fill[i] = r->fill_value;
-    for (uint32_t i = 0; i < r->count; i++) copy(&r->copies[i]);
+    for (uint32_t i = 0; i < r->count; i++) copy_block(&r->copies[i]);
 }
 
 static void keep(const mcusim_keeper *r, const mcusim_pattern *pattern, uint64_t iteration) {

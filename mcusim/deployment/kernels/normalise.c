@@ -42,14 +42,14 @@ static int8_t in_int8(int32_t v) {
     return (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v);
 }
 
-static int32_t largest(const mcusim_rows *r, const int8_t *x) {
+static int32_t top_of(const mcusim_rows *r, const int8_t *x) {
     int32_t top = -128;
     for (uint32_t i = 0; i < r->columns; i++) top = x[i] > top ? x[i] : top;
     return top;
 }
 
 static void fixed_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
-    int32_t top = largest(r, x), total = 0;
+    int32_t top = top_of(r, x), total = 0;
     for (uint32_t i = 0; i < r->columns; i++) {
         int32_t e = r->table[top - x[i]];
         total += e >= 0 ? mcusim_divide(e, SUM_BITS) : 0;
@@ -68,7 +68,7 @@ static void fixed_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
 }
 
 static void floating_logs(const mcusim_rows *r, const int8_t *x, int8_t *y) {
-    int32_t top = largest(r, x);
+    int32_t top = top_of(r, x);
     float total = 0.0f;
     for (uint32_t i = 0; i < r->columns; i++) total += mcusim_exponential((float)(x[i] - top) * r->x_scale);
     float log = mcusim_logarithm(total);

@@ -4,7 +4,7 @@
 
 #include "wide.h"
 
-static mcusim_wide sum(mcusim_wide a, mcusim_wide b) {
+static mcusim_wide wide_sum(mcusim_wide a, mcusim_wide b) {
     mcusim_wide r = {a.high + b.high, a.low + b.low};
     r.high += r.low < a.low;
     return r;
@@ -18,7 +18,7 @@ static void advance(generator *g) {
     const mcusim_wide m = {2549297995355413924u, 4865540595714422341u};
     mcusim_wide p = mcusim_wide_product(g->state.low, m.low);
     p.high += g->state.high * m.low + g->state.low * m.high;
-    g->state = sum(p, g->step);
+    g->state = wide_sum(p, g->step);
 }
 
 static uint64_t next(generator *g) {
@@ -56,7 +56,7 @@ MCUSIM_INLINE generator seeded_by(uint32_t seed, const uint32_t *path, int numbe
     mcusim_wide start = {v[0], v[1]};
     generator g = {{0, 0}, {v[2] << 1 | v[3] >> 63, v[3] << 1 | 1}};
     advance(&g);
-    g.state = sum(g.state, start);
+    g.state = wide_sum(g.state, start);
     advance(&g);
     return g;
 }

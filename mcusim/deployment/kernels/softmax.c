@@ -25,7 +25,7 @@ int32_t mcusim_reciprocal(uint32_t total, int integer_bits, int *bits) {
     return mcusim_inverse((int32_t)((total << room) - 0x80000000u));
 }
 
-static void fixed(const mcusim_softmax *r, const int8_t *x, int8_t *y) {
+static void fixed_row(const mcusim_softmax *r, const int8_t *x, int8_t *y) {
     int32_t top = -128;
     uint32_t total = 0;
     int bits;
@@ -42,7 +42,7 @@ static void fixed(const mcusim_softmax *r, const int8_t *x, int8_t *y) {
     }
 }
 
-static float difference(const mcusim_softmax *r, const void *row, uint32_t i, uint32_t top) {
+static float below_top(const mcusim_softmax *r, const void *row, uint32_t i, uint32_t top) {
     if (r->x_float) return (((const float *)row)[i] - ((const float *)row)[top]) * r->step;
     return (float)(((const int8_t *)row)[i] - ((const int8_t *)row)[top]) * r->step;
 }
@@ -51,9 +51,9 @@ static void floating(const mcusim_softmax *r, const void *x, void *y) {
     uint32_t top = 0;
     float total = 0.0f;
     mcusim_output out = {NULL, NULL, NULL, r->y_zero, -128, 127, 0};
-    for (uint32_t i = 1; i < r->columns; i++) top = difference(r, x, i, top) > 0.0f ? i : top;
+    for (uint32_t i = 1; i < r->columns; i++) top = below_top(r, x, i, top) > 0.0f ? i : top;
     for (uint32_t i = 0; i < r->columns; i++) {
-        r->scratch[i] = mcusim_exponential(difference(r, x, i, top));
+        r->scratch[i] = mcusim_exponential(below_top(r, x, i, top));
         total += r->scratch[i];
     }
     for (uint32_t i = 0; i < r->columns; i++) {
@@ -73,7 +73,7 @@ void mcusim_softmax_rows(const void *record, mcusim_state *state) {
         const uint8_t *x = (const uint8_t *)r->x + i * r->columns * x_size;
         uint8_t *y = (uint8_t *)r->y + i * r->columns * y_size;
         if (r->table)
-            fixed(r, (const int8_t *)x, (int8_t *)y);
+            fixed_row(r, (const int8_t *)x, (int8_t *)y);
         else
             floating(r, x, y);
     }

@@ -27,7 +27,7 @@ void mcusim_init(const mcusim_network *n) {
     mcusim_stage(n, 0);
 }
 
-static float logit(const mcusim_network *n, uint32_t i) {
+static float output_of(const mcusim_network *n, uint32_t i) {
     if (n->logits_type == MCUSIM_FLOAT32) return ((const float *)n->logits)[i];
     if (n->logits_type == MCUSIM_INT32) return (float)((const int32_t *)n->logits)[i] * n->logits_scale;
     return (float)(((const int8_t *)n->logits)[i] - n->logits_zero) * n->logits_scale;
@@ -39,9 +39,9 @@ mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
     copy(n->input, input, n->input_bytes);
     run(n, 0, n->loss_op);
     for (uint32_t i = 1; i < n->logits_count; i++)
-        if (logit(n, i) > logit(n, answer.category)) answer.category = i;
+        if (output_of(n, i) > output_of(n, answer.category)) answer.category = i;
     for (uint32_t i = 0; i < n->logits_count; i++)
-        total += mcusim_exponential(logit(n, i) - logit(n, answer.category));
+        total += mcusim_exponential(output_of(n, i) - output_of(n, answer.category));
     answer.score = 1.0f / total;
     return answer;
 }

@@ -15,7 +15,7 @@ uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes) {
     return ~crc;
 }
 
-static void put(uint8_t *to, uint32_t value) {
+static void put_word(uint8_t *to, uint32_t value) {
     for (int i = 0; i < 4; i++) to[i] = (uint8_t)(value >> (8 * i));
 }
 
@@ -28,9 +28,9 @@ static uint32_t get(const uint8_t *from) {
 /* The first bytes of a copy but its checksum, which goes on from what is returned. */
 static uint32_t begin(const mcusim_network *n, uint8_t *head, uint32_t sequence) {
     head[0] = 'm', head[1] = 'c', head[2] = 'u', head[3] = 'S';
-    put(head + 4, sequence);
-    put(head + 8, n->identity);
-    put(head + 12, n->learned_bytes);
+    put_word(head + 4, sequence);
+    put_word(head + 8, n->identity);
+    put_word(head + 12, n->learned_bytes);
     return mcusim_crc(0, head + 4, 12);
 }
 
@@ -108,7 +108,7 @@ int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
     for (uint32_t i = 0; i < n->learned_count; i++)
         append(&s, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
     flush(&s);
-    put(head + 16, s.crc);
+    put_word(head + 16, s.crc);
     s.at = start;
     append(&s, head, HEADER);
     flush(&s);
@@ -139,7 +139,7 @@ int mcusim_send(const mcusim_network *n, int (*write)(const void *data, uint32_t
     const uint8_t erased = 0xff;
     uint32_t crc = begin(n, head, 1);
     for (uint32_t i = 0; i < n->learned_count; i++) crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
-    put(head + 16, crc);
+    put_word(head + 16, crc);
     int failed = write(head, HEADER);
     for (uint32_t i = HEADER; i < units(n, HEADER); i++) failed |= write(&erased, 1);
     for (uint32_t i = 0; i < n->learned_count; i++) failed |= write(n->learned[i].data, n->learned[i].bytes);

@@ -2,7 +2,16 @@
  *
  * Where the definition says float64 (one subtraction, one rounding), the same bits are found in 64-bit
  * integers: no double is needed on a core that has none. */
-#include "mix.h"
+#include "arithmetic.h"
+
+/* Random words of an element: SplitMix64. */
+#define GOLDEN 0x9E3779B97F4A7C15u
+
+static uint64_t mix(uint64_t z) { /* SplitMix64's finaliser */
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
 
 mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
     mcusim_weight_master;
@@ -29,6 +38,26 @@ void mcusim_learn(const mcusim_learner *l, const mcusim_state *state, uint64_t k
     l->rule(l, at, mcusim_rate(l, state) * scaled, word);
 }
 
+/* The mean starts as the first square that is not 0. */
+void mcusim_adapt(const mcusim_learner *l, const mcusim_moment *moment, const mcusim_state *state, uint64_t key,
+                  uint32_t at, uint32_t element, uint32_t output, uint32_t summed, float gradient) {
+    if (!moment->square || (l->total && l->every)) {
+        mcusim_learn(l, state, key, at, element, output, summed, gradient);
+        return;
+    }
+    float scaled = l->factor ? gradient * l->factor[output] : gradient * 1.0f, value = scaled;
+    if (l->velocity) {
+        value = l->momentum * l->velocity[at] + value;
+        l->velocity[at] = value;
+    }
+    float power = gradient * scaled, before = moment->square[at];
+    float mean = before == 0.0f ? power : moment->decay * before + moment->rest * power;
+    moment->square[at] = mean;
+    value = value / (mcusim_root(mean) + 1e-8f);
+    uint32_t word = (uint32_t)(mix(key + GOLDEN * ((uint64_t)element + 1)) >> 32);
+    l->rule(l, at, mcusim_rate(l, state) * value, word);
+}
+
 void mcusim_weight_plain(const mcusim_learner *l, uint32_t at, float step, uint32_t word) {
     float *value = (float *)l->value;
     (void)word;
@@ -42,19 +71,19 @@ void mcusim_bias_plain(const mcusim_learner *l, uint32_t at, float step, uint32_
 static int8_t top(int32_t v) { return (int8_t)(v < -127 ? -127 : v > 127 ? 127 : v); }
 
 /* Round to the nearest, in float32; NaN becomes the lowest. */
-static int8_t near(float v) { return top((int32_t)mcusim_rint(mcusim_near(v, 4194304.0f))); }
+static int8_t to_int8(float v) { return top((int32_t)mcusim_rint(mcusim_near(v, 4194304.0f))); }
 
 void mcusim_weight_nearest(const mcusim_learner *l, uint32_t at, float step, uint32_t word) {
     int8_t *value = (int8_t *)l->value;
     (void)word;
-    value[at] = near((float)value[at] - step);
+    value[at] = to_int8((float)value[at] - step);
 }
 
 void mcusim_weight_master(const mcusim_learner *l, uint32_t at, float step, uint32_t word) {
     float *master = (float *)l->extra;
     (void)word;
     master[at] = master[at] - step;
-    ((int8_t *)l->value)[at] = near(master[at]);
+    ((int8_t *)l->value)[at] = to_int8(master[at]);
 }
 
 void mcusim_weight_residual(const mcusim_learner *l, uint32_t at, float step, uint32_t word) {
