@@ -21,7 +21,6 @@ from mcusim.core import Role
 from mcusim.lowering.lower import lower_inference
 from mcusim.lowering.step import Step
 from mcusim.memory.planners import PLANNERS
-from mcusim.memory.problem import Solution
 from mcusim.simplify import simplified
 
 
@@ -55,7 +54,7 @@ def needed(path: Path) -> tuple[int, int, str]:
     return ours.height, apart.height, peak(steps[0], ours)
 
 
-def peak(step: Step, solution: Solution) -> str:
+def peak(step: Step, solution: mcusim.Solution) -> str:
     """Return what is live when most is: whole tensors, less what they share, and scratch."""
     profile = step.live_profile(solution.offsets)
     time = profile.index(max(profile))

@@ -69,7 +69,7 @@ def live_over_time(
         for block in blocks
         for rectangle, size in block.rectangles
     ]
-    rows += [(pair.time, pair.time + 1, -_shared(pair, pad_to)) for pair in pairs]
+    rows += [(time, time + 1, -_shared(among, pad_to, pad_to)) for time, among in _by_time(pairs).items()]
     if not rows:
         return LiveBytes(np.zeros(0, np.int64), np.zeros(0, np.int64))
     starts, ends, sizes = np.array(rows, np.int64).T
@@ -79,11 +79,47 @@ def live_over_time(
     return LiveBytes(times, np.cumsum(steps))
 
 
-def _shared(pair: OverlapPair, align: int) -> int:
-    """Return the most bytes that the blocks of a pair can share, each rounded up."""
-    low = -(-pair.distance // align) * align
-    old, new = (-(-size // align) * align for size in (pair.left, pair.new.bytes))
-    return max(min(old, new - low), 0)
+def _by_time(pairs: Sequence[OverlapPair]) -> dict[int, list[OverlapPair]]:
+    found: dict[int, list[OverlapPair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.time, []).append(pair)
+    return found
+
+
+def _shared(pairs: list[OverlapPair], align: int, pad_to: int = 1) -> int:
+    """Return the most bytes that pairs of one time can share, of blocks rounded up to ``pad_to``.
+
+    What an old block shares with one new block it does not share with another, and the other way round: the
+    largest flow from the old blocks to the new ones.
+    """
+    room: dict[tuple[str, str], int] = {}
+    for pair in pairs:
+        low = -(-pair.distance // align) * align
+        old, new = (-(-size // pad_to) * pad_to for size in (pair.left, pair.new.bytes))
+        room["", pair.old.name], room[pair.new.name, ""] = old, new
+        room[pair.old.name, pair.new.name] = max(min(old, new - low), 0)
+    return room[pairs[0].old.name, pairs[0].new.name] if len(pairs) == 1 else _largest_flow(room)
+
+
+def _largest_flow(room: dict[tuple[str, str], int]) -> int:
+    """Return the largest flow from "" back to "" along edges with room (Ford and Fulkerson, 1956)."""
+    left, total = dict(room), 0
+    while True:
+        paths: dict[str, list[tuple[str, str]]] = {"": []}
+        nodes = [""]
+        for node in nodes:
+            for edge, free in left.items():
+                if free and edge[0] == node and (not edge[1] or edge[1] not in paths):
+                    paths[edge[1]] = [*(paths[node] if node else []), edge]
+                    nodes += [edge[1]] if edge[1] else []
+        if not paths[""]:
+            return total
+        amount = min(left[edge] for edge in paths[""])
+        total += amount
+        for start, end in paths[""]:
+            left[start, end] -= amount
+            if start and end:  # what flows back
+                left[end, start] = left.get((end, start), 0) + amount
 
 
 def live_by_role(blocks: tuple[Block, ...] | list[Block], time: int) -> dict[Role, int]:
@@ -113,7 +149,7 @@ def lower_bound(problem: Problem) -> Bound:
     index = int(np.argmax(heights))
     time = int(profile.times[index])
     live = sum(b.bytes_at(time) for b in problem.blocks)
-    live -= sum(pair.most(problem.align) for pair in problem.pairs if pair.time == time)
+    live -= sum(_shared(some, problem.align) for at, some in _by_time(problem.pairs).items() if at == time)
     return Bound(int(heights[index]), time, live, int(profile.bytes.max()))
 
 

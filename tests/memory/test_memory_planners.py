@@ -13,6 +13,7 @@ from mcusim.core import Interval, MissingPackage, OutOfSram, UnknownName
 from mcusim.memory.block import Block
 from mcusim.memory.bound import lower_bound
 from mcusim.memory.checker import check
+from mcusim.memory.overlap import Overlap
 from mcusim.memory.planners import PLANNERS, best, branch_and_bound, exact, hill_climb
 from mcusim.memory.planners import placing as placing_module
 from mcusim.memory.planners.greedy import GREEDY
@@ -284,3 +285,11 @@ def test_a_placement_that_is_too_high_is_told_also_where_blocks_without_bytes_sh
     problem = Problem((*empty, Block("c", 9, Interval(0, 1))), capacity=8)
     with pytest.raises(OutOfSram, match="1 B are missing"):
         check(problem, best(problem))
+
+
+def test_what_two_blocks_share_with_a_third_they_share_once() -> None:
+    lives = {"old": Interval(0, 2), "one": Interval(1, 3), "two": Interval(1, 3)}
+    blocks = tuple(Block(name, 1, life) for name, life in lives.items())
+    overlaps = (Overlap("old", "one", 0), Overlap("old", "two", 0))
+    problem = Problem(blocks, overlaps=overlaps)
+    assert lower_bound(problem).bytes == exact(problem).height == 2
