@@ -137,7 +137,8 @@ def _curves(result: StudyResult) -> str:
         )
         points = [(float(row["epoch"]), float(row[column])) for row in point.rows if column]
         trends.append(Trend(said(point.values), points, metric.text))
-    return f'<div class="charts">{trend_chart(metric.name, trends, "epochs")}</div>'
+    chart = trend_chart(metric.name, trends, "epochs")
+    return f'<div class="charts">{chart}</div>' if chart else ""
 
 
 def _going(result: StudyResult, running: Mapping[str, Rows]) -> str:

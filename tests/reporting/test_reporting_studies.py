@@ -53,7 +53,9 @@ def test_a_study_nothing_of_which_is_done_has_a_page(tmp_path):
     found = some_study(tmp_path)
     for point in found.points:
         point.status, point.result = WAITING, {}
-    assert "No candidate is done yet" in study_page(replace(found))
+    page = study_page(replace(found))
+    assert "No candidate is done yet" in page
+    assert 'id="course"' not in page
 
 
 def test_a_study_lives_in_a_browser(tmp_path):
