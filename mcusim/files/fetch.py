@@ -139,7 +139,7 @@ class _Transfer:
                     raise self._bad(f"is larger than {self._limit:,} B", wrong=True)
                 self._file.write(chunk)
                 if self._progress is not None:
-                    self._progress(self._count, self._found.bytes)
+                    self._progress(self._count, self._found.bytes or promised or None)
                 if monotonic() > self._deadline:
                     raise self._bad(f"takes too long: {self._count:,} B have arrived", AGAIN)
         if self._count < (self._found.bytes or promised):

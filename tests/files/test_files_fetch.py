@@ -101,8 +101,11 @@ def test_a_good_download_is_kept_and_not_repeated(tmp_path: Path, server: str) -
 
     assert fetch(described(f"{server}/good"), folder=tmp_path, opener=closed) == path
     path.write_bytes(b"damaged")
-    fetch(described(f"{server}/good", size=False), folder=tmp_path)
+    seen.clear()
+    again = described(f"{server}/good", size=False)
+    fetch(again, folder=tmp_path, progress=lambda n, of: seen.append((n, of)))
     assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT)), "the server says how much it will be"
 
 
 @pytest.mark.parametrize("size", [True, False])
