@@ -61,3 +61,12 @@ def test_a_placement_that_cannot_be_put_together_so_is_found_by_search():
     problem = Problem(blocks, capacity=3)
     assert filled(problem) is None
     assert PLANNERS["best"](problem).height == 3
+
+
+@pytest.mark.parametrize("times", [2, 5000])
+def test_thousands_in_a_row_and_thousands_at_once_are_joined(times: int) -> None:
+    lives = [Interval(i % times, i % times + 1) for i in range(5000)]
+    problem = Problem(tuple(Block(f"b{i}", 64, life) for i, life in enumerate(lives)))
+    solution = PLANNERS["rectangles"](problem)
+    check(problem, solution)
+    assert (solution.winner, solution.height) == ("rectangles", 64 * 5000 // times)

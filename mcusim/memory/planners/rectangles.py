@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from heapq import heappop, heappush
-from itertools import combinations
+from itertools import combinations, takewhile
 from math import comb
 from random import Random
 from time import monotonic
-from typing import NamedTuple
 
 from mcusim.memory.block import Block
 from mcusim.memory.planners.orders import by_size
@@ -33,7 +34,8 @@ TRIES = 500
 Life = tuple[int, int]
 
 
-class JoinedBlock(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedBlock:
     """A block by its name, or stacks side by side, each as high as all of them."""
 
     bytes: int
@@ -42,13 +44,16 @@ class JoinedBlock(NamedTuple):
 
     def offsets(self, base: int) -> Iterator[tuple[str, int]]:
         """Yield the name of every block in it and its offset, the lowest at ``base``."""
-        if self.name:
-            yield self.name, base
-        for stack in self.stacks:
-            at = base
-            for piece in stack:
-                yield from piece.offsets(at)
-                at += piece.bytes
+        pending = [(self, base)]  # as deep as there are blocks in a row, so no call in a call
+        while pending:
+            block, at = pending.pop()
+            if block.name:
+                yield block.name, at
+            for stack in block.stacks:
+                above = at
+                for piece in stack:
+                    pending.append((piece, above))
+                    above += piece.bytes
 
 
 Match = tuple[tuple[JoinedBlock, ...], tuple[JoinedBlock, ...]]
@@ -161,14 +166,20 @@ def _join(rows: dict[Life, list[JoinedBlock]], rng: Random, noise: float) -> Non
             look(*pair)
 
 
+@cache
+def _few(count: int) -> tuple[int, ...]:
+    """Return how many of so many blocks a stack may have, such that there are few such stacks."""
+    low = list(takewhile(lambda size: comb(count, size) <= TRIES, range(1, count + 1)))
+    high = takewhile(lambda size: comb(count, size) <= TRIES, range(count, len(low), -1))
+    return (*low, *reversed([*high]))
+
+
 def _alike(old: list[JoinedBlock], new: list[JoinedBlock]) -> tuple[float, Match] | None:
     """Return two stacks equally high, those of which chance makes the fewest, and how many that is."""
     best: tuple[float, Match] | None = None
-    for more in range(1, len(new) + 1):
-        if comb(len(new), more) > TRIES:
-            continue
+    for more in _few(len(new)):
         heights = {sum(piece.bytes for piece in stack): stack for stack in combinations(new, more)}
-        for many in range(1, len(old) + 1):
+        for many in _few(len(old)):
             tries = comb(len(old), many) * comb(len(new), more)
             if tries > TRIES:
                 continue
