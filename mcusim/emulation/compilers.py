@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -35,61 +36,74 @@ def zig() -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiler:
-    """A compiler, by the name under which it is asked for; zig's, unless a class below says otherwise."""
+class Compiler(ABC):
+    """A compiler, by the name under which it is asked for."""
 
     name: str
 
-    def require(self) -> None:
-        """Do nothing if it is installed.
+    @abstractmethod
+    def described(self) -> str:
+        """Return name, version and how it optimises.
 
         Raises:
-            MissingPackage: if a package is missing.
-            BadRun: if a program is missing; says how it is had.
+            MissingPackage, BadRun: if a package or a program is missing; says how it is had.
         """
-        zig()
+
+    @abstractmethod
+    def command(self, core: EmulatedCore) -> list[str]:
+        """Return the command that compiles for a core, files and what is made of them left out.
+
+        Raises:
+            MissingPackage, BadRun: as ``described``.
+            BadArgument: if it does not know the core.
+        """
+
+    @abstractmethod
+    def libraries(self, core: EmulatedCore) -> list[str]:
+        """Return what is linked behind everything else."""
+
+
+class Zig(Compiler):
+    """The compiler of the package ``ziglang``."""
 
     def described(self) -> str:
         """Return name, version and how it optimises."""
-        self.require()
+        zig()
         return f"zig {version('ziglang')} {OPTIMISE}"
 
     def command(self, core: EmulatedCore) -> list[str]:
-        """Return the command that compiles for a core, files and what is made of them left out."""
+        """Return the command; for a core without floats zig links its own arithmetic."""
         return [
-            *zig(), "-target", core.target, f"-mcpu={core.cpu}", OPTIMISE,
-            *FLAGS, "-fno-sanitize=undefined", "-Wno-unused-command-line-argument",
+            *zig(), "-target", core.target, f"-mcpu={core.cpu}", OPTIMISE, *FLAGS,
+            "-fno-sanitize=undefined", "-Wno-unused-command-line-argument",
             *([] if core.soft else ["-nostdlib"]),
         ]  # fmt: skip
 
     def libraries(self, core: EmulatedCore) -> list[str]:
-        """Return what is linked behind everything else."""
+        """Return nothing."""
         return []
 
 
-@dataclass(frozen=True, slots=True)
 class Gcc(Compiler):
     """GCC for Arm, as Debian and Arm offer it."""
 
-    def require(self) -> None:
-        """Do nothing if it is installed; raise BadRun if not."""
+    def _require(self) -> None:
         if shutil.which(self.name) is None:
             way_out = f"install it (Debian: apt install gcc-{self.name[:-4]}), or leave out toolchain"
             raise BadRun(f"toolchain {self.name}", "is not installed", way_out)
 
     def described(self) -> str:
         """Return name, version and how it optimises."""
-        self.require()
+        self._require()
         return f"{_first_line(self.name)} {OPTIMISE}"
 
     def command(self, core: EmulatedCore) -> list[str]:
         """Return the command; ``BadArgument`` for a core that is not Arm's."""
-        self.require()
+        self._require()
         if core.riscv:
             way_out = f"use {choice('toolchain', 'zig')}"
             raise BadArgument(f"core {core.name}", f"is none that {self.name} compiles for", way_out)
         unit = ["-mfloat-abi=soft"] if core.soft else ["-mfloat-abi=hard", f"-mfpu={core.fpu}"]
-        # GCC speaks of constants where a wider type meets a narrow one, of which C99 says the same.
         return [
             self.name, f"-mcpu={core.cpu.partition('+')[0].replace('_', '-')}", "-mthumb", *unit, OPTIMISE,
             *FLAGS, "-nostdlib",
@@ -106,7 +120,7 @@ def _first_line(name: str) -> str:
     return (done.stdout.splitlines() or [name])[0]
 
 
-COMPILERS = {each.name: each for each in (Compiler("zig"), Gcc("arm-none-eabi-gcc"))}
+COMPILERS = {each.name: each for each in (Zig("zig"), Gcc("arm-none-eabi-gcc"))}
 """Compilers by name; the first is used where none is asked for."""
 ZIG = COMPILERS["zig"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mcusim.core import BadArgument, UnknownName
 from mcusim.core.wording import choice
 from mcusim.emulation.cores import UNICORN, EmulatedCore, MemoryMap
-from mcusim.emulation.emulator import EmulatedDevice, emulator
-from mcusim.emulation.qemu import QEMU, QemuDevice, qemu
+from mcusim.emulation.qemu_machine import QEMU, QemuMachine, qemu
 from mcusim.emulation.target_machine import TargetMachine
+from mcusim.emulation.unicorn_machine import UnicornMachine, emulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Emulator:
 
 
 EMULATORS = {
-    "unicorn": Emulator("unicorn", emulator, EmulatedDevice),
-    QEMU: Emulator(QEMU, qemu, QemuDevice),
+    "unicorn": Emulator("unicorn", emulator, UnicornMachine),
+    QEMU: Emulator(QEMU, qemu, QemuMachine),
 }
 """Emulators by name."""
 

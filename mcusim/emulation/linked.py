@@ -10,7 +10,7 @@ from typing import Any
 from mcusim.core import BadRun
 from mcusim.core.wording import choice
 from mcusim.deployment.project import PLAN
-from mcusim.emulation.emulator import emulator
+from mcusim.emulation.unicorn_machine import emulator
 from mcusim.sections.kinds import Facts, Headline, Section
 from mcusim.sections.shown import Shown
 

@@ -41,7 +41,7 @@ def qemu() -> str:
     return f"qemu {words[3]}" if len(words) > 3 else QEMU
 
 
-class QemuDevice(TargetMachine):
+class QemuMachine(TargetMachine):
     """Memory and core of QEMU. It counts no instructions, and memory around the arena is there, but watched.
 
     Raises:

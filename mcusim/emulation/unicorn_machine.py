@@ -28,7 +28,7 @@ def emulator() -> str:
     return f"unicorn {version('unicorn')}"
 
 
-class EmulatedDevice(TargetMachine):
+class UnicornMachine(TargetMachine):
     """Memory and core of unicorn, which counts every instruction.
 
     Flash can be read only, and of SRAM only the stack, the statics and the arena are there: everything else

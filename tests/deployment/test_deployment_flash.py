@@ -12,8 +12,8 @@ from mcusim.core import Role
 from mcusim.deployment.records import NOTHING
 from mcusim.deployment.tables import tables
 from mcusim.emulation.cores import core_named
-from mcusim.emulation.emulator import EmulatedDevice
 from mcusim.emulation.toolchain import build
+from mcusim.emulation.unicorn_machine import UnicornMachine
 from mcusim.graph import Arithmetic
 from mcusim.graph.enlarging import enlarging
 from mcusim.lowering.constants import record_bytes
@@ -60,7 +60,7 @@ def test_records_are_as_large_as_the_plan_says(name, tmp_path):
     made = tables(plan, session.scheme)
     folder = session.firmware(tmp_path / "out").folder
     core = core_named("cortex-m4")
-    device = EmulatedDevice(build(folder, made.prefix, core, plan.peak_bytes), core, plan.peak_bytes)
+    device = UnicornMachine(build(folder, made.prefix, core, plan.peak_bytes), core, plan.peak_bytes)
     prefix = made.prefix
     # What chooses channels is of the scheme, of which a step does not know.
     apart = (NOTHING.struct, "mcusim_choice")

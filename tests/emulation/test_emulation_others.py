@@ -14,7 +14,7 @@ from mcusim.cli.main import build
 from mcusim.emulation.compilers import COMPILERS, compiler_named
 from mcusim.emulation.cores import CORES, core_named
 from mcusim.emulation.emulators import EMULATORS, emulator_for
-from mcusim.emulation.qemu import QEMU, QemuDevice, qemu
+from mcusim.emulation.qemu_machine import QEMU, QemuMachine, qemu
 from mcusim.emulation.twin import run_twin
 
 GCC = "arm-none-eabi-gcc"
@@ -57,15 +57,15 @@ def test_both_emulators_see_the_same_of_one_program():
 
 def test_a_program_that_leaves_its_code_is_a_fault_with_its_place(tmp_path, monkeypatch):
     needs(QEMU)
-    monkeypatch.setattr("mcusim.emulation.qemu.STOP_SECONDS", 5)
-    put = QemuDevice.write
+    monkeypatch.setattr("mcusim.emulation.qemu_machine.STOP_SECONDS", 5)
+    put = QemuMachine.write
 
-    def spoiled(self: QemuDevice, address: int, data: bytes) -> None:
+    def spoiled(self: QemuMachine, address: int, data: bytes) -> None:
         put(self, address, data)
         if address == self.symbols["twin_box"]:  # the next instruction is one that there is not
             put(self, self.symbols["mcusim_train"], b"\xff\xde" * 2)
 
-    monkeypatch.setattr(QemuDevice, "write", spoiled)
+    monkeypatch.setattr(QemuMachine, "write", spoiled)
     with pytest.raises(mcusim.BadRun, match=r"firmware on cortex-m4: (qemu-system-arm ended|faults)"):
         twin("cortex-m4", emulator=QEMU)
 

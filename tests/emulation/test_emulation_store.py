@@ -14,8 +14,8 @@ from mcusim.deployment.learned import identity
 from mcusim.deployment.model_files import arena_bytes
 from mcusim.deployment.tables import tables
 from mcusim.emulation.cores import core_named
-from mcusim.emulation.emulator import EmulatedDevice
 from mcusim.emulation.toolchain import build
+from mcusim.emulation.unicorn_machine import UnicornMachine
 from mcusim.mcu.flash.flash import SimulatedFlash
 from mcusim.mcu.flash.store import Layout, Store, copy_in, head_of, header_bytes
 
@@ -32,7 +32,7 @@ class Kept:
         made = tables(plan, session.scheme)
         core = core_named("cortex-m4")
         path = session.firmware(folder).folder
-        self.device = EmulatedDevice(
+        self.device = UnicornMachine(
             build(path, made.prefix, core, arena_bytes(plan)), core, arena_bytes(plan)
         )
         self.device.run()

@@ -21,7 +21,7 @@ from mcusim.data.arrays import from_arrays
 from mcusim.deployment.forward import FORWARD
 from mcusim.emulation.cores import CORES, NOT_EMULATED, core_named
 from mcusim.emulation.emulators import emulator_for
-from mcusim.emulation.qemu import QEMU
+from mcusim.emulation.qemu_machine import QEMU
 from mcusim.emulation.twin import run_twin
 from mcusim.emulation.verb import twin_of as twin_of_session
 from mcusim.graph import Arithmetic
@@ -303,7 +303,7 @@ def test_bad_input_is_one_line():
 
 @pytest.mark.parametrize("missing", ["ziglang", "unicorn"])
 def test_what_is_not_installed_is_named_with_the_way_to_install_it(missing, monkeypatch, tmp_path):
-    for module in ("compilers", "emulator"):
+    for module in ("compilers", "unicorn_machine"):
         place = f"mcusim.emulation.{module}.find_spec"
         monkeypatch.setattr(place, lambda name: None if name == missing else True)
     words = ["twin", "-m", "synthetic-mbv2", "-b", "nrf52840", "--data", "synthetic"]
