@@ -1,4 +1,4 @@
-"""A training: what its metric and its loss did, epoch by epoch."""
+"""A training: what its metric and its loss did."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DASHES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 
 
 def plot_training(run: Run) -> Figure:
-    """Draw the metric of a run, and its loss, over the epochs."""
+    """Draw the metric of a run, and its loss, over the epochs; what is known on the way there too."""
     names = [name for name in run.rows[0] if name != "epoch"]
     metrics = [name for name in names if name.endswith(f"_{run.metric.key}")]
     losses = [name for name in names if name.endswith("loss")]
@@ -56,13 +56,15 @@ def _line(part: str, parts: Sequence[str]) -> Line2D:
 def _curves(ax: Axes, run: Run, names: Sequence[str], parts: Sequence[str], scale: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    epochs = [row["epoch"] for row in run.rows]
+    last = run.rows[-1]["epoch"]
     for name in names:
         at = parts.index(_part(name))
+        known = [(row["epoch"], row[name] * scale) for row in run.curve or run.rows if row[name] is not None]
         ax.plot(
-            epochs, [row[name] * scale for row in run.rows], DASHES[at % len(DASHES)], marker="o",
-            markersize=2.5 if len(epochs) < 20 else 0, linewidth=1.2, color=SHADES[at % len(SHADES)],
+            *zip(*known, strict=True), DASHES[at % len(DASHES)], marker="o",
+            markersize=2.5 if len(known) < 20 else 0, linewidth=1.2, color=SHADES[at % len(SHADES)],
         )  # fmt: skip
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.set_xlim(0, last + 0.04 * last)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=last > 1))
     sparse(ax.yaxis)
     ax.set_xlabel("epochs")
