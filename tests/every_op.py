@@ -38,7 +38,7 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
         return op.output
 
     def weighted(
-        name: str, kind: OpKind, x: str, shape: tuple[int, ...], *, scale: float = 0.05, **more: object
+        name: str, kind: OpKind, x: str, shape: tuple[int, ...], /, *, scale: float = 0.05, **more: object
     ) -> str:
         depthwise = kind is K.DEPTHWISE_CONV_2D
         channels = shape[3] if depthwise else shape[0]
@@ -75,7 +75,7 @@ def every_op_network(seed: int = 0, *, arithmetic: Arithmetic = Arithmetic.TFLIT
     up = add("nearest", K.RESIZE_NEAREST_NEIGHBOR, total, scale=None, shape=(1, 8, 8, 8))
     smooth = add("bilinear", K.RESIZE_BILINEAR, average, scale=None, shape=(1, 8, 8, 8))
     x = add("both", K.CONCATENATION, up, smooth, axes=(3,), scale=0.02, zero=-60)
-    x = filters(add, constant, x)
+    x = filters(weighted, x)
     x = add("relu6", K.RELU6, x, scale=0.03, zero=-70, clamp=(-70, 127))
     x = add("turned", K.TRANSPOSE, x, scale=None, axes=(0, 2, 1, 3))
     x = moved(add, x)
@@ -106,13 +106,12 @@ def moved(add: Callable[..., str], x: str) -> str:
     return add("cut", K.STRIDED_SLICE, x, scale=None, **cut)
 
 
-def filters(add: Callable[..., str], constant: Callable[..., str], x: str) -> str:
+def filters(weighted: Callable[..., str], x: str) -> str:
     """Return (1, 8, 8, 16) through convolutions in groups and transposed ones, in the same shape."""
-    weight = Quant.of(0.01)
-    grouped = constant("grouped.w", (16, 3, 3, 4), weight)
-    x = add("grouped", K.GROUPED_CONV_2D, x, grouped, scale=0.1, stride=(2, 2), padding=((1, 0), (0, 1)))
-    wide = constant("wide.w", (16, 2, 2, 16), weight)
-    return add("wide", K.TRANSPOSE_CONV, x, wide, scale=0.2, stride=(2, 2), shape=(1, 8, 8, 16))
+    grouped = {"stride": (2, 2), "padding": ((1, 0), (0, 1))}
+    x = weighted("grouped", K.GROUPED_CONV_2D, x, (16, 3, 3, 4), scale=0.1, **grouped)
+    wide = {"stride": (2, 2), "padding": ((1, 0), (0, 1)), "shape": (1, 8, 8, 16)}
+    return weighted("wide", K.TRANSPOSE_CONV, x, (16, 3, 3, 16), scale=0.2, **wide)
 
 
 def matrices(add: Callable[..., str], x: str) -> str:

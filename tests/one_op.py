@@ -187,7 +187,7 @@ def _op(kind: OpKind, edge: Edge, x: str, tensors: dict[str, Tensor]) -> Op:
 
 def in_16_bits(model: Model) -> Model:
     """Return a network with 16-bit activations: finer scales, int64 biases, the same weights."""
-    weights = {n for op in model.ops if op.traits.parametric for n in op.inputs[1:]}
+    weights = {n for op in model.ops if op.traits.weighted for n in op.inputs[1:]}
     curves = {op.output for op in model.ops if op.kind in (K.LOGISTIC, K.TANH, K.SOFTMAX)}
     tensors = {}
     for name, tensor in model.tensors.items():

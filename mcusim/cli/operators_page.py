@@ -14,8 +14,8 @@ INTRO = """# Operators
 
 Made by `python -m mcusim.cli.operators_page > docs/operators.md`, from the tables that readers, plans and
 the engine ask themselves. An operator is executed on the types that are listed; a network with others is
-refused by name when it is loaded or planned. *Weights learn* says whether an update scheme may choose its
-weights; where it says *frozen*, they stay as they are and the gradient passes.
+refused by name when it is loaded or planned. *Weights* says whether it has some; an update scheme may then
+choose what of them learns.
 
 | operator | TFLite | ONNX | PyTorch | types | gradient | weights | firmware in C |
 |---|---|---|---|---|---|---|---|
@@ -91,7 +91,7 @@ def page() -> str:
 def _row(kind: OpKind) -> str:
     names = NAMES[kind]
     types = ", ".join(f"{x} → {y}" if x != y else x for x, y in TYPES[kind])
-    learn = "learn" if TRAITS[kind].weighted else "frozen" if TRAITS[kind].parametric else ""
+    learn = "learn" if TRAITS[kind].weighted else ""
     gradient, firmware = (("yes" if kind in table else "no") for table in (GRADIENTS, FORWARD))
     others = (", ".join(f"`{name}`" for name in group) for group in (names.onnx, names.torch))
     cells = (f"`{kind.name}`", str(names.tflite.code), *others, types, gradient, learn, firmware)

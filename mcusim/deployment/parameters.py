@@ -15,6 +15,7 @@ from mcusim.deployment.records import Call
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import Op, OpKind
 from mcusim.graph.outputs import heads
+from mcusim.kernels.columns import groups
 from mcusim.kernels.qas import qas_bias, qas_weight
 from mcusim.kernels.update import decays, draw_seed
 from mcusim.lowering.backward import gradient_name
@@ -22,6 +23,10 @@ from mcusim.lowering.forward import saved_name
 from mcusim.lowering.step import StepOp
 from mcusim.update.optimizer import Sgd
 
+LAYOUTS = {
+    OpKind.DEPTHWISE_CONV_2D: "MCUSIM_DEPTHWISE", OpKind.TRANSPOSE_CONV: "MCUSIM_TRANSPOSED",
+}  # fmt: skip
+MOST_GROUPS = 255
 Observed = Mapping[str, CText]
 """Where what is observed of a layer is summed: fields of ``mcusim_adapted_weight``."""
 
@@ -80,7 +85,7 @@ class ParameterCalls:
             "count": prod(context.shape(channels)) if chosen else channel_count,
             "saved": channel_count if dense and x != saved else shape[-1],
             "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
-            "x_float": inputs.dtype == "float32", "depthwise": source.kind is OpKind.DEPTHWISE_CONV_2D,
+            "x_float": inputs.dtype == "float32", **self._layout(source),
             "compact": context.compact(source), "whole": x != saved, "fisher": self._fisher,
             "from": context.error(g), "learner": self._learner(source, SlotPart.WEIGHT),
             **self._pixels(source),
@@ -112,13 +117,22 @@ class ParameterCalls:
         fields: dict[str, Any] = {
             "learner": self._learner(source, op.part), "channels": context.at(channels) if chosen else NULL,
             "window": self._window(source), "count": 1 if bias else total[0], "bias": bias,
-            "depthwise": not bias and source.kind is OpKind.DEPTHWISE_CONV_2D,
             "compact": not bias and context.compact(source),
+            **({"groups": 1} if bias else self._layout(source)),
         }  # fmt: skip
         moment = self._moment(source, op.part)
         if not moment:
             return Call("mcusim_apply", "mcusim_update", fields)
         return Call("mcusim_adapted_apply", "mcusim_adapted_update", {"update": fields, "moment": moment})
+
+    def _layout(self, source: Op) -> dict[str, Any]:
+        """Return how a weight lies, and in how many groups the channels that do not meet are."""
+        count = groups(source, self._context.tensors)
+        if count > MOST_GROUPS and source.kind is OpKind.GROUPED_CONV_2D:
+            reason = f"has {count} groups of channels, and C kernels that learn take {MOST_GROUPS}"
+            raise refusal(f"op {source.name!r} ({source.kind})", reason)
+        layout = LAYOUTS.get(source.kind, "MCUSIM_PLAIN")
+        return {"layout": CText(layout), "groups": count if source.kind is OpKind.GROUPED_CONV_2D else 1}
 
     def _moment(self, source: Op, part: SlotPart) -> dict[str, Any]:
         """Return where a parameter's mean squares lie, and how they move; nothing without a second moment."""

@@ -1,4 +1,4 @@
-"""C kernels of filters that do not learn, products of matrices and normalised rows, with their records."""
+"""C kernels of convolutions in groups, transposed ones, products and normalised rows, with their records."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mcusim.core import SlotPart
 from mcusim.deployment.context import StepContext, four, refusal, source_of, window
 from mcusim.deployment.records import Call
-from mcusim.deployment.text import NULL
 from mcusim.graph import Op, OpKind
+from mcusim.kernels.columns import groups
 from mcusim.kernels.moved_blocks import strides
 from mcusim.kernels.reference.plain import gradient_ratio
 from mcusim.kernels.reference.softmax import differences, exponentials
@@ -27,11 +28,12 @@ def filtered(context: StepContext, op: StepOp) -> Call:
     source, x, y = source_of(op), op.reads[0], op.writes[0]
     grouped = source.kind is OpKind.GROUPED_CONV_2D
     return Call("mcusim_grouped" if grouped else "mcusim_transposed", "mcusim_convolution", {
-        "x": context.at(x), "weight": context.operand(source.inputs[1]),
-        "bias": context.operand(source.inputs[2]) if len(source.inputs) > 2 else NULL, "y": context.at(y),
-        "mask": context.at(op.mask), "scratch": context.at(op.scratch), "window": _window(context, source),
+        "x": context.at(x), "weight": context.parameter(source, SlotPart.WEIGHT),
+        "bias": context.parameter(source, SlotPart.BIAS), "y": context.at(y), "mask": context.at(op.mask),
+        "scratch": context.at(op.scratch), "window": _window(context, source),
         "x_zero": context.zero_of(source.inputs[0]), "weight_zero": context.zero_of(source.inputs[1]),
-        "output": context.output(source), "groups": _groups(context, source),
+        "output": context.output(source), "groups": groups(source, context.tensors),
+        **context.overlay(source),
     })  # fmt: skip
 
 
@@ -40,19 +42,15 @@ def filter_gradient(context: StepContext, op: StepOp) -> Made:
     source = source_of(op)
     name = "mcusim_grad_grouped" if source.kind is OpKind.GROUPED_CONV_2D else "mcusim_grad_transposed"
     return name, "mcusim_grad_input", {
-        "weight": context.operand(source.inputs[1]), "factor": context.factors(source),
+        "weight": context.parameter(source, SlotPart.WEIGHT), "factor": context.factors(source),
         "weight_zero": context.zero_of(source.inputs[1]), "window": _window(context, source),
-        "groups": _groups(context, source),
+        "groups": groups(source, context.tensors), **context.overlay(source),
     }  # fmt: skip
 
 
 def _window(context: StepContext, source: Op) -> dict[str, int]:
     x, weight, y = (context.tensors[n] for n in (*source.inputs[:2], source.output))
     return window(source, x.shape, y.shape, weight.shape[1:3], (x.shape[3], y.shape[3]))
-
-
-def _groups(context: StepContext, source: Op) -> int:
-    return context.tensors[source.inputs[0]].shape[3] // context.tensors[source.inputs[1]].shape[3]
 
 
 def _strides(context: StepContext, source: Op, index: int) -> tuple[list[int], int, int]:

@@ -20,8 +20,8 @@ from mcusim.deployment.parameters import Observed, ParameterCalls
 from mcusim.deployment.pooled import pooled
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.text import CText, identifier
-from mcusim.engine.columns import gather
 from mcusim.graph import Arithmetic
+from mcusim.kernels.columns import gather
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.overflow import overflows
 from mcusim.lowering.action import Action

@@ -22,7 +22,7 @@ from mcusim.graph import Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels.compiled.gather import Take
-from mcusim.kernels.compiled.grad_parameters import GradWeight
+from mcusim.kernels.compiled.grad_record import Gradient
 from mcusim.kernels.compiled.prepared import GradInputKernel, Workspace, address_of
 from mcusim.kernels.compiled.rows import GRADIENT, INPUT, Rows, gradient_row, input_row, row
 from mcusim.lowering.action import Action
@@ -275,7 +275,7 @@ class Binding:
                 learner.learn_weight(clock.rate[0])
 
         rule = learner.weight_row(clock)
-        if rule is not None and watch is None and isinstance(kernel, GradWeight):
+        if rule is not None and watch is None and isinstance(kernel, Gradient):
             bound = kernel.bind(g_y, mask, x, learner.channels, gradient, positions)
             numbers = (self.scales.address(y), address_of(clock.learns), 1)
             return Rows(row(gradient_row, GRADIENT, bound, numbers, run, keep=self.scales), rule)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
-from mcusim.engine.columns import gather, scatter
 from mcusim.engine.state import State, constant, parameter_slots
 from mcusim.graph import Op
 from mcusim.graph.outputs import heads
 from mcusim.kernels import update as kernels
+from mcusim.kernels.columns import gather, scatter
 from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.compiled.rows import RULE, Row, row, rule_row
 from mcusim.lowering.residency import Residency

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.engine.columns import gather
 from mcusim.engine.learning import Learner
-from mcusim.graph import OpKind
+from mcusim.kernels.columns import gather, of_outputs
 from mcusim.kernels.qas import qas_weight
 from mcusim.lowering.step import Step
 from mcusim.update import observe
@@ -41,11 +40,10 @@ class Observer:
                 self._statistics.add(kind, name, observe.error_norm(error, scale))
 
     def _factors(self, learner: Learner) -> Array:
-        """Return 1 / s_W**2 of each weight of a channel's block; a depthwise channel has its own."""
+        """Return 1 / s_W**2 of each output that a channel meets."""
         name = learner.op.name
         if name not in self._qas:
             self._qas[name] = qas_weight(learner.op, self._tensors)
-        factors = self._qas[name]
-        if learner.op.kind is OpKind.DEPTHWISE_CONV_2D:
-            return np.ascontiguousarray(factors.reshape(learner.inputs, -1)[learner.channels])
-        return factors
+        shape = learner.weight.shape
+        found = of_outputs(learner.op, self._qas[name], shape, learner.channels, learner.inputs)
+        return np.ascontiguousarray(found)

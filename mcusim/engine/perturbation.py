@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mcusim.core import SlotPart
 from mcusim.data.counter import bits
-from mcusim.engine.columns import gather, scatter
 from mcusim.engine.learning import Clock, Learner
+from mcusim.kernels.columns import gather, scatter
 from mcusim.kernels.number_formats.rounding import WEIGHT_TOP
 from mcusim.kernels.update import draw_seed, signed
 from mcusim.lowering.step import Step

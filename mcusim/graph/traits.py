@@ -21,7 +21,7 @@ class Family(StrEnum):
     DENSE = "dense"
     """Weights once, no window."""
     FILTER = "filter"
-    """A window of weights that does not learn here."""
+    """A window of weights over groups of channels, or from each input to many outputs."""
     PRODUCT = "product"
     """Matrices of two inputs, multiplied."""
     BINARY = "binary"
@@ -88,13 +88,8 @@ class Traits:
 
     @property
     def weighted(self) -> bool:
-        """True if it has a weight and perhaps a bias, which can learn."""
-        return self.family in (Family.CONVOLUTION, Family.DENSE)
-
-    @property
-    def parametric(self) -> bool:
-        """True if its second input is a constant weight, and its third, if there is one, a bias."""
-        return self.weighted or self.family is Family.FILTER
+        """True if its second input is a weight, and its third, if there is one, a bias; both can learn."""
+        return self.family in (Family.CONVOLUTION, Family.DENSE, Family.FILTER)
 
     @property
     def channel_axis(self) -> int:
@@ -104,12 +99,12 @@ class Traits:
     @property
     def fuses(self) -> bool:
         """True if TFLite can clamp its output as a part of it (a fused activation)."""
-        return self.parametric or self.family in (Family.BINARY, Family.POOL)
+        return self.weighted or self.family in (Family.BINARY, Family.POOL)
 
     @property
     def inputs(self) -> tuple[int, int]:
         """Fewest and most inputs."""
-        if self.parametric:
+        if self.weighted:
             return (2, 3)
         if self.family in (Family.BINARY, Family.PAIR, Family.PRODUCT):
             return (2, 2)

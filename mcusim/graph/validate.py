@@ -152,7 +152,7 @@ def _check_op(op: Op, model: Model) -> None:
         for tensor in (*inputs, output):
             if tensor.dtype in QUANTISED and tensor.quant is None:
                 raise BadModel(thing, f"tensor {tensor.name!r} is {tensor.dtype} without a scale")
-    if op.traits.parametric:
+    if op.traits.weighted:
         _check_weighted(op, thing, inputs, output)
 
 

@@ -15,6 +15,7 @@ from mcusim.graph import WEIGHTED, Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import CLAMPS, FILTERS, MOVES, POOLS, PRODUCTS, RESIZES, UNARY
 from mcusim.kernels import reference
 from mcusim.kernels.arrays import StoreResult, Tensors
+from mcusim.kernels.compiled.grad_filters import GradFilter
 from mcusim.kernels.compiled.grad_input import GradInput
 from mcusim.kernels.compiled.grad_parameters import GradBias, GradWeight
 from mcusim.kernels.compiled.grad_plain import PassOn
@@ -46,7 +47,7 @@ def grad_input(
         BadModel: if the op has no gradient; says why.
         BadArgument: by the kernel, if an array does not fit.
     """
-    if fixed_weight and op.traits.weighted:
+    if fixed_weight and op.traits.weighted and op.kind not in FILTERS:
         return GradInput(op, tensors, workspace, fixed_weight=True)
     return GRADIENTS.of(op)(op, tensors, arithmetic, index, workspace)
 
@@ -67,8 +68,8 @@ def grad_weight(
         x: saved features of the n selected input channels: int8, int16 or float32 [N, H, W, n] or [N, n];
             with ``positions`` [N, kept, n].
         channels: int32 (n,), which they are.
-        out: float32, one block a channel: [n, kh, kw, C_out], depthwise [n, kh, kw, multiplier],
-            fully connected [n, out].
+        out: float32, one block a channel: [n, kh, kw, outputs that it meets]: all, of a depthwise op its
+            multiplier, of groups those of one; fully connected [n, out].
         positions: int32 (kept,), of a convolution's input of tensor shape [N, H, W, C]: which of its
             pixels were saved, row * W + column, ascending, in every image the same. Taps on all others
             are skipped, and the sums are multiplied by H * W / kept.
@@ -78,7 +79,7 @@ def grad_weight(
     """
     if tensors[op.inputs[0]].dtype == "int16":
         return reference.grad_weight(op, tensors, arithmetic)
-    return GradWeight(op, tensors, workspace)
+    return (GradFilter if op.kind in FILTERS else GradWeight)(op, tensors, workspace)
 
 
 def _weighted(

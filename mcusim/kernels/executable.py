@@ -66,8 +66,8 @@ def check_forward(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
         INT16.of(op)
     known, output = TYPES.of(op), tensors[op.output].dtype
     x = tensors[op.inputs[0]].dtype
-    wrong = op.traits.parametric and tensors[op.inputs[1]].dtype != ("int8" if x == "int16" else x)
-    for name in op.inputs[: 1 + wrong] if op.traits.parametric else op.inputs:
+    wrong = op.traits.weighted and tensors[op.inputs[1]].dtype != ("int8" if x == "int16" else x)
+    for name in op.inputs[: 1 + wrong] if op.traits.weighted else op.inputs:
         if (tensors[name].dtype, output) not in known:
             forms = " or ".join(f"{y} from {x}" for x, y in known)
             raise BadModel(

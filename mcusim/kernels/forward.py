@@ -116,6 +116,13 @@ def _resized(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Kernel:
 _NUMPY = _plain(reference.forward)
 """Rarer ops are fast enough as their slow twins."""
 
+
+def _filter(
+    op: Op, tensors: Tensors, arithmetic: Arithmetic, learns: Learns, workspace: Workspace | None
+) -> Kernel:
+    return reference.forward(op, tensors, arithmetic, frozen=learns is Learns.NOTHING)
+
+
 _FEW = (
     OpKind.SUM, OpKind.REDUCE_MAX, OpKind.REDUCE_MIN, OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION,
     OpKind.ARG_MAX,
@@ -133,7 +140,8 @@ FORWARD: OpTable[Make] = OpTable(
         OpKind.QUANTIZE: _plain(Unary),
         OpKind.DEQUANTIZE: _plain(lambda op, tensors, _: Dequantize(op, tensors)),
         OpKind.MEAN: _mean,
-        **dict.fromkeys((*FILTERS, *PRODUCTS, *_FEW, *MOVES), _NUMPY),
+        **dict.fromkeys(FILTERS, _filter),
+        **dict.fromkeys((*PRODUCTS, *_FEW, *MOVES), _NUMPY),
         OpKind.RESIZE_NEAREST_NEIGHBOR: _NUMPY,
         OpKind.RESIZE_BILINEAR: _plain(_resized),
         **dict.fromkeys((OpKind.RESHAPE, OpKind.PAD, OpKind.CONCATENATION, OpKind.TRANSPOSE), _plain(_moved)),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, SlotPart
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.columns import groups
 from mcusim.kernels.compiled.prepared import Prepared, address_of, check, check_shape
 from mcusim.kernels.compiled.rules.loops import RECORD
 from mcusim.kernels.number_formats import BIASES, WEIGHTS, Extra
@@ -65,18 +66,18 @@ class WeightRule(Prepared):
         self._factor = qas_weight(op, tensors)
         self._constants = np.zeros(1, RECORD)
         r = self._constants[0]
+        self.window = weight.shape[1:-1]
+        count, taps = groups(op, tensors), int(np.prod(self.window, dtype=np.int64))
+        outputs = weight.shape[op.traits.channel_axis]
+        last = r["last"] = r["factor_group"] = outputs // count
         if op.kind is OpKind.DEPTHWISE_CONV_2D:
-            outputs, taps = weight.shape[3], weight.shape[1] * weight.shape[2]
-            r["last"] = r["stride_channel"] = r["factor_channel"] = outputs // tensors[op.inputs[0]].shape[-1]
+            self.inputs, r["depth"], r["stride_group"] = count, 1, last
             r["stride_tap"], r["stride_last"] = outputs, 1
-            self.window: tuple[int, ...] = weight.shape[1:3]
         else:
-            self.window = weight.shape[1:-1]
-            taps = int(np.prod(self.window, dtype=np.int64))
-            r["last"], r["stride_channel"] = weight.shape[0], 1
-            r["stride_tap"], r["stride_last"] = weight.shape[-1], taps * weight.shape[-1]
-        depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-        r["inputs"] = self.inputs = tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
+            depth = r["depth"] = weight.shape[-1]
+            self.inputs, r["stride_group"], r["stride_channel"] = count * depth, last * taps * depth, 1
+            r["stride_tap"], r["stride_last"] = depth, taps * depth
+        r["inputs"] = self.inputs
         r["taps"], r["factor"], r["factors"] = taps, address_of(self._factor), self._factor.size
         r["compact"], r["decay"] = compact, address_of(self._decay)
 
@@ -166,7 +167,7 @@ def weight_rule(
 
     Args of the rule:
         weight: int8 (or float32) of the op's weight shape; with ``compact`` the block of selected
-            channels: [n, kh, kw, C_out], depthwise [n, kh, kw, multiplier], fully connected [n, out].
+            channels: [n, kh, kw, outputs that a channel meets], fully connected [n, out].
         extra: int8 residual or float32 master weight of the same shape, where the format has one.
         channels: int32 [n], the selected input channels.
         gradient: float32 block of the selected channels.

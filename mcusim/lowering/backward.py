@@ -8,7 +8,8 @@ from math import prod
 from typing import Literal
 
 from mcusim.core import Kind, Phase, Role, Slot, SlotPart
-from mcusim.graph import QUANTISED, Model, Op, OpKind
+from mcusim.graph import QUANTISED, Model, Op
+from mcusim.kernels.columns import groups
 from mcusim.kernels.reach import gradient_order
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
@@ -18,6 +19,7 @@ from mcusim.lowering.gradients import Flow, activations
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import backward_work, errors_met
 from mcusim.tasks.goals import Goals
+from mcusim.update.channels import layer
 
 STATE_OPS = {Kind.MOMENTUM: 2, Kind.SQUARE: 7}
 """Operations on a number for what an optimiser keeps of it. velocity = momentum * velocity + gradient: two; a
@@ -183,18 +185,18 @@ class Backward:
     def _partly(self, op: Op, count: int, names: tuple[Slot, ...]) -> dict[str, int]:
         """Return the bytes that ``count`` selected input channels touch of tensors that hold all of them.
 
-        Weights, and what is kept beside each, may be in SRAM as a whole. A depthwise channel sees only
-        the errors of its own outputs, and a pointwise op only those of the pixels that were saved.
+        Weights, and what is kept beside each, may be in SRAM as a whole. A channel sees only the errors of
+        its group, and a pointwise op only those of the pixels that were saved.
         """
-        weight = self.model.tensors[op.inputs[1]]
-        depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-        channels = self.model.tensors[op.inputs[0]].shape[-1] if depthwise else weight.shape[-1]
+        weight, channels = self.model.tensors[op.inputs[1]], layer(self.model, op).channels
         drafts, error = self.builder.drafts, gradient_name(op.output)
         found: dict[str, int] = {}
         if count != channels:
             held: list[str] = [n for n in names if n in drafts and prod(drafts[n].shape) == weight.elements]
-            held += [error] if depthwise else []
             found = {name: self.builder.bytes_of(name) * count // channels for name in held}
+            several = groups(op, self.model.tensors)
+            if count < several:
+                found[error] = self.builder.bytes_of(error) * count // several
         if op.name in self.saved_pixels:
             met, outputs = errors_met(op, self.model.tensors, self.saved_pixels[op.name])
             found[error] = found.get(error, self.builder.bytes_of(error)) * met // outputs

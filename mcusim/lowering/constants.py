@@ -68,7 +68,7 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
     """
     tensors, model = step.model.tensors, step.model
     tflite = model.arithmetic.fixed_point
-    if op.traits.parametric:
+    if op.traits.weighted:
         if tensors[op.inputs[1]].quant is None:
             return 0
         channels = tensors[op.output].shape[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from mcusim.graph import WEIGHTED, Op, OpKind, OpTable, Tensor
+from mcusim.graph import CONVOLUTIONS, WEIGHTED, Op, OpKind, OpTable, Tensor
 from mcusim.graph.traits import CLAMPS, FILTERS, MOVES, PAIRS, RESIZES, UNARY
 from mcusim.kernels.reference import GRADIENTS
 
@@ -62,14 +62,14 @@ def _filtered(op: Op, tensors: Tensors) -> Counts:
     """Convolutions in groups, or transposed: bias and clamp as of others."""
     x, weight, y = (tensors[name] for name in (op.inputs[0], op.inputs[1], op.output))
     if op.kind is OpKind.TRANSPOSE_CONV:
-        met = _scattered(op, x, weight, y)
+        met = scattered(op, x, weight, y)
     else:
         met = windows(op, tensors, (weight.shape[1], weight.shape[2]))[0]
     biased = y.elements if len(op.inputs) > 2 else 0
     return met * weight.shape[0] * weight.shape[3], y.elements, biased + 2 * y.elements, 0
 
 
-def _scattered(op: Op, x: Tensor, weight: Tensor, y: Tensor) -> int:
+def scattered(op: Op, x: Tensor, weight: Tensor, y: Tensor) -> int:
     """Count the taps of a transposed convolution that fall into the image."""
     a, total = op.attributes, 1
     for i in range(2):
@@ -161,7 +161,7 @@ FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
         OpKind.RESHAPE: _NOTHING,
         OpKind.ARG_MAX: lambda op, tensors: (0, 0, tensors[op.inputs[0]].elements, 0),
     },
-    absent=dict.fromkeys(WEIGHTED, "is counted by its multiply-accumulates"),
+    absent=dict.fromkeys((*CONVOLUTIONS, OpKind.FULLY_CONNECTED), "is counted by its multiply-accumulates"),
 )
 
 
@@ -188,7 +188,6 @@ GRADIENT: OpTable[Callable[[Tensor, Tensor], int]] = OpTable(
         **dict.fromkeys(PAIRS, _sloped),
         **dict.fromkeys((OpKind.MEAN, OpKind.SUM), _shared),
         **dict.fromkeys((OpKind.REDUCE_MAX, OpKind.REDUCE_MIN), _sloped),
-        **dict.fromkeys(FILTERS, _scaled),
         OpKind.BATCH_MATMUL: _scaled,
         OpKind.AVERAGE_POOL_2D: _shared,
         OpKind.MAX_POOL_2D: _sloped,

@@ -126,7 +126,7 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
 def _table(model: Model, op: Op) -> object:
     """Return what tells the tables of an op from others; None if they are its own in any case."""
     x, y = model.tensors[op.inputs[0]], model.tensors[op.output]
-    if is_int16(op, model.tensors) and not op.traits.parametric:
+    if is_int16(op, model.tensors) and not op.traits.weighted:
         return OpKind.LOGISTIC if op.kind is OpKind.TANH else op.kind
     if not op.traits.weighted or readers(model)[op.inputs[1]] == 1 or x.quant is None or y.quant is None:
         return None

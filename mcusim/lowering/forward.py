@@ -146,7 +146,7 @@ def _partly(
     """
     if op.traits.family is Family.VIEW:
         return {op.inputs[0]: 0, op.output: 0}
-    if not op.traits.weighted:
+    if not op.traits.weighted or op.traits.family is Family.FILTER:
         return {}
     weight = tensors[op.inputs[1]]
     met = work.flash_read - (tensors[op.inputs[2]].bytes if op.bias else 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.core import Kind, Role, Slot, SlotPart
-from mcusim.graph import Model, Op, OpKind
+from mcusim.graph import Model, Op
 from mcusim.graph.outputs import heads
+from mcusim.kernels.columns import groups
 from mcusim.lowering.builder import Builder
 from mcusim.lowering.residency import Residency
-from mcusim.update.channels import bias_can_learn
+from mcusim.update.channels import bias_can_learn, layer
 from mcusim.update.formats import Formats
 from mcusim.update.selection import Scope
 
@@ -45,15 +46,12 @@ class Parameters:
         return self.scope.head and op.name in heads(self.model)
 
     def selected_shape(self, op: Op) -> tuple[int, ...]:
-        """Return the shape of the weights that learn at once, input channels first: (n, kh, kw, C_out)."""
-        weight = self.model.tensors[op.inputs[1]]
-        count = weight.shape[-1] if self.is_head(op) else self.scope.channels.get(op.name, 0)
-        if op.kind is OpKind.FULLY_CONNECTED:
-            return (count, weight.shape[0])
-        if op.kind is OpKind.DEPTHWISE_CONV_2D:
-            multiplier = weight.shape[-1] // self.model.tensors[op.inputs[0]].shape[-1]
-            return (count, *weight.shape[1:3], multiplier)
-        return (count, *weight.shape[1:3], weight.shape[0])
+        """Return the shape of the weights that learn at once, input channels first: (n, kh, kw, outputs)."""
+        weight = self.model.tensors[op.inputs[1]].shape
+        every = layer(self.model, op).channels
+        count = every if self.is_head(op) else self.scope.channels.get(op.name, 0)
+        outputs = weight[op.traits.channel_axis] // groups(op, self.model.tensors)
+        return (count, *weight[1:-1], outputs)
 
     def weight_tensors(self, op: Op) -> tuple[tuple[Slot, tuple[int, ...], str], ...]:
         """Return (name, shape, dtype) of each SRAM tensor of the weights of ``op``."""

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import Literal
 
 from mcusim.core import Work
 from mcusim.graph import DTYPES, QUANTISED, Op, OpKind, Tensor
 from mcusim.graph.traits import Family
-from mcusim.lowering.counts import FORWARD, GRADIENT, windows
+from mcusim.kernels.columns import groups
+from mcusim.lowering.counts import FORWARD, GRADIENT, scattered, windows
 
 Tensors = Mapping[str, Tensor]
 WINDOWED = (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D)
@@ -47,7 +49,7 @@ def kind_of(op: Op, tensors: Tensors) -> str:
 
 def forward_work(op: Op, tensors: Tensors) -> Work:
     """Return the work of an op's forward pass."""
-    work = _weighted(op, tensors) if op.traits.weighted else _other(op, tensors)
+    work = _other(op, tensors) if op.kind in FORWARD else _weighted(op, tensors)
     return _in_float(work) if tensors[op.output].dtype == "float32" else work
 
 
@@ -88,8 +90,10 @@ def _shape_of(op: Op, tensors: Tensors) -> tuple[int, int, int]:
     if op.kind is OpKind.FULLY_CONNECTED:
         rows = tensors[op.output].elements // tensors[op.output].shape[-1]
         return rows, rows, 1
-    window = tensors[op.inputs[1]].shape[1:3]
-    return windows(op, tensors, (window[0], window[1]))
+    x, weight, y = (tensors[name] for name in (op.inputs[0], op.inputs[1], op.output))
+    if op.kind is OpKind.TRANSPOSE_CONV:
+        return scattered(op, x, weight, y), x.shape[1] * x.shape[2], weight.shape[1] * weight.shape[2]
+    return windows(op, tensors, (weight.shape[1], weight.shape[2]))
 
 
 def _has_columns(op: Op, kind: str) -> bool:
@@ -169,11 +173,11 @@ def _grad_input(op: Op, tensors: Tensors, error_bytes: int) -> Work:
     mask = mask_bytes(op, y)
     read, written = _error_bytes(y, error_bytes) + mask, _error_bytes(x, error_bytes)
     macs = weight_bytes = 0
-    if op.traits.weighted:
+    if op.traits.family in (Family.FILTER, Family.PRODUCT):  # as many as forward
+        macs, weight_bytes = FORWARD.of(op)(op, tensors)[0], tensors[op.inputs[1]].bytes
+    elif op.traits.weighted:
         weight_bytes = tensors[op.inputs[1]].bytes
         macs = _macs(op, tensors, _shape_of(op, tensors)[0])
-    elif op.traits.family in (Family.FILTER, Family.PRODUCT):  # as many as forward
-        macs, weight_bytes = FORWARD.of(op)(op, tensors)[0], tensors[op.inputs[1]].bytes
     return Work(
         f"grad_input.{kind_of(op, tensors)}",
         float_macs=macs,
@@ -207,12 +211,8 @@ def _grad_bias(op: Op, tensors: Tensors, error_bytes: int) -> Work:
 def _gradient_elements(op: Op, tensors: Tensors, channels: int) -> int:
     """Return how many weights ``channels`` input channels of a weighted op have."""
     weight = tensors[op.inputs[1]].shape
-    if op.kind is OpKind.FULLY_CONNECTED:
-        return channels * weight[0]
-    window = weight[1] * weight[2]
-    if op.kind is OpKind.DEPTHWISE_CONV_2D:
-        return channels * window * (weight[3] // tensors[op.inputs[0]].shape[-1])
-    return channels * window * weight[0]
+    outputs = weight[op.traits.channel_axis] // groups(op, tensors)
+    return channels * prod(weight[1:-1]) * outputs
 
 
 def errors_met(op: Op, tensors: Tensors, kept: int) -> tuple[int, int]:
@@ -232,9 +232,9 @@ def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int, kept
     x, y, weight = tensors[op.inputs[0]], tensors[op.output], tensors[op.inputs[1]].shape
     taps = _shape_of(op, tensors)[0]
     elements = _gradient_elements(op, tensors, channels)
-    depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-    # A depthwise channel sees only the errors of its own outputs.
-    used = y.elements * channels // x.shape[-1] if depthwise else y.elements
+    count = groups(op, tensors)
+    # A channel sees only the errors of its group, and the most that they can see if each is of another one.
+    used = y.elements * min(channels, count) // count
     fully = op.kind is OpKind.FULLY_CONNECTED
     pixels = taps if fully else x.shape[1] * x.shape[2]
     mask = mask_bytes(op, y)
@@ -243,7 +243,7 @@ def _grad_weight(op: Op, tensors: Tensors, channels: int, error_bytes: int, kept
         used, mask = used * met // outputs, -(-mask * met // outputs)
         taps, pixels = -(-taps * kept // pixels), kept
     read = pixels * channels * DTYPES[x.dtype] + used * _error_bytes(y, error_bytes) // y.elements + mask
-    outputs_seen = weight[3] // x.shape[-1] if depthwise else weight[0]
+    outputs_seen = weight[op.traits.channel_axis] // count
     return Work(
         f"grad_weight.{kind_of(op, tensors)}",
         float_macs=taps * channels * outputs_seen,

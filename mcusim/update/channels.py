@@ -19,6 +19,7 @@ from mcusim.core.frozen import FrozenDict
 from mcusim.core.remember import remembered
 from mcusim.graph import Model, Op, OpKind
 from mcusim.graph.outputs import heads
+from mcusim.kernels.columns import gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,8 @@ class Layer:
 def layer(model: Model, op: Op) -> Layer:
     """Return the learnable side of ``op``, a convolution or fully connected op."""
     weight = model.tensors[op.inputs[1]]
-    if op.kind is OpKind.DEPTHWISE_CONV_2D:
-        channels = model.tensors[op.inputs[0]].shape[-1]
-    else:
-        channels = weight.shape[-1]
+    dense = op.kind is OpKind.FULLY_CONNECTED
+    channels = (weight if dense else model.tensors[op.inputs[0]]).shape[-1]
     features = prod(model.tensors[op.inputs[0]].shape) // channels
     return Layer(op.name, channels, weight.elements // channels, features)
 
@@ -146,5 +145,7 @@ def channel_norms(model: Model, op: Op) -> NDArray[np.float64]:
     count = layer(model, op).channels
     if op.kind is OpKind.DEPTHWISE_CONV_2D:
         squares = squares.reshape(-1, count, squares.shape[-1] // count).sum(axis=2)
+    if op.kind is OpKind.GROUPED_CONV_2D:
+        squares = gather(op, squares, np.arange(count, dtype=np.int32), count).reshape(count, -1).T
     norms: NDArray[np.float64] = np.sqrt(squares.reshape(-1, count).sum(axis=0))
     return norms

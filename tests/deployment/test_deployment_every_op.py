@@ -22,7 +22,8 @@ from mcusim.deployment.forward import FORWARD
 from mcusim.deployment.model_files import files
 from mcusim.deployment.tables import tables
 from mcusim.emulation.compilers import zig
-from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph import CONVOLUTIONS, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.traits import FILTERS
 from mcusim.graph.validate import validate
 from mcusim.kernels.reference import GRADIENTS
 from mcusim.kernels.reference.pairs import PAIRS
@@ -32,6 +33,9 @@ WAYS = [
     (Arithmetic.TFLITE, "float32"), (Arithmetic.FLOAT, "float32"), (Arithmetic.TINYENGINE, "int16"),
     (Arithmetic.TFLITE, "int8"),
 ]  # fmt: skip
+IN_FLASH = "_in_flash"
+"""Ends the name of a network whose weights are in flash, and what learns in SRAM, two examples at once."""
+LEARN_IN_FLASH = (*CONVOLUTIONS, *FILTERS)
 KINDS = [kind for kind in FORWARD if kind in GRADIENTS]
 
 
@@ -107,6 +111,8 @@ def networks() -> Iterator[tuple[str, Model, Formats]]:
             name = f"{kind}_{arithmetic}_{error}"
             op = next(op for op in source.ops if op.kind is kind)
             yield name, alone(source, op, name), Formats(error=error)
+            if kind in LEARN_IN_FLASH:
+                yield f"{name}{IN_FLASH}", alone(source, op, f"{name}{IN_FLASH}"), Formats(error=error)
             if kind is OpKind.BATCH_MATMUL:
                 name = f"{kind}_{arithmetic}_{error}_of_a_stack"
                 yield name, alone(*stacked(arithmetic), name), Formats(error=error)
@@ -141,7 +147,10 @@ def verdicts(tmp_path_factory):
     texts, calls = [], []
     for name, model, formats in networks():
         choices = {"formats": formats, "simplify": "off", "planner": "greedy_by_size"}
-        own = mcusim.Session(model, "stm32h743", "dense", sgd=mcusim.Sgd(lr=0.05), **choices)
+        sgd = mcusim.Sgd(lr=0.05)
+        if name.endswith(IN_FLASH):
+            sgd, choices["residency"] = mcusim.Sgd(lr=0.05, accumulate=2), "flash"
+        own = mcusim.Session(model, "stm32h743", "dense", sgd=sgd, **choices)
         plan = own.plan()
         for file, text in files(tables(plan, own.scheme), plan, own.scheme).items():
             (folder / "model" / file).write_text(text, "utf-8")
@@ -161,5 +170,6 @@ def verdicts(tmp_path_factory):
 def test_every_operator_alone_gives_the_same_bits(verdicts, arithmetic, error):
     names = [f"{kind}_{arithmetic}_{error}" for kind in KINDS]
     names += [f"{kind}_{arithmetic}_{error}_of_itself" for kind in PAIRS]
+    names += [f"{kind}_{arithmetic}_{error}{IN_FLASH}" for kind in LEARN_IN_FLASH]
     names.append(f"{OpKind.BATCH_MATMUL}_{arithmetic}_{error}_of_a_stack")
     assert not {name: verdicts[name] for name in names if not verdicts[name].startswith("PASS")}

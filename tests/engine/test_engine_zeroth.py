@@ -13,11 +13,11 @@ from mcusim.core import BadArgument, BadModel, Kind, Phase, Role, Slot, SlotPart
 from mcusim.core.frozen import FrozenDict
 from mcusim.data.counter import bits
 from mcusim.engine.buffers import SeparateBuffers
-from mcusim.engine.columns import gather, scatter
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import Model
 from mcusim.kernels import reference
+from mcusim.kernels.columns import gather, scatter
 from mcusim.kernels.update import draw_seed
 from mcusim.lowering.lower import lower
 from mcusim.update.formats import Formats

@@ -126,7 +126,7 @@ def test_traits_that_planning_lives_from_are_what_they_are():
     }  # fmt: skip
     assert named(lambda t: t.patch == "window") == {"conv_2d", "depthwise_conv_2d", "max_pool_2d"}
     assert named(lambda t: t.fuses) == {*fused, *filters, "max_pool_2d"}
-    assert named(lambda t: t.weighted) == {"conv_2d", "depthwise_conv_2d", "fully_connected"}
+    assert named(lambda t: t.weighted) == {"conv_2d", "depthwise_conv_2d", "fully_connected", *filters}
 
 
 def test_a_row_decides_everything_that_would_be_wrong_in_silence():

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from mcusim.graph import TRAITS, Arithmetic, Attributes, Op, OpKind, Quant, Tensor
-from mcusim.graph.traits import BINARY, PAIRS, UNARY
+from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph.traits import BINARY, FILTERS, PAIRS, UNARY
 from mcusim.kernels.number_formats import ERRORS
 
 ARITHMETICS = st.sampled_from(list(Arithmetic))
@@ -58,8 +58,8 @@ def pads(rng: np.random.Generator, kernel: tuple[int, int]) -> tuple[tuple[int, 
 
 
 @st.composite
-def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED)) -> Case:
-    """A convolution or fully connected op, with dead channels, huge biases and weight zero points."""
+def weighted(draw, kinds=WEIGHTED) -> Case:
+    """Any op with weights, with dead channels, huge biases and weight zero points."""
     kind, seed = draw(st.sampled_from(kinds)), draw(SEEDS)
     rng = np.random.default_rng(seed)
     n, c_in = int(rng.integers(1, 3)), int(draw(st.sampled_from([1, 3, 4, 8, 16, 17, 24, 40, 64])))
@@ -78,9 +78,18 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
         sizes = [(s + sum(padding[i]) - reach[i]) // stride[i] + 1 for i, s in enumerate((h, w))]
         if kind is OpKind.DEPTHWISE_CONV_2D:
             c_out = c_in * int(rng.integers(1, 4))
+        groups = 1
+        if kind is OpKind.GROUPED_CONV_2D:
+            groups = int(rng.integers(2, 5))
+            c_in, c_out = min(c_in, 8) * groups, min(c_out, 16) * groups
         x_shape, y_shape = (n, h, w, c_in), (n, *sizes, c_out)
-        w_shape = (1, *kernel, c_out) if kind is OpKind.DEPTHWISE_CONV_2D else (c_out, *kernel, c_in)
+        w_shape = (1, *kernel, c_out)
+        if kind is not OpKind.DEPTHWISE_CONV_2D:
+            w_shape = (c_out, *kernel, c_in // groups)
         a = replace(a, stride=stride, dilation=dilation, padding=padding)
+        if kind is OpKind.TRANSPOSE_CONV:  # a convolution from what it gives to what it takes
+            x_shape, y_shape = (*y_shape[:3], c_in), (*x_shape[:3], c_out)
+            a = replace(a, shape=(1, *y_shape[1:]))
     scales = rng.uniform(1e-3, 1e-2, c_out).astype(np.float32)
     bias = rng.integers(-3000, 3000, c_out).astype(np.int32)
     weights = int8(rng, *w_shape)
@@ -93,7 +102,7 @@ def weighted(draw, kinds=(OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY
     w_quant = Quant(scales, 0, 3 if kind is OpKind.DEPTHWISE_CONV_2D else 0)
     if draw(st.booleans()):
         w_quant = Quant.of(scales[0] + 1e-3, int(rng.integers(-128, 128)) if draw(st.booleans()) else 0)
-    raw = draw(st.integers(0, 3)) == 0
+    raw = draw(st.integers(0, 3)) == 0 and kind not in FILTERS
     tensors = {
         "x": Tensor("x", x_shape, "int8", quant(rng)),
         "w": Tensor("w", w_shape, "int8", w_quant, weights),

@@ -12,6 +12,7 @@ from mcusim.core import BadArgument, BadModel
 from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import backward, reference
 from mcusim.kernels.arrays import StoreResult
+from mcusim.kernels.columns import groups
 
 FLOAT = Arithmetic.FLOAT
 
@@ -52,7 +53,7 @@ def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
     c_out = weight[3] if depthwise else weight[0]
     channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
     x = np.ascontiguousarray(case.inputs[0][..., channels])
-    shape = (len(channels), *weight[1:-1], c_out // c_in if depthwise else c_out)
+    shape = (len(channels), *weight[1:-1], c_out // groups(case.op, case.tensors))
     blocks = [np.full(shape, np.nan, np.float32) for _ in range(2)]
     biases = [np.full(c_out, np.nan, np.float32) for _ in range(2)]
     for module, block, bias in zip((backward, reference), blocks, biases, strict=True):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from kernels_cases import SEEDS, int8
 
 from mcusim.core import BadArgument, UnknownName
-from mcusim.graph import Op, OpKind, Quant, Tensor
+from mcusim.graph import WEIGHTED, Op, OpKind, Quant, Tensor
 from mcusim.kernels import loss, qas, reference, update
-from mcusim.kernels.columns import columns
+from mcusim.kernels.columns import gather
 from mcusim.kernels.number_formats import BIASES, WEIGHTS
 
 WEIGHT_NAMES = st.sampled_from(list(WEIGHTS))
-KINDS = st.sampled_from([OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED])
+KINDS = st.sampled_from(WEIGHTED)
 
 
 def layer(kind: OpKind, rng: np.random.Generator) -> tuple[Op, dict[str, Tensor]]:
@@ -26,6 +26,9 @@ def layer(kind: OpKind, rng: np.random.Generator) -> tuple[Op, dict[str, Tensor]
     if kind is OpKind.DEPTHWISE_CONV_2D:
         c_out = 2 * c_in
         shape = (1, 3, 2, c_out)
+    if kind is OpKind.GROUPED_CONV_2D:
+        shape = (3 * c_out, 3, 2, c_in)
+        c_in, c_out = 3 * c_in, 3 * c_out
     scales = rng.uniform(0.5, 2, c_out).astype(np.float32)
     scales[rng.random(c_out) < 0.2] = 1e-9
     tensors = {
@@ -39,7 +42,8 @@ def layer(kind: OpKind, rng: np.random.Generator) -> tuple[Op, dict[str, Tensor]
 
 def block_shape(op: Op, tensors: dict[str, Tensor], count: int) -> tuple[int, ...]:
     shape = tensors["w"].shape
-    return (count, *shape[1:-1], 2 if op.kind is OpKind.DEPTHWISE_CONV_2D else shape[0])
+    met = {OpKind.DEPTHWISE_CONV_2D: 2, OpKind.GROUPED_CONV_2D: shape[0] // 3}
+    return (count, *shape[1:-1], met.get(op.kind, shape[0]))
 
 
 def beside(format, rng, shape):
@@ -122,12 +126,12 @@ def test_whole_weights_and_selected_channels_learn_the_same(kind, seed, format):
     whole = int8(rng, *tensors["w"].shape)
     extra = WEIGHTS[format].extra
     kept = None if extra is None else extra.start(whole)
-    part = np.ascontiguousarray(columns(op, whole, c_in)[channels])
-    part_kept = None if kept is None else np.ascontiguousarray(columns(op, kept, c_in)[channels])
+    part = gather(op, whole, channels, c_in)
+    part_kept = None if kept is None else gather(op, kept, channels, c_in)
     update.weight_rule(op, tensors, format, seed=1)(whole, kept, channels, gradient, 1.0, None, 0, 9)
     rule = update.weight_rule(op, tensors, format, seed=1, compact=True)
     rule(part, part_kept, channels, gradient, 1.0, None, 0, 9)
-    np.testing.assert_array_equal(columns(op, whole, c_in)[channels], part)
+    np.testing.assert_array_equal(gather(op, whole, channels, c_in), part)
 
 
 def constant_layer(c_out: int) -> tuple[Op, dict[str, Tensor]]:

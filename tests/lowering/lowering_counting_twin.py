@@ -50,14 +50,21 @@ def connections(op: Op, tensors: dict[str, Tensor]):
         for o, i in product(range(w.shape[0]), range(w.shape[1])):
             yield (0, i), (o, i), (0, o)
         return
+    if op.kind is OpKind.TRANSPOSE_CONV:  # a convolution from what it gives to what it takes
+        for iy, ix, ky, kx, oy, ox in taps(op, y, x, w.shape[1:3]):
+            for o, i in product(range(w.shape[0]), range(w.shape[3])):
+                yield (0, iy, ix, i), (o, ky, kx, i), (0, oy, ox, o)
+        return
     for oy, ox, ky, kx, iy, ix in taps(op, x, y, w.shape[1:3]):
         if op.kind is OpKind.DEPTHWISE_CONV_2D:
             multiplier = w.shape[3] // x.shape[3]
             for c in range(w.shape[3]):
                 yield (0, iy, ix, c // multiplier), (0, ky, kx, c), (0, oy, ox, c)
         else:
-            for o, i in product(range(w.shape[0]), range(w.shape[3])):
-                yield (0, iy, ix, i), (o, ky, kx, i), (0, oy, ox, o)
+            depth = w.shape[3]
+            each = w.shape[0] * depth // x.shape[3]
+            for o, i in product(range(w.shape[0]), range(depth)):
+                yield (0, iy, ix, o // each * depth + i), (o, ky, kx, i), (0, oy, ox, o)
 
 
 def forward(op: Op, tensors: dict[str, Tensor], x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Counter:

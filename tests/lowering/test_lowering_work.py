@@ -112,6 +112,27 @@ def test_grad_weight_and_update_count_what_the_slow_twin_counts(drawn, data):
     assert step.sram_written == update.written_bytes("w")
 
 
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [
+        (OpKind.GROUPED_CONV_2D, ((1, 3, 4, 6), (9, 2, 3, 2), (1, 3, 3, 9))),
+        (OpKind.TRANSPOSE_CONV, ((1, 3, 4, 6), (5, 2, 3, 6), (1, 5, 8, 5))),
+    ],
+)
+def test_grad_weight_of_groups_and_transposed_ones_counts_what_the_slow_twin_counts(kind, shapes):
+    """All channels, and one of each group, whose errors are all seen."""
+    step = {"stride": (2, 2), "shape": shapes[2]} if kind is OpKind.TRANSPOSE_CONV else {}
+    op = Op("op", kind, ("x", "w"), "y", Attributes(padding=((1, 0), (0, 1)), **step))
+    tensors = {n: Tensor(n, s, "int8", Quant.of(0.1)) for n, s in zip("xwy", shapes, strict=True)}
+    a = arrays(tensors)
+    for channels in (list(range(6)), [0, 3, 4]):
+        count = twin.grad_weight(op, tensors, a["x"], a["y"], channels)
+        work = backward_work(op, tensors, "grad_weight", channels=len(channels))
+        assert work.float_macs == count.macs
+        assert work.outputs == len(count.written["gw"])
+        assert work.float_ops >= count.float_ops
+
+
 @given(weighted(), st.sampled_from(sorted(PATTERNS)), st.data())
 def test_grad_weight_of_pruned_pixels_counts_what_the_slow_twin_counts(drawn, name, data):
     op, tensors = drawn
@@ -230,8 +251,8 @@ COUNTS = {
     "flipped": (0, 0, 0, 0, 11 * 9 * 16),
     "shuffled": (0, 0, 0, 0, 512),
     # 16 windows of 9 taps, less 4 + 4 - 1 rows and columns of padding; 4 channels each, clamps.
-    "grouped": (11 * 11 * 4 * 16, 256, 512, 0, 256),
-    "wide": (16 * 4 * 16 * 16, 1024, 2048, 0, 1024),  # every pixel through four taps
+    "grouped": (11 * 11 * 4 * 16, 256, 768, 0, 256),
+    "wide": (11 * 11 * 16 * 16, 1024, 3072, 0, 1024),
     "likeness": (16 * 16 * 6, 256, 512, 0, 256),
     "product": (16 * 6 * 16, 96, 192, 0, 96),
     "logs": (0, 192, 384, 0, 288),

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY
-from mcusim.kernels.reference.filters import meeting
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import LOOKED_UP, PAIRS
 from mcusim.kernels.reference.product import matrices
 from mcusim.kernels.reference.unary import FUNCTIONS
+from mcusim.kernels.reference.window import meeting
 
 Array = NDArray[Any]
 """float32."""
@@ -71,7 +71,7 @@ def _grouped(op: Op, operands: list[Array]) -> Array:
 def _transpose_conv(op: Op, operands: list[Array]) -> Array:
     x, weight = operands[0], operands[1]
     total = np.zeros((len(x), *op.attributes.shape[1:]), np.float32)
-    for i, j, inside, outside in meeting(op, x.shape, total.shape, weight):
+    for i, j, inside, outside in meeting(op, x.shape, total.shape, weight.shape[1:3]):
         total[outside] += x[inside] @ weight[:, i, j].T
     return _biased(total, operands)
 

@@ -69,7 +69,7 @@ def rewrite(
     for op in model.ops:
         if op.name in heads:
             _add_head(build, model, op, head)
-        elif op.traits.parametric:
+        elif op.traits.weighted:
             _add_weighted(build, model, op, affine(*ranges[op.output]))
         else:
             _add_other(build, model, op, ranges)

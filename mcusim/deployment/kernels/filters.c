@@ -1,4 +1,4 @@
-/* Convolutions whose weights do not learn: in groups of channels, and transposed. Integers: any order will do. */
+/* Convolutions in groups of channels, and transposed ones. Integers: any order will do. */
 #include "arithmetic.h"
 
 #define TOGETHER 16 /* outputs of a pixel that are rescaled one after another */
@@ -13,6 +13,34 @@ static int32_t column_dot(const mcusim_convolution *r, const int16_t *column, co
     int32_t acc = 0, zw = r->weight_zero;
     for (int k = 0; k < length; k++) acc += column[k] * (q[k] - zw);
     return acc;
+}
+
+/* What the learning channels in SRAM add to the sum of output o over the weights of its group in flash. */
+static int32_t group_overlay(const mcusim_convolution *r, const int16_t *column, const int8_t *x, int in, int o) {
+    int depth = r->window.ci / r->groups, each = r->window.co / r->groups, taps = r->window.kh * r->window.kw;
+    int32_t acc = 0;
+    for (int s = 0; s < r->count; s++) {
+        int channel = r->channels[s] % depth;
+        if (r->channels[s] / depth != o / each) continue;
+        for (int t = 0; t < taps; t++) {
+            int32_t there = r->weight[(o * taps + t) * depth + channel];
+            int32_t met = taps > 1 ? column[t * depth + channel] : in ? x[channel] - r->x_zero : 0;
+            acc += met * (r->columns[(s * taps + t) * each + o % each] - there);
+        }
+    }
+    return acc;
+}
+
+/* The same of one input of a transposed convolution through a tap, for every output. */
+static void spread_overlay(const mcusim_convolution *r, const int8_t *x, int tap, int32_t *to) {
+    int ci = r->window.ci, co = r->window.co, taps = r->window.kh * r->window.kw;
+    for (int s = 0; s < r->count; s++) {
+        int channel = r->channels[s];
+        for (int o = 0; o < co; o++) {
+            int32_t there = r->weight[(o * taps + tap) * ci + channel];
+            to[o] += (x[channel] - r->x_zero) * (r->columns[(s * taps + tap) * co + o] - there);
+        }
+    }
 }
 
 /* The inputs of one group that an output pixel meets, as a column of int16. */
@@ -61,6 +89,7 @@ void mcusim_grouped(const void *record, mcusim_state *state) {
                             acc[e] += column_dot(r, (const int16_t *)r->scratch, q, length);
                         else if (in)
                             acc[e] += filter_dot(r, x, q, depth);
+                        if (r->columns) acc[e] += group_overlay(r, (const int16_t *)r->scratch, x, in, o + e);
                     }
                     give_outputs(r, &bits, acc, some, o, y);
                     y += some;
@@ -89,6 +118,7 @@ void mcusim_transposed(const void *record, mcusim_state *state) {
                     int32_t *to = acc + (row * m->ow + col) * co;
                     const int8_t *q = r->weight + (u * m->kw + v) * ci;
                     for (int o = 0; o < co; o++, q += taps * ci) to[o] += filter_dot(r, x, q, ci);
+                    if (r->columns) spread_overlay(r, x, u * m->kw + v, to);
                 }
     for (int p = 0; p < pixels; p++) give_outputs(r, &bits, acc + p * co, co, 0, r->y + p * co);
     mcusim_bits_end(&bits);

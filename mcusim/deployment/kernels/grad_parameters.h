@@ -85,6 +85,23 @@ static inline float NAME(summed)(const mcusim_grad_weight *r, gradient_at *at, u
     return sum;
 }
 
+/* The same of a transposed convolution, whose inputs meet many outputs each. */
+static float NAME(spread)(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, int u, int v, uint32_t o) {
+    const mcusim_window *m = &r->window;
+    float sum = 0.0f, factor = r->factor ? r->factor[o] : 1.0f;
+    for (int a = 0; a < m->h; a++) {
+        int row = a * m->sh + u * m->dh - m->top;
+        if (row < 0 || row >= m->oh) continue;
+        for (int b = 0; b < m->w; b++) {
+            int col = b * m->sw + v * m->dw - m->left;
+            if (col < 0 || col >= m->ow) continue;
+            uint32_t from = (uint32_t)(a * m->w + b), i = (uint32_t)(row * m->ow + col) * m->co + o;
+            sum += NAME(feature)(r, from, s) * (NAME(masked)(at(r->g, r->from.scale, i), r->mask, i) * factor);
+        }
+    }
+    return sum;
+}
+
 /* 1 x 1 over every pixel: what four outputs at a time get from one input channel. */
 MCUSIM_INLINE void NAME(four_summed)(const mcusim_grad_weight *r, gradient_at *at, uint32_t s, uint32_t o, float *sum) {
     uint32_t pixels = (uint32_t)r->window.oh * r->window.ow, co = r->window.co, i = o;
@@ -104,7 +121,7 @@ MCUSIM_INLINE void NAME(four_summed)(const mcusim_grad_weight *r, gradient_at *a
 static int NAME(pointwise)(const mcusim_grad_weight *r) {
     const mcusim_window *m = &r->window;
     int whole = m->kh * m->kw * m->sh * m->sw == 1 && m->h == m->oh && m->w == m->ow && !m->top && !m->left;
-    return whole && r->factor && !r->pattern && !r->depthwise;
+    return whole && r->factor && !r->pattern && r->layout == MCUSIM_PLAIN && r->groups == 1;
 }
 
 #if ADAPTED
@@ -127,7 +144,9 @@ static float NAME(error_norm)(const mcusim_grad_weight *r, gradient_at *at) {
 static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcusim_state *state, gradient_at *at) {
     const mcusim_window *m = &r->window;
     uint64_t key = mcusim_key(r->learner->seed, state->iteration);
-    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
+    int depthwise = r->layout == MCUSIM_DEPTHWISE;
+    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, depth = m->ci / (uint32_t)r->groups;
+    uint32_t each = depthwise ? co / m->ci : co / r->groups;
     uint32_t phase = r->pattern ? mcusim_phase(r->pattern, state->iteration) : 0;
     int together = co % 4 == 0 && NAME(pointwise)(r);
     uint32_t count = r->channels ? mcusim_learning(r->channels, r->count) : r->count;
@@ -135,18 +154,21 @@ static inline void NAME(weight)(const mcusim_grad_weight *r, MOMENT OBSERVED mcu
     if (!state->updating) return;
     for (uint32_t s = 0; s < count; s++) {
         uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s, x = r->whole ? channel : s, tap = 0;
+        uint32_t first = (depthwise ? channel : channel / depth) * each;
 #if ADAPTED
         mcusim_real sum = {0, 0};
         int negative = 0;
 #endif
         for (int u = 0; u < m->kh; u++)
             for (int v = 0; v < m->kw; v++, tap++)
-                for (uint32_t n = 0; n < multiplier; n++) {
-                    uint32_t o = r->depthwise ? channel * multiplier + n : n;
-                    uint32_t element = r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
-                    uint32_t block = (s * taps + tap) * multiplier + n, at_weight = r->compact ? block : element;
+                for (uint32_t n = 0; n < each; n++) {
+                    uint32_t o = first + n;
+                    uint32_t element = depthwise ? tap * co + o : (o * taps + tap) * depth + channel % depth;
+                    uint32_t block = (s * taps + tap) * each + n, at_weight = r->compact ? block : element;
                     if (together && n % 4 == 0) NAME(four_summed)(r, at, x, n, four);
-                    float g = together ? four[n % 4] : NAME(summed)(r, at, x, u, v, o, phase);
+                    float g = together                         ? four[n % 4]
+                              : r->layout == MCUSIM_TRANSPOSED ? NAME(spread)(r, at, x, u, v, o)
+                                                               : NAME(summed)(r, at, x, u, v, o, phase);
                     if (r->pattern) g *= r->share;
 #if ADAPTED
                     if (observed && r->fisher)
@@ -172,18 +194,21 @@ static inline void NAME(apply)(const mcusim_update *r, MOMENT const mcusim_state
     mcusim_learner l = *r->learner;
     uint64_t key = mcusim_key(l.seed, state->iteration);
     if (!state->updating || (uint32_t)(state->iteration + 1) % l.every) return;
-    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, ci = m->ci, multiplier = r->depthwise ? co / ci : co;
+    int depthwise = r->layout == MCUSIM_DEPTHWISE;
+    uint32_t taps = (uint32_t)m->kh * m->kw, co = m->co, depth = m->ci / (uint32_t)r->groups;
+    uint32_t each = depthwise ? co / m->ci : co / r->groups;
     float *total = l.total;
     l.every = 0; /* now the sums are gradients */
     uint32_t count = r->channels ? mcusim_learning(r->channels, r->count) : r->count;
     if (r->bias) taps = 1;
     for (uint32_t s = 0; s < count; s++) {
         uint32_t channel = r->channels ? (uint32_t)r->channels[s] : s;
+        uint32_t first = (depthwise ? channel : channel / depth) * each;
         for (uint32_t tap = 0; tap < taps; tap++)
-            for (uint32_t n = 0; n < multiplier; n++) {
-                uint32_t o = r->depthwise ? channel * multiplier + n : n;
-                uint32_t element = r->bias ? n : r->depthwise ? tap * co + o : (o * taps + tap) * ci + channel;
-                uint32_t block = (s * taps + tap) * multiplier + n;
+            for (uint32_t n = 0; n < each; n++) {
+                uint32_t o = first + n;
+                uint32_t element = r->bias ? n : depthwise ? tap * co + o : (o * taps + tap) * depth + channel % depth;
+                uint32_t block = (s * taps + tap) * each + n;
                 LEARN(&l, r->compact ? block : element, element, o, block, total[block]);
                 total[block] = 0.0f;
             }

@@ -8,16 +8,18 @@ void NAME(mcusim_grad_grouped)(const void *record, mcusim_state *state) {
     for (int y = 0; y < m->h; y++)
         for (int x = 0; x < m->w; x++)
             for (int k = 0; k < ci; k++) {
-                int first = k / depth * each, tap = 0;
+                int first = k / depth * each, slot = NAME(slot)(r, k), tap = 0;
                 float s = 0.0f;
                 for (int u = 0; u < m->kh; u++) {
                     int a = NAME(met)(y, m->top, u * m->dh, m->sh, m->oh);
                     for (int v = 0; v < m->kw; v++, tap++) {
                         int b = NAME(met)(x, m->left, v * m->dw, m->sw, m->ow);
                         if (a < 0 || b < 0) continue;
-                        const int8_t *q = (const int8_t *)r->weight + (first * taps + tap) * depth + k % depth;
+                        const int8_t *q = slot < 0 ? (const int8_t *)r->weight + (first * taps + tap) * depth + k % depth
+                                                   : r->columns + (slot * taps + tap) * each;
+                        int stride = slot < 0 ? taps * depth : 1;
                         uint32_t at = (uint32_t)((a * m->ow + b) * co);
-                        for (int o = first; o < first + each; o++, q += taps * depth)
+                        for (int o = first; o < first + each; o++, q += stride)
                             s += NAME(load)((const GY *)r->g, r->from.scale, r->mask, at + (uint32_t)o) *
                                  r->factor[o] * (float)(*q - r->weight_zero);
                     }
@@ -34,14 +36,16 @@ void NAME(mcusim_grad_transposed)(const void *record, mcusim_state *state) {
     for (int y = 0; y < m->h; y++)
         for (int x = 0; x < m->w; x++)
             for (int k = 0; k < ci; k++) {
+                int slot = NAME(slot)(r, k), stride = slot < 0 ? taps * ci : 1, tap = 0;
                 float s = 0.0f;
                 for (int u = 0; u < m->kh; u++)
-                    for (int v = 0; v < m->kw; v++) {
+                    for (int v = 0; v < m->kw; v++, tap++) {
                         int row = y * m->sh + u * m->dh - m->top, col = x * m->sw + v * m->dw - m->left;
                         if (row < 0 || row >= m->oh || col < 0 || col >= m->ow) continue;
-                        const int8_t *q = (const int8_t *)r->weight + (u * m->kw + v) * ci + k;
+                        const int8_t *q = slot < 0 ? (const int8_t *)r->weight + tap * ci + k
+                                                   : r->columns + (slot * taps + tap) * co;
                         uint32_t at = (uint32_t)((row * m->ow + col) * co);
-                        for (int o = 0; o < co; o++, q += taps * ci)
+                        for (int o = 0; o < co; o++, q += stride)
                             s += NAME(load)((const GY *)r->g, r->from.scale, r->mask, at + (uint32_t)o) *
                                  r->factor[o] * (float)(*q - r->weight_zero);
                     }

@@ -391,6 +391,9 @@ typedef struct {
     const mcusim_learner *learner;
 } mcusim_grad_bias;
 
+/* Of a weight: OHWI; 1HWC, where a channel has outputs of its own; OHWI, where each input meets many outputs. */
+enum { MCUSIM_PLAIN, MCUSIM_DEPTHWISE, MCUSIM_TRANSPOSED };
+
 typedef struct {
     const void *g;
     const uint8_t *mask;
@@ -403,8 +406,9 @@ typedef struct {
     uint16_t kept;                  /* saved pixels */
     float share;                    /* all pixels by saved ones */
     int16_t x_zero;
-    uint8_t x_float, depthwise, compact, whole; /* whole: x is all of an input, not what was saved of it */
+    uint8_t x_float, layout, compact, whole; /* whole: x is all of an input, not what was saved of it */
     uint8_t fisher;                 /* Fisher information is observed, not the norm of a gradient */
+    uint8_t groups;                 /* of channels that do not meet, as in a convolution in groups; else 1 */
     mcusim_error from;
     const mcusim_learner *learner;
 } mcusim_grad_weight;
@@ -415,7 +419,7 @@ typedef struct {
     const int16_t *channels;
     mcusim_window window;
     uint16_t count;
-    uint8_t depthwise, compact, bias;
+    uint8_t layout, compact, bias, groups;
 } mcusim_update;
 
 /* Mean squares of the gradients, one beside each parameter, and what they and new squares are multiplied by. */

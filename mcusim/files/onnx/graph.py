@@ -293,7 +293,7 @@ class OnnxGraph:
         return name
 
     def _is_int8(self, op: Pending) -> bool:
-        if TRAITS[op.kind].parametric:
+        if TRAITS[op.kind].weighted:
             x, w = op.operands[:2]
             return isinstance(x, View) and isinstance(w, Const) and w.data.dtype == np.int8
         return any(isinstance(v, View) for v in op.operands) and all(
@@ -322,7 +322,7 @@ class OnnxGraph:
         return self._moved(op, name)
 
     def _int8_constant(self, op: Pending, index: int, value: Const) -> str:
-        if TRAITS[op.kind].parametric and index == 2:
+        if TRAITS[op.kind].weighted and index == 2:
             return self._bias(op, value)
         if value.data.dtype != np.int8:
             scale = max(float(np.abs(value.real).max()), 1e-12) / 127
@@ -349,5 +349,5 @@ class OnnxGraph:
 
 
 def _part(op: Pending, index: int) -> str:
-    parts = ("", "weight", "bias") if TRAITS[op.kind].parametric else ()
+    parts = ("", "weight", "bias") if TRAITS[op.kind].weighted else ()
     return f"{op.name}.{parts[index]}" if index < len(parts) else f"{op.name}.constant"

@@ -14,7 +14,7 @@ from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
 from mcusim.graph import WEIGHTED, Attributes, OpKind, OpTable, Tensor
-from mcusim.graph.traits import BINARY, FILTERS, PAIRS, POOLS, PRODUCTS, REDUCTIONS, RESIZES, UNARY
+from mcusim.graph.traits import BINARY, PAIRS, POOLS, PRODUCTS, REDUCTIONS, RESIZES, UNARY
 
 Options = Callable[[Attributes, list[Tensor], Tensor, Writer], int]
 """Writes the options of an operator; returns their offset."""
@@ -240,7 +240,7 @@ def _bounds(a: Attributes, inputs: list[Tensor], output: Tensor) -> tuple[Any, .
 CONSTANTS: OpTable[Callable[[Attributes, list[Tensor], Tensor], tuple[Any, ...]]] = OpTable(
     "TFLite constant inputs",
     {
-        **dict.fromkeys((*WEIGHTED, *FILTERS, *PRODUCTS, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
+        **dict.fromkeys((*WEIGHTED, *PRODUCTS, *BINARY, *PAIRS, *UNARY, *POOLS), _inputs_only),
         **dict.fromkeys((OpKind.QUANTIZE, OpKind.DEQUANTIZE, *_NORMALISATIONS), _inputs_only),
         OpKind.CONCATENATION: _inputs_only,
         OpKind.PAD: lambda a, x, y: (a.pads,),

@@ -197,7 +197,7 @@ class _Reader:
             names = inputs[:used]
             if output in self.unsigned and TRAITS[operator.kind].unsigned:
                 attributes = replace(attributes, unsigned=True)
-            if TRAITS[operator.kind].parametric:
+            if TRAITS[operator.kind].weighted:
                 _check_parameters(operator)
                 names[1] = self.real_weight(operator) or self.float32_product(operator, index)
         except BadModel as error:
@@ -238,7 +238,7 @@ class _Reader:
         elif code in OPERATORS and len(outputs) == 1:
             operator = Operator(OPERATORS[code], spelling.inputs, spelling.outputs[0], spelling.options)
             used, attributes = attributes_of(operator)
-            if TRAITS[operator.kind].parametric:
+            if TRAITS[operator.kind].weighted:
                 _check_parameters(operator)
             self.dilation.convolve(operator.kind, inputs[:used], spelling.outputs[0], attributes)
         else:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mcusim.graph import QUANTISED, WEIGHTED, Arithmetic, Op, OpKind, OpTable
 from mcusim.kernels.arrays import Array, StoreResult, Tensors, unpack
+from mcusim.kernels.columns import of_outputs
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.reference.plain import PLAIN
-from mcusim.kernels.reference.window import taps
+from mcusim.kernels.reference.window import channel_groups, meeting
 from mcusim.kernels.scales import gradient_factors, quant_of
 
 F = np.float32
@@ -62,14 +63,15 @@ def _weighted(op: Op, tensors: Tensors, index: int) -> Callable[..., Floats]:
                 g_x += ga[:, c, None] * weight[c]
             return g_x.reshape(shape)
         g_x = np.zeros(shape, F)
-        for i, j, inside, outside in taps(op, shape, ga.shape, weight.shape[1:3]):
+        for i, j, inside, outside in meeting(op, shape, ga.shape, weight.shape[1:3]):
             if op.kind is OpKind.DEPTHWISE_CONV_2D:
                 multiplier = weight.shape[3] // shape[3]
                 for m in range(multiplier):
                     g_x[inside] += (ga[outside] * weight[0, i, j])[..., m::multiplier]
-            else:
-                for c in range(weight.shape[0]):
-                    g_x[inside] += ga[outside][..., c, None] * weight[c, i, j]
+                continue
+            for read, written in channel_groups(shape[3], weight.shape):
+                for c in range(written.start, written.stop):
+                    g_x[inside][..., read] += ga[outside][..., c, None] * weight[c, i, j]
         return g_x
 
     return compute
@@ -112,18 +114,14 @@ def grad_weight(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[..
                 out += row[:, None] * g
             return
         values, saved = _placed(values, positions, tensors[op.inputs[0]].shape)
-        for i, j, inside, outside in taps(op, values.shape, g_y.shape, out.shape[1:3]):
+        outputs = np.arange(ga.shape[3])
+        own = of_outputs(op, outputs, tensors[op.inputs[1]].shape, channels, given.shape[-1])
+        for i, j, inside, outside in meeting(op, values.shape, g_y.shape, out.shape[1:3]):
             met, g = values[inside].reshape(-1, len(channels)), ga[outside].reshape(-1, ga.shape[3])
             there = saved[inside].reshape(-1)
             met, g = met[there], g[there]
-            if op.kind is OpKind.DEPTHWISE_CONV_2D:
-                multiplier = out.shape[3]
-                own = channels[:, None] * multiplier + np.arange(multiplier)
-                for p, q in zip(met, g, strict=True):
-                    out[:, i, j] += p[:, None] * q[own]
-            else:
-                for p, q in zip(met, g, strict=True):
-                    out[:, i, j] += p[:, None] * q
+            for p, q in zip(met, g, strict=True):
+                out[:, i, j] += p[:, None] * q[own]
         out *= F(saved.size / np.count_nonzero(saved))
 
     return kernel

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import UNARY, WEIGHTED
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.reference import elementwise, filters, normalise, pool, shape
+from mcusim.kernels.reference import elementwise, normalise, pool, shape
 from mcusim.kernels.reference.int16 import int16, is_int16
 from mcusim.kernels.reference.moves import MOVES, move
 from mcusim.kernels.reference.pairs import LOOKED_UP, pair
@@ -112,8 +112,6 @@ FORWARD: OpTable[Callable[[Op, Tensors, Arithmetic, bool], Kernel]] = OpTable(
         OpKind.MUL: _plain(elementwise.multiply),
         OpKind.QUANTIZE: _plain(elementwise.quantize),
         OpKind.DEQUANTIZE: _plain(elementwise.dequantize),
-        OpKind.GROUPED_CONV_2D: _plain(filters.grouped),
-        OpKind.TRANSPOSE_CONV: _plain(filters.transposed),
         OpKind.BATCH_MATMUL: _plain(batch_matmul),
         OpKind.LOG_SOFTMAX: _plain(normalise.log_softmax),
         OpKind.L2_NORMALIZATION: _plain(normalise.l2_normalization),

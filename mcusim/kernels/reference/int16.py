@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
-from mcusim.graph import LIMITS, Arithmetic, Op, OpKind, OpTable
+from mcusim.graph import LIMITS, WEIGHTED, Arithmetic, Op, OpKind, OpTable
 from mcusim.graph.traits import MOVES
 from mcusim.kernels.arrays import Array, Tensors, constant
-from mcusim.kernels.reference.filters import grouped_sums, transposed_sums
 from mcusim.kernels.reference.int16_curves import logistic, softmax, tanh
 from mcusim.kernels.reference.pairs import require_one_scale
 from mcusim.kernels.reference.pool import divide_half_away, mean_multiplier, pooled
@@ -43,8 +42,6 @@ F = np.float32
 Kernel = Callable[..., None]
 Compute = Callable[..., Array]
 Maker = Callable[[Op, Tensors], Compute]
-Sums = Callable[[Array, Array, tuple[int, ...]], Array]
-"""From input, weight and shape of the output to int64 accumulators without the bias."""
 LEFT_SHIFT = 15
 """ADD and SUB work in units of 2**-15 of twice the larger input scale; of 8 bits it is 2**-20."""
 NARROW = (OpKind.CONV_2D, OpKind.GROUPED_CONV_2D, OpKind.FULLY_CONNECTED)
@@ -70,7 +67,7 @@ def check_int16(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> None:
     if not arithmetic.fixed_point:
         reason = f"has 16-bit activations, and the arithmetic {arithmetic} is of 8-bit ones"
         raise BadModel(thing, reason, "leave it at tflite, or choose litert")
-    names = (op.inputs[0], op.output) if op.traits.parametric else (*op.inputs, op.output)
+    names = (op.inputs[0], op.output) if op.traits.weighted else (*op.inputs, op.output)
     for tensor in (tensors[name] for name in names if tensors[name].dtype == "int16"):
         if zero := quant_of(tensor).zero_point:
             reason = f"has 16-bit activations {tensor.name!r} with zero point {zero}"
@@ -106,12 +103,11 @@ def int16(op: Op, tensors: Tensors, arithmetic: Arithmetic, *, frozen: bool = Tr
 
 def _narrow(op: Op, tensors: Tensors) -> bool:
     """True if an op of 16-bit activations has an int32 bias."""
-    biased = op.traits.parametric and len(op.inputs) > 2 and tensors[op.inputs[0]].dtype == "int16"
+    biased = op.traits.weighted and len(op.inputs) > 2 and tensors[op.inputs[0]].dtype == "int16"
     return biased and tensors[op.inputs[2]].dtype == "int32"
 
 
-def _rescaled(op: Op, tensors: Tensors, sums: Sums) -> Compute:
-    """Rescale the sums of a weighted op."""
+def _weighted(op: Op, tensors: Tensors) -> Compute:
     fixed = [multiplier_and_shift(float(f)) for f in accumulator_factors(op, tensors)]
     multiplier, shift = (np.array(column, np.int32) for column in zip(*fixed, strict=True))
     given = tensors[op.inputs[0]]
@@ -119,43 +115,27 @@ def _rescaled(op: Op, tensors: Tensors, sums: Sums) -> Compute:
     multiply = multiply_by_quantized if given.dtype == "int8" or _narrow(op, tensors) else multiply_wide
 
     def compute(x: Array, weight: Array, bias: Array | None = None, *, shape: tuple[int, ...]) -> Array:
-        acc = _biased(sums(x.astype(np.int64) - zero, weight, shape), bias)
+        acc = _sums(op, x.astype(np.int64) - zero, weight, bias)
         return multiply(wrap(acc) if multiply is multiply_by_quantized else acc, multiplier, shift)
 
     return compute
 
 
-def _biased(acc: Array, bias: Array | None) -> Array:
+def _sums(op: Op, x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return the int64 accumulators of a weighted op."""
+    acc = accumulate(op, x.astype(np.int64), weight.astype(np.int64))
     return acc if bias is None else acc + bias.astype(np.int64)
-
-
-def _weighted(op: Op, tensors: Tensors) -> Compute:
-    return _rescaled(op, tensors, _sums(op))
-
-
-def _sums(op: Op) -> Sums:
-    return lambda x, weight, shape: accumulate(op, x.astype(np.int64), weight.astype(np.int64))
 
 
 def _rounded_once(op: Op, tensors: Tensors) -> Compute:
     """As LiteRT's FULLY_CONNECTED, see `rounds_once`."""
-    real, sums = accumulator_factors(op, tensors), _sums(op)
+    real = accumulator_factors(op, tensors)
 
     def compute(x: Array, weight: Array, bias: Array | None = None, *, shape: tuple[int, ...]) -> Array:
-        once = half_away(_biased(sums(x, weight, shape), bias).astype(np.float64) * real)
+        once = half_away(_sums(op, x, weight, bias).astype(np.float64) * real)
         return np.asarray(np.clip(once, -FAR, FAR).astype(np.int64))
 
     return compute
-
-
-def _filter(sums: Callable[..., Array]) -> Maker:
-    def make(op: Op, tensors: Tensors) -> Compute:
-        def exact(x: Array, weight: Array, shape: tuple[int, ...]) -> Array:
-            return sums(op, x.astype(np.float64), weight.astype(np.float64), shape).astype(np.int64)
-
-        return _rescaled(op, tensors, exact)
-
-    return make
 
 
 def _batch_matmul(op: Op, tensors: Tensors) -> Compute:
@@ -320,9 +300,7 @@ def _table_curve(make: Maker) -> Maker:
 INT16: OpTable[Maker] = OpTable(
     "16-bit forward kernels",
     {
-        **dict.fromkeys((OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED), _weighted),
-        OpKind.GROUPED_CONV_2D: _filter(grouped_sums),
-        OpKind.TRANSPOSE_CONV: _filter(transposed_sums),
+        **dict.fromkeys(WEIGHTED, _weighted),
         OpKind.BATCH_MATMUL: _batch_matmul,
         **dict.fromkeys((OpKind.ADD, OpKind.SUB), _add),
         OpKind.MUL: _multiply,

@@ -14,7 +14,7 @@ import numpy as np
 from mcusim.graph import LIMITS, QUANTISED, Op, OpKind
 from mcusim.graph.traits import UNARY
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.reference import filters, normalise, product
+from mcusim.kernels.reference import normalise, product
 from mcusim.kernels.reference.moves import MOVES, gradient
 from mcusim.kernels.reference.pairs import LOOKED_UP, slope
 from mcusim.kernels.reference.shape import interior, nearest, weights
@@ -239,8 +239,6 @@ PLAIN: Mapping[OpKind, Callable[[Op, Tensors, int], Compute]] = {
     OpKind.SUM: _sum,
     OpKind.REDUCE_MAX: _extreme,
     OpKind.REDUCE_MIN: _extreme,
-    OpKind.GROUPED_CONV_2D: filters.grouped_gradient,
-    OpKind.TRANSPOSE_CONV: filters.transposed_gradient,
     OpKind.BATCH_MATMUL: product.gradient,
     OpKind.LOG_SOFTMAX: normalise.log_softmax_gradient,
     OpKind.L2_NORMALIZATION: normalise.l2_gradient,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.columns import columns
+from mcusim.kernels.columns import gather, of_outputs, scatter
 from mcusim.kernels.number_formats import BIASES, WEIGHTS
 from mcusim.kernels.number_formats.rounding import key_of, uniform
 from mcusim.kernels.qas import qas_bias, qas_weight
@@ -38,7 +38,7 @@ def weight_rule(
     own = WEIGHTS.of(format, weight.dtype)
     if op.kind is OpKind.FULLY_CONNECTED:
         inputs = weight.shape[-1]
-    factors = qas_weight(op, tensors)
+    factors, weight_shape = qas_weight(op, tensors), weight.shape
     element = np.arange(weight.elements, dtype=np.int64).reshape(weight.shape)
 
     def rule(
@@ -46,17 +46,17 @@ def weight_rule(
         velocity: Floats | None, momentum: float, counter: int, square: Floats | None = None,
     ) -> None:  # fmt: skip
         def block(array: Array) -> Array:
-            return array if compact else columns(op, array, inputs)[channels]
+            return array if compact else gather(op, array, channels, inputs)
 
-        def put(array: Array, values: Array | None) -> None:
+        def put(array: Array, values: Array) -> None:
             if compact:
                 array[...] = values
             else:
-                columns(op, array, inputs)[channels] = values
+                scatter(op, array, channels, inputs, values)
 
-        factor = (
-            factors.reshape(inputs, 1, 1, -1)[channels] if op.kind is OpKind.DEPTHWISE_CONV_2D else factors
-        )
+        factor = of_outputs(op, factors, weight_shape, channels, inputs)
+        if factor.ndim == 2:
+            factor = factor[:, None, None]
         scaled = value = gradient * factor
         if velocity is not None:
             value = F(momentum) * block(velocity) + value
@@ -64,11 +64,11 @@ def weight_rule(
         if square is not None:
             mean, value = _adapted(block(square), gradient, scaled, value, second_moment)
             put(square, mean)
-        draw = partial(uniform, key_of(seed, counter), columns(op, element, inputs)[channels])
+        draw = partial(uniform, key_of(seed, counter), gather(op, element, channels, inputs))
         beside = None if extra is None else block(extra)
         new, kept = own.step(block(weight), beside, F(rate) * value, draw)
         put(weight, new)
-        if extra is not None:
+        if extra is not None and kept is not None:
             put(extra, kept)
 
     return rule

@@ -50,18 +50,48 @@ def taps(
     return met
 
 
+def meeting(
+    op: Op, x_shape: tuple[int, ...], y_shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> list[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+    """Return the same of any weighted op with a window, a transposed convolution included."""
+    if op.kind is not OpKind.TRANSPOSE_CONV:
+        return taps(op, x_shape, y_shape, kernel)
+    # It is a convolution from what it gives to what it takes.
+    return [(i, j, outside, inside) for i, j, inside, outside in taps(op, y_shape, x_shape, kernel)]
+
+
 def accumulate(op: Op, x: Array, weight: Array) -> Array:
     """Return Σ x * W over the window: x [N, H, W, C] without zero point, result [N, OH, OW, C_out]."""
     if op.kind is OpKind.FULLY_CONNECTED:
         return x.reshape(-1, weight.shape[1]) @ weight.T
-    acc: Array = np.zeros(1, np.int64)
+    if op.kind is OpKind.DEPTHWISE_CONV_2D:
+        return _by_channel(op, x, weight)
+    # Products and sums stay far below 2**53: a float64 product of matrices is exact.
+    x, weight = x.astype(np.float64), weight.astype(np.float64)
+    if op.kind is OpKind.TRANSPOSE_CONV:
+        acc = np.zeros((len(x), *op.attributes.shape[1:]))
+        for i, j, inside, outside in meeting(op, x.shape, acc.shape, weight.shape[1:3]):
+            acc[outside] += x[inside] @ weight[:, i, j].T
+        return acc.astype(np.int64)
+    acc = np.zeros(1)
     for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
         for j, patch in enumerate(row):
-            if op.kind is OpKind.DEPTHWISE_CONV_2D:
-                multiplier = weight.shape[3] // x.shape[3]
-                acc = acc + np.repeat(patch, multiplier, axis=3) * weight[0, i, j]
-            else:
-                # Products and sums stay far below 2**53: a float64 product of matrices is exact.
-                product = patch.astype(np.float64) @ weight[:, i, j].T.astype(np.float64)
-                acc = acc + product.astype(np.int64)
+            met = [patch[..., r] @ weight[w, i, j].T for r, w in channel_groups(x.shape[3], weight.shape)]
+            acc = acc + np.concatenate(met, axis=-1)
+    return acc.astype(np.int64)
+
+
+def channel_groups(inputs: int, weight: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Return the channels of the input and of the output that belong together, of a weight (C_out, .., n)."""
+    depth, count = weight[-1], inputs // weight[-1]
+    each = weight[0] // count
+    return [(slice(g * depth, (g + 1) * depth), slice(g * each, (g + 1) * each)) for g in range(count)]
+
+
+def _by_channel(op: Op, x: Array, weight: Array) -> Array:
+    acc: Array = np.zeros(1, np.int64)
+    multiplier = weight.shape[3] // x.shape[3]
+    for i, row in enumerate(windows(x, weight.shape[1:3], op, 0)):
+        for j, patch in enumerate(row):
+            acc = acc + np.repeat(patch, multiplier, axis=3) * weight[0, i, j]
     return acc

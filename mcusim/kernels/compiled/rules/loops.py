@@ -14,8 +14,8 @@ from mcusim.kernels.compiled.prepared import array_at, exist, record_at
 
 FIELDS = (
     "value", "extra", "channels", "selected", "gradient", "velocity", "factor", "factors", "compact", "taps",
-    "last", "stride_channel", "stride_tap", "stride_last", "elements", "factor_channel", "inputs", "square",
-    "decay",
+    "last", "depth", "stride_group", "stride_channel", "stride_tap", "stride_last", "elements",
+    "factor_group", "inputs", "square", "decay",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 EPSILON = np.float32(1e-8)
@@ -83,8 +83,9 @@ def over_weight(address, rate, momentum, seed, counter, step):  # type: ignore[n
     velocity = array_at(a.velocity, a.elements, np.float32)
     factor = array_at(a.factor, a.factors, np.float32)
     for s in range(a.selected):
-        base = channels[s] * a.stride_channel
-        own = channels[s] * a.factor_channel
+        group = channels[s] // a.depth
+        base = group * a.stride_group + channels[s] % a.depth * a.stride_channel
+        own = group * a.factor_group
         for tap in range(a.taps):
             for c in range(a.last):
                 here = s * block + tap * a.last + c

@@ -116,7 +116,7 @@ def _blocks(a, rate, seed, counter):  # type: ignore[no-untyped-def]
 def int8(address, rate, momentum, seed, counter):  # type: ignore[no-untyped-def]
     """Learn ``int8-sr`` weights."""
     a = record_at(address, RECORD)
-    if a.velocity == 0 and a.square == 0 and a.factor_channel == 0:
+    if a.velocity == 0 and a.square == 0 and a.depth == a.inputs:
         return _blocks(a, rate, seed, counter)
     return over_weight(address, rate, momentum, seed, counter, _int8)
 
