@@ -69,12 +69,12 @@ def weighted(draw, kinds=WEIGHTED) -> Case:
         x_shape, w_shape, y_shape = (n, c_in), (c_out, c_in), (n, c_out)
     else:
         pointwise = draw(st.booleans())
-        kernel = (1, 1) if pointwise else tuple(int(v) for v in rng.integers(1, 5, 2))
+        kernel = (1, 1) if pointwise else tuple(int(v) for v in rng.choice([1, 2, 3, 3, 4, 5, 7], 2))
         dilation = (1, 1) if draw(st.booleans()) else tuple(int(v) for v in rng.integers(1, 3, 2))
         stride = (1, 1) if draw(st.booleans()) else tuple(int(v) for v in rng.integers(1, 4, 2))
         padding = ((0, 0), (0, 0)) if draw(st.booleans()) else pads(rng, kernel)
         reach = [(kernel[i] - 1) * dilation[i] + 1 for i in range(2)]
-        h, w = (max(int(rng.integers(1, 10)), reach[i] - sum(padding[i])) for i in range(2))
+        h, w = (max(int(rng.choice([1, 2, 4, 5, 7, 8, 9, 18])), reach[i] - sum(padding[i])) for i in range(2))
         sizes = [(s + sum(padding[i]) - reach[i]) // stride[i] + 1 for i, s in enumerate((h, w))]
         if kind is OpKind.DEPTHWISE_CONV_2D:
             c_out = c_in * int(rng.integers(1, 4))

@@ -42,6 +42,20 @@ def test_input_gradients_of_weighted_ops(case, formats, seed, masked, accumulate
     agree(case, formats, seed, (weight,), masked=masked, accumulate=accumulate)
 
 
+@given(weighted(), SEEDS)
+def test_weights_that_changed_are_converted_again(case, seed):
+    rng, weight = np.random.default_rng(seed), case.tensors["w"].data.copy()
+    kernels = [m.grad_input(case.op, case.tensors, FLOAT) for m in (backward, reference)]
+    g = stored_gradient(rng, case.output_shape, "float32", 1.0)
+    for share in (0, 0.01, 0.2, 1, 0.01):
+        changed = rng.random(weight.shape) < share
+        weight[changed] = int8(rng, changed.sum())
+        found = [np.zeros(case.tensors["x"].shape, np.float32) for _ in kernels]
+        for kernel, g_x in zip(kernels, found, strict=True):
+            kernel(g, 1.0, None, (weight,), g_x, 1.0, False)
+        np.testing.assert_array_equal(*found)
+
+
 @given(weighted(), FORMATS, SEEDS, st.booleans())
 def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
     dtype, scale, _ = formats
@@ -51,7 +65,8 @@ def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
     c_in, weight = case.tensors["x"].shape[-1], case.tensors["w"].shape
     depthwise = case.op.kind is OpKind.DEPTHWISE_CONV_2D
     c_out = weight[3] if depthwise else weight[0]
-    channels = np.sort(rng.choice(c_in, rng.integers(1, c_in + 1), replace=False)).astype(np.int32)
+    count = c_in if rng.random() < 0.5 else rng.integers(1, c_in + 1)
+    channels = np.sort(rng.choice(c_in, count, replace=False)).astype(np.int32)
     x = np.ascontiguousarray(case.inputs[0][..., channels])
     shape = (len(channels), *weight[1:-1], c_out // groups(case.op, case.tensors))
     blocks = [np.full(shape, np.nan, np.float32) for _ in range(2)]

@@ -174,3 +174,18 @@ def test_a_table_goes_the_general_way_where_a_bias_grew_too_large(kind: OpKind, 
         reference.forward(op, tensors, Arithmetic.FLOAT, frozen=False)((x, weight, bias), expected)
         np.testing.assert_array_equal(first, expected)
         np.testing.assert_array_equal(second, expected)
+
+
+@given(windows(), ARITHMETICS, SEEDS)
+def test_weights_that_changed_are_packed_again(case, arithmetic: Arithmetic, seed: int) -> None:
+    op, tensors, x, _ = case
+    rng, weight, bias = np.random.default_rng(seed), tensors["w"].data.copy(), tensors["b"].data.copy()
+    kernel = forward(op, tensors, arithmetic, frozen=False)
+    twin = reference.forward(op, tensors, arithmetic, frozen=False)
+    y, expected = (np.zeros(tensors["y"].shape, np.int8) for _ in range(2))
+    for share in (0, 0.01, 0.2, 1, 0.01):
+        changed = rng.random(weight.shape) < share
+        weight[changed] = rng.integers(-127, 128, changed.sum())
+        kernel((x, weight, bias), y)
+        twin((x, weight, bias), expected)
+        np.testing.assert_array_equal(y, expected)

@@ -48,9 +48,15 @@ def whole_blocks(mask, channels):  # type: ignore[no-untyped-def]
 
 @inner
 def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
-    """Write ga = (g * scale, 0 where the clamp acted) * factor of one output pixel to ``row``.
+    """Write ga = (g * scale, 0 where the clamp acted) * factor of one output pixel to ``row``."""
+    load_pixels(a, scale, pixel, 1, row, 0)
 
-    ``a`` has g, g_format, mask, mask_bytes, factor and c_out; ``row`` is padded to 16 channels with zeros.
+
+@inner
+def load_pixels(a, scale, pixel, count, row, step):  # type: ignore[no-untyped-def]
+    """Write ga of ``count`` output pixels, ``step`` bytes from row to row.
+
+    ``a`` has g, g_format, mask, mask_bytes, factor and c_out; rows are padded to 16 channels with zeros.
     """
     unit = simd.splat_f32(np.float32(scale))
     # Fields are passed as numbers: the compiler must assume that every store may change a record.
@@ -59,13 +65,35 @@ def load_row(a, scale, pixel, row):  # type: ignore[no-untyped-def]
     if whole != 0:
         first = pixel * channels
         bits = mask + (first >> 3) if mask != 0 else 0
-        error_rows.load_blocks(g + first * format, format, unit, bits, factor, row, whole)
+        at = g + first * format
+        error_rows.load_blocks(at, format, unit, bits, factor, row, step, channels, count, whole)
     for c in range(16 * whole, channels, 16):
-        index = pixel * channels + c
-        value = load_values(g, format, index, min(channels - c, 16)) * unit
+        few, own = min(channels - c, 16), simd.load_f32(factor + 4 * c)
+        for k in range(count):
+            index = (pixel + k) * channels + c
+            value = load_values(g, format, index, few) * unit
+            if mask != 0:
+                value = simd.where(mask_bits(mask, last, index), value)
+            simd.store_f32(row + k * step + 4 * c, value * own)
+
+
+@inner
+def load_block(a, scale, pixel, count, c, row):  # type: ignore[no-untyped-def]
+    """Write ga of 16 channels, from ``c`` on, of ``count`` output pixels, one vector after the other."""
+    unit = simd.splat_f32(np.float32(scale))
+    g, format, mask, last, factor, channels = a.g, a.g_format, a.mask, a.mask_bytes, a.factor + 4 * c, a.c_out
+    first = pixel * channels + c
+    if c < 16 * whole_blocks(mask, channels):
+        bits = mask + (first >> 3) if mask != 0 else 0
+        error_rows.load_blocks(g + first * format, format, unit, bits, factor, row, 64, channels, count, 1)
+        return
+    few, own = min(channels - c, 16), simd.load_f32(factor)
+    for k in range(count):
+        index = first + k * channels
+        value = load_values(g, format, index, few) * unit
         if mask != 0:
             value = simd.where(mask_bits(mask, last, index), value)
-        simd.store_f32(row + 4 * c, value * simd.load_f32(factor + 4 * c))
+        simd.store_f32(row + 64 * k, value * own)
 
 
 @inner

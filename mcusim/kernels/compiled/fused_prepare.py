@@ -1,4 +1,8 @@
-"""What a learning op does before its kernel of `fused` runs: pack weights that changed, add the bias."""
+"""What a learning op does before its kernel of `fused` runs: pack weights that changed, add the bias.
+
+Weights are compared with those that were packed before: most of them stay what they are from step to step,
+however they learn.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,14 @@ from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.fused import C_OUT, KH, QUADS, get
 from mcusim.kernels.compiled.prepared import address_of, array_at
+from mcusim.kernels.vector import same, simd
 from mcusim.kernels.vector.fused import AT
-from mcusim.kernels.vector.packs import pack_rows
+from mcusim.kernels.vector.packs import pack_column, pack_rows
 
-WEIGHT, RAW_BIAS, MOST_BIAS, BASE, OFFSET, PACKED, BLOCKS, Z_X, LAYOUT, ROW = (
+WEIGHT, KNOWN, RAW_BIAS, MOST_BIAS, BASE, OFFSET, PACKED, Z_X, LAYOUT, ROW = (
     AT[name]
     for name in (
-        "weight", "raw_bias", "most_bias", "base", "offset", "packed", "blocks", "z_x", "layout", "row",
+        "weight", "known", "raw_bias", "most_bias", "base", "offset", "packed", "z_x", "layout", "row",
     )
 )  # fmt: skip
 KEPT, ROWS, LINES, TWO_LINES = range(4)
@@ -26,53 +31,60 @@ KEPT, ROWS, LINES, TWO_LINES = range(4)
 
 @inner
 def _rows(a):  # type: ignore[no-untyped-def]
-    """Pack [C_out][kh][row] as [block][kh][quad][16 outputs][4]; ``base`` corrects for x + 128 - z_x."""
+    """Pack [C_out][kh][row] as [block][kh][quad][16 outputs][4] where it changed.
+
+    ``base`` corrects for x + 128 - z_x.
+    """
     kh, row, quads, c_out = get(a, KH), get(a, ROW), get(a, QUADS), get(a, C_OUT)
-    if row % 4 == 0 and kh == 1:
-        for c in range(0, c_out, 16):
-            sizes = (min(c_out - c, 16) << 32) + 128 + get(a, Z_X)
-            start = get(a, WEIGHT) + c * row
+    for c in range(0, c_out, 16):
+        count, start, known = min(c_out - c, 16), get(a, WEIGHT) + c * kh * row, get(a, KNOWN) + c * kh * row
+        if same.differ(start, known, count * kh * row) == 0:
+            continue
+        simd.copy(start, known, count * kh * row)
+        if row % 4 == 0 and kh == 1:
+            sizes = (count << 32) + 128 + get(a, Z_X)
             pack_rows(start, get(a, PACKED) + c * row, get(a, BASE) + 4 * c, row, sizes)
-        return
-    base = array_at(get(a, BASE), c_out, np.int32)
-    weight = array_at(get(a, WEIGHT), c_out * kh * row, np.int8)
-    words = array_at(get(a, PACKED), get(a, BLOCKS) * kh * quads * 16, np.int32)
-    tail = array_at(get(a, PACKED), get(a, BLOCKS) * kh * quads * 64, np.int8)
-    full = row // 4
-    for c in range(c_out):
+        else:
+            _windows(known, get(a, PACKED) + c * kh * quads * 4, get(a, BASE) + 4 * c, a, count)
+
+
+@inner
+def _windows(start, packed, base, a, count):  # type: ignore[no-untyped-def]
+    """Pack the windows of up to 16 outputs."""
+    kh, row, quads = get(a, KH), get(a, ROW), get(a, QUADS)
+    bases = array_at(base, 16, np.int32)
+    weight = array_at(start, count * kh * row, np.int8)
+    target = array_at(packed, kh * quads * 64, np.int8)
+    for c in range(count):
         total = np.int32(0)
-        for k in range(c * kh * row, (c + 1) * kh * row):
-            total += weight[k]
-        base[c] = -(128 + get(a, Z_X)) * total
         for i in range(kh):
-            at = ((c // 16 * kh + i) * quads) * 16 + c % 16
-            start = (c * kh + i) * row
-            source = array_at(get(a, WEIGHT) + start, full, np.int32)
-            for q in range(full):
-                words[at + 16 * q] = source[q]
-            for k in range(4 * full, row):
-                tail[(at + 16 * full) * 4 + k % 4] = weight[start + k]
+            for k in range(row):
+                value = weight[(c * kh + i) * row + k]
+                total += value
+                target[((i * quads + k // 4) * 16 + c) * 4 + k % 4] = value
+        bases[c] = -(128 + get(a, Z_X)) * total
 
 
 @inner
 def _columns(a, two):  # type: ignore[no-untyped-def]
     """Pack [kh][kw][C] as [group][line][kw][16 channels][4 rows]; of two lines the second is a row lower."""
-    kh, kw, lines, c_out = get(a, KH), get(a, ROW), get(a, QUADS), get(a, C_OUT)
-    base = array_at(get(a, BASE), c_out, np.int32)
-    weight = array_at(get(a, WEIGHT), kh * kw * c_out, np.int8)
-    each = lines * (2 if two else 1)
-    packed = array_at(get(a, PACKED), get(a, BLOCKS) * each * kw * 64, np.int8)
-    for c in range(c_out):
-        base[c] = 0
-    for i in range(kh):
-        for j in range(kw):
-            for c in range(c_out):
-                w = weight[(i * kw + j) * c_out + c]
-                base[c] -= (128 + get(a, Z_X)) * w
-                at = ((c // 16 * each + i // 4) * kw + j) * 64 + c % 16 * 4 + i % 4
-                packed[at] = w
-                if two:
-                    packed[at + kw * 64 + 1] = w
+    kh, kw, c_out = get(a, KH), get(a, ROW), get(a, C_OUT)
+    weight, step = get(a, WEIGHT), kw * c_out
+    if same.differ(weight, get(a, KNOWN), kh * step) == 0:
+        return
+    simd.copy(weight, get(a, KNOWN), kh * step)
+    factor, target = simd.splat_i32(np.int32(-(128 + get(a, Z_X)))), get(a, PACKED)
+    for c in range(0, c_out, 16):
+        total = simd.splat_i32(np.int32(0))
+        for i in range(0, kh, 4):
+            for j in range(kw):
+                first = weight + (i * kw + j) * c_out + c
+                lower = target + kw * 64 if two else 0
+                total = total + pack_column(first, step, min(kh - i, 4), min(c_out - c, 16), target, lower)
+                target += 64
+            if two:
+                target += kw * 64
+        simd.store_i32(get(a, BASE) + 4 * c, total * factor)
 
 
 @compiled

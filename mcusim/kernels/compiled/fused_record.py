@@ -193,6 +193,8 @@ class Fused:
             scale = self.scale
             made = {"packed": self._packed(entry, copies, quads), "offset": _blocks(self.offset, copies)}
             made["base"] = _blocks(self.base, copies)
+            if self.learns is Learns.WEIGHT:
+                made["known"] = self._raw()
             if scale.arithmetic.fixed_point:
                 right = -scale.shift
                 made["factor"], made["right"] = _blocks(scale.multiplier, copies), _blocks(right, copies)
@@ -203,6 +205,11 @@ class Fused:
                 made["factor"] = _blocks(scale.factor, copies)
             self._made[key] = made
         return self._made[key]
+
+    def _raw(self) -> Array:
+        """Return the weights in the order in which the op has them."""
+        depthwise = self.op.kind is OpKind.DEPTHWISE_CONV_2D
+        return np.array(np.moveaxis(self.weight, 0, 3) if depthwise else self.weight, order="C")
 
     def _packed(self, entry: Any, copies: int, quads: int) -> Array:
         """Return the weights as the kernel reads them."""

@@ -16,121 +16,129 @@ from mcusim.kernels.compiled.errors import (
     FLOAT32,
     STATISTICS_BYTES,
     clear_statistics,
-    load_row,
+    load_pixels,
     read_statistics,
     store_row,
 )
+from mcusim.kernels.compiled.grad_depthwise import grad_input_depthwise
 from mcusim.kernels.compiled.grad_record import PIXEL_BY_PIXEL, RECORD, ROW_BY_ROW, Gradient, tile_rows
+from mcusim.kernels.compiled.planes import clear_plane, load_needed, load_rows
 from mcusim.kernels.compiled.prepared import (
     GradInputKernel,
     Workspace,
     address_of,
     aligned,
-    array_at,
     check,
     record_at,
     shares_bytes,
 )
 from mcusim.kernels.number_formats import ERRORS
-from mcusim.kernels.vector import simd, tiles
-
-PIXELS = tiles.PIXELS
+from mcusim.kernels.vector import same, simd, tiles
 
 
 @inner
-def convert(a, wide, floats):  # type: ignore[no-untyped-def]
-    """Write weights [C_out][tap][C_in] as float32 [tap][C_out][wide], zero beyond C_in."""
-    taps, c_out, c_in, weight, real = a.kh * a.kw, a.c_out, a.c_in, a.weight, a.weight_float
-    z = simd.splat_f32(np.float32(a.z_w))
-    for c in range(c_out):
-        for t in range(taps):
-            source, target = (c * taps + t) * c_in, floats + (t * c_out + c) * wide * 4
-            for k in range(0, wide, 16):
-                if not real and c_in - k >= 16:
-                    simd.store_f32(target + 4 * k, simd.to_f32(simd.load_s8(weight + source + k)) - z)
-                    continue
-                count = min(c_in - k, 16)
-                if real:
-                    value = simd.load_f32_first(weight + 4 * (source + k), count)
-                else:
-                    value = simd.to_f32(simd.load_s8_first(weight + source + k, count)) - z
-                simd.store_f32(target + 4 * k, simd.where((1 << count) - 1, value))
-
-
-@inner
-def clear_plane(a, several, wide, plane):  # type: ignore[no-untyped-def]
-    """Write zeros into the plane of ``load_rows``, where not all of it is going to be written."""
-    if a.plane_h != a.oh or a.plane_w != a.ow or several > 1:
-        for i in range(0, several * a.plane_h * a.plane_w * wide * 4, 64):
-            simd.store_f32(plane + i, simd.splat_f32(np.float32(0)))
-
-
-@inner
-def load_rows(a, scale, image, several, wide, plane, row, begin, end):  # type: ignore[no-untyped-def]
-    """Write ga of some rows of one image into a plane framed with zeros: [several][plane_h][plane_w][wide].
-
-    The channels of depthwise ops with a multiplier are split by remainder; ``row`` holds one pixel.
-    """
-    size = a.plane_h * a.plane_w * wide * 4
-    for i in range(begin, end):
-        for j in range(a.ow):
-            at = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
-            pixel = (image * a.oh + i) * a.ow + j
-            if several == 1:
-                load_row(a, scale, pixel, at)
-                continue
-            load_row(a, scale, pixel, row)
-            values = array_at(row, a.c_out, np.float32)
-            for c in range(a.c_out):
-                array_at(at + (c % several) * size, wide, np.float32)[c // several] = values[c]
-
-
-@inner
-def load_needed(a, scale, image, several, wide, plane, row, y):  # type: ignore[no-untyped-def]
-    """Load the rows of output gradients that row ``y`` of the input's gradient needs."""
-    least = y + a.top - (a.kh - 1) * a.dilation_h
-    begin = max((least + a.stride_h - 1) // a.stride_h, 0)
-    load_rows(a, scale, image, several, wide, plane, row, begin, min((y + a.top) // a.stride_h + 1, a.oh))
-
-
-@inner
-def sum_tiles(a, a_row, a_step, w, w_step, steps, out, out_stride, blocks, fresh):  # type: ignore[no-untyped-def]
-    """Write a tile of ``blocks`` blocks of columns, or add to it unless it is ``fresh``; see ``tiles``.
-
-    Three at a time, or two rather than a single one.
-    """
-    block = 0
-    while block < blocks:
-        at, to, left = w + 64 * block, out + 64 * block, blocks - block
-        if left >= 3 and left != 4:
-            tiles.sum_tile_3(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
-            block += 3
-        elif left >= 2:
-            tiles.sum_tile_2(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
-            block += 2
+def convert_row(a, c, tap, floats):  # type: ignore[no-untyped-def]
+    """Write the weights of one output and tap as float32 [block of 16 inputs][C_out][16], 0 beyond C_in."""
+    c_in, weight, real, z = a.c_in, a.weight, a.weight_float, simd.splat_f32(np.float32(a.z_w))
+    source = (c * a.kh * a.kw + tap) * c_in
+    target = floats + (tap * (c_in + (-c_in & 15)) * a.c_out + 16 * c) * 4
+    for k in range(0, c_in, 16):
+        count = c_in - k
+        if not real and count >= 16:
+            simd.store_f32(target, simd.to_f32(simd.load_s8(weight + source + k)) - z)
         else:
-            tiles.sum_tile_1(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
-            block += 1
+            count = min(count, 16)
+            if real:
+                value = simd.load_f32_first(weight + 4 * (source + k), count)
+            else:
+                value = simd.to_f32(simd.load_s8_first(weight + source + k, count)) - z
+            simd.store_f32(target, simd.where((1 << count) - 1, value))
+        target += 64 * a.c_out
+
+
+@inner
+def convert(a, floats):  # type: ignore[no-untyped-def]
+    """Write weights [C_out][tap][C_in] as float32 [tap][block of 16 inputs][C_out][16]."""
+    for c in range(a.c_out):
+        for tap in range(a.kh * a.kw):
+            convert_row(a, c, tap, floats)
+
+
+@inner
+def renew(a):  # type: ignore[no-untyped-def]
+    """Convert again, of int8 weights [C_out][tap][C_in], the rows that are no longer what they were."""
+    taps, size = a.kh * a.kw, a.c_in
+    if same.differ(a.weight, a.known, a.c_out * taps * size) == 0:
+        return
+    for c in range(a.c_out):
+        for tap in range(taps):
+            at = (c * taps + tap) * size
+            if same.differ(a.weight + at, a.known + at, size) != 0:
+                convert_row(a, c, tap, a.floats)
+                simd.copy(a.weight + at, a.known + at, size)
+
+
+@inner
+def rows_of(left):  # type: ignore[no-untyped-def]
+    """Return the rows of the next tile where so many are left."""
+    return tiles.SUMS if left >= tiles.SUMS else 8 if left > 4 else 4
+
+
+@inner
+def sum_tiles(a, a_row, a_step, w, w_step, w_block, steps, out, out_stride, rows, columns, fresh):  # type: ignore[no-untyped-def]
+    """Write a tile of ``rows`` (16, 8 or 4), or add to it unless it is ``fresh``; see ``tiles``.
+
+    ``w_block`` are the bytes from 16 columns to the next 16. Columns are written up to a multiple of 8.
+    """
+    at = w - w_block
+    for c in range(0, columns, 16):
+        at, to, half = at + w_block, out + 4 * c, columns - c <= 8
+        if rows == tiles.SUMS:
+            if half:
+                tiles.half_16(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+            else:
+                tiles.sum_16(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+        elif rows == 8:
+            if half:
+                tiles.half_8(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+            else:
+                tiles.sum_8(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+        elif half:
+            tiles.half_4(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+        else:
+            tiles.sum_4(a, a_row, a_step, at, w_step, steps, to, out_stride, fresh)
+
+
+@inner
+def cleared(at, stride, rows, count):  # type: ignore[no-untyped-def]
+    """Set ``count`` float32 of each row to zero."""
+    for p in range(rows):
+        for c in range(0, count, 16):
+            simd.store_f32_first(at + p * stride + 4 * c, simd.splat_f32(np.float32(0)), min(count - c, 16))
 
 
 @compiled
 def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: ignore[no-untyped-def]
     """Standard convolutions and fully connected ops: tiles of input pixels that meet the same taps."""
     a = record_at(address, RECORD)
-    blocks, deep = (a.c_in + 15) // 16, a.c_out + (-a.c_out & 15)
-    wide = blocks * 16
+    wide, deep = a.c_in + (-a.c_in & 15), a.c_out + (-a.c_out & 15)
     statistics = simd.int64_at(a.workspace)
     out = statistics + STATISTICS_BYTES
-    weights = out + PIXELS * wide * 4
-    plane = weights + a.kh * a.kw * a.c_out * wide * 4
+    weights = out + tiles.SUMS * wide * 4
+    plane = weights
     clear_statistics(statistics)
     if a.floats != 0:
         weights = a.floats
+        if a.known != 0:
+            renew(a)
     else:
-        convert(a, wide, weights)
-    direct = a.g_x_format == FLOAT32 and not accumulate and wide == a.c_in
+        plane += a.kh * a.kw * a.c_out * wide * 4
+        convert(a, weights)
+    direct = a.g_x_format == FLOAT32 and not accumulate and a.c_in % 8 == 0
+    cleared(out, wide * 4, tiles.SUMS, wide)
     for image in range(a.n):
-        clear_plane(a, 1, deep, plane)
+        if a.rows != PIXEL_BY_PIXEL:
+            clear_plane(a, 1, deep, plane)
         if not a.rows:
             load_rows(a, g_scale, image, 1, deep, plane, plane, 0, a.oh)
         for y in range(a.h):
@@ -138,140 +146,51 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                 load_needed(a, g_scale, image, 1, deep, plane, plane, y)
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
-                for first in range(0, pixels, PIXELS):
-                    x = phase + first * a.stride_w
+                first = 0
+                while first < pixels:
+                    x, rows = phase + first * a.stride_w, rows_of(pixels - first)
+                    count = min(rows, pixels - first)
+                    whole = direct and count == rows
+                    pixel, to, stride = (image * a.h + y) * a.w + x, out, wide * 4
+                    if whole:
+                        to, stride = a.g_x + 4 * a.c_in * pixel, a.stride_w * a.c_in * 4
                     if a.rows == PIXEL_BY_PIXEL:
-                        for p in range(first, min(first + PIXELS, pixels)):
-                            load_row(a, g_scale, p, plane + p * deep * 4)
-                    whole = direct and pixels - first >= PIXELS
-                    to, stride = out, wide * 4
-                    if whole:
-                        to, stride = a.g_x + 4 * a.c_in * ((image * a.h + y) * a.w + x), a.stride_w * wide * 4
-                    fresh = 1
-                    for i in range(a.kh):
-                        above = y + a.top - i * a.dilation_h
-                        if above % a.stride_h != 0:
-                            continue
-                        line = plane + (above // a.stride_h + a.before_h) * a.plane_w * deep * 4
-                        for j in range(a.kw):
-                            before = x + a.left - j * a.dilation_w
-                            if before % a.stride_w != 0:
-                                continue
-                            at = line + (before // a.stride_w + a.before_w) * deep * 4
-                            w = weights + (i * a.kw + j) * a.c_out * wide * 4
-                            sum_tiles(at, deep * 4, 4, w, wide * 4, a.c_out, to, stride, blocks, fresh)
-                            fresh = 0
-                    if fresh:
-                        for p in range(PIXELS):
-                            for i in range(0, wide * 4, 64):
-                                simd.store_f32(to + p * stride + i, simd.splat_f32(np.float32(0)))
-                    if whole:
-                        continue
-                    for p in range(min(PIXELS, pixels - first)):
-                        index = ((image * a.h + y) * a.w + x + p * a.stride_w) * a.c_in
-                        store_row(
-                            a.g_x, a.g_x_format, x_scale, accumulate, index, a.c_in,
-                            out + p * wide * 4, statistics,
+                        load_pixels(a, g_scale, first, count, plane, deep * 4)
+                        sum_tiles(
+                            plane, deep * 4, 4, weights, 64, 64 * a.c_out, a.c_out, to, stride, rows, a.c_in,
+                            1,
                         )  # fmt: skip
+                    else:
+                        taps_met(a, plane, weights, deep, wide, x, y, to, stride, rows)
+                    if not whole:
+                        for p in range(count):
+                            index, at = (pixel + p * a.stride_w) * a.c_in, out + p * wide * 4
+                            store_row(
+                                a.g_x, a.g_x_format, x_scale, accumulate, index, a.c_in, at, statistics
+                            )  # fmt: skip
+                    first += rows
     return read_statistics(statistics)
 
 
 @inner
-def _split(a, wide, weights):  # type: ignore[no-untyped-def]
-    """Write depthwise weights [tap][C_out] as float32 [tap][remainder][wide], zero beyond C_in."""
-    taps, several, c_out = a.kh * a.kw, a.multiplier, a.c_out
-    source = array_at(a.weight, taps * c_out, np.int8)
-    floats = array_at(weights, taps * several * wide, np.float32)
-    for i in range(taps * several * wide):
-        floats[i] = 0
-    for t in range(taps):
-        for c in range(c_out):
-            floats[(t * several + c % several) * wide + c // several] = np.float32(
-                source[t * c_out + c] - a.z_w
-            )
-
-
-@inner
-def _slide(a, g_scale, image, plane, pixel, weights, wide, x_scale, accumulate, statistics):  # type: ignore[no-untyped-def]
-    """3x3 windows at stride 1: rows of input pixels, their sums in the workspace behind the plane."""
-    line, rows = a.plane_w * wide * 4, plane + (a.plane_h * a.plane_w + tiles.PIXELS) * wide * 4
-    for y in range(a.h):
-        if a.rows:
-            load_needed(a, g_scale, image, 1, wide, plane, pixel, y)
-        g = plane + (y + a.top + a.before_h) * line + (a.left + a.before_w) * wide * 4
-        direct = a.g_x_format == FLOAT32 and not accumulate and wide == a.c_in
-        index = (image * a.h + y) * a.w * a.c_in
-        out = a.g_x + 4 * index if direct else rows
-        for c in range(0, 4 * wide, 64):
-            tiles.slide_three(g + c, line, 4 * wide, weights + c, out + c, a.w)
-        if direct:
+def taps_met(a, plane, weights, deep, wide, x, y, to, stride, rows):  # type: ignore[no-untyped-def]
+    """Sum all taps that the input pixels from (y, x) on meet, or write zeros if they meet none."""
+    fresh = 1
+    for i in range(a.kh):
+        above = y + a.top - i * a.dilation_h
+        if above % a.stride_h != 0:
             continue
-        if wide == a.c_in:
-            store_row(a.g_x, a.g_x_format, x_scale, accumulate, index, a.w * wide, rows, statistics)
-            continue
-        for x in range(a.w):
-            at = rows + x * wide * 4
-            store_row(a.g_x, a.g_x_format, x_scale, accumulate, index + x * a.c_in, a.c_in, at, statistics)
-
-
-@compiled
-def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore[no-untyped-def]
-    """Depthwise convolutions: 16 channels at a time, the taps of one input pixel innermost."""
-    a = record_at(address, RECORD)
-    wide = a.c_in + (-a.c_in & 15)
-    taps = a.kh * a.kw
-    statistics = simd.int64_at(a.workspace)
-    met = statistics + STATISTICS_BYTES
-    row = met + 16 * taps + 64
-    row += -row % 64
-    sums = row + (a.c_out + 16) * 4
-    weights = sums + wide * 4
-    plane = weights + taps * a.multiplier * wide * 4
-    clear_statistics(statistics)
-    if a.floats != 0:
-        weights = a.floats
-    else:
-        _split(a, wide, weights)
-    offsets = array_at(met, 2 * taps, np.int64)
-    size = a.plane_h * a.plane_w * wide * 4
-    slides = a.kh == 3 and a.kw == 3 and a.multiplier == 1 and a.stride_h * a.stride_w == 1
-    slides = slides and a.dilation_h * a.dilation_w == 1
-    for image in range(a.n):
-        clear_plane(a, a.multiplier, wide, plane)
-        if not a.rows:
-            load_rows(a, g_scale, image, a.multiplier, wide, plane, row, 0, a.oh)
-        if slides:
-            _slide(a, g_scale, image, plane, row, weights, wide, x_scale, accumulate, statistics)
-            continue
-        for y in range(a.h):
-            if a.rows:
-                load_needed(a, g_scale, image, a.multiplier, wide, plane, row, y)
-            for x in range(a.w):
-                count = 0
-                for i in range(a.kh):
-                    above = y + a.top - i * a.dilation_h
-                    if above % a.stride_h != 0:
-                        continue
-                    line = (above // a.stride_h + a.before_h) * a.plane_w
-                    for j in range(a.kw):
-                        before = x + a.left - j * a.dilation_w
-                        if before % a.stride_w != 0:
-                            continue
-                        offsets[2 * count] = plane + (line + before // a.stride_w + a.before_w) * wide * 4
-                        offsets[2 * count + 1] = weights + (i * a.kw + j) * a.multiplier * wide * 4
-                        count += 1
-                for c in range(0, 4 * wide, 64):
-                    total = simd.splat_f32(np.float32(0))
-                    for t in range(count):
-                        g, w = offsets[2 * t] + c, offsets[2 * t + 1] + c
-                        for _ in range(a.multiplier):
-                            total = total + simd.load_f32(g) * simd.load_f32(w)
-                            g += size
-                            w += 4 * wide
-                    simd.store_f32(sums + c, total)
-                index = ((image * a.h + y) * a.w + x) * a.c_in
-                store_row(a.g_x, a.g_x_format, x_scale, accumulate, index, a.c_in, sums, statistics)
-    return read_statistics(statistics)
+        line = plane + (above // a.stride_h + a.before_h) * a.plane_w * deep * 4
+        for j in range(a.kw):
+            before = x + a.left - j * a.dilation_w
+            if before % a.stride_w != 0:
+                continue
+            at = line + (before // a.stride_w + a.before_w) * deep * 4
+            w = weights + (i * a.kw + j) * a.c_out * wide * 4
+            sum_tiles(at, deep * 4, 4, w, 64, 64 * a.c_out, a.c_out, to, stride, rows, a.c_in, fresh)
+            fresh = 0
+    if fresh:
+        cleared(to, stride, rows, a.c_in)
 
 
 class GradInput(Gradient, GradInputKernel):
@@ -282,12 +201,17 @@ class GradInput(Gradient, GradInputKernel):
     ) -> None:
         super().__init__(op, tensors, workspace)
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
-        if fixed_weight:
-            self._floats = self._converted(constant(op, tensors, 1))
-            self._constants[0]["floats"] = address_of(self._floats)
+        weight = tensors[op.inputs[1]]
+        if weight.dtype == "float32" and not (fixed_weight or self._depthwise):
+            return  # converted in every call
+        known = constant(op, tensors, 1) if fixed_weight else np.zeros(weight.shape, np.int8)
+        self._keep = known, self._converted(known)
+        self._constants[0]["floats"] = address_of(self._keep[1])
+        if not fixed_weight:
+            self._constants[0]["known"] = address_of(known)
 
     def _converted(self, weight: Array) -> Array:
-        """Return constant weights as the kernels convert them in every call otherwise."""
+        """Return weights as the kernels convert those that change."""
         r = self._constants[0]
         c_in, c_out, several = int(r["c_in"]), int(r["c_out"]), int(r["multiplier"])
         taps, wide = int(r["kh"] * r["kw"]), c_in + -c_in % 16
@@ -298,7 +222,9 @@ class GradInput(Gradient, GradInputKernel):
             rows = real.reshape(c_out, taps, c_in).transpose(1, 0, 2)
         floats = np.zeros((*rows.shape[:2], wide), np.float32)
         floats[..., :c_in] = rows
-        return floats
+        if self._depthwise:
+            return floats
+        return np.ascontiguousarray(floats.reshape(taps, c_out, -1, 16).transpose(0, 2, 1, 3))
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
         g_y, mask, g_x, weight = buffers
@@ -313,6 +239,8 @@ class GradInput(Gradient, GradInputKernel):
         r["g_x_format"] = ERRORS[str(g_x.dtype)].compiled()
         r["rows"] = shares_bytes(g_x, g_y)
         self._set_sizes(r, g_x.shape, g_y.shape)
+        if self.op.kind is OpKind.CONV_2D and self._pointwise(r, g_x.shape, g_y.shape):
+            r["rows"] = PIXEL_BY_PIXEL  # wherever it lies: what is made of a few pixels stays in the cache
         self._frame_outputs(r)
         self.workspace.reserve(self._workspace_bytes(r))
         return grad_input_depthwise if self._depthwise else grad_input_convolution, record
@@ -321,7 +249,7 @@ class GradInput(Gradient, GradInputKernel):
         c_in, c_out, taps = aligned(4 * int(r["c_in"])), aligned(4 * int(r["c_out"])), int(r["kh"] * r["kw"])
         pixels = tile_rows(int(r["plane_h"] * r["plane_w"]))
         if not self._depthwise:
-            return STATISTICS_BYTES + PIXELS * c_in + taps * int(r["c_out"]) * c_in + pixels * c_out + 256
+            return STATISTICS_BYTES + tiles.SUMS * c_in + taps * int(r["c_out"]) * c_in + pixels * c_out + 256
         several = int(r["multiplier"]) * c_in
         rows = int(r["w"]) * c_in
-        return STATISTICS_BYTES + 16 * taps + c_out + c_in + (taps + pixels) * several + rows + 512
+        return STATISTICS_BYTES + 16 * taps * int(r["multiplier"]) + c_out + pixels * several + rows + 512

@@ -12,8 +12,15 @@ from mcusim.graph import Op, OpKind
 from mcusim.kernels.arrays import Array, Tensors
 from mcusim.kernels.compiled.cache import compiled
 from mcusim.kernels.compiled.compiler import inner
-from mcusim.kernels.compiled.errors import load_row, load_values, mask_bits, whole_blocks
-from mcusim.kernels.compiled.grad_input import sum_tiles
+from mcusim.kernels.compiled.errors import (
+    load_block,
+    load_pixels,
+    load_row,
+    load_values,
+    mask_bits,
+    whole_blocks,
+)
+from mcusim.kernels.compiled.grad_input import rows_of, sum_tiles
 from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
 from mcusim.kernels.compiled.prepared import (
     Workspace,
@@ -27,7 +34,8 @@ from mcusim.kernels.compiled.prepared import (
 )
 from mcusim.kernels.vector import error_rows, simd, tiles
 
-PIXELS = tiles.PIXELS
+CHUNK = 64
+"""Pixels of a pointwise op that are converted before they are multiplied: they stay in the cache."""
 
 
 @compiled
@@ -90,16 +98,19 @@ def output_pixel(a, index):  # type: ignore[no-untyped-def]
 
 
 @inner
-def centred(a, source, target):  # type: ignore[no-untyped-def]
-    """Write x - z_x of one pixel, the ``source``-th element of the features, as float32."""
-    z = simd.splat_f32(np.float32(a.z_x))
-    for c in range(0, a.selected, 16):
-        count = min(a.selected - c, 16)
-        if a.x_float:
-            value = simd.load_f32_first(a.x + 4 * (source + c), count)
+def centred(a, source, target, count):  # type: ignore[no-untyped-def]
+    """Write x - z_x of ``count`` features, from the ``source``-th on, as float32."""
+    x, real, z = a.x, a.x_float, simd.splat_f32(np.float32(a.z_x))
+    for c in range(0, count, 16):
+        few, at = min(count - c, 16), source + c
+        if not real and few == 16:
+            simd.store_f32(target + 4 * c, simd.to_f32(simd.load_s8(x + at)) - z)
+            continue
+        if real:
+            value = simd.load_f32_first(x + 4 * at, few)
         else:
-            value = simd.to_f32(simd.load_s8_first(a.x + source + c, count)) - z
-        simd.store_f32_first(target + 4 * c, value, count)
+            value = simd.to_f32(simd.load_s8_first(x + at, few)) - z
+        simd.store_f32_first(target + 4 * c, value, few)
 
 
 @inner
@@ -113,12 +124,21 @@ def features(a, image, wide, plane):  # type: ignore[no-untyped-def]
         for k in range(a.kept):
             i, j = positions[k] // a.w, positions[k] % a.w
             target = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
-            centred(a, (image * a.kept + k) * a.selected, target)
+            centred(a, (image * a.kept + k) * a.selected, target, a.selected)
         return
     for i in range(a.h):
-        for j in range(a.w):
-            target = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
-            centred(a, ((image * a.h + i) * a.w + j) * a.selected, target)
+        line = plane + ((i + a.before_h) * a.plane_w + a.before_w) * wide * 4
+        rows_centred(a, (image * a.h + i) * a.w, a.w, wide, line)
+
+
+@inner
+def rows_centred(a, first, count, wide, target):  # type: ignore[no-untyped-def]
+    """Write the features of ``count`` pixels in rows of ``wide`` float32."""
+    if wide == a.selected:
+        centred(a, first * wide, target, count * wide)
+        return
+    for j in range(count):
+        centred(a, (first + j) * a.selected, target + j * wide * 4, a.selected)
 
 
 @compiled
@@ -131,30 +151,69 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
     if not kept_pixels_exist(a):
         return False
     factor = np.float32(a.pixels / a.kept)  # makes a sum over kept pixels an estimate of that over all
-    blocks, wide = (a.c_out + 15) // 16, a.selected + (-a.selected & 15)
-    deep = blocks * 16
-    out = simd.int64_at(a.workspace)
-    rows = out + PIXELS * deep * 4
-    plane = rows + a.n * a.oh * a.ow * deep * 4
-    size = a.plane_h * a.plane_w * wide * 4
-    for pixel in range(a.n * a.oh * a.ow):
-        load_row(a, scale, output_pixel(a, pixel), rows + pixel * deep * 4)
-    for image in range(a.n):
-        features(a, image, wide, plane + image * size)
-    for first in range(0, a.selected, PIXELS):
+    wide, deep = a.selected + (-a.selected & 7), a.c_out + (-a.c_out & 15)
+    out, place, stride = simd.int64_at(a.workspace), a.out, a.c_out * 4
+    rows = out + (a.selected + tiles.SUMS) * a.kh * a.kw * deep * 4
+    direct = a.c_out % 8 == 0
+    if not direct:
+        place, stride = out, deep * 4
+    total = a.n * a.oh * a.ow
+    if a.pointwise != 0:
+        plane = rows + CHUNK * deep * 4
+        for first in range(0, total, CHUNK):
+            count = min(total - first, CHUNK)
+            if a.positions == 0:
+                load_pixels(a, scale, first, count, rows, deep * 4)
+            else:
+                for pixel in range(count):
+                    load_row(a, scale, output_pixel(a, first + pixel), rows + pixel * deep * 4)
+            rows_centred(a, first, count, wide, plane)
+            met(a, plane, wide * 4, rows, deep * 4, count, out, place, stride, 0, int(first == 0))
+    else:
+        plane = rows + total * deep * 4
+        size = a.plane_h * a.plane_w * wide * 4
+        load_pixels(a, scale, 0, total, rows, deep * 4)
+        for image in range(a.n):
+            features(a, image, wide, plane + image * size)
         for tap in range(a.kh * a.kw):
-            fresh = 1
             shift = (tap // a.kw) * a.dilation_h * a.plane_w + (tap % a.kw) * a.dilation_w
-            for image in range(a.n):
-                for i in range(a.oh):
-                    x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * wide * 4 + first * 4
-                    ga = rows + (image * a.oh + i) * a.ow * deep * 4
-                    sum_tiles(x, 4, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, deep * 4, blocks, fresh)
-                    fresh = 0
-            for p in range(min(PIXELS, a.selected - first)):
-                target = a.out + ((first + p) * a.kh * a.kw + tap) * a.c_out * 4
-                scaled_row(out + p * deep * 4, target, a.c_out, factor)
+            for line in range(a.n * a.oh):
+                image, i = line // a.oh, line % a.oh
+                x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * wide * 4
+                ga = rows + line * a.ow * deep * 4
+                met(a, x, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, place, stride, tap, int(line == 0))
+    if factor != 1 or not direct:
+        for k in range(a.selected * a.kh * a.kw):
+            scaled_row(place + k * stride, a.out + k * a.c_out * 4, a.c_out, factor)
     return True
+
+
+@inner
+def met(a, x, x_step, ga, ga_step, count, spare, place, stride, tap, fresh):  # type: ignore[no-untyped-def]
+    """Add ``count`` pixels to the sums [selected][tap][C_out] at ``place``, or begin these with them.
+
+    Rows of the last tile beyond the selected channels go to ``spare``.
+    """
+    taps, first = a.kh * a.kw, 0
+    while first < a.selected:
+        rows = rows_of(a.selected - first)
+        at, to, step = x + 4 * first, place + (first * taps + tap) * stride, taps * stride
+        if first + rows <= a.selected or place == spare:
+            sum_tiles(at, 4, x_step, ga, ga_step, 64, count, to, step, rows, a.c_out, fresh)
+        else:
+            last_tile(a, at, x_step, ga, ga_step, count, spare, to, step, first, rows, fresh)
+        first += rows
+
+
+@inner
+def last_tile(a, x, x_step, ga, ga_step, count, spare, to, stride, first, rows, fresh):  # type: ignore[no-untyped-def]
+    """Add to the sums of fewer channels than the tile has rows."""
+    left, size = a.selected - first, a.c_out * 4
+    for p in range(left if fresh == 0 else 0):
+        simd.copy(to + p * stride, spare + p * size, size)
+    sum_tiles(x, 4, x_step, ga, ga_step, 64, count, spare, size, rows, a.c_out, fresh)
+    for p in range(left):
+        simd.copy(spare + p * size, to + p * stride, size)
 
 
 @compiled
@@ -173,18 +232,14 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
     rows += -rows % 64
     pixels = a.n * a.oh * a.ow
     layer = pixels * wide * 4
-    plane = rows + a.multiplier * layer
-    size = a.plane_h * a.plane_w * wide * 4
+    sums = rows + a.multiplier * layer
     channels = array_at(a.channels, a.selected, np.int32)
     values = array_at(row, a.c_out, np.float32)
     picked = array_at(rows, a.multiplier * pixels * wide, np.float32)
-    every = a.multiplier == 1 and a.selected == a.c_in
+    every = a.multiplier == 1 and a.selected == a.c_in and (a.positions == 0 or a.placed != 0)
     for s in range(a.selected if every else 0):
         every = every and channels[s] == s
-    for pixel in range(pixels):
-        if every:
-            load_row(a, scale, output_pixel(a, pixel), rows + pixel * wide * 4)
-            continue
+    for pixel in range(0 if every else pixels):
         load_row(a, scale, output_pixel(a, pixel), row)
         for m in range(a.multiplier):
             base = (m * pixels + pixel) * wide
@@ -192,26 +247,57 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
                 picked[base + s] = values[channels[s] * a.multiplier + m]
             for s in range(a.selected, wide):
                 picked[base + s] = 0
-    for image in range(a.n):
-        features(a, image, wide, plane + image * size)
-    out = array_at(a.out, a.selected * a.kh * a.kw * a.multiplier, np.float32)
-    for tap in range(a.kh * a.kw):
-        shift = (tap // a.kw) * a.dilation_h * a.plane_w + (tap % a.kw) * a.dilation_w
+    taps, count = a.kh * a.kw, a.oh * a.ow
+    plane = sums + taps * 64
+    for i in range(0, a.plane_h * a.plane_w * 64, 64):
+        simd.store_f32(plane + i, simd.splat_f32(np.float32(0)))
+    found = array_at(sums, 16 * taps, np.float32)
+    out = array_at(a.out, a.selected * taps * a.multiplier, np.float32)
+    for c in range(0, wide, 16):
         for m in range(a.multiplier):
-            for c in range(0, wide, 16):
-                total = simd.splat_f32(np.float32(0))
-                g = rows + m * layer + 4 * c
-                for image in range(a.n):
-                    for i in range(a.oh):
-                        x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * wide * 4 + 4 * c
-                        for _ in range(a.ow):
-                            total = total + simd.load_f32(x) * simd.load_f32(g)
-                            x += a.stride_w * wide * 4
-                            g += wide * 4
-                simd.store_f32(row, total)
-                for s in range(min(16, a.selected - c)):
-                    out[((c + s) * a.kh * a.kw + tap) * a.multiplier + m] = values[s] * factor
+            for image in range(a.n):
+                block(a, image, c, plane)
+                if every:
+                    load_block(a, scale, image * count, count, c, rows)
+                    windows(a, rows, 64, plane, sums, int(image == 0))
+                else:
+                    g = rows + m * layer + image * count * wide * 4 + 4 * c
+                    windows(a, g, wide * 4, plane, sums, int(image == 0))
+            for s in range(min(16, a.selected - c)):
+                for tap in range(taps):
+                    out[((c + s) * taps + tap) * a.multiplier + m] = found[16 * tap + s] * factor
     return True
+
+
+@inner
+def block(a, image, c, plane):  # type: ignore[no-untyped-def]
+    """Write 16 features, from ``c`` on, of all pixels of an image into a plane framed with zeros."""
+    few, count = min(16, a.selected - c), a.kept if a.placed != 0 else a.h * a.w
+    positions = array_at(a.positions, a.kept, np.int32)
+    for k in range(count):
+        place = positions[k] if a.placed != 0 else k
+        target = plane + ((place // a.w + a.before_h) * a.plane_w + place % a.w + a.before_w) * 64
+        centred(a, (image * count + k) * a.selected + c, target, few)
+
+
+@inner
+def windows(a, g, g_step, plane, sums, fresh):  # type: ignore[no-untyped-def]
+    """Add one image to the sums of all taps, a vector each, or begin these with it."""
+    x_step, x_line = a.stride_w * 64, a.stride_h * a.plane_w * 64
+    tap_line, tap_step, oh, ow = a.dilation_h * a.plane_w * 64, a.dilation_w * 64, a.oh, a.ow
+    if a.kh == 3 and a.kw == 3:
+        tiles.window_3(g, g_step, plane, x_step, x_line, tap_line, tap_step, oh, ow, sums, fresh)
+        return
+    for i in range(a.kh):
+        x, to = plane + i * tap_line, sums + i * a.kw * 64
+        if a.kw == 7:
+            tiles.line_7(g, g_step, x, x_step, x_line, tap_line, tap_step, oh, ow, to, fresh)
+        elif a.kw == 5:
+            tiles.line_5(g, g_step, x, x_step, x_line, tap_line, tap_step, oh, ow, to, fresh)
+        else:
+            for j in range(a.kw):
+                at, own = x + j * tap_step, to + 64 * j
+                tiles.tap_1(g, g_step, at, x_step, x_line, tap_line, tap_step, oh, ow, own, fresh)
 
 
 class GradBias(Gradient):
@@ -255,6 +341,9 @@ class GradWeight(Gradient):
             raise BadArgument(what, f"has {count} channels and features of shape {x.shape}")
         self._set_pixels(r, x, g_y, positions)
         self._frame_inputs(r)
+        window = r["kh"] * r["kw"] * r["stride_h"] * r["stride_w"]
+        framed = r["top"] or r["left"] or (r["h"], r["w"]) != (r["oh"], r["ow"])
+        r["pointwise"] = window == 1 and not framed and not r["placed"]
         r["x"], r["channels"], r["selected"], r["out"] = (
             address_of(x),
             address_of(channels),
@@ -269,8 +358,11 @@ class GradWeight(Gradient):
         plane = tile_rows(int(r["n"] * r["plane_h"] * r["plane_w"])) * selected
         pixels = int(r["n"] * r["oh"] * r["ow"])
         if self._depthwise:
-            return c_out + 256 + int(r["multiplier"]) * pixels * selected + plane
-        return PIXELS * c_out + pixels * c_out + plane + 256
+            sums = 64 * int(r["kh"] * r["kw"] + r["plane_h"] * r["plane_w"])
+            return c_out + 256 + int(r["multiplier"]) * pixels * selected + sums
+        taps, few = int(r["kh"] * r["kw"]), CHUNK if r["pointwise"] else pixels
+        sums = (int(r["selected"]) + tiles.SUMS) * taps * c_out
+        return sums + few * c_out + plane + 256
 
     def __call__(
         self, g_y: Array, g_y_scale: float, mask: NDArray[np.uint8] | None,

@@ -21,13 +21,13 @@ from mcusim.kernels.compiled.prepared import (
 )
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.scales import gradient_factors, quant_of
-from mcusim.kernels.vector.tiles import PIXELS
+from mcusim.kernels.vector.tiles import SUMS
 
 FIELDS = (
     "g", "g_format", "mask", "mask_bytes", "factor", "workspace",
     "weight", "weight_float", "g_x", "g_x_format",
-    # Constant weights as the kernels of input gradients convert them, if they are constant.
-    "floats",
+    # Weights as the kernels of input gradients convert them, and of learning ones those they were made of.
+    "floats", "known",
     # Saved features of the selected input channels, which those are, and where the gradient goes.
     "x", "x_float", "channels", "selected", "out",
     "z_x", "z_w", "n", "h", "w", "c_in", "oh", "ow", "c_out", "kh", "kw", "multiplier",
@@ -38,6 +38,8 @@ FIELDS = (
     "positions", "kept", "pixels", "placed",
     # The input's gradient grows over the output's, so nothing is read before it is needed: rows, or pixels.
     "rows",
+    # Every output pixel meets the one saved pixel at its place.
+    "pointwise",
 )  # fmt: skip
 RECORD = np.dtype([(name, np.int64) for name in FIELDS])
 ROW_BY_ROW, PIXEL_BY_PIXEL = 1, 2
@@ -153,4 +155,4 @@ class Gradient(Prepared):
 
 def tile_rows(count: int) -> int:
     """Return ``count`` rows plus those that an incomplete last tile reads beyond them."""
-    return count + PIXELS
+    return count + SUMS

@@ -55,19 +55,34 @@ def _for_each(b: Any, format: Any, mask: Any, emit: Callable[[int, Any | None], 
                 emit(size, None)
 
 
-@emitted(types.none, types.int64, types.int64, f32, *(types.int64,) * 4)
-def load_blocks(b: Any, g: Any, format: Any, unit: Any, mask: Any, factor: Any, row: Any, count: Any) -> None:
-    """Write ga of ``count`` blocks; ``mask`` is the address of the first bits, or 0."""
+@emitted(types.none, types.int64, types.int64, f32, *(types.int64,) * 7)
+def load_blocks(
+    b: Any, g: Any, format: Any, unit: Any, mask: Any, factor: Any, row: Any, step: Any, channels: Any,
+    pixels: Any, blocks: Any,
+) -> None:  # fmt: skip
+    """Write ga of so many blocks of so many pixels, ``step`` bytes from pixel to pixel.
+
+    ``mask`` is the address of the first bits, or 0.
+    """
 
     def emit(size: int, mask: Any | None) -> None:
-        def body(k: Any, _: list[Any]) -> list[Any]:
-            at, bits = b.mul(k, LONG(64)), None if mask is None else b.add(mask, b.mul(k, LONG(2)))
-            here = b.add(g, b.mul(k, LONG(16 * size)))
-            value = _value(b, here, BYTES[size], unit, bits, load(b, b.add(factor, at), F32))
-            store(b, value, b.add(row, at))
+        def block(n: Any, _: list[Any]) -> list[Any]:
+            at = b.mul(n, LONG(64))
+            own, target = load(b, b.add(factor, at), F32), b.add(row, at)
+            bits = None if mask is None else b.add(mask, b.mul(n, LONG(2)))
+            here = b.add(g, b.mul(n, LONG(16 * size)))
+
+            def pixel(k: Any, _: list[Any]) -> list[Any]:
+                first = b.mul(k, channels)
+                place = b.add(here, b.mul(first, LONG(size)))
+                each = None if bits is None else b.add(bits, b.lshr(first, LONG(3)))
+                store(b, _value(b, place, BYTES[size], unit, each, own), b.add(target, b.mul(k, step)))
+                return []
+
+            loop(b, pixels, [], pixel)
             return []
 
-        loop(b, count, [], body)
+        loop(b, blocks, [], block)
 
     _for_each(b, format, mask, emit)
 

@@ -45,8 +45,9 @@ FIELDS = (
     "n", "h", "w", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "dilation_h", "dilation_w", "top", "left",
     # Columns of a padded line or plane; whether the output lies on the input (see ``fused_record``).
     "plane_w", "overlaps",
-    # Of learning ops: parameters as they are, bound on the bias, offsets without it, how weights are packed.
-    "weight", "raw_bias", "most_bias", "base", "layout", "row",
+    # Of learning ops: parameters as they are and as they were packed, bound on the bias, offsets without it,
+    # how weights are packed.
+    "weight", "known", "raw_bias", "most_bias", "base", "layout", "row",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(FIELDS)}
 """Where each field of the record lies; all are int64."""

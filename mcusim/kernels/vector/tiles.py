@@ -30,7 +30,9 @@ from mcusim.kernels.vector.vectors import (
 )
 
 PIXELS = 8
-"""Rows of a tile: with three vectors of columns, 24 sums, 3 weights and a factor fill 32 registers."""
+"""Rows of an int8 tile: with three vectors of columns, 24 sums, 3 weights and a factor fill 32 registers."""
+SUMS = 16
+"""Most rows of a float tile."""
 QUAD = 4
 """Bytes a lane multiplies and sums in one step of an int8 tile."""
 _HALVES = ir.VectorType(ir.IntType(16), 32)
@@ -147,47 +149,40 @@ def _dot_tile(blocks: int) -> Any:
     return tile
 
 
-def _sum_tile(blocks: int) -> Any:
-    """Float tile: sums[p][c] += Σ_k a[p][k] * w[k][c], k ascending, every operation rounded to float32.
+def _sum_tile(rows: int, lanes: int) -> Any:
+    """Float tile of so many rows and columns: sums[p][c] += Σ_k a[p][k] * w[k][c].
 
-    With ``fresh`` other than 0 the sums start from zero, whatever lies where they are going to.
+    k ascends, and every operation is rounded to float32. With ``fresh`` other than 0 the sums start from
+    zero, whatever lies where they are going to. One vector of columns is best: LLVM then takes each factor
+    from memory as it multiplies, and 12 rows or more keep the multipliers busy in every cycle.
     """
+    kind = ir.VectorType(FLOAT, lanes)
 
     @emitted(types.none, *(types.int64,) * 9)
     def tile(
         b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any,
         fresh: Any,
     ) -> None:  # fmt: skip
-        rows = [b.add(a, b.mul(a_row, LONG(p))) for p in range(PIXELS)]
-        places = [
-            b.add(b.add(out, b.mul(out_stride, LONG(p))), LONG(64 * n))
-            for p in range(PIXELS)
-            for n in range(blocks)
-        ]
+        starts = [b.add(a, b.mul(a_row, LONG(p))) for p in range(rows)]
+        places = [b.add(out, b.mul(out_stride, LONG(p))) for p in range(rows)]
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
-            at = b.add(w, b.mul(k, w_step))
-            weights = [load(b, b.add(at, LONG(64 * n)), F32) for n in range(blocks)]
-            new = []
-            for p, row in enumerate(rows):
-                factor = splat(b, load(b, b.add(row, b.mul(k, a_step)), FLOAT))
-                if blocks > 1 and "+avx512f" in features():
-                    # Kept in a register: LLVM would broadcast it from memory for each product.
-                    factor = b.asm(ir.FunctionType(F32, [F32]), "", "=v,0", [factor], False)
-                new += [b.fadd(sums[p * blocks + n], b.fmul(factor, weights[n])) for n in range(blocks)]
-            return new
+            weights = load(b, b.add(w, b.mul(k, w_step)), kind)
+            at = b.mul(k, a_step)
+            factors = [splat(b, load(b, b.add(start, at), FLOAT), lanes) for start in starts]
+            return [b.fadd(total, b.fmul(f, weights)) for total, f in zip(sums, factors, strict=True)]
 
-        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(F32, 0.0)
-        start = [b.select(before, load(b, place, F32), zero) for place in places]
-        sums = loop(b, steps, start, step)
-        for total, place in zip(sums, places, strict=True):
+        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(kind, 0.0)
+        start = [b.select(before, load(b, place, kind), zero) for place in places]
+        for total, place in zip(loop(b, steps, start, step), places, strict=True):
             store(b, total, place)
 
     return tile
 
 
 dot_tile_1, dot_tile_2, dot_tile_3 = (_dot_tile(blocks) for blocks in (1, 2, 3))
-sum_tile_1, sum_tile_2, sum_tile_3 = (_sum_tile(blocks) for blocks in (1, 2, 3))
+sum_16, sum_8, sum_4 = (_sum_tile(rows, LANES) for rows in (16, 8, 4))
+half_16, half_8, half_4 = (_sum_tile(rows, LANES // 2) for rows in (16, 8, 4))
 
 
 @emitted(types.none, *(types.int64,) * 6)
@@ -214,3 +209,67 @@ def slide_three(b: Any, g: Any, line: Any, step: Any, w: Any, out: Any, count: A
         return following
 
     loop(b, count, before, pixel)
+
+
+def _tap_tile(pixels: int) -> Any:
+    """Sums of the same taps for so many pixels of 16 channels, taps ascending, every operation rounded."""
+
+    @emitted(types.none, *(types.int64,) * 7)
+    def tile(
+        b: Any, taps: Any, count: Any, c: Any, first: Any, step: Any, out: Any, out_step: Any
+    ) -> None:  # fmt: skip
+        """``taps`` holds for each where the factors of a line and its weights lie, int64 each.
+
+        ``c`` and ``first`` are the bytes to the channels, and to the first pixel.
+        """
+
+        def tap(k: Any, sums: list[Any]) -> list[Any]:
+            entry = b.add(taps, b.mul(k, LONG(16)))
+            g, w = (b.add(load(b, b.add(entry, LONG(n)), LONG), c) for n in (0, 8))
+            g, weights = b.add(g, first), load(b, w, F32)
+            rows = [load(b, b.add(g, b.mul(step, LONG(p))), F32) for p in range(pixels)]
+            return [b.fadd(total, b.fmul(row, weights)) for total, row in zip(sums, rows, strict=True)]
+
+        for p, total in enumerate(loop(b, count, [constant(F32, 0.0)] * pixels, tap)):
+            store(b, total, b.add(out, b.mul(out_step, LONG(p))))
+
+    return tile
+
+
+taps_8, taps_4, taps_1 = (_tap_tile(pixels) for pixels in (8, 4, 1))
+
+
+def _window_sums(rows: int, columns: int) -> Any:
+    """What so many taps add to the gradients of 16 weights each: Σ x * g, pixels ascending."""
+
+    @emitted(types.none, *(types.int64,) * 11)
+    def sums_of(
+        b: Any, g: Any, g_step: Any, x: Any, x_step: Any, x_line: Any, tap_line: Any, tap_step: Any,
+        lines: Any, pixels: Any, out: Any, fresh: Any,
+    ) -> None:  # fmt: skip
+        """Of ``lines`` lines of ``pixels`` pixels; ``out`` holds a vector for each tap."""
+        taps = [(i, j) for i in range(rows) for j in range(columns)]
+        shifts = [b.add(b.mul(tap_line, LONG(i)), b.mul(tap_step, LONG(j))) for i, j in taps]
+        places = [b.add(out, LONG(64 * n)) for n in range(len(taps))]
+
+        def line(i: Any, sums: list[Any]) -> list[Any]:
+            first = b.add(x, b.mul(i, x_line))
+            starts = [b.add(first, shift) for shift in shifts]
+            own = b.add(g, b.mul(b.mul(i, pixels), g_step))
+
+            def pixel(k: Any, sums: list[Any]) -> list[Any]:
+                error, at = load(b, b.add(own, b.mul(k, g_step)), F32), b.mul(k, x_step)
+                met = [load(b, b.add(start, at), F32) for start in starts]
+                return [b.fadd(total, b.fmul(each, error)) for total, each in zip(sums, met, strict=True)]
+
+            return loop(b, pixels, sums, pixel)
+
+        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(F32, 0.0)
+        start = [b.select(before, load(b, place, F32), zero) for place in places]
+        for total, place in zip(loop(b, lines, start, line), places, strict=True):
+            store(b, total, place)
+
+    return sums_of
+
+
+window_3, line_7, line_5, tap_1 = (_window_sums(*size) for size in ((3, 3), (1, 7), (1, 5), (1, 1)))
