@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-MARKERS = {"cortex-m4": "o", "cortex-m33": "s", "cortex-m7": "^", "cortex-m0plus": "D"}
+MARKERS = {"cortex-m4": "o", "cortex-m33": "s", "cortex-m7": "^", "cortex-m0plus": "D", "xtensa-lx7": "P"}
 
 
 def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
@@ -65,7 +65,7 @@ def _library(row: dict[str, object]) -> str:
         ("cubeai-10", "X-CUBE-AI 9.0 to 10.2"), ("cubeai-9", "X-CUBE-AI 9.0 to 10.2"),
         ("cubeai-8", "X-CUBE-AI 8.0 and 8.1"), ("cubeai-7", "X-CUBE-AI 7.1 and 7.3"),
         ("bosch", "Bosch HALE"), ("plumerai", "Plumerai"), ("cmsis-nn-microtvm", "CMSIS-NN (microTVM), TFLM"),
-        ("tflm", "CMSIS-NN (microTVM), TFLM"),
+        ("tflm", "CMSIS-NN (microTVM), TFLM"), ("esp-nn", "ESP-NN on ESP32-S3, kernels left out"),
     ):  # fmt: skip
         if name.startswith(key):
             return title

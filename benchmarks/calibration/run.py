@@ -16,23 +16,25 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import product
-from math import exp, expm1
+from math import exp
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # many small solves: threads only get in the way
 import numpy as np
 from both_models import both_models
 from energies import energies
+from esp_nn import esp32s3
 from executed import executed_profiles
 from figure import draw
 from layers import BOARD, CHIP, CORE, FORMS, OTHER_KERNEL, fit_layers, layers
+from lines import Line, Pair, entry, held, summed
 from sets import Measured, measured, stall_per_byte
 from shares import shares
 from training import training_steps
 
 from mcusim.core import Work
 from mcusim.mcu.core import core
-from mcusim.mcu.cycles.band import QUANTILE, Band
+from mcusim.mcu.cycles.band import Band
 from mcusim.mcu.cycles.form import FLASH, KERNELS, Constant, weigh
 from mcusim.mcu.cycles.hierarchy import Constants, Observation, Posterior, Spreads, fit
 from mcusim.mcu.cycles.profile import Chip, Fitted, Profile
@@ -50,9 +52,6 @@ BY: dict[str, Callable[[Measured], str]] = {
     "chip": lambda m: m.chip,
 }
 """What is left out in turn, in every library at once."""
-
-Pair = tuple[float, float]
-Line = dict[str, object]
 
 
 def main() -> None:
@@ -76,8 +75,10 @@ def main() -> None:
         made = replace(made, band=replace(made.band, widened=wide[rows[own[0]].library.name]))
         write_profile(made, PROFILES / f"{name}.toml")
         summary += [summed(name, made, by, found) for by, found in scores.items()]
-    new, line_of_layers = rp2040()
-    summary += line_of_layers
+    new, of_rp2040 = rp2040()
+    of_kernels, of_esp32s3 = esp32s3(PROFILES, COMMAND)
+    new += of_kernels
+    summary += [*of_rp2040, *of_esp32s3]
     for by, found in lefts.items():
         summary.append(summed("all whole networks", None, by, score(found)))
     save("rows.csv", [*lines, *new])
@@ -89,8 +90,8 @@ def main() -> None:
     save("shares.csv", shares())
     save("both_models.csv", both_models())
     draw([*lines, *new], HERE / "predicted.png")
-    for entry in summary:
-        print("  ".join(f"{v}" for v in entry.values()))
+    for found in summary:
+        print("  ".join(f"{v}" for v in found.values()))
 
 
 def widenings(rows: Sequence[Measured], lefts: Sequence[Pair]) -> dict[str, float]:
@@ -186,13 +187,6 @@ def determined(whole: Posterior, first: Measured, here: Constants) -> float:
     return float((1 - np.diag(here.covariance) / supposed).clip(0, 1).sum())
 
 
-def held(by: str, found: Score | None) -> dict[str, object]:
-    if found is None:
-        return {}
-    return {"held_out": by, "held_out_mean_error": found.mean, "held_out_90_error": found.ninety,
-            "held_out_worst_error": found.worst, "coverage": found.coverage}  # fmt: skip
-
-
 def rp2040() -> tuple[list[Line], list[Line]]:
     """Fit the RP2040's layers kind by kind, write its profile, return rows and summary."""
     by_kind, others = layers()
@@ -277,36 +271,6 @@ def unmeasured(terms: dict[str, dict[str, float]]) -> dict[str, dict[str, float]
 
 def line(m: Measured, fitted: float, left: Pair) -> Line:
     return entry(m.profile, m.core, m.chip, m.network, m.family, m.cycles, fitted, left)
-
-
-def entry(
-    name: str, core_name: str, chip: str, network: str, group: str, cycles: float, fitted: float,
-    left: Pair | None,
-) -> Line:  # fmt: skip
-    out: Line = {
-        "profile": name, "core": core_name, "chip": chip, "network": network, "left_out_as": group,
-        "measured_cycles": round(cycles), "fitted_error": round(expm1(fitted), 4), "left_out_error": "",
-        "band_low": "", "band_high": "", "inside": "",
-    }  # fmt: skip
-    if left is not None:
-        error, deviation = left
-        predicted = cycles * exp(error)
-        low, high = (predicted * exp(sign * QUANTILE * deviation) for sign in (-1, 1))
-        out |= {"left_out_error": round(expm1(error), 4), "band_low": round(low), "band_high": round(high),
-                "inside": int(low <= cycles <= high)}  # fmt: skip
-    return out
-
-
-def summed(name: str, made: Profile | None, by: str, found: Score | None) -> Line:
-    if found is None:
-        return {}
-    return {
-        "profile": name, "left_out": by, "rows": found.rows,
-        "families": "" if made is None else made.fitted.families,
-        "constants": "" if made is None else round(made.fitted.constants, 1),
-        "mean": round(found.mean, 4), "ninety": round(found.ninety, 4), "worst": round(found.worst, 4),
-        "coverage": round(found.coverage, 3),
-    }  # fmt: skip
 
 
 def evidence(rows: Sequence[Measured]) -> list[Line]:

@@ -47,6 +47,10 @@ class SramRegion:
     """True outside the chip (SDRAM, PSRAM): only what has no room inside lies there. These come last."""
     dma: bool = True
     """False if the DMA that brings the input does not reach it."""
+    ready_mw: Milliwatts | None = None
+    """What a memory outside the chip takes, beside the chip, while it keeps its contents ready."""
+    transfer_nj: Annotated[float, Ge(0), Le(1000)] | None = None
+    """What a byte that is read or written costs beside that, and beside the power of the core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class Power:
     """Board power by state, in milliwatts at ``voltage_v``.
 
     ``active_low_mw`` and ``active_high_mw`` are the lowest and highest figures that laboratories
-    published for the same chip, clock and kind of library: the known spread.
+    published for the same chip, clock and kind of library: the known spread. ``bound_mw`` is what the chip
+    or board takes at most, by a limit of its supply, where nobody published what it takes.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -107,6 +112,7 @@ class Power:
     active_mw: Milliwatts | None = None
     active_low_mw: Milliwatts | None = None
     active_high_mw: Milliwatts | None = None
+    bound_mw: Milliwatts | None = None
     flash_write_mw: Milliwatts | None = None
     sleep_mw: Milliwatts | None = None
 
@@ -332,6 +338,7 @@ class Board:
             "memory": True,
             "time": self.profile is not None,
             "energy": self.profile is not None and self.power.active_mw is not None,
+            "energy at most": self.power.active_mw is None and self.power.bound_mw is not None,
             "sleep": self.power.sleep_mw is not None,
             "write-back": erased and written,
             "wear": flash.endurance_cycles is not None,

@@ -138,6 +138,8 @@ def _check(board: Board) -> None:
     _ordered(board, "program_typ_us", flash.program_typ_us, "program_max_us", flash.program_max_us)
     _ordered(board, "power.active_low_mw", power.active_low_mw, "power.active_mw", power.active_mw)
     _ordered(board, "power.active_mw", power.active_mw, "power.active_high_mw", power.active_high_mw)
+    for low, value in (("active_mw", power.active_mw), ("active_high_mw", power.active_high_mw)):
+        _ordered(board, f"power.{low}", value, "power.bound_mw", power.bound_mw)
     _ordered(board, "power.sleep_mw", power.sleep_mw, "power.active_mw", power.active_mw)
     if board.runtime_bytes >= board.sram_bytes:
         raise BadBoard(board.file, "runtime leaves no SRAM for tensors", "lower runtime.stack_bytes")

@@ -1,13 +1,23 @@
-"""Energy from power by state: always modelled, with the spread between laboratories."""
+"""Energy from power by state and by region of memory: always modelled, with the spread between laboratories.
+
+The power of a chip is that of a board which ran a network: weights read from flash and activations in SRAM
+are in it. What lies outside the chip is not: such a region has a power of its own while it keeps its
+contents, and an energy for every byte that is moved.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from mcusim.core import Figure, Provenance
 from mcusim.mcu.board import Board
 
 BUSY_WRITE = "{board}.toml has no power.flash_write_mw: writing is taken at active power, clocks on"
+UNKNOWN_REGION = "{board}.toml has no {field} of sram {region}: it is taken to cost nothing"
+NJ_A_MJ = 1e6
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,11 @@ class Energy:
     high_mj: float
     source: str
     notes: tuple[str, ...] = ()
+    """What was supposed where a figure is absent."""
+    unknown: tuple[str, ...] = ()
+    """What counts less than it is, for want of a figure."""
+    parts: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What ``mj`` is made of: ``computing``, ``flash writes``, ``sleep``, and regions outside the chip."""
 
     @property
     def figure(self) -> Figure:
@@ -34,7 +49,11 @@ class Energy:
 
 
 def energy(
-    board: Board, active: Figure | float, flash_write: Figure | float = 0.0, sleep_s: float = 0.0
+    board: Board,
+    active: Figure | float,
+    flash_write: Figure | float = 0.0,
+    sleep_s: float = 0.0,
+    moved: Mapping[str, float] = NOTHING,
 ) -> Energy:
     """Return the energy of a span of time.
 
@@ -43,27 +62,69 @@ def energy(
         active: seconds the core computes, with their band if they have one.
         flash_write: seconds the flash is erased or programmed while the core waits.
         sleep_s: seconds asleep with SRAM kept.
+        moved: bytes read and written, by name of a region outside the chip.
 
     Raises:
         BadBoard: if the active power, or (where there is sleep) the sleep power, is absent; names the
             field and the file.
     """
     active_mw: float = board.need("power.active_mw", "energy")
-    power, notes = board.power, []
+    power = board.power
     writing = power.flash_write_mw
-    if writing is None and _ends(flash_write)[1]:
-        notes.append(BUSY_WRITE.format(board=board.name))
+    unknown: list[str] = []
+    busy = [BUSY_WRITE.format(board=board.name)] if writing is None and _ends(flash_write)[1] else []
     sleeping: float = board.need("power.sleep_mw", "energy of sleep") if sleep_s else 0.0
+    transfers = _transfers(board, moved, unknown)
+    ready_mw = {r.name: r.ready_mw for r in board.sram if r.ready_mw}
 
-    def total(end: int, power_mw: float | None) -> float:
+    def parts(end: int, power_mw: float | None) -> dict[str, float]:
         milliwatts = active_mw if power_mw is None else power_mw
+        computing, writes = _ends(active)[end], _ends(flash_write)[end]
         writing_mw = milliwatts if writing is None else writing
-        return milliwatts * _ends(active)[end] + writing_mw * _ends(flash_write)[end] + sleeping * sleep_s
+        found = {"computing": milliwatts * computing, "flash writes": writing_mw * writes,
+                 "sleep": sleeping * sleep_s}  # fmt: skip
+        for name in sorted({*ready_mw, *transfers}):
+            kept = ready_mw.get(name, 0.0) * (computing + writes + sleep_s)
+            found[name] = kept + transfers.get(name, 0.0)
+        return {what: part for what, part in found.items() if part}
 
+    here = parts(1, None)
     return Energy(
-        board, total(1, None), total(0, power.active_low_mw), total(2, power.active_high_mw),
-        board.source("power.active_mw"), tuple(notes),
+        board, sum(here.values()), sum(parts(0, power.active_low_mw).values()),
+        sum(parts(2, power.active_high_mw).values()), board.source("power.active_mw"), tuple(busy),
+        tuple(unknown), here,
     )  # fmt: skip
+
+
+def energy_at_most(board: Board, awake: Figure | float) -> Figure | None:
+    """Return the energy, in millijoules, that a span of time takes at most; ``None`` if nothing bounds it.
+
+    A limit of the supply says little beside a measurement, so it is asked for where there is none. The end
+    of the band of the time is taken.
+
+    Args:
+        board: the board.
+        awake: seconds, with their band if they have one.
+    """
+    bound = board.power.bound_mw
+    if bound is None:
+        return None
+    source = board.source("power.bound_mw")
+    return Figure(bound * _ends(awake)[2], "mJ", Provenance.MODELLED, f"{bound:,.0f} mW at most: {source}")
+
+
+def _transfers(board: Board, moved: Mapping[str, float], unknown: list[str]) -> dict[str, float]:
+    """Return the millijoules of bytes moved outside the chip, and add what is not known."""
+    found = {}
+    for region in board.sram:
+        moves = moved.get(region.name, 0.0) if region.external else 0.0
+        if not moves:
+            continue
+        if region.transfer_nj is None:
+            unknown.append(UNKNOWN_REGION.format(board=board.name, field="transfer_nj", region=region.name))
+        else:
+            found[region.name] = region.transfer_nj * moves / NJ_A_MJ
+    return found
 
 
 def _ends(seconds: Figure | float) -> tuple[float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from mcusim.core.errors import OutOfFlash
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.residency import Residency
 from mcusim.mcu.board import Board
-from mcusim.mcu.energy import energy
+from mcusim.mcu.energy import energy, energy_at_most
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.sections.kinds import Facts, Section, duration
 from mcusim.sections.shown import Shown
@@ -44,14 +45,20 @@ class SessionCost(Shown):
     sessions: int | None
     """Sessions like this until the flash reaches its endurance; ``None`` if nothing is written or known."""
     missing: tuple[str, ...] = ()
+    energy_at_most_mj: Figure | None = None
+    """By a limit of the supply, where nobody published what the board takes."""
+    energy_parts_mj: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What the energy is made of, by state and by region outside the chip."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        figures = {"compute_s": self.compute_s, "writing_s": self.writing_s, "energy_mj": self.energy_mj}
+        figures = {"compute_s": self.compute_s, "writing_s": self.writing_s, "energy_mj": self.energy_mj,
+                   "energy_at_most_mj": self.energy_at_most_mj}  # fmt: skip
         return {
             "steps": self.steps,
             "write_backs": self.write_backs,
             **{name: None if f is None else f.as_dict() for name, f in figures.items()},
+            "energy_parts": [{"what": what, "mj": part} for what, part in self.energy_parts_mj.items()],
             "sessions_until_worn": self.sessions,
             "not_counted": NOT_COUNTED,
             "missing": list(self.missing),
@@ -75,6 +82,13 @@ class SessionCost(Shown):
             found = self.energy_mj
             said = f"{found.provenance}: {found.source}"
             rows.append(("energy", f"{found.value / 1000:,.4g} J{found.band} ({said})"))
+        if len(self.energy_parts_mj) > 1:
+            total = sum(self.energy_parts_mj.values())
+            shares = (f"{what} {part / total:.1%}" for what, part in self.energy_parts_mj.items())
+            rows.append(("spent on", ", ".join(shares)))
+        if self.energy_at_most_mj is not None:
+            most = self.energy_at_most_mj
+            rows.append(("energy", f"at most {most.value / 1000:,.4g} J ({most.source})"))
         if self.writing_s is not None and self.write_backs:
             rows.append(("write-backs", f"{self.write_backs:,}, {duration(self.writing_s.value)} in all"))
         if self.sessions is not None:
@@ -133,14 +147,40 @@ def session_cost(plan: Plan, scheme: Scheme, steps: int, *, cycles: int | None =
             writing = back.time_ms.scaled(writes / 1000, "s")
         except BadBoard as error:
             missing.append(_why(error, board))
+    most, parts = None, {}
     if compute is not None:
+        written = 0.0 if writing is None else writing
         try:
-            joules = energy(board, compute, 0.0 if writing is None else writing).figure
+            found = energy(board, compute, written, moved=_moved(plan, compute))
+            joules, parts = found.figure, dict(found.parts)
+            missing += found.unknown
         except BadBoard as error:
-            missing.append(_why(error, board))
+            most = energy_at_most(board, _together(compute, writing))
+            missing += [_why(error, board)] if most is None else []
     if joules is not None and writing is None:
         missing.append("the energy is that of the steps alone: the time of a write-back is unknown")
-    return SessionCost(steps, writes, compute, writing, joules, sessions, tuple(missing))
+    return SessionCost(steps, writes, compute, writing, joules, sessions, tuple(missing), most, parts)
+
+
+def _moved(plan: Plan, compute: Figure) -> dict[str, float]:
+    """Return the bytes that a session moves outside the chip, by region, as every step moves them."""
+    if plan.estimate is None:
+        return {}
+    steps = compute.value / max(plan.estimate.seconds, 1e-12)
+    return {
+        use.region.name: (use.read_bytes + use.written_bytes) * steps
+        for use in plan.estimate.regions if use.region.external
+    }  # fmt: skip
+
+
+def _together(compute: Figure, writing: Figure | None) -> Figure:
+    """Return the seconds of computing and of writing, with the ends of both bands."""
+    if writing is None:
+        return compute
+    ends = [
+        (a.value if end is None else end) for a, end in ((compute, compute.high), (writing, writing.high))
+    ]
+    return Figure(compute.value + writing.value, "s", Provenance.MODELLED, compute.source, None, sum(ends))
 
 
 def _why(error: BadBoard | OutOfFlash, board: Board) -> str:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mcusim.core import BadArgument, BadBoard, Figure, Provenance
 from mcusim.mcu import Board, board
-from mcusim.mcu.energy import energy
+from mcusim.mcu.board_files import board_names
+from mcusim.mcu.energy import energy, energy_at_most
 from mcusim.mcu.flash.write_back import write_back
 from mcusim.mcu.timeline.scenario import Scenario, scenario
 from mcusim.mcu.timeline.timeline import simulate
@@ -159,6 +160,35 @@ def test_energy_states_the_spread_between_laboratories():
     assert energy(board("nrf52840"), 1.0).figure.high is None
     timed = energy(board("stm32l4r5"), Figure(1.0, "s", Provenance.MODELLED, "", 0.5, 2.0))
     assert (timed.low_mj, timed.high_mj) == (pytest.approx(33 * 0.5), pytest.approx(78.2 * 2))
+
+
+def test_energy_by_region_adds_what_lies_outside_the_chip():
+    inside = energy(board("esp32s3"), 2.0)
+    assert inside.parts == {"computing": pytest.approx(470)}
+    found = energy(board("esp32s3-psram"), 2.0, moved={"PSRAM": 1e6, "SRAM1": 1e9})
+    assert found.parts == {"computing": pytest.approx(470), "PSRAM": pytest.approx(0.72)}
+    assert found.mj == pytest.approx(sum(found.parts.values()))
+    assert "transfer_nj of sram PSRAM" in found.unknown[0]
+    psram = board("esp32s3-psram")
+    told = replace(psram, sram=(*psram.sram[:-1], replace(psram.sram[-1], transfer_nj=0.5)))
+    moving = energy(told, 2.0, moved={"PSRAM": 4e6})
+    assert moving.parts["PSRAM"] == pytest.approx(0.72 + 2.0)
+    assert not moving.unknown
+
+
+def test_energy_at_most_follows_from_a_limit_of_the_supply_and_the_end_of_the_band():
+    time = Figure(2.0, "s", Provenance.MODELLED, "", 1.0, 3.0)
+    most = energy_at_most(board("stm32f746"), time)
+    assert most is not None
+    assert most.value == pytest.approx(7500)
+    assert "USB 2.0" in most.source
+    assert energy_at_most(board("rp2040"), time) is None
+
+
+def test_every_cortex_m7_has_power_or_a_bound():
+    boards = [board(name) for name in board_names() if board(name).core == "cortex-m7"]
+    assert len(boards) >= 6
+    assert all(b.power.active_mw or b.power.bound_mw for b in boards)
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,18 @@ def test_weights_that_live_in_flash_are_written_at_the_end_of_every_stage():
 
 
 def test_what_a_board_lacks_is_named_and_the_rest_is_there():
-    cost = session("stm32f746").cost(10)
+    cost = session("rp2040").cost(10)
     assert cost.energy_mj is None
+    assert cost.energy_at_most_mj is None
     assert cost.compute_s is not None
-    assert "power.active_mw" in cost.missing[0]
-    assert cost.missing[0].endswith("(stm32f746.toml)")
+    told = [line for line in cost.missing if "power.active_mw" in line]
+    assert len(told) == 1
+    assert told[0].endswith("(rp2040.toml)")
+    bounded = session("stm32f746").cost(10)
+    assert bounded.energy_mj is None
+    awake = bounded.compute_s.high + (bounded.writing_s.high or bounded.writing_s.value)
+    assert bounded.energy_at_most_mj.value == pytest.approx(2500 * awake)
+    assert any("at most" in text for _, text in bounded.facts())
     partial = session("stm32h7a3").cost(10)
     assert partial.writing_s is None
     assert partial.energy_mj.value == pytest.approx(159 * partial.compute_s.value)
