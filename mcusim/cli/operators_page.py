@@ -28,7 +28,7 @@ Of ONNX: {onnx}.
 
 `CALL_ONCE`, `VAR_HANDLE`, `READ_VARIABLE` and `ASSIGN_VARIABLE` become the states of a streaming network,
 compared with LiteRT and TFLite Micro at every invocation (`tests/files/test_files_tflite_stream.py`).
-It learns behind its states and is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
+It learns behind its states and is saved as `.npz` or into its own `.tflite`; firmware has them in the arena.
 
 A network with 16-bit activations and 8-bit weights (TFLite's 16x8 mode) is computed as TFLite Micro does,
 with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases stay; no firmware is written.

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from mcusim import __version__
-from mcusim.deployment.forward import TYPES
 from mcusim.deployment.records import NOTHING
-from mcusim.deployment.selftest import constant_sums, sums, target_values
+from mcusim.deployment.selftest import constant_sums, example, sums
 from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import NULL, CText, array, initialiser, literal
 from mcusim.mcu.flash.store import head_of
@@ -83,10 +82,11 @@ def _guarded(name: str, text: str) -> str:
 
 def sizes(network: FirmwareTables, plan: Plan) -> dict[str, int]:
     """Return the sizes that the header states."""
+    model = plan.step.model
     return {
         "ARENA_BYTES": arena_bytes(plan),
-        "INPUT_BYTES": network.fields["input_bytes"],
-        "OUTPUTS": network.fields["logits_count"],
+        "INPUT_BYTES": sum(model.tensors[name].bytes for name in model.inputs),
+        "OUTPUTS": sum(model.tensors[name].elements for name in plan.step.logits),
         "OPS": len(network.calls),
         "LEARNED_BYTES": sum(len(data) for _, data in network.learned),
         "CHECKPOINT_AREA_BYTES": network.fields["area_bytes"],
@@ -131,17 +131,16 @@ def _data_header(network: FirmwareTables, plan: Plan) -> str:
 
 def _expected(network: FirmwareTables, plan: Plan, scheme: Scheme) -> str:
     """Return what the self test compares with."""
-    prefix, step = network.prefix, plan.step
+    prefix = network.prefix
     rows, held = sums(plan, scheme, network), constant_sums(network.constants)
-    target = step.target
+    made = example(plan, network)
     fields = {
         "constants": CText(f"{prefix}_constants"), "sums": CText(f"{prefix}_sums"),
-        "constants_count": len(held), "sums_count": len(rows),
-        "input_type": TYPES["float32" if step.model.input.dtype == "float32" else "int8"],
-        "target_type": TYPES["float32" if target is not None and target.dtype == "float32" else "int8"],
-        "target_values": target_values(step),
+        "example": CText(f"{prefix}_made_ups"), "constants_count": len(held), "sums_count": len(rows),
+        "example_count": len(made),
     }  # fmt: skip
     tables = _rows(network, "constant", "mcusim_sum", held) + _rows(network, "sum", "mcusim_sum", rows)
+    tables += _rows(network, "made_up", "mcusim_made_up", made)
     return f"{tables}\nconst mcusim_expected {prefix}_expected = {initialiser(fields)};\n"
 
 

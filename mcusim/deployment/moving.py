@@ -138,6 +138,16 @@ def crop_or_paste(context: StepContext, op: StepOp, *, crop: bool) -> Call:
     return move(context, op.name, [block(*places, dims, *ways, size)])
 
 
+def keep(context: StepContext, op: StepOp) -> Call:
+    """Return the copy of a state's new value to where the next invocation reads it."""
+    x, y = op.reads[0], op.writes[0]
+    ways = [0, 0, 0, 1]
+    size = DTYPES[context.held(y).dtype]
+    return move(context, op.name, [block(
+        context.operand(x), context.at(y), [1, 1, 1, prod(context.shape(y))], ways, ways, size
+    )])  # fmt: skip
+
+
 def save(context: StepContext, op: StepOp) -> Call:
     """Return the copy of the selected channels of an input, of all pixels or of those of a pattern."""
     source = source_of(op)

@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from mcusim import __version__
 from mcusim.core import BadRun, Role, SaveFailed, Work
 from mcusim.deployment.model_files import files, sizes
 from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.deployment.text import literal
+from mcusim.deployment.words import words
 from mcusim.planning.placement import for_every_stage
 from mcusim.planning.plan import Plan
 from mcusim.sections.kinds import Facts, Headline, Section
@@ -95,7 +95,7 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan, scheme: Scheme) -> None
     for name, text in files(made, plan, scheme).items():
         _write(folder / "model" / name, text)
     _write(folder / "model" / f"{made.prefix}_works.h", _works(made, plan))
-    words = _words(made, plan)
+    filled = words(made, plan)
     templates = (
         "README.md",
         "Makefile",
@@ -107,7 +107,7 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan, scheme: Scheme) -> None
     )
     for name in (*templates, "zephyr/module.yml", "zephyr/CMakeLists.txt"):
         text = (here / "folder").joinpath(*name.split("/")).read_text("utf-8")
-        for word, value in words.items():
+        for word, value in filled.items():
             text = text.replace(f"@{word}@", value)
         _write(folder / name, text)
     # Arduino compiles what lies below src and nothing else.
@@ -116,34 +116,6 @@ def fill(folder: Path, made: FirmwareTables, plan: Plan, scheme: Scheme) -> None
         _write(folder / "src" / f"{own}_{path.name}", f'#include "../{own}/{path.name}"\n')
     _write(folder / "src" / f"{made.prefix}.h", f'#include "../model/{made.prefix}.h"\n')
     _write(folder / PLAN, json.dumps(plan.as_dict(), indent=2, allow_nan=False) + "\n")
-
-
-def _words(made: FirmwareTables, plan: Plan) -> dict[str, str]:
-    """Return what the templates leave open."""
-    settings, x = plan.settings, plan.step.model.input
-    rows = {name.lower().replace("_", " "): value for name, value in sizes(made, plan).items()}
-    rows |= {f"{role} in flash": count for role, count in made.constants.role_bytes.items()}
-    scale = "" if x.quant is None else f", real = {float(x.quant.scale[0]):.9g} * (q - {x.quant.zero_point})"
-    target = plan.step.target is not None
-    call = f"mcusim_train(&{made.prefix}, input, label)"
-    measured, buffer = f"mcusim_train(&{made.prefix}, input, 0)", ""
-    if target:
-        call = measured = f"mcusim_train_target(&{made.prefix}, input, target)"
-        buffer = f"static uint8_t target[{made.fields['target_bytes']}];\n"
-    notes = ""
-    if made.fields["error_scales"]:
-        notes += "\nBefore the first step, `mcusim_calibrate` finds the scales of the integer errors.\n"
-    if not plan.step.scope.fixed:
-        notes += "\nEach layer has a place for the most channels that it may get; a stage may choose fewer.\n"
-    return {
-        "NAME": plan.step.model.name, "PREFIX": made.prefix, "UPPER": made.prefix.upper(),
-        "VERSION": __version__, "BOARD": plan.board.name,
-        "COMMAND": f"mcusim firmware -m {plan.step.model.name} -b {plan.board.name} -u {settings.update}",
-        "SIZES": "\n".join(f"| {name} | {value:,} |" for name, value in rows.items()),
-        "TRAIN": call, "INPUT": f"{x.dtype} {'x'.join(map(str, x.shape[1:]))}{scale}",
-        "AREA": f"{made.fields['area_bytes']:,}", "NOTES": notes,
-        "MEASURED": measured, "TARGET": buffer,
-    }  # fmt: skip
 
 
 def _works(made: FirmwareTables, plan: Plan) -> str:

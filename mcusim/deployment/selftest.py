@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.deployment.compared import written
+from mcusim.deployment.forward import TYPES
+from mcusim.deployment.losses import LOSSES
 from mcusim.deployment.records import FlashConstants
-from mcusim.deployment.tables import LOSSES, FirmwareTables
+from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import CText
 from mcusim.engine.buffers import ArenaBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
+from mcusim.graph import Model, Tensor
 from mcusim.lowering.step import Step
 from mcusim.memory.arena import Arena
 from mcusim.planning.placement import resized, sized
 from mcusim.planning.plan import Plan
+from mcusim.tasks.goals import Goal
 from mcusim.update.scheme import Scheme
 
 BYTES = 256
@@ -32,14 +36,35 @@ def made_up(shape: tuple[int, ...], dtype: str, values: int = BYTES) -> NDArray[
     return (drawn % values).astype(np.uint8).view(dtype).reshape(shape)
 
 
-def target_values(step: Step) -> int:
+def target_values(goal: Goal, model: Model) -> int:
     """Return how many different values a target has: classes of a pixel, or no and yes, or all bytes."""
-    assert step.goals is not None
-    assert step.goals.single is not None
-    if step.target is None or step.target.dtype != "uint8":
+    target = goal.target(model)
+    if target is None or target.dtype != "uint8":
         return BYTES
-    two = LOSSES[step.goals.single.task.name] == "mcusim_sigmoid_cross_entropy"
-    return 2 if two else step.model.tensors[step.logits[0]].shape[-1]
+    two = LOSSES[goal.task.name] == "mcusim_sigmoid_cross_entropy"
+    return 2 if two else model.tensors[goal.part(model).outputs[0]].shape[-1]
+
+
+def _pieces(step: Step) -> dict[str, tuple[Tensor, int]]:
+    """Return the inputs and targets of an example by name, and how many different values each has."""
+    model = step.model
+    assert step.goals is not None
+    found = {name: (model.tensors[name], BYTES) for name in model.inputs}
+    for goal in step.goals.items:
+        target = goal.target(model)
+        if target is not None and target.name not in found:
+            found[target.name] = (target, target_values(goal, model))
+    return found
+
+
+def example(plan: Plan, made: FirmwareTables) -> list[dict[str, Any]]:
+    """Return the pieces of the made-up example as rows of ``mcusim_made_up``."""
+    step, offsets = plan.step, plan.solution.offsets
+    return [
+        {"data": CText(f"{made.prefix}_arena + {offsets[step.tensors[name].buffer]}"), "bytes": tensor.bytes,
+         "values": values, "type": TYPES["float32" if tensor.dtype == "float32" else "int8"]}
+        for name, (tensor, values) in _pieces(step).items()
+    ]  # fmt: skip
 
 
 def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any]]:
@@ -53,10 +78,9 @@ def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any
     state = State.of(step.model, step.scope, settings.formats)
     program = Program(step, ArenaBuffers(step, places, arena), state, settings.sgd, seed=settings.seed)
     program.load(selection)
-    x, target = step.model.input, step.target
-    label: Any = 0 if target is None else made_up(target.shape, target.dtype, target_values(step))
+    x, label = _made_up(step)
     own, rows = made.constants.prefix, []
-    for op in program.run_each(made_up(x.shape, x.dtype), label):
+    for op in program.run_each(x, label):
         for tensor in written(step, op):
             if tensor.name not in held or held[tensor.name].shape != tensor.shape:
                 continue  # fewer channels than have a place there, or than all, which need no copy
@@ -68,6 +92,23 @@ def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any
     loss = np.float32(program.loss).tobytes()
     rows.append({"data": CText(f"&{own}_state.loss"), "bytes": 4, "crc": crc32(loss), "op": last})
     return [row for row in rows if row["bytes"]]
+
+
+def _made_up(step: Step) -> tuple[Any, Any]:
+    """Return the made-up example and its target as a program takes them."""
+    model = step.model
+    assert step.goals is not None
+    data = {name: made_up(t.shape, t.dtype, values) for name, (t, values) in _pieces(step).items()}
+    if model.states:  # a sequence of one
+        data = {name: array[None] for name, array in data.items()}
+    x = data[model.inputs[0]] if len(model.inputs) == 1 else data
+    labels: dict[str, Any] = {}
+    for goal in step.goals.items:
+        target = goal.target(model)
+        labels[goal.output] = (
+            0 if target is None else made_up(target.shape, target.dtype, target_values(goal, model))
+        )
+    return x, labels if step.goals.single is None else next(iter(labels.values()))
 
 
 def constant_sums(constants: FlashConstants) -> list[dict[str, Any]]:

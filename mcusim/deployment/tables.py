@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from mcusim.core import BadArgument, Interval, Kind, Role, Slot, SlotPart
 from mcusim.deployment.choosing import ChannelChoice, choice_of
 from mcusim.deployment.context import StepContext, refusal
-from mcusim.deployment.forward import TYPES, forward
+from mcusim.deployment.forward import forward
 from mcusim.deployment.gradients import grad_input
 from mcusim.deployment.learned import LEARNED, identity, learned_slots
-from mcusim.deployment.moving import crop_or_paste, save
+from mcusim.deployment.losses import goals, loss
+from mcusim.deployment.moving import crop_or_paste, keep, save
 from mcusim.deployment.parameters import Observed, ParameterCalls
 from mcusim.deployment.pooled import pooled
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
@@ -34,17 +35,6 @@ from mcusim.update.policy import POLICIES
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
 from mcusim.update.selection import Selection
-
-LOSSES = {
-    "classification": "mcusim_cross_entropy",
-    "segmentation": "mcusim_pixel_cross_entropy",
-    "binary": "mcusim_sigmoid_cross_entropy",
-    "multi-label": "mcusim_sigmoid_cross_entropy",
-    "regression": "mcusim_squared_error",
-    "reconstruction": "mcusim_squared_error",
-}
-"""C kernel of each task's loss."""
-
 
 LARGEST_UNIT = 256
 """BLOCK of store.c."""
@@ -135,7 +125,7 @@ class _Writer:
             case Action.SAVE:
                 return save(self._context, op)
             case Action.LOSS:
-                return self._loss(op)
+                return loss(self._context, op)
             case Action.GRAD_INPUT:
                 return grad_input(self._context, op)
             case Action.GRAD_BIAS:
@@ -147,7 +137,7 @@ class _Writer:
             case Action.FRONT_END:
                 raise refusal("the front end", "makes an input of samples")
             case Action.KEEP:
-                raise refusal(f"network {self._model.name}", "keeps state from one invocation to the next")
+                return keep(self._context, op)
             case Action.REPLAY:
                 raise refusal("a replay buffer", "keeps examples between steps")
             case Action.PERTURB | Action.PROBE | Action.ESTIMATE:
@@ -160,32 +150,6 @@ class _Writer:
 
     def _chosen(self, choice: ChannelChoice, kernel: str) -> Call:
         return Call(kernel, "mcusim_choice", choice.record)
-
-    def _loss(self, op: StepOp) -> Call:
-        context, step = self._context, self._step
-        goal = None if step.goals is None else step.goals.single
-        if goal is None or goal.weight != 1:
-            raise refusal(op.name, "is one of several losses, or has a weight")
-        task = goal.task
-        if task.name not in LOSSES:
-            raise refusal(f"task {task.name}", "has no C kernel for its loss")
-        logits = self._model.tensors[op.reads[0]]
-        if logits.dtype not in TYPES:
-            raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
-        scale, zero = _real(logits.quant)
-        fields: dict[str, Any] = {
-            "logits": context.at(logits.name), "g": context.at(op.writes[0]), "count": logits.elements,
-            "classes": logits.shape[-1], "logits_scale": scale, "logits_zero": zero,
-            "logits_type": TYPES[logits.dtype], "chain": scale if logits.dtype == "int8" else 1.0,
-            "smoothing": goal.smoothing,
-        }  # fmt: skip
-        if step.target is not None:
-            scale, zero = _real(step.target.quant)
-            fields |= {
-                "target": context.at(step.target.name), "target_scale": scale, "target_zero": zero,
-                "target_type": TYPES.get(step.target.dtype, CText("0")),
-            }  # fmt: skip
-        return Call(LOSSES[task.name], "mcusim_loss", fields)
 
     def _advance(self) -> Call:
         context = self._context
@@ -202,7 +166,7 @@ class _Writer:
         context, step = self._context, self._step
         found = []
         for name, tensor in step.tensors.items():
-            if name not in step.resident or not tensor.bytes or tensor.role is Role.RUNTIME:
+            if name not in step.resident or not tensor.bytes or tensor.role in (Role.RUNTIME, Role.STATE):
                 continue
             start: dict[str, Any] = {"to": context.at(name), "bytes": tensor.bytes}
             if isinstance(name, Slot) and name.kind in LEARNED:
@@ -214,6 +178,7 @@ class _Writer:
             elif isinstance(name, Slot) and name.kind is Kind.SELECTION and self._choice is None:
                 continue
             found.append(start)
+        found += self._states()
         if context.scaled():
             count, place = len(context.scaled()), context.offset("error_scales")
             to = CText(f"{context.constants.prefix}_arena + {place + 12 * count}")
@@ -270,23 +235,41 @@ class _Writer:
     def _outside(self) -> dict[str, Any]:
         """Return what the API knows of inputs, outputs and stages."""
         context, step, model = self._context, self._step, self._model
-        if len(model.inputs) > 1:
-            raise refusal(f"network {model.name}", f"has {len(model.inputs)} inputs")
-        logits = model.tensors[step.logits[0]]
-        if logits.dtype not in TYPES:
-            raise refusal(f"output {logits.name!r}", f"is {logits.dtype}")
-        scale, zero = _real(logits.quant)
+        outputs, constants = goals(context), context.constants
+        first = outputs[0]
         fields: dict[str, Any] = {
-            "input": context.at(model.inputs[0]), "input_bytes": model.input.bytes,
-            "logits": context.at(logits.name), "logits_count": logits.elements,
-            "logits_type": TYPES[logits.dtype], "logits_scale": scale, "logits_zero": zero,
+            "input": context.at(model.inputs[0]), "input_bytes": model.tensors[model.inputs[0]].bytes,
+            "logits": first["logits"], "logits_count": first["count"], "logits_type": first["type"],
+            "logits_scale": first["scale"], "logits_zero": first["zero"],
             "stage_steps": self._stage_steps() if self._draws else 0,
             "selection_steps": self._stage_steps() if self._draws or self._choice else 0,
             "error_scales": len(context.scaled()), "seed": self._plan.settings.seed,
         }  # fmt: skip
         if step.target is not None:
             fields |= {"target": context.at(step.target.name), "target_bytes": step.target.bytes}
+        parts: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+        if len(model.inputs) > 1:
+            rows = [{"data": context.at(n), "bytes": model.tensors[n].bytes} for n in model.inputs]
+            parts["inputs"] = ("mcusim_part", rows)
+        if len(outputs) > 1:
+            parts["goals"] = ("mcusim_goal", outputs)
+        if model.states:
+            if context.scaled():
+                raise refusal(
+                    f"integer errors of {model.name}", "repeat a step, which would go on with its states"
+                )
+            parts["states"] = ("mcusim_start", self._states())
+        for name, (struct, rows) in parts.items():
+            fields |= {name: constants.records(name, struct, rows), f"{name}_count": len(rows)}
         return fields
+
+    def _states(self) -> list[dict[str, Any]]:
+        """Return what each state begins a sequence with."""
+        return [
+            {"to": self._context.at(s.name), "from": self._context.operand(s.initial),
+             "bytes": self._step.tensors[s.name].bytes}
+            for s in self._model.states
+        ]  # fmt: skip
 
     def _stage_steps(self) -> int:
         """Return the steps of a stage, which ends after an update only."""
@@ -323,7 +306,3 @@ def _changes(scheme: Scheme, first: Selection, plan: Plan) -> bool:
         return True
     model, seed = plan.step.model, plan.settings.seed
     return not all(first.same_as(scheme.select(model, stage, seed)) for stage in (1, 2))
-
-
-def _real(quant: Any) -> tuple[float, int]:
-    return (1.0, 0) if quant is None else (float(quant.scale[0]), quant.zero_point)

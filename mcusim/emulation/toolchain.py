@@ -58,6 +58,7 @@ def build(
     named = f"#define NETWORK {network}\n#define INPUT_BYTES {network.upper()}_INPUT_BYTES\n"
     named += f"#define EXPECTED {network}_expected\n"
     named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
+    named += "".join(f"#define {word}\n" for word in _kinds(folder / "model" / f"{network}.c"))
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
     elf = own / f"{core.name}-{program}.elf"
     kernels = _kernels(sorted((folder / "kernels").iterdir()), core, compiler, own)
@@ -69,6 +70,13 @@ def build(
         *map(str, (*sources, kernels)), *compiler.libraries(core), "-o", str(elf),
     ])  # fmt: skip
     return elf
+
+
+def _kinds(tables: Path) -> list[str]:
+    """Return what a network is called by: with several inputs or outputs, or in sequences."""
+    text = tables.read_text("utf-8")
+    words = {"SEVERAL": (".inputs_count =", ".goals_count ="), "STATES": (".states_count =",)}
+    return [word for word, fields in words.items() if any(field in text for field in fields)]
 
 
 def _placed(script: str, memory: MemoryMap, arena_bytes: int) -> str:

@@ -42,8 +42,8 @@ from mcusim.update.scheme import Scheme
 
 Array = NDArray[Any]
 GROUPS = 16
-"""Learning rates that the twin's main takes."""
-LEARN, CALIBRATE, STAGE = 0, 1, 2
+"""Learning rates, labels and inputs that the twin's main takes at most."""
+LEARN, CALIBRATE, SEE = 0, 1, 6
 """Commands of the twin's main."""
 
 
@@ -131,10 +131,14 @@ class Twin:
     def __init__(self, plan: Plan, scheme: Scheme, made: FirmwareTables, device: TargetMachine) -> None:
         self._plan, self._made, self._device = plan, made, device
         step, settings = plan.step, plan.settings
-        if len(made.rates) > GROUPS:
-            raise BadArgument(
-                f"{len(made.rates)} different learning rates", f"are more than the {GROUPS} that a twin takes"
-            )
+        assert step.goals is not None
+        counts = {
+            "different learning rates": len(made.rates), "outputs that learn": len(step.goals.items),
+            "inputs": len(step.model.inputs),
+        }  # fmt: skip
+        for what, count in counts.items():
+            if count > GROUPS:
+                raise BadArgument(f"{count} {what}", f"are more than the {GROUPS} that a twin takes")
         self._stages = Stages(plan, scheme, State.of(step.model, step.scope, settings.formats))
         self._program = self._stages.program(0)
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
@@ -181,14 +185,13 @@ class Twin:
 
     def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
         """Run a step on both sides; return executed instructions of each op by class."""
-        step = self._plan.step
         program = self._program = self._stages.program(self._program.state.iteration)
         program.rate = factor
         self._snapshots = {}
-        for number in program.run_each(x.reshape(step.tensors[step.model.inputs[0]].shape), target):
+        for number in program.run_each(x, target):
             laid = self._laid.after(self._stages.plan, number, self._stages.arena.bytes)
             self._snapshots[laid.op] = (laid.arena, laid.mask)
-        self._command(LEARN, x, target, factor)
+        self._learn(x, target, factor)
         self._counts = []
         before = self._counted()
         self._emulate()
@@ -210,31 +213,56 @@ class Twin:
     def _calibrate(self, x: Array, target: Any) -> None:
         if not self._made.fields["error_scales"]:
             return
-        shape = self._plan.step.tensors[self._plan.step.model.inputs[0]].shape
-        self._program.calibrate(x.reshape(shape), target, tail=False)
+        self._program.calibrate(x, target, tail=False)
         self._snapshots = {}
         self._command(CALIBRATE, x, target, 1.0)
-        self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
+        if len(self._plan.step.model.inputs) == 1:
+            self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
         self._emulate()
 
-    def _command(self, command: int, x: Array, target: Any, factor: float) -> None:
+    def _learn(self, x: Array, target: Any, factor: float) -> None:
+        """Ask for a step; of a sequence let the device see all moments but the last before."""
+        model = self._plan.step.model
+        if not model.states:
+            self._command(LEARN, x, target, factor)
+            return
+        snapshots, self._snapshots = self._snapshots, {}
+        times = len(x if len(model.inputs) == 1 else x[model.inputs[0]])
+        for time in range(times):
+            moment = x[time] if len(model.inputs) == 1 else {name: x[name][time] for name in model.inputs}
+            last = time == times - 1
+            self._command(LEARN if last else SEE, moment, target, factor, argument=time == 0)
+            if not last:
+                self._emulate()
+        self._snapshots = snapshots
+
+    def _command(self, command: int, x: Any, target: Any, factor: float, *, argument: int = 0) -> None:
         step, device, offsets = self._plan.step, self._device, self._plan.solution.offsets
+        model, goals = step.model, step.goals
+        assert goals is not None
 
         def put(name: str, values: Array) -> None:
             tensor = step.tensors[name]
             data = np.ascontiguousarray(values, tensor.dtype).tobytes()
             device.write(device.arena + offsets[tensor.buffer], data)
 
-        put(step.model.inputs[0], x)
-        label = 0
-        if step.target is None:
-            label = int(target)
-        else:
-            put(step.target.name, target)
+        for name in model.inputs:
+            put(name, x if len(model.inputs) == 1 else x[name])
+        labels = np.zeros(GROUPS, np.uint32)
+        for number, goal in enumerate(goals.items):
+            wanted = target if goals.single is not None else target[goal.output]
+            place = goal.target(model)
+            if place is None:
+                labels[number] = int(wanted)
+            else:
+                put(place.name, wanted)
         rates = np.zeros(GROUPS, np.float32)
         for group, rate in enumerate(self._made.rates):
             rates[group] = np.float32(rate * factor)
-        device.write(device.symbols["twin_box"], struct.pack("<III", command, label, 0) + rates.tobytes())
+        box = (
+            struct.pack("<III", command, labels[0], argument) + rates.tobytes() + bytes(8) + labels.tobytes()
+        )
+        device.write(device.symbols["twin_box"], box)
 
     def _compare(self, op: int) -> None:
         """Compare the arena after an op; called by the device, whose time this does not count as."""

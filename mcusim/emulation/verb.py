@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
 from mcusim.data.dataset import Dataset
+from mcusim.data.inputs import Inputs
 from mcusim.data.named import open_for
-from mcusim.data.preprocess import Preprocessor
 from mcusim.emulation.cores import EmulatedCore, core_named
 from mcusim.emulation.twin import run_twin
 from mcusim.emulation.twin_run import TwinRun
@@ -111,14 +111,13 @@ def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any
     goals, model = plan.step.goals, plan.step.model
     split = data.train.named(model.inputs, model.outputs)
     assert goals is not None
-    assert goals.single is not None  # several have no C kernel, and were refused
-    task = goals.single.task
-    prepare = Preprocessor(model, split.image_shape, split.images.dtype.name)
-    targets = task.prepared(split.labels, model)
+    itself = goals.single is not None and goals.single.task.reads_input
+    prepare = Inputs(model, split.images)
+    targets = goals.prepared(split.labels, model)
     epochs = -(-steps // len(split))
     schedule = Schedule(len(split) * epochs, kind=Recipe().schedule)
     order = chain.from_iterable(split.order(epoch, plan.settings.seed) for epoch in range(epochs))
     for step, index in enumerate(islice(order, steps)):
         at = np.array([index])
         x = prepare(split.images[at], at)
-        yield x, x if task.reads_input else targets[at][0], schedule.factor(step)
+        yield x[0], x[0] if itself else targets[at][0], schedule.factor(step)

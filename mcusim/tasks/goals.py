@@ -137,8 +137,11 @@ class Goals:
         return joined("targets", found) if self.single is None else found[self.items[0].output]
 
     def loss(self, values: Sequence[float]) -> float:
-        """Return the loss of one example from those of its outputs: their sum, each by its weight."""
-        return sum(goal.weight * value for goal, value in zip(self.items, values, strict=True))
+        """Return the loss of one example from those of its outputs: their float32 sum, each by its weight."""
+        total = np.float32(0)
+        for goal, value in zip(self.items, values, strict=True):
+            total += np.float32(goal.weight) * np.float32(value)
+        return float(total)
 
     def score(self, values: Sequence[float], scores: Sequence[float]) -> float:
         """Return how well one example is done, from the losses and the scores of its outputs."""

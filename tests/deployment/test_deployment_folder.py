@@ -15,8 +15,8 @@ from networks import small_network
 
 import mcusim
 from mcusim.core import BadArgument, BadModel, BadRun, OutOfSram
+from mcusim.deployment.losses import LOSSES
 from mcusim.deployment.project import PLAN
-from mcusim.deployment.tables import LOSSES
 from mcusim.emulation.compilers import zig
 from mcusim.graph import Arithmetic
 from mcusim.tasks.task import TASKS

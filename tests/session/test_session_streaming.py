@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +107,7 @@ def test_single_moments_are_refused_with_what_to_give():
         mcusim.Session(network(), "stm32f746", "head").train(from_arrays(X[:, 0], Y))
 
 
-def test_what_would_learn_through_states_is_refused(tmp_path: Path):
+def test_what_would_learn_through_states_is_refused():
     with pytest.raises(BadModel, match=r"state 'first_read'.*where layers learn.*head for example"):
         mcusim.plan(network(), "stm32f746", "dense")
     with pytest.raises(BadArgument, match="keep latents"):
@@ -117,8 +116,6 @@ def test_what_would_learn_through_states_is_refused(tmp_path: Path):
         mcusim.prune(network(), 0.5)
     with pytest.raises(BadModel, match=r"keeps state, and what it takes is a sequence"):
         mcusim.plan(network(), "stm32f746", "head", task="reconstruction")
-    with pytest.raises(BadModel, match="keeps state from one invocation to the next"):
-        mcusim.firmware(network(), "stm32f746", tmp_path / "out", "head")
 
 
 def test_parts_of_it_keep_what_they_need():

@@ -29,8 +29,7 @@ static uint32_t now(void) { return (uint32_t)clock(); } /* ticks of this compute
 #endif
 
 static uint32_t before, cycles[@UPPER@_OPS];
-@TARGET@static uint8_t input[@UPPER@_INPUT_BYTES];
-
+@BUFFERS@
 void mcusim_after_op(const mcusim_network *network, uint32_t op) {
     (void)network;
     cycles[op] = now() - before;

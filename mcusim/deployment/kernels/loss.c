@@ -81,7 +81,7 @@ static float cross_entropy(const mcusim_loss *r, uint32_t first, uint32_t label)
 
 void mcusim_cross_entropy(const void *record, mcusim_state *state) {
     const mcusim_loss *r = (const mcusim_loss *)record;
-    state->loss = cross_entropy(r, 0, state->label);
+    state->loss = cross_entropy(r, 0, state->label.number);
     chain(r);
 }
 

@@ -12,10 +12,16 @@
 extern "C" {
 #endif
 
+/* Class of an example; of several outputs that learn, one number each. Unused where the target is a tensor. */
+typedef union {
+    uint32_t number;
+    const uint32_t *each;
+} mcusim_label;
+
 /* What changes from step to step beside the arena. */
 typedef struct {
     uint64_t iteration;     /* steps done */
-    uint32_t label;         /* class of the example; unused where the target is a tensor */
+    mcusim_label label;
     uint32_t stage;         /* which selection is in force */
     float loss;             /* of the last step */
     uint32_t saturated;     /* elements of integer error tensors that did not fit, all steps */
@@ -51,6 +57,17 @@ typedef struct {
     uint16_t position;      /* of the layer among those that are drawn for */
 } mcusim_drawn;
 
+/* One of several outputs that learn. */
+typedef struct {
+    const void *logits;
+    uint32_t count;
+    float scale;
+    int32_t zero;
+    uint8_t type;           /* MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 */
+    void *target;           /* NULL where a class number is the target */
+    uint32_t target_bytes;
+} mcusim_goal;
+
 /* Flash that keeps two copies of what was learned: the port supplies these three (see port/). Each returns
  * 0 if it worked. Addresses are offsets from the beginning of the checkpoint area. */
 typedef struct {
@@ -60,7 +77,7 @@ typedef struct {
 } mcusim_flash;
 
 /* Changes with the records and with what a copy in flash means. */
-#define MCUSIM_FORMAT 2u
+#define MCUSIM_FORMAT 3u
 
 typedef struct {
     uint32_t format;                        /* MCUSIM_FORMAT of the kernels that it was written for */
@@ -73,11 +90,17 @@ typedef struct {
     const mcusim_op *ops;
     const char *const *names;               /* of the ops; NULL if they were left out */
     uint16_t ops_count, loss_op;            /* ops before loss_op are the forward pass */
-    void *input;
+    void *input;                            /* the first, where there are several */
     uint32_t input_bytes;
+    const mcusim_part *inputs;              /* several; NULL where there is one */
+    uint16_t inputs_count;
     void *target;                           /* NULL where a class number is the target */
     uint32_t target_bytes;
-    const void *logits;
+    const mcusim_goal *goals;               /* several; NULL where one output learns */
+    uint16_t goals_count;
+    const mcusim_start *states;             /* what is kept from one input to the next, and what it begins with */
+    uint16_t states_count;
+    const void *logits;                     /* of the first output */
     uint32_t logits_count;
     uint8_t logits_type;                    /* MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 */
     float logits_scale;
@@ -118,6 +141,22 @@ float mcusim_train(const mcusim_network *network, const void *input, uint32_t la
 /* Learn from one example with a target of target_bytes bytes; return the loss. */
 float mcusim_train_target(const mcusim_network *network, const void *input, const void *target);
 
+/* The same of a network with several inputs, or several outputs that learn: a pointer to each input, a number for each
+ * output (NULL where all have targets), and a pointer to each target (NULL where none has). What is NULL in one of
+ * these lists is in its place already. */
+mcusim_answer mcusim_infer_several(const mcusim_network *network, const void *const *inputs);
+float mcusim_train_several(const mcusim_network *network, const void *const *inputs, const uint32_t *labels,
+                           const void *const *targets);
+void mcusim_calibrate_several(const mcusim_network *network, const void *const *inputs, const uint32_t *labels,
+                              const void *const *targets);
+
+/* What one of several outputs that learn said of the input that was inferred last. */
+mcusim_answer mcusim_answer_of(const mcusim_network *network, uint32_t goal);
+
+/* Begin a sequence: what is kept from one input to the next takes its first value, as after mcusim_init. To learn from
+ * a sequence, begin it, infer all inputs but the last, and train with that one. */
+void mcusim_begin(const mcusim_network *network);
+
 /* Repeat a step without learning until the scales of integer error tensors are known. */
 void mcusim_calibrate(const mcusim_network *network, const void *input, uint32_t label);
 
@@ -150,13 +189,20 @@ typedef struct {
     uint32_t op;
 } mcusim_sum;
 
+/* A piece of a made-up example: an input or a target. */
+typedef struct {
+    void *data;
+    uint32_t bytes;
+    uint16_t values;        /* how many different ones an integer has; 256 and more: all */
+    uint8_t type;           /* MCUSIM_INT8 or MCUSIM_FLOAT32 */
+} mcusim_made_up;
+
 /* What comes of one step on a made-up example, op by op; see model/. */
 typedef struct {
     const mcusim_sum *constants;            /* of flash; checked first */
     const mcusim_sum *sums;
-    uint16_t constants_count, sums_count;
-    uint8_t input_type, target_type;        /* MCUSIM_INT8 or MCUSIM_FLOAT32 */
-    uint16_t target_values;                 /* how many different ones an int8 target has */
+    const mcusim_made_up *example;
+    uint16_t constants_count, sums_count, example_count;
 } mcusim_expected;
 
 /* Learn one step on a made-up example and compare what every op writes with what the simulator computed; say PASS,

@@ -238,6 +238,14 @@ typedef struct {
     float smoothing;                /* part of the right class that is spread over all, of 1; 0 of other losses */
 } mcusim_loss;
 
+/* One of several. */
+typedef struct {
+    mcusim_kernel *run;
+    mcusim_loss loss;
+    float weight;
+    uint8_t goal;                   /* which one: the first begins the sum */
+} mcusim_weighted_loss;
+
 /* A stored gradient: its values, and for integers the power of two that they are in units of. */
 typedef struct {
     float *scale;                   /* NULL: float32 */
@@ -496,7 +504,7 @@ mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim
 mcusim_kernel mcusim_softmax_rows, mcusim_log_softmax, mcusim_l2;
 mcusim_kernel mcusim_grouped, mcusim_transposed, mcusim_matrices;
 mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
-    mcusim_squared_error;
+    mcusim_squared_error, mcusim_one_of_losses;
 mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
 mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
 mcusim_kernel mcusim_adapted_bias_f32, mcusim_adapted_bias_i16, mcusim_adapted_bias_i8;

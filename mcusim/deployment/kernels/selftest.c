@@ -2,13 +2,13 @@
 #include "arithmetic.h"
 
 /* Bytes that no two neighbours share, as int8 below a number of values, or as float32 between -2 and 2. */
-static void make_up(void *to, uint32_t bytes, uint8_t type, uint32_t values) {
-    for (uint32_t i = 0; i < (type == MCUSIM_FLOAT32 ? bytes / 4u : bytes); i++) {
+static void make_up(const mcusim_made_up *m) {
+    for (uint32_t i = 0; i < (m->type == MCUSIM_FLOAT32 ? m->bytes / 4u : m->bytes); i++) {
         uint32_t v = (i * 37u + 11u) & 255u;
-        if (type == MCUSIM_FLOAT32)
-            ((float *)to)[i] = (float)((int32_t)v - 128) * 0.015625f;
+        if (m->type == MCUSIM_FLOAT32)
+            ((float *)m->data)[i] = (float)((int32_t)v - 128) * 0.015625f;
         else
-            ((uint8_t *)to)[i] = (uint8_t)(v % values);
+            ((uint8_t *)m->data)[i] = (uint8_t)(v % m->values);
     }
 }
 
@@ -17,9 +17,9 @@ static int same(const mcusim_sum *s) { return mcusim_crc(0, s->data, s->bytes) =
 static int learned_alike(const mcusim_network *n, const mcusim_expected *e, int (*print)(const char *, ...)) {
     uint32_t at = 0;
     mcusim_init(n);
-    make_up(n->input, n->input_bytes, e->input_type, 256u);
-    if (n->target) make_up(n->target, n->target_bytes, e->target_type, e->target_values);
-    n->state->label = 0;
+    for (uint32_t i = 0; i < e->example_count; i++) make_up(&e->example[i]);
+    n->state->label.number = 0;
+    if (n->goals) n->state->label.each = NULL;
     for (uint32_t op = 0; op < n->ops_count; op++) {
         n->ops[op].run(n->ops[op].record, n->state);
         for (; at < e->sums_count && e->sums[at].op == op; at++)

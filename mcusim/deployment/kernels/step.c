@@ -56,7 +56,7 @@ static float learn(const mcusim_network *n, const void *input) {
 }
 
 float mcusim_train(const mcusim_network *n, const void *input, uint32_t label) {
-    n->state->label = label;
+    n->state->label.number = label;
     return learn(n, input);
 }
 
@@ -67,7 +67,7 @@ float mcusim_train_target(const mcusim_network *n, const void *input, const void
 
 void mcusim_calibrate(const mcusim_network *n, const void *input, uint32_t label) {
     n->state->updating = 0;
-    n->state->label = label;
+    n->state->label.number = label;
     for (uint32_t i = 0; i <= n->error_scales; i++) {
         learn(n, input);
         if (!n->state->rescaled) break;

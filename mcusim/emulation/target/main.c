@@ -8,11 +8,17 @@ TWIN volatile struct {
     uint32_t command, label, argument;
     float rates[16];
     uint32_t result, operations;
+    uint32_t labels[16];
 } twin_box;
 TWIN float twin_rates[16];
 TWIN uint8_t twin_input[INPUT_BYTES]; /* calibrating reads the input again and again */
 
-enum { LEARN, CALIBRATE, STAGE, END, SAVE, LOAD };
+enum { LEARN, CALIBRATE, STAGE, END, SAVE, LOAD, SEE };
+
+#ifdef SEVERAL
+TWIN uint32_t twin_labels[16]; /* of a network with several inputs, or outputs that learn */
+static const void *const twin_there[16]; /* everything is in its place already */
+#endif
 
 /* Flash in memory whose supply fails after twin_box.argument operations: the next one is done by half, and none
  * after it. An erased sector, or a programmed unit, is one operation. */
@@ -60,14 +66,24 @@ int main(void) {
         mcusim_set_rates(n, twin_rates);
         if (twin_box.command == END) return 0;
         if (twin_box.command == STAGE) mcusim_stage(n, twin_box.argument);
-        if (twin_box.command == CALIBRATE) mcusim_calibrate(n, twin_input, twin_box.label);
         if (twin_box.command == SAVE) twin_box.result = (uint32_t)mcusim_save(n, &flash);
         if (twin_box.command == LOAD) twin_box.result = (uint32_t)mcusim_load(n, &flash);
+#ifdef STATES /* a sequence begins with the input to which the argument belongs, or goes on */
+        if ((twin_box.command == SEE || twin_box.command == LEARN) && twin_box.argument) mcusim_begin(n);
+        if (twin_box.command == SEE) mcusim_infer(n, n->input);
+#endif
+#ifdef SEVERAL
+        for (int i = 0; i < 16; i++) twin_labels[i] = twin_box.labels[i];
+        if (twin_box.command == CALIBRATE) mcusim_calibrate_several(n, twin_there, twin_labels, twin_there);
+        if (twin_box.command == LEARN) mcusim_train_several(n, twin_there, twin_labels, twin_there);
+#else
+        if (twin_box.command == CALIBRATE) mcusim_calibrate(n, twin_input, twin_box.label);
         if (twin_box.command == LEARN) {
             if (n->target)
                 mcusim_train_target(n, n->input, n->target);
             else
                 mcusim_train(n, n->input, twin_box.label);
         }
+#endif
     }
 }
