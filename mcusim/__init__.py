@@ -15,8 +15,8 @@ Everything that the command line does is here under the same name, by what a per
   a `Board`, a `Calibration`
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
   (`Formats`, `Sgd`, `Patches`), a `Timeline` and its `Duty`
-* train: `Session`, `train` by a `Recipe`, `evaluate`, `predict`, `activations`, `data`, `Augmentation`;
-  a `Run`, `read_run`, `watch` one that goes on; a `Watched`
+* train: `Session`, `train` by a `Recipe`, a `population` of schemes and seeds, `evaluate`, `predict`,
+  `activations`, `data`, `Augmentation`; a `Run`, `read_run`, `watch` one that goes on; a `Watched`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
   a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`;
   tasks that come one after the other: `stream`, a `StreamResult`
@@ -89,6 +89,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "Session": "mcusim.session.session",
         "watch": "mcusim.reporting.watching",
         "train": "mcusim.session.verbs",
+        "population": "mcusim.session.population",
         "evaluate": "mcusim.session.evaluation",
         "predict": "mcusim.session.verbs",
         "activations": "mcusim.engine.inference",
@@ -240,6 +241,7 @@ if TYPE_CHECKING:
     from mcusim.reporting.subject import open_trace
     from mcusim.reporting.watching import Watched, watch
     from mcusim.session.evaluation import evaluate
+    from mcusim.session.population import population
     from mcusim.session.run import Run, read_run
     from mcusim.session.session import Session
     from mcusim.session.verbs import firmware, plan, predict, train
@@ -344,6 +346,7 @@ __all__ = [
     "plot",
     "plot_arena",
     "plot_live",
+    "population",
     "predict",
     "profiles",
     "prove",

@@ -1,4 +1,4 @@
-"""Inputs of the learning tail: prepared images through the frozen front, cached on disk."""
+"""Inputs of the learning tail: prepared images through the frozen front, kept on disk and in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
 from mcusim.data.inputs import Inputs
 from mcusim.engine.feature_cache import FeatureCache, front_key
-from mcusim.engine.front import Front
+from mcusim.engine.front import Front, Fronts
 from mcusim.engine.inference import Inference
 from mcusim.engine.program import Program
 from mcusim.lowering.gradients import Flow
@@ -30,16 +30,25 @@ class Features:
     """Gives for images of a data set what the tail of a step starts from.
 
     If nothing is frozen that is the prepared input itself, and the whole step runs.
+
+    Args:
+        step: whose front it is.
+        data: the examples.
+        augmentation: of the training images.
+        seed: of the draws of their variants.
+        fronts: what is shared with other sessions of this process.
     """
 
-    def __init__(self, step: Step, data: Dataset, augmentation: Augmentation, seed: int) -> None:
+    def __init__(
+        self, step: Step, data: Dataset, augmentation: Augmentation, seed: int, fronts: Fronts | None = None
+    ) -> None:
         self.model = model = step.model
         self.flow = Flow.of(model, step.scope, step.goals)
         assert step.goals is not None
         self.goals = step.goals
         self.tail = step.boundary is not None
         front = self.flow.ops[: self.flow.front]
-        self.inference = Inference(model, front) if front else None
+        inference: dict[int, Inference] = {}
         self._augmentation, self._seed = augmentation, seed
         self._images = {part: split.images for part, split in data.parts.items()}
         self._targets = {part: self.goals.prepared(split.labels, model) for part, split in data.parts.items()}
@@ -56,9 +65,27 @@ class Features:
             digest = split.digest()
             about = (digest, repr(varied.as_dict()), str(VARIANTS_SEED))
             digests[part] = front_key(model, front, *about)
-            key = front_key(model, front, *about, *program().values())
-            cache = FeatureCache(root, key, varied.variants, len(split), source.shape[1:], source.dtype)
-            self._fronts[part] = Front(self.inference, prepare, cache)
+            size = varied.variants, len(split), source.shape[1:], source.dtype
+
+            def key(count: int, about: tuple[str, ...] = about) -> str:
+                """Return the digest of the first so many ops of the front."""
+                return front_key(model, front[:count], *about, *program().values())
+
+            known = None if fronts is None else fronts.get(key(len(front)))
+            if known is not None:
+                self._fronts[part] = known
+                continue
+            found = None if fronts is None or model.states else fronts.shorter(len(front), key)
+            begin, shorter = found or (0, None)
+            if front and begin not in inference:
+                start = front[begin - 1].output if begin else None
+                inference[begin] = Inference(model, front[begin:], start)
+            memory = None if fronts is None else fronts.memory(*size)
+            cache = FeatureCache(root, key(len(front)), *size)
+            made = Front(inference.get(begin), prepare, cache, memory=memory, shorter=shorter)
+            self._fronts[part] = made
+            if fronts is not None:
+                fronts.add(key(len(front)), len(front), made, memory)
         self.key, self.validation_key = digests["train"], digests.get("validation")
 
     def rows(self, part: str, index: NDArray[np.int64], epoch: int | None = None) -> list[Array]:

@@ -24,6 +24,7 @@ from mcusim.update.scheme import Scheme, scheme
 if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset, Split
     from mcusim.deployment.project import Firmware
+    from mcusim.engine.front import Fronts
     from mcusim.planning.cost import SessionCost
     from mcusim.session.run import Run
 
@@ -121,6 +122,7 @@ class Session:
         resume: bool = False,
         overwrite: bool = False,
         recipe: Recipe | None = None,
+        fronts: Fronts | None = None,
         progress: Callable[[dict[str, Any]], None] | None = None,
         **choices: Any,
     ) -> Run:
@@ -134,6 +136,7 @@ class Session:
                 is finished is reported, or with ``schedule="constant"`` made longer by more epochs.
             overwrite: train anew where ``out`` holds a run, which is removed.
             recipe: what to start from; the defaults if not given.
+            fronts: what this session shares with others of this process: see ``population``.
             progress: called with counts now and then.
             choices: further choices by name, e.g. ``warmup=0.5``, ``limit=1000``, ``trace="off"``; see
                 ``Recipe``, whose fields they are.
@@ -167,7 +170,7 @@ class Session:
         plan = self.plan_for(data)
         plan.require()
         named = data.named(self.model.inputs, self.model.outputs)
-        training = Training(plan, self.scheme, named, wanted, whole=self.model)
+        training = Training(plan, self.scheme, named, wanted, whole=self.model, fronts=fronts)
         return training.run(out=out, resume=resume, overwrite=overwrite, progress=progress)
 
     def firmware(self, out: str | Path) -> Firmware:

@@ -17,6 +17,7 @@ from mcusim.core.stopping import Stop
 from mcusim.core.wording import choice
 from mcusim.data.dataset import Dataset
 from mcusim.engine.feature_cache import front_key
+from mcusim.engine.front import Fronts
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import Model
@@ -51,16 +52,22 @@ class Paused(Exception):
 
 
 class Training:
-    """One call of ``Session.train``; ``whole`` is the network of which the planned one may be a part."""
+    """One call of ``Session.train``; ``whole`` is the network of which the planned one may be a part.
 
-    def __init__(self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe, *, whole: Model) -> None:
+    ``fronts`` are shared with others of this process.
+    """
+
+    def __init__(
+        self, plan: Plan, scheme: Scheme, data: Dataset, recipe: Recipe, *, whole: Model,
+        fronts: Fronts | None = None,
+    ) -> None:  # fmt: skip
         settings = plan.settings
         self._whole = whole
         self.plan, self.settings, self.scheme, self.data, self.recipe = plan, settings, scheme, data, recipe
         self.per_epoch = min(len(data.train), recipe.limit or len(data.train))
         steps = recipe.epochs * self.per_epoch
         self.schedule = Schedule(steps, warmup=int(recipe.warmup * self.per_epoch), kind=recipe.schedule)
-        self.features = Features(plan.step, data, recipe.augmentation, settings.seed)
+        self.features = Features(plan.step, data, recipe.augmentation, settings.seed, fronts)
         self.goals = self.features.goals
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)

@@ -42,12 +42,15 @@ class Executor(Protocol):
 
 
 class Here:
-    """One job at a time, in this process."""
+    """One job at a time, in this process; they share fronts and features."""
 
     room = 1
 
     def __init__(self) -> None:
+        from mcusim.engine.front import Fronts
+
         self._jobs: deque[tuple[Job, Dataset]] = deque()
+        self._fronts = Fronts()
 
     def submit(self, job: Job, name: str, data: Dataset) -> None:
         """Keep the job until its outcome is asked for."""
@@ -55,7 +58,7 @@ class Here:
 
     def outcome(self) -> Ending:
         """Train the next job."""
-        return train_point(*self._jobs.popleft())
+        return train_point(*self._jobs.popleft(), self._fronts)
 
     def close(self) -> None:
         """Nothing is under way."""
@@ -63,6 +66,8 @@ class Here:
 
 class Processes:
     """Processes of this machine, one core each; they share the caches of prepared data.
+
+    The runs that one makes, one after the other, share fronts and features in its memory.
 
     Args:
         count: of processes.
@@ -144,14 +149,18 @@ def _serve(line: Connection, parent: int, memory: int | None) -> None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     if memory is not None:
         _bound(memory)
+    from mcusim.engine.front import Fronts
+
     known: dict[str, Dataset] = {}
+    # Of a process whose memory is bounded, a quarter is for features.
+    fronts = Fronts() if memory is None else Fronts(memory // 4)
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             job, name = line.recv()
             line.send(name not in known)
             if name not in known:
                 known = {name: line.recv()}
-            line.send(train_point(job, known[name]))
+            line.send(train_point(job, known[name], fronts))
 
 
 def _follow(parent: int) -> None:

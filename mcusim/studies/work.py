@@ -21,6 +21,7 @@ from mcusim.studies.point import DONE, FAILED, WAITING, Point
 
 if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset
+    from mcusim.engine.front import Fronts
 
 MARK = ".study"
 """A file in the folder of a study, by which a worker sees whether it shares that folder."""
@@ -72,13 +73,16 @@ class Ending:
         point.write(folder)
 
 
-def train_point(job: Job, data: Dataset) -> Ending:
-    """Train a point from where it is, and say what came of it; only an interrupt is raised."""
+def train_point(job: Job, data: Dataset, fronts: Fronts | None = None) -> Ending:
+    """Train a point from where it is, and say what came of it; only an interrupt is raised.
+
+    ``fronts`` are what the runs of a process share.
+    """
     started = perf_counter()
     try:
         shared = _shares(job)
         folder = job.folder if shared else Path(tempfile.gettempdir()) / f"mcusim-{job.mark}-{job.key}"
-        result = _trained(job, data, folder)
+        result = _trained(job, data, folder, fronts)
         status = DONE if (folder / RESULT).is_file() else WAITING
         outcome = Ending(job.key, status, "", result)
         if not shared:
@@ -95,7 +99,7 @@ def train_point(job: Job, data: Dataset) -> Ending:
     return outcome
 
 
-def _trained(job: Job, data: Dataset, folder: Path) -> dict[str, Any]:
+def _trained(job: Job, data: Dataset, folder: Path, fronts: Fronts | None) -> dict[str, Any]:
     from mcusim.session.protocol import divided
     from mcusim.session.training import Training
     from mcusim.update.scheme import scheme
@@ -103,7 +107,7 @@ def _trained(job: Job, data: Dataset, folder: Path) -> dict[str, Any]:
     wanted = job.experiment
     recipe = wanted.training
     held = divided(data.named(job.model.inputs, job.model.outputs), recipe)
-    training = Training(job.plan, scheme(wanted.update), held, recipe, whole=job.model)
+    training = Training(job.plan, scheme(wanted.update), held, recipe, whole=job.model, fronts=fronts)
     folder.mkdir(parents=True, exist_ok=True)
     rows = training.advance(folder, job.epochs)
     metric = training.goals.metric.as_dict()
