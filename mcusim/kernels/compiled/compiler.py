@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import proxy
 
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 from numba import types
 from numba.core import errors, typed_passes, typing, untyped_passes
 from numba.core.codegen import JITCodeLibrary
@@ -69,8 +70,12 @@ class _WholeLibrary(JITCodeLibrary):  # type: ignore[misc]
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
-        manager, builder = self._codegen._module_pass_manager()
-        manager.run(self._final_module, builder)
+        # Kernels say themselves what lies in which register: unrolled, they would not fit into those.
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_unrolling = options.loop_interleaving = False
+        options.loop_vectorization = options.slp_vectorization = False
+        builder = llvm.create_pass_builder(self._codegen._tm, options)
+        builder.getModulePassManager().run(self._final_module, builder)
 
 
 class _PartLibrary(_WholeLibrary):
