@@ -39,7 +39,8 @@ ai-edge-litert 2.3.0 with its reference kernels, profile `litert`), where the ru
 *ONNX Runtime*: the same of the network written as `.onnx`, in profile `float`; where it joins nodes and
 rounds elsewhere, how many outputs differ, and by how many units of their last place at most.
 *Plans*, *trains*: as a whole or, where that has no gradient, its head, on a microcontroller with enough
-memory; of a single operator, between a layer that learns and a classifier. *Exports*: written as `.tflite`
+memory; of a single operator, between a layer that learns and a classifier (what TFLite has no operator for
+is no file to load). *Exports*: written as `.tflite`
 and read again it gives the same bits. A refusal names its reason. What differs is explained in
 [operators](operators.md#whose-bits).
 
@@ -97,7 +98,13 @@ def operator_row(kind: OpKind, edge: Edge, bits: int = 8) -> tuple[str, ...]:
     learner = between(kind, edge)
     if bits == 16:
         given, learner = in_16_bits(given), None if learner is None else in_16_bits(learner)
-    data = to_tflite(given)
+    try:
+        data = to_tflite(given)
+    except McusimError as error:  # no operator of TFLite
+        with quiet():
+            onnx = attempted(lambda: _as_onnx(replace(given, arithmetic=Arithmetic.FLOAT), inputs_of(given)))
+            learned = (NOTHING, NOTHING) if learner is None else _learned(learner)
+        return (name, NOTHING, NOTHING, NOTHING, onnx, *learned, f"no: {getattr(error, 'reason', error)}")
     try:
         model = parse_tflite(data, given.name)
     except McusimError as error:
@@ -302,14 +309,16 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def shares(rows: Sequence[Sequence[str]]) -> str:
     """Return how many of the rows get how far."""
-    loaded = [row for row in rows if row[1] == YES]
+    read = [row for row in rows if row[1] != NOTHING]
+    loaded = [row for row in rows if row[1] in (YES, NOTHING)]
     compared = [cell for row in loaded for cell in row[2:4] if cell == "equal" or cell.endswith("differ")]
     equal = compared.count("equal")
     onnx = [row[4] for row in loaded if row[4] == "equal" or " differ" in row[4]]
     done = [sum(row[i].startswith(YES) for row in loaded) for i in (5, 6, 7)]
+    count = len([row for row in read if row[1] == YES])
     return (
-        f"{len(loaded)} of {len(rows)} load; {equal} of {len(compared)} comparisons are equal, and "
-        f"{onnx.count('equal')} of {len(onnx)} with ONNX Runtime; of those that load {done[0]} plan, "
+        f"{count} of {len(read)} load; {equal} of {len(compared)} comparisons are equal, and "
+        f"{onnx.count('equal')} of {len(onnx)} with ONNX Runtime; of {len(loaded)} {done[0]} plan, "
         f"{done[1]} train and {done[2]} are exported.\n\n"
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mcusim.graph import TRAITS, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.curves import CurveName
 from mcusim.graph.shapes import infer
 from mcusim.graph.validate import validate
 from mcusim.kernels.reference import GRADIENTS
@@ -145,4 +146,5 @@ def curves(add: Callable[..., str], constant: Callable[..., str], x: str) -> str
     x = add("inverse", K.RSQRT, x, scale=0.05, zero=-128)
     x = add("least", K.MINIMUM, x, constant("upper", (6,), Quant.of(0.05, -128)), scale=None)
     x = add("most", K.MAXIMUM, x, constant("lower", (6,), Quant.of(0.05, -128)), scale=None)
-    return add("magnitude", K.ABS, x, scale=0.05, zero=-60)
+    x = add("magnitude", K.ABS, x, scale=0.05, zero=-60)
+    return add("mish", K.CURVE, x, scale=0.05, zero=-60, curve=CurveName.MISH)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mcusim.graph import LIMITS, TRAITS, Attributes, Model, Op, OpKind, Quant, Tensor
+from mcusim.graph.curves import CurveName
 from mcusim.graph.shapes import infer
 from mcusim.graph.traits import CONVOLUTIONS, FILTERS, UNARY
 from mcusim.graph.validate import validate
@@ -56,6 +57,15 @@ _REDUCED = [Edge("pixels", {"axes": (1, 2)}), Edge("channels", {"axes": (3,)}), 
 _SHARED = [Edge("pixels by pixels", {"axes": (3,)}), Edge("a vector", {"axes": (1,)}, shape=(1, 16))]
 _SIZES = {"shape": (1, 8, 12, 8)}
 _AROUND = {"pads": ((0, 0), (1, 2), (0, 1), (0, 0))}
+PARAMETERS = (CurveName.SELU, CurveName.CELU, CurveName.ELU, CurveName.THRESHOLD, CurveName.SHRINK)
+"""Curves with a parameter, which exporters write."""
+
+
+def _beta(curve: CurveName) -> float:
+    """Return what SELU stretches by, and what stands below a threshold in ONNX."""
+    return {CurveName.SELU: 1.1, CurveName.THRESHOLD: 0.0, CurveName.SHRINK: 0.3}.get(curve, 1.0)
+
+
 EDGES: dict[OpKind, list[Edge]] = {
     K.CONV_2D: _windows(5),
     K.DEPTHWISE_CONV_2D: [
@@ -96,6 +106,10 @@ EDGES: dict[OpKind, list[Edge]] = {
     K.SPACE_TO_DEPTH: [Edge("block 2", {"block": 2})],
     **{kind: [Edge("image"), Edge("vector", shape=(1, 16))] for kind in UNARY},
     K.LEAKY_RELU: [Edge("slope 0.1", {"alpha": 0.1}), Edge("slope 1.5", {"alpha": 1.5})],
+    K.CURVE: [
+        Edge(curve, {"curve": curve, "alpha": 0.8 if curve in PARAMETERS else 1.0, "beta": _beta(curve)})
+        for curve in CurveName
+    ],
     K.GELU: [Edge("exact"), Edge("approximate", {"approximate": True})],
     **dict.fromkeys((K.SOFTMAX, K.LOG_SOFTMAX, K.L2_NORMALIZATION), _SHARED),
     K.RESIZE_NEAREST_NEIGHBOR: [Edge("twice", _SIZES), Edge("corners", {**_SIZES, "align_corners": True})],

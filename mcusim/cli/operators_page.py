@@ -7,6 +7,7 @@ from mcusim.files.names import NAMES
 from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.files.tflite.schema import SPELLED
 from mcusim.graph import TRAITS, OpKind
+from mcusim.graph.curves import CurveName
 from mcusim.kernels.executable import TYPES
 from mcusim.kernels.reference import GRADIENTS
 
@@ -41,6 +42,9 @@ as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no
 `nn.LSTM`, `nn.GRU` and `nn.RNN` of PyTorch become what PyTorch says they do at each moment, with each weight
 once, and so do `LSTM`, `GRU` and `RNN` of float ONNX files; `mcusim quantize` takes them. What a module makes
 of constants (positions, zeros) is computed when read.
+
+`CURVE` is any of {curves}:
+256 values looked up, from PyTorch and ONNX, saved as `.npz` and, where there is such an operator, `.onnx`.
 
 What follows from constants and shapes alone is computed then and costs nothing. `SPACE_TO_BATCH_ND` and
 `BATCH_TO_SPACE_ND` around one convolution are read as the dilated convolution they are.
@@ -85,7 +89,8 @@ def page() -> str:
     onnx = sorted({*RULES, *SEVERAL} - own)
     lists = (", ".join(f"`{name}`" for name in names) for names in (sorted(SPELLED.values()), onnx))
     spelled, others = lists
-    return INTRO + rows + SPELLINGS.format(spelled=spelled, onnx=others)
+    curves = ", ".join(f"`{curve}`" for curve in CurveName)
+    return INTRO + rows + SPELLINGS.format(spelled=spelled, onnx=others, curves=curves)
 
 
 def _row(kind: OpKind) -> str:
@@ -94,7 +99,8 @@ def _row(kind: OpKind) -> str:
     learn = "learn" if TRAITS[kind].weighted else ""
     gradient, firmware = (("yes" if kind in table else "no") for table in (GRADIENTS, FORWARD))
     others = (", ".join(f"`{name}`" for name in group) for group in (names.onnx, names.torch))
-    cells = (f"`{kind.name}`", str(names.tflite.code), *others, types, gradient, learn, firmware)
+    code = "" if names.tflite is None else str(names.tflite.code)
+    cells = (f"`{kind.name}`", code, *others, types, gradient, learn, firmware)
     return "| " + " | ".join(cells) + " |\n"
 
 

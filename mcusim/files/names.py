@@ -21,11 +21,19 @@ class Tflite(NamedTuple):
 class FileNames(NamedTuple):
     """Names of one kind of op; of ONNX and PyTorch all that are, or can become, this kind."""
 
-    tflite: Tflite
+    tflite: Tflite | None
+    """None where TFLite has no such operator."""
     onnx: tuple[str, ...]
     torch: tuple[str, ...]
 
 
+_CURVES_OF_ONNX = (
+    "Erf", "Softplus", "Softsign", "Mish", "Selu", "Celu", "Elu", "ThresholdedRelu", "Shrink", "Sin", "Cos",
+)  # fmt: skip
+_CURVES_OF_TORCH = (
+    "erf", "softplus", "mish", "mish_", "selu", "selu_", "celu", "celu_", "elu", "elu_",
+    "log_sigmoid", "threshold", "hardshrink", "softshrink", "sin", "cos",
+)  # fmt: skip
 NAMES: OpTable[FileNames] = OpTable(
     "names in files",
     {
@@ -77,6 +85,7 @@ NAMES: OpTable[FileNames] = OpTable(
         OpKind.RSQRT: FileNames(Tflite(76, 2, 0), (), ("rsqrt",)),
         OpKind.EXP: FileNames(Tflite(47, 2, 33), ("Exp",), ("exp",)),
         OpKind.LOG: FileNames(Tflite(73, 2, 0), ("Log",), ("log",)),
+        OpKind.CURVE: FileNames(None, _CURVES_OF_ONNX, _CURVES_OF_TORCH),
         OpKind.SOFTMAX: FileNames(Tflite(25, 2, 9), ("Softmax",), ("softmax",)),
         OpKind.LOG_SOFTMAX: FileNames(Tflite(50, 2, 36), ("LogSoftmax",), ("log_softmax",)),
         OpKind.L2_NORMALIZATION: FileNames(Tflite(11, 2, 12), ("LpNormalization",), ()),

@@ -20,6 +20,7 @@ from mcusim.core.files import replacing
 from mcusim.files.arrays import decode_array, read_archive, write_archive
 from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Preprocessing, Quant, StreamState, Tensor
 from mcusim.graph.build import naming
+from mcusim.graph.curves import CurveName
 from mcusim.graph.validate import validate
 
 SCHEMA = 1
@@ -49,6 +50,7 @@ class _Attributes(_Strict):
     align_corners: bool
     half_pixel_centers: bool
     unsigned: bool
+    curve: CurveName | None = None
     approximate: bool = False
     fill: Number | None = None
     symmetric: bool = False

@@ -56,6 +56,7 @@ class OpKind(StrEnum):
     RSQRT = "rsqrt"
     EXP = "exp"
     LOG = "log"
+    CURVE = "curve"
     SOFTMAX = "softmax"
     LOG_SOFTMAX = "log_softmax"
     L2_NORMALIZATION = "l2_normalization"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mcusim.graph.curves import CurveName
 from mcusim.graph.kinds import OpKind
 from mcusim.graph.traits import TRAITS, Traits
 
@@ -49,9 +50,11 @@ class Attributes:
     block: int = 1
     """DEPTH_TO_SPACE, SPACE_TO_DEPTH: the side of the square of pixels that share a place."""
     beta: float = 1.0
-    """SOFTMAX."""
+    """SOFTMAX; of a CURVE."""
     alpha: float = 0.0
-    """LEAKY_RELU: the slope below zero."""
+    """LEAKY_RELU: the slope below zero. Of a CURVE."""
+    curve: CurveName | None = None
+    """CURVE: which function, of ``alpha`` and ``beta``."""
     approximate: bool = False
     """GELU: by a hyperbolic tangent instead of the error function."""
     part: tuple[tuple[int, int, int, int], ...] = ()

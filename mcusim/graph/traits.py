@@ -180,6 +180,7 @@ TRAITS: OpTable[Traits] = OpTable("traits", {
     OpKind.RSQRT:             Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.EXP:               Traits(_UNARY,   "elementwise",     "forward", _Y,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
     OpKind.LOG:               Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _NO,  "kept",  "own",   "pixel",  _NO),
+    OpKind.CURVE:             Traits(_UNARY,   "elementwise",     "forward", _X,   _NO,   _YES, "kept",  "own",   "pixel",  _NO),
     OpKind.SOFTMAX:           Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _UNIT,   "no",     _YES),
     OpKind.LOG_SOFTMAX:       Traits(_NORM,    "softmax",         "never",   _Y,   _NO,   _NO,  "tied",  _LOGS,   "no",     _YES),
     OpKind.L2_NORMALIZATION:  Traits(_NORM,    "softmax",         "never",   _X,   _NO,   _NO,  "tied",  _SIGNED, "no",     _YES),

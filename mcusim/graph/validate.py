@@ -8,6 +8,8 @@ from math import prod
 import numpy as np
 
 from mcusim.core import BadModel
+from mcusim.graph.curves import CurveName
+from mcusim.graph.kinds import OpKind
 from mcusim.graph.model import Model
 from mcusim.graph.ops import Op
 from mcusim.graph.shapes import infer
@@ -166,7 +168,13 @@ def _check_attributes(op: Op, thing: str) -> None:
         raise BadModel(thing, f"clamps to the empty range {a.clamp}")
     if not math.isfinite(a.beta):
         raise BadModel(thing, f"has beta {a.beta}")
-    if not 0 <= a.alpha < 2**15:
+    if (a.curve is None) is (op.kind is OpKind.CURVE):
+        raise BadModel(thing, f"names {a.curve or 'no'} function")
+    if op.kind is OpKind.CURVE and not -(2**15) < a.alpha < 2**15:
+        raise BadModel(thing, f"has alpha {a.alpha}")
+    if op.kind is OpKind.CURVE and a.curve in (CurveName.SOFTPLUS, CurveName.CELU) and a.alpha <= 0:
+        raise BadModel(thing, f"has alpha {a.alpha}", "it must be above 0")
+    if op.kind is not OpKind.CURVE and not 0 <= a.alpha < 2**15:
         raise BadModel(thing, f"has the slope {a.alpha} below zero")
 
 

@@ -149,6 +149,7 @@ FORWARD: OpTable[Callable[[Op, Tensors], Counts]] = OpTable(
         OpKind.GELU: _LOOKED_UP,
         OpKind.EXP: _LOOKED_UP,
         OpKind.LOG: _LOOKED_UP,
+        OpKind.CURVE: _LOOKED_UP,
         OpKind.ABS: _per_output(0, 1, 3, 0),
         OpKind.SQRT: _per_output(0, 0, 3, 3),  # to real, the root, the quotient; LiteRT has no table for it
         # Five steps of Newton's method: three products, two sums each; two rescalings.

@@ -276,8 +276,8 @@ def test_windows_over_pictures_and_signals_give_what_pytorch_gives(module: Any, 
         (nn.AdaptiveAvgPool2d(2), "windows of several sizes"),
         (nn.AvgPool2d(2, divisor_override=3), "divisor"),
         (nn.MaxPool2d(2, dilation=2), "dilated"),
-        (nn.Softplus(), "not supported"),
-        (nn.ELU(2.0), "scaled"),
+        (nn.Softplus(threshold=3), "linear beyond 3"),
+        (nn.FractionalMaxPool2d(2, output_size=3), "not supported"),
     ],
 )
 def test_unsupported_operations_are_named(module: Any, why: str) -> None:

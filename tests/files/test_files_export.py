@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_op import EDGES, alone
 
 import mcusim
 from mcusim.core import BadModel
 from mcusim.data import from_arrays
 from mcusim.files.graph_json import load_graph_json
+from mcusim.files.names import NAMES
 from mcusim.files.save import save
 from mcusim.files.tflite.reader import load_tflite, parse_tflite
 from mcusim.files.tflite.writer import to_tflite
@@ -111,7 +113,12 @@ def run_micro(data: bytes, *xs: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("kind", UNARY)
+def test_a_function_that_tflite_has_no_operator_for_is_refused() -> None:
+    with pytest.raises(BadModel, match=r"a CURVE: is no operator of TFLite \(save it as .npz or .onnx\)"):
+        to_tflite(alone(OpKind.CURVE, EDGES[OpKind.CURVE][0]))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in UNARY if NAMES[kind].tflite is not None])
 def test_litert_computes_the_same_of_every_int8_value(kind: OpKind) -> None:
     rng, x = np.random.default_rng(0), np.arange(-128, 128).astype(np.int8)[None]
     for _ in range(20):

@@ -245,7 +245,7 @@ def test_other_files_are_errors(tmp_path: Path) -> None:
 
 WRONG: dict[str, tuple[list[Any], dict[str, np.ndarray], Any]] = {
     r"node 0 \(LSTM\).*not one sequence.*'x'.*export it": ([node("LSTM", "x", "y")], {}, (1, 3)),
-    r"node 0 \(Selu\).*not supported.*'x'.*supported: Abs": ([node("Selu", "x", "y")], {}, (1, 3)),
+    r"node 0 \(Hardmax\).*not supported.*'x'.*supported: Abs": ([node("Hardmax", "x", "y")], {}, (1, 3)),
     "own output": ([node("Add", "x z", "y"), node("Relu", "y", "z")], {}, (1, 3)),
     "nothing has written": ([node("Relu", "z", "y")], {}, (1, 3)),
     "no constant": ([node("Conv", "x x", "y")], {}, (1, 3, 4, 4)),

@@ -98,6 +98,7 @@ def test_traits_that_planning_lives_from_are_what_they_are():
     assert {str(k): t.reads for k, t in TRAITS.items() if t.reads} == {
         "mul": x, "div": x, "minimum": x, "maximum": x, "squared_difference": x, "prelu": x,
         "max_pool_2d": both, "leaky_relu": x, "hard_swish": x, "logistic": y, "tanh": y, "elu": x, "gelu": x,
+            "curve": x,
         "abs": x, "sqrt": y, "rsqrt": y, "exp": y, "log": x, "softmax": y, "log_softmax": y,
         "l2_normalization": x, "batch_matmul": x, "reduce_max": x, "reduce_min": x,
     }  # fmt: skip
@@ -119,10 +120,12 @@ def test_traits_that_planning_lives_from_are_what_they_are():
         "rsqrt",
         "exp",
         "log",
+        "curve",
     }
     assert named(lambda t: t.in_place == "forward") == {"depthwise_conv_2d", "mul", "div", *pairs, *curves}
     assert named(lambda t: t.shaping) == {
-        *clamps, "pad", "mirror_pad", "leaky_relu", "hard_swish", "tanh", "elu", "gelu", "prelu", "quantize",
+        *clamps, "pad", "mirror_pad", "leaky_relu", "hard_swish", "tanh", "elu", "gelu", "curve", "prelu",
+        "quantize",
     }  # fmt: skip
     assert named(lambda t: t.patch == "window") == {"conv_2d", "depthwise_conv_2d", "max_pool_2d"}
     assert named(lambda t: t.fuses) == {*fused, *filters, "max_pool_2d"}

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mcusim.graph import TRAITS, WEIGHTED, Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.graph.curves import CurveName
 from mcusim.graph.traits import BINARY, FILTERS, PAIRS, UNARY
 from mcusim.kernels.number_formats import ERRORS
 
@@ -168,8 +169,10 @@ def unary(draw) -> Case:
         "y": Tensor("y", shape, "int8", quant(rng)),
     }
     x = int8(rng, *shape) if dtype == "int8" else rng.normal(0, 5, shape).astype(np.float32)
-    slope = float(rng.uniform(0, 2)) if kind is OpKind.LEAKY_RELU else 0.0
-    return Case(Op("op", kind, ("x",), "y", Attributes(clamp=clamp(rng), alpha=slope)), tensors, (x,))
+    slope = float(rng.uniform(0.1, 2)) if kind in (OpKind.LEAKY_RELU, OpKind.CURVE) else 0.0
+    curve = draw(st.sampled_from(CurveName)) if kind is OpKind.CURVE else None
+    attributes = Attributes(clamp=clamp(rng), alpha=slope, curve=curve)
+    return Case(Op("op", kind, ("x",), "y", attributes), tensors, (x,))
 
 
 def stored_gradient(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, scale: float) -> np.ndarray:

@@ -144,7 +144,7 @@ def test_max_pool(seed, kernel, stride, padding):
 @given(unary(), SEEDS)
 def test_single_elements(case, seed):
     t, kind = case.tensors, case.op.kind
-    if t["x"].dtype != "int8":
+    if t["x"].dtype != "int8" or kind is OpKind.CURVE:  # see tests/compress/test_compress_curves.py
         return
     x = real(case.inputs[0], t["x"].quant)
     g = np.random.default_rng(seed).standard_normal(case.output_shape).astype(np.float32)

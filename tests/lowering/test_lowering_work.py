@@ -269,6 +269,7 @@ COUNTS = {
     "inverse": (0, 192, 2400, 0, 288),
     **dict.fromkeys(("least", "most"), (0, 0, 96, 0, 288)),  # one comparison
     "magnitude": (0, 96, 288, 0, 288),
+    "mish": (0, 0, 96, 0, 288),
     "clipped": (0, 96, 192, 0, 96),
     "unit": (0, 0, 192, 0, 96),  # of the scale of what it reads
     "requantised": (0, 96, 192, 0, 96),

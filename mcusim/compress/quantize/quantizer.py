@@ -16,7 +16,7 @@ from mcusim.compress.quantize.fold import fold
 from mcusim.compress.quantize.forward import check_float
 from mcusim.compress.quantize.ranges import RANGES
 from mcusim.compress.quantize.rewrite import Head, rewrite
-from mcusim.core import BadArgument
+from mcusim.core import BadArgument, UnknownName
 from mcusim.core.wording import choice
 from mcusim.graph import Arithmetic, Model
 from mcusim.graph.states import require_stateless
@@ -28,7 +28,7 @@ class QuantizeSettings:
 
     Raises:
         BadArgument: for an unknown head format.
-        UnknownName: for an unknown range method.
+        UnknownName: for an unknown range method or arithmetic.
     """
 
     ranges: str = "minmax"
@@ -43,6 +43,9 @@ class QuantizeSettings:
         if self.head not in ("int8", "float32"):
             raise BadArgument(choice("head", self.head), "is no head format", "use int8 or float32")
         RANGES[self.ranges]
+        if self.arithmetic not in list(Arithmetic):
+            raise UnknownName("arithmetic", self.arithmetic, list(Arithmetic))
+        object.__setattr__(self, "arithmetic", Arithmetic(self.arithmetic))
 
 
 def quantize(

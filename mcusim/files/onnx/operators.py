@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.onnx import moves, products, reductions, windows
+from mcusim.files.onnx import curves, moves, products, reductions, windows
 from mcusim.files.onnx.graph import (
     NCHW,
     NHWC,
@@ -145,22 +145,6 @@ def _unary(kind: OpKind) -> Rule:
     return rule
 
 
-def _elu(g: OnnxGraph, node: Node) -> Value:
-    if node.attributes.get("alpha", 1.0) != 1.0:
-        raise node.fail(f"has alpha {node.attributes['alpha']:g}", "supported: 1")
-    return g.pend(node, OpKind.ELU, [g.value(node, 0)])
-
-
-def _gelu(g: OnnxGraph, node: Node) -> Value:
-    approximate = node.attributes.get("approximate", "none") == "tanh"
-    return g.pend(node, OpKind.GELU, [g.value(node, 0)], approximate=approximate)
-
-
-def _leaky_relu(g: OnnxGraph, node: Node) -> Value:
-    alpha = float(node.attributes.get("alpha", 0.01))
-    return g.pend(node, OpKind.LEAKY_RELU, [g.value(node, 0)], alpha=alpha)
-
-
 def _binary(kind: OpKind) -> Rule:
     def rule(g: OnnxGraph, node: Node) -> Value:
         operands = [g.value(node, i) for i in range(2)]
@@ -193,6 +177,13 @@ def _times(g: OnnxGraph, node: Node, x: Value, factor: float, suffix: str = "") 
 
 def _negative(g: OnnxGraph, node: Node) -> Value:
     return _times(g, node, g.value(node, 0), -1)
+
+
+def _swish(g: OnnxGraph, node: Node) -> Value:
+    """X · sigmoid(alpha · x), in the operators that devices have."""
+    x, alpha = g.value(node, 0), float(node.attributes.get("alpha", 1.0))
+    wide = x if alpha == 1 else _times(g, node, x, alpha, ".wide")
+    return _combined(g, node, OpKind.MUL, [x, g.pend(node, OpKind.LOGISTIC, [wide], suffix=".gate")])
 
 
 def _reciprocal(g: OnnxGraph, node: Node) -> Value:
@@ -333,6 +324,7 @@ def _constant(g: OnnxGraph, node: Node) -> Value:
 
 RULES: dict[str, Rule] = {
     **{name: _unary(kind) for kind in UNARY if kind not in CLAMPS for name in NAMES[kind].onnx},
+    **dict.fromkeys(curves.NAMED, curves.curve),
     "Add": _binary(OpKind.ADD),
     "ArgMax": _arg_max,
     "AveragePool": windows.average_pool,
@@ -347,19 +339,18 @@ RULES: dict[str, Rule] = {
     "DequantizeLinear": dequantize,
     "Div": _binary(OpKind.DIV),
     "Dropout": _dropout,
-    "Elu": _elu,
     "Expand": moves.expand,
     "Flatten": reshape,
     "Gather": moves.gather,
     "Gemm": _gemm,
-    "Gelu": _gelu,
+    "Gelu": curves.gelu,
     "GlobalAveragePool": partial(reductions.global_pool, OpKind.MEAN),
     "GlobalMaxPool": partial(reductions.global_pool, OpKind.REDUCE_MAX),
     "HardSigmoid": _hard_sigmoid,
     "Identity": _same,
     "InstanceNormalization": products.instance_normalization,
     "LayerNormalization": products.layer_normalization,
-    "LeakyRelu": _leaky_relu,
+    "LeakyRelu": curves.leaky_relu,
     "LpNormalization": products.lp_normalization,
     "LogSoftmax": partial(softmax, kind=OpKind.LOG_SOFTMAX),
     "MatMul": _matmul,
@@ -387,6 +378,7 @@ RULES: dict[str, Rule] = {
     "Squeeze": reshape,
     "Sub": _binary(OpKind.SUB),
     "Sum": _joined(OpKind.ADD),
+    "Swish": _swish,
     "Tile": moves.tile,
     "Transpose": transpose,
     "Unsqueeze": reshape,

@@ -25,7 +25,6 @@ from mcusim.graph.validate import validate
 
 WAYS_OUT = {
     **dict.fromkeys(("If", "Loop", "Scan"), "export the network without control flow"),
-    "Erf": "export with opset 20, where GELU is one node, and quantise then",
     "TopK": "cut the network before it, and let the program choose",
 }
 """What to do about operators that people meet often and that are not supported."""

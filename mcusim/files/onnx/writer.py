@@ -15,6 +15,7 @@ import numpy as np
 
 from mcusim.core import BadModel, MissingPackage
 from mcusim.files.names import NAMES
+from mcusim.files.onnx import curves
 from mcusim.files.onnx.file import INT32, INT64, OnnxFile
 from mcusim.files.onnx.graph import NCHW, NHWC, Shape, onnx_shape
 from mcusim.graph import TRAITS, Attributes, Model, Op, OpKind, OpTable
@@ -279,6 +280,13 @@ def _unary(kind: str) -> Writer:
     return write
 
 
+def _curve(f: OnnxFile, op: Op) -> None:
+    found = curves.written(op.attributes)
+    if found is None:
+        raise _inexpressible(op, f"is the function {op.attributes.curve}")
+    f.finished(op, f.node(found[0], [op.inputs[0]], _raw(op), **found[1]))
+
+
 def _clamp(f: OnnxFile, op: Op) -> None:
     assert op.traits.activation is not None
     bounds = [
@@ -365,6 +373,7 @@ WRITTEN: OpTable[Writer] = OpTable(
         **{kind: _unary(NAMES[kind].onnx[0]) for kind in UNARY if NAMES[kind].onnx},
         **{kind: _clamp for kind in UNARY if TRAITS[kind].activation},
         OpKind.RSQRT: _rsqrt,
+        OpKind.CURVE: _curve,
         OpKind.SOFTMAX: _softmax("Softmax"),
         OpKind.LOG_SOFTMAX: _softmax("LogSoftmax"),
         OpKind.L2_NORMALIZATION: _l2_normalization,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel
-from mcusim.files.names import NAMES
+from mcusim.files.names import NAMES, Tflite
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import clamp_range, same_padding
 from mcusim.files.tflite.schema import ACTIVATIONS, SAME, VALID
@@ -40,8 +40,20 @@ def options_of(
     Raises:
         BadModel: if the attributes have no form in TFLite.
     """
-    union = NAMES[kind].tflite.options
+    union = operator_of(kind).options
     return union, OPTIONS[kind](attributes, inputs, output, write) if union else 0
+
+
+def operator_of(kind: OpKind) -> Tflite:
+    """Return the operator that a kind is.
+
+    Raises:
+        BadModel: if TFLite has none.
+    """
+    found = NAMES[kind].tflite
+    if found is None:
+        raise BadModel(f"a {kind.name}", "is no operator of TFLite", "save it as .npz or .onnx")
+    return found
 
 
 def constants_of(

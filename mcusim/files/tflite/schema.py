@@ -12,7 +12,9 @@ IDENTIFIER = b"TFL3"
 VERSION = 3
 
 OPERATORS: dict[int, OpKind] = {
-    names.tflite.code: kind for kind, names in NAMES.items() if kind is not OpKind.GROUPED_CONV_2D
+    names.tflite.code: kind
+    for kind, names in NAMES.items()
+    if names.tflite is not None and kind is not OpKind.GROUPED_CONV_2D
 }
 """Builtin operator codes; a CONV_2D whose weight has fewer channels than its input works in groups."""
 

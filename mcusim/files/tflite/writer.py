@@ -19,10 +19,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mcusim.core import BadModel
-from mcusim.files.names import NAMES
 from mcusim.files.tflite.flatbuffer_writer import Writer
 from mcusim.files.tflite.operators import same_padding
-from mcusim.files.tflite.options import constants_of, options_of
+from mcusim.files.tflite.options import constants_of, operator_of, options_of
 from mcusim.files.tflite.schema import CAST, IDENTIFIER, PADV2, TYPES, VERSION
 from mcusim.graph import CONVOLUTIONS, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.states import require_stateless
@@ -238,7 +237,7 @@ class _File:
         codes = []
         for kind in self.codes:
             code, version, _ = (
-                NAMES[kind].tflite if isinstance(kind, OpKind) else {"cast": CAST, "padv2": PADV2}[kind]
+                operator_of(kind) if isinstance(kind, OpKind) else {"cast": CAST, "padv2": PADV2}[kind]
             )
             codes.append(
                 write.table(

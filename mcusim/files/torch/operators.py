@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mcusim.files.names import NAMES
-from mcusim.files.torch import moves, products, windows
+from mcusim.files.torch import curves, moves, products, windows
 from mcusim.files.torch.graph import Rule, TorchGraph, stored
 from mcusim.files.torch.layout import Held, Order, channels_last, permuted, plain
 from mcusim.files.torch.layout import stored as memory
@@ -58,12 +58,6 @@ def _unary(kind: OpKind) -> Callable[..., Held]:
 
 def _leaky_relu(g: TorchGraph, node: Any, x: Any, slope: Any = 0.01, *_: Any) -> Held:
     return _each(g, node, OpKind.LEAKY_RELU, x, alpha=float(slope))
-
-
-def _elu(g: TorchGraph, node: Any, x: Any, alpha: Any = 1, scale: Any = 1, slope: Any = 1) -> Held:
-    if (alpha, scale, slope) != (1, 1, 1):
-        raise g.fail(node, f"is scaled by {alpha}, {scale}, {slope}: only by 1")
-    return _unary(OpKind.ELU)(g, node, x)
 
 
 def _gelu(g: TorchGraph, node: Any, x: Any, *, approximate: str = "none") -> Held:
@@ -255,7 +249,8 @@ def _same(g: TorchGraph, node: Any, x: Any, *_: Any, **__: Any) -> Held:
 
 RULES: dict[str, Rule] = {
     **{name: _unary(kind) for kind in UNARY for name in NAMES[kind].torch},
-    "elu": _elu, "elu_": _elu, "gelu": _gelu, "prelu": _prelu, "_prelu_kernel": _prelu,
+    **curves.RULES,
+    "gelu": _gelu, "prelu": _prelu, "_prelu_kernel": _prelu,
     "minimum": _binary(OpKind.MINIMUM), "maximum": _binary(OpKind.MAXIMUM), "div": _binary(OpKind.DIV),
     "div_": _binary(OpKind.DIV), "leaky_relu": _leaky_relu, "leaky_relu_": _leaky_relu,
     "conv1d": windows.convolution, "conv2d": windows.convolution, "linear": products.linear,

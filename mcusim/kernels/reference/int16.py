@@ -325,7 +325,7 @@ INT16: OpTable[Maker] = OpTable(
     | dict.fromkeys(
         (
             OpKind.DIV, OpKind.PRELU, OpKind.RELU_N1_TO_1, OpKind.RELU_0_TO_1, OpKind.HARD_SWISH, OpKind.ELU,
-            OpKind.GELU, OpKind.SQRT, OpKind.RSQRT, OpKind.EXP, OpKind.LOG, OpKind.LOG_SOFTMAX,
+            OpKind.GELU, OpKind.CURVE, OpKind.SQRT, OpKind.RSQRT, OpKind.EXP, OpKind.LOG, OpKind.LOG_SOFTMAX,
             OpKind.L2_NORMALIZATION, OpKind.RESIZE_BILINEAR, OpKind.ARG_MAX,
         ),
         "has no 16-bit form in TFLite Micro",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mcusim.graph import Arithmetic, Op, OpKind, OpTable, Quant
 from mcusim.graph.traits import Family, kinds
 from mcusim.kernels.arrays import Array, Tensors
+from mcusim.kernels.reference import curves
 from mcusim.kernels.reference.fixed_point import inverse_root
 from mcusim.kernels.reference.rescale import (
     divide_by_power_of_two,
@@ -64,6 +65,10 @@ def _rescaled(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Int
 def _curve(function: Callable[[np.float32], np.float32 | float]) -> Maker:
     """A function that devices compute in float32 once for each of the 256 values."""
     return lambda op, tensors, arithmetic: _real(op, tensors, arithmetic, lambda x: F(function(x)))
+
+
+def _drawn(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
+    return _real(op, tensors, arithmetic, lambda x: F(curves.value_of(op, np.asarray(x))))
 
 
 def _leaky_relu(op: Op, tensors: Tensors, arithmetic: Arithmetic) -> Callable[[Ints], Ints]:
@@ -284,6 +289,7 @@ FUNCTIONS: OpTable[Function] = OpTable(
             lambda op, x: np.log(np.maximum(x, np.finfo(F).tiny)),
             lambda op, x: _inverse_of(x),
         ),
+        OpKind.CURVE: Function(_drawn, curves.value_of, curves.slope_of),
     },
     absent=dict.fromkeys(
         kinds(lambda t: t.family is not Family.UNARY and t.family is not Family.CONVERSION),
