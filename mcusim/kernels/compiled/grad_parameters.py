@@ -20,7 +20,7 @@ from mcusim.kernels.compiled.errors import (
     mask_bits,
     whole_blocks,
 )
-from mcusim.kernels.compiled.grad_input import rows_of, sum_tiles
+from mcusim.kernels.compiled.grad_input import cleared, rows_of, sum_tiles
 from mcusim.kernels.compiled.grad_record import RECORD, Gradient, tile_rows
 from mcusim.kernels.compiled.prepared import (
     Workspace,
@@ -114,31 +114,19 @@ def centred(a, source, target, count):  # type: ignore[no-untyped-def]
 
 
 @inner
-def features(a, image, wide, plane):  # type: ignore[no-untyped-def]
-    """Write the features of one image into a plane framed with zeros: [plane_h][plane_w][wide]."""
-    nothing = simd.splat_f32(np.float32(0))
-    for i in range(0, a.plane_h * a.plane_w * wide * 4, 64):
-        simd.store_f32(plane + i, nothing)
+def features(a, image, plane):  # type: ignore[no-untyped-def]
+    """Write the features of one image into a plane framed with zeros: [plane_h][plane_w][selected]."""
+    pixel, line = a.selected * 4, a.plane_w * a.selected * 4
+    cleared(plane, 0, 1, a.plane_h * a.plane_w * a.selected)
+    first = plane + a.before_h * line + a.before_w * pixel
     if a.placed != 0:
         positions = array_at(a.positions, a.kept, np.int32)
         for k in range(a.kept):
-            i, j = positions[k] // a.w, positions[k] % a.w
-            target = plane + ((i + a.before_h) * a.plane_w + j + a.before_w) * wide * 4
+            target = first + positions[k] // a.w * line + positions[k] % a.w * pixel
             centred(a, (image * a.kept + k) * a.selected, target, a.selected)
         return
     for i in range(a.h):
-        line = plane + ((i + a.before_h) * a.plane_w + a.before_w) * wide * 4
-        rows_centred(a, (image * a.h + i) * a.w, a.w, wide, line)
-
-
-@inner
-def rows_centred(a, first, count, wide, target):  # type: ignore[no-untyped-def]
-    """Write the features of ``count`` pixels in rows of ``wide`` float32."""
-    if wide == a.selected:
-        centred(a, first * wide, target, count * wide)
-        return
-    for j in range(count):
-        centred(a, (first + j) * a.selected, target + j * wide * 4, a.selected)
+        centred(a, (image * a.h + i) * a.w * a.selected, first + i * line, a.w * a.selected)
 
 
 @compiled
@@ -151,7 +139,7 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
     if not kept_pixels_exist(a):
         return False
     factor = np.float32(a.pixels / a.kept)  # makes a sum over kept pixels an estimate of that over all
-    wide, deep = a.selected + (-a.selected & 7), a.c_out + (-a.c_out & 15)
+    deep = a.c_out + (-a.c_out & 15)
     out, place, stride = simd.int64_at(a.workspace), a.out, a.c_out * 4
     rows = out + (a.selected + tiles.SUMS) * a.kh * a.kw * deep * 4
     direct = a.c_out % 8 == 0
@@ -167,21 +155,33 @@ def grad_weight_convolution(address, scale):  # type: ignore[no-untyped-def]
             else:
                 for pixel in range(count):
                     load_row(a, scale, output_pixel(a, first + pixel), rows + pixel * deep * 4)
-            rows_centred(a, first, count, wide, plane)
-            met(a, plane, wide * 4, rows, deep * 4, count, out, place, stride, 0, int(first == 0))
+            centred(a, first * a.selected, plane, count * a.selected)
+            met(a, plane, a.selected * 4, rows, deep * 4, count, out, place, stride, 0, int(first == 0))
     else:
         plane = rows + total * deep * 4
-        size = a.plane_h * a.plane_w * wide * 4
+        size = a.plane_h * a.plane_w * a.selected * 4
         load_pixels(a, scale, 0, total, rows, deep * 4)
         for image in range(a.n):
-            features(a, image, wide, plane + image * size)
+            features(a, image, plane + image * size)
         for tap in range(a.kh * a.kw):
             shift = (tap // a.kw) * a.dilation_h * a.plane_w + (tap % a.kw) * a.dilation_w
             for line in range(a.n * a.oh):
                 image, i = line // a.oh, line % a.oh
-                x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * wide * 4
+                x = plane + image * size + (i * a.stride_h * a.plane_w + shift) * a.selected * 4
                 ga = rows + line * a.ow * deep * 4
-                met(a, x, a.stride_w * wide * 4, ga, deep * 4, a.ow, out, place, stride, tap, int(line == 0))
+                met(
+                    a,
+                    x,
+                    a.stride_w * a.selected * 4,
+                    ga,
+                    deep * 4,
+                    a.ow,
+                    out,
+                    place,
+                    stride,
+                    tap,
+                    int(line == 0),
+                )
     if factor != 1 or not direct:
         for k in range(a.selected * a.kh * a.kw):
             scaled_row(place + k * stride, a.out + k * a.c_out * 4, a.c_out, factor)
@@ -272,12 +272,23 @@ def grad_weight_depthwise(address, scale):  # type: ignore[no-untyped-def]
 @inner
 def block(a, image, c, plane):  # type: ignore[no-untyped-def]
     """Write 16 features, from ``c`` on, of all pixels of an image into a plane framed with zeros."""
-    few, count = min(16, a.selected - c), a.kept if a.placed != 0 else a.h * a.w
-    positions = array_at(a.positions, a.kept, np.int32)
-    for k in range(count):
-        place = positions[k] if a.placed != 0 else k
-        target = plane + ((place // a.w + a.before_h) * a.plane_w + place % a.w + a.before_w) * 64
-        centred(a, (image * count + k) * a.selected + c, target, few)
+    few, line = min(16, a.selected - c), a.plane_w * 64
+    first = plane + a.before_h * line + a.before_w * 64
+    if a.placed != 0:
+        positions = array_at(a.positions, a.kept, np.int32)
+        for k in range(a.kept):
+            target = first + positions[k] // a.w * line + positions[k] % a.w * 64
+            centred(a, (image * a.kept + k) * a.selected + c, target, few)
+        return
+    x, step, z = a.x + c, a.selected, simd.splat_f32(np.float32(a.z_x))
+    for i in range(a.h):
+        source, target = x + (image * a.h + i) * a.w * step, first + i * line
+        if few == 16:
+            for j in range(a.w):
+                simd.store_f32(target + 64 * j, simd.to_f32(simd.load_s8(source + j * step)) - z)
+        else:
+            for j in range(a.w):
+                simd.store_f32(target + 64 * j, simd.to_f32(simd.load_s8_first(source + j * step, few)) - z)
 
 
 @inner
