@@ -325,13 +325,15 @@ def shares(rows: Sequence[Sequence[str]]) -> str:
 
 def page() -> str:
     """Return the page."""
+    from onnx_rows import page as nodes
+
     real = [file_row(path) for path in files()]
     single = [operator_row(kind, edge) for kind, edges in EDGES.items() for edge in edges]
     wide = [operator_row(kind, edge, 16) for kind, edge in wide_cases()]
     return (
         f"{INTRO}## Public files\n\n{shares(real)}{table(real)}\n"
         f"## Single operators\n\n{shares(single)}{table(single)}\n"
-        f"## Single operators on 16-bit activations\n\n{shares(wide)}{table(wide)}"
+        f"## Single operators on 16-bit activations\n\n{shares(wide)}{table(wide)}{nodes()}"
     )
 
 

@@ -57,15 +57,12 @@ _REDUCED = [Edge("pixels", {"axes": (1, 2)}), Edge("channels", {"axes": (3,)}), 
 _SHARED = [Edge("pixels by pixels", {"axes": (3,)}), Edge("a vector", {"axes": (1,)}, shape=(1, 16))]
 _SIZES = {"shape": (1, 8, 12, 8)}
 _AROUND = {"pads": ((0, 0), (1, 2), (0, 1), (0, 0))}
-PARAMETERS = (CurveName.SELU, CurveName.CELU, CurveName.ELU, CurveName.THRESHOLD, CurveName.SHRINK)
-"""Curves with a parameter, which exporters write."""
-
-
-def _beta(curve: CurveName) -> float:
-    """Return what SELU stretches by, and what stands below a threshold in ONNX."""
-    return {CurveName.SELU: 1.1, CurveName.THRESHOLD: 0.0, CurveName.SHRINK: 0.3}.get(curve, 1.0)
-
-
+PARAMETERS: dict[CurveName, tuple[float, float]] = {
+    CurveName.SELU: (0.8, 1.1), CurveName.CELU: (0.8, 1.0), CurveName.ELU: (0.8, 1.0),
+    CurveName.THRESHOLD: (0.8, 0.0), CurveName.SHRINK: (0.8, 0.3), CurveName.HARD_SIGMOID: (0.4, 0.3),
+    CurveName.CLIP: (-0.8, 0.9),
+}  # fmt: skip
+"""alpha and beta of curves that have some, as exporters write them."""
 EDGES: dict[OpKind, list[Edge]] = {
     K.CONV_2D: _windows(5),
     K.DEPTHWISE_CONV_2D: [
@@ -107,8 +104,9 @@ EDGES: dict[OpKind, list[Edge]] = {
     **{kind: [Edge("image"), Edge("vector", shape=(1, 16))] for kind in UNARY},
     K.LEAKY_RELU: [Edge("slope 0.1", {"alpha": 0.1}), Edge("slope 1.5", {"alpha": 1.5})],
     K.CURVE: [
-        Edge(curve, {"curve": curve, "alpha": 0.8 if curve in PARAMETERS else 1.0, "beta": _beta(curve)})
+        Edge(curve, {"curve": curve, "alpha": alpha, "beta": beta})
         for curve in CurveName
+        for alpha, beta in [PARAMETERS.get(curve, (1.0, 1.0))]
     ],
     K.GELU: [Edge("exact"), Edge("approximate", {"approximate": True})],
     **dict.fromkeys((K.SOFTMAX, K.LOG_SOFTMAX, K.L2_NORMALIZATION), _SHARED),

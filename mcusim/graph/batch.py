@@ -101,6 +101,8 @@ def keeps_examples(op: Op, tensors: Mapping[str, Tensor], batch: int) -> bool:
     if output[:1] != (batch,) or any(t.shape[:1] != (batch,) for t in given if not t.constant):
         return False
     family, a = op.traits.family, op.attributes
+    if family is Family.JOIN and any(t.constant for t in given):
+        return False  # it is of one example
     if family in (Family.BINARY, Family.PAIR) and any(
         # A value for each example; or examples that would be broadcast along another dimension.
         t.shape[0] != 1 if t.constant and len(t.shape) == len(output)

@@ -18,5 +18,7 @@ class CurveName(StrEnum):
     LOG_SIGMOID = "log_sigmoid"
     THRESHOLD = "threshold"
     SHRINK = "shrink"
+    HARD_SIGMOID = "hard_sigmoid"
+    CLIP = "clip"
     SINE = "sine"
     COSINE = "cosine"

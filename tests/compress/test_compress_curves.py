@@ -34,9 +34,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], CurveName]] = {
     "threshold": (lambda x: F.threshold(x, 0.3, -0.5), CurveName.THRESHOLD),
     "hard shrink": (lambda x: F.hardshrink(x, 0.4), CurveName.SHRINK),
     "soft shrink": (lambda x: F.softshrink(x, 0.4), CurveName.SHRINK),
+    "hard sigmoid": (F.hardsigmoid, CurveName.HARD_SIGMOID),
+    "clip": (lambda x: torch.clamp(x, -0.4, 0.7), CurveName.CLIP),
     "sine": (torch.sin, CurveName.SINE),
     "cosine": (torch.cos, CurveName.COSINE),
 }
+
+
+SPELLED: dict[CurveName, dict[str, float]] = {
+    CurveName.SOFTSIGN: {}, CurveName.HARD_SIGMOID: {"alpha": 1 / 6, "beta": 0.5},
+    CurveName.CLIP: {"alpha": -0.4, "beta": 0.7},
+}  # fmt: skip
+"""What is read from PyTorch as the ops that it amounts to."""
 
 
 class Between(torch.nn.Module):  # type: ignore[misc]
@@ -61,9 +70,9 @@ def test_each_is_read_and_has_the_slope_of_pytorch(name: str) -> None:
     function, curve = FUNCTIONS[name]
     module, x = Between(function).eval(), np.random.default_rng(0).normal(0, 2, (2, 3, 9, 9))
     model = from_torch(module, (1, 3, 9, 9))
-    plain = Op("op", OpKind.CURVE, ("x",), "y", Attributes(curve=curve))
+    plain = Op("op", OpKind.CURVE, ("x",), "y", Attributes(curve=curve, **SPELLED.get(curve, {})))
     op = next((op for op in model.ops if op.kind is OpKind.CURVE), plain)
-    assert op is not plain or curve is CurveName.SOFTSIGN  # of which torch.export makes a quotient
+    assert op is not plain or curve in SPELLED
     assert op.attributes.curve is curve
     x = x.astype(np.float32)
     with torch.no_grad():

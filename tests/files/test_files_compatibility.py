@@ -12,8 +12,11 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import compatibility
+import onnx_rows
 from one_op import EDGES
+from onnx_nodes import ELSEWHERE, NODES, kinds, title
 
+from mcusim.files.onnx.operators import RULES, SEVERAL
 from mcusim.graph import OpKind
 from mcusim.graph.traits import MOVES, UNARY
 
@@ -24,11 +27,23 @@ SAMPLE = (
 )  # fmt: skip
 
 
+NAMED = {title(node) for node in NODES}
+SOME = ("Conv", "Gemm", "Split", "Softmax", "BatchNormalization", "Clip", "Resize", "Mish")
+
+
 def rows() -> dict[str, tuple[str, ...]]:
     """Return the rows of the page, by the network's name."""
     lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
     cells = [tuple(cell.strip() for cell in line[1:-1].split("|")) for line in lines]
-    return {row[0]: row for row in cells if row[0] not in (compatibility.COLUMNS[0], "---")}
+    heads = (compatibility.COLUMNS[0], onnx_rows.COLUMNS[0], "---")
+    return {row[0]: row for row in cells if row[0] not in heads and row[0] not in NAMED}
+
+
+def node_rows() -> dict[str, tuple[str, ...]]:
+    """Return the rows of single nodes of ONNX files."""
+    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
+    cells = [tuple(cell.strip() for cell in line[1:-1].split("|")) for line in lines]
+    return {row[0]: row for row in cells if row[0] in NAMED}
 
 
 def test_every_operator_has_a_row_for_each_edge() -> None:
@@ -67,3 +82,20 @@ def test_the_row_of_a_file_is_true(data_dir: Path, name: str) -> None:
 @pytest.mark.data
 def test_every_file_has_a_row(data_dir: Path) -> None:
     assert {path.stem for path in compatibility.files()} == {n for n in rows() if not n.startswith("`")}
+
+
+def test_every_operator_of_onnx_has_a_row_or_a_reason() -> None:
+    assert {*RULES, *SEVERAL} == {*kinds(), *ELSEWHERE}
+    assert len(NAMED) == len(NODES)
+    assert {*node_rows()} == NAMED
+
+
+def test_the_page_says_how_many_nodes_get_how_far() -> None:
+    assert onnx_rows.shares(list(node_rows().values())).strip() in PAGE.read_text("utf-8")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", SOME)
+def test_the_row_of_a_node_is_true(kind: str) -> None:
+    node = next(node for node in NODES if node.kind == kind)
+    assert node_rows()[title(node)] == onnx_rows.node_row(node)

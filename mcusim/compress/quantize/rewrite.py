@@ -154,10 +154,11 @@ def _add_other(build: GraphBuilder, model: Model, op: Op, ranges: Mapping[str, t
     inputs = []
     # What is compared needs one scale, and that of what is chosen is enough.
     compares = op.traits.family is Family.PAIR and op.traits.scale == "input"
+    shares = compares or op.traits.family is Family.JOIN
     for name in op.inputs:
         if model.tensors[name].constant and name not in build.tensors:
             values = _constant(model, name)
-            quant = affine(*ranges[op.output]) if compares else affine(values.min(), values.max())
+            quant = affine(*ranges[op.output]) if shares else affine(values.min(), values.max())
             steps = np.rint(values / quant.scale[0]) + quant.zero_point
             build.constant(name, np.clip(steps, -128, 127).astype(np.int8), quant)
         inputs.append(name)

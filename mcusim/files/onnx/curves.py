@@ -37,6 +37,11 @@ def curve(g: OnnxGraph, node: Node) -> Value:
         return g.pend(node, OpKind.ELU, [g.value(node, 0)])
     if found is CurveName.THRESHOLD:
         beta = 0.0
+    return drawn(g, node, found, alpha, beta)
+
+
+def drawn(g: OnnxGraph, node: Node, found: CurveName, alpha: float, beta: float) -> Value:
+    """Return one curve of a node's input."""
     return g.pend(node, OpKind.CURVE, [g.value(node, 0)], curve=found, alpha=alpha, beta=beta)
 
 
@@ -55,6 +60,8 @@ def leaky_relu(g: OnnxGraph, node: Node) -> Value:
 def written(a: Attributes) -> tuple[str, dict[str, Any]] | None:
     """Return the operator that a CURVE is in ONNX, and its attributes; None if there is none."""
     assert a.curve is not None
+    if a.curve is CurveName.HARD_SIGMOID:
+        return "HardSigmoid", {"alpha": a.alpha, "beta": a.beta}
     if (a.curve is CurveName.THRESHOLD and a.beta) or (a.curve is CurveName.SOFTPLUS and a.alpha != 1):
         return None
     for name, (found, given) in NAMED.items():

@@ -113,7 +113,7 @@ def softmax(g: OnnxGraph, node: Node, *, kind: OpKind = OpKind.SOFTMAX) -> Value
     if not since_13 and columns != shape[axis]:
         rows = reshaped(g, node, g.settled(x), (prod(shape[:axis]), columns), ".rows")
         shares = g.pend(node, kind, [rows], suffix=".shares", axes=(1,))
-        return reshaped(g, node, g.settled(shares), shape)
+        return reshaped(g, node, shares, shape)
     place = NHWC.index(axis) if rank == 4 else axis
     if place == rank - 1:
         return g.pend(node, kind, [x], axes=(place,))

@@ -34,6 +34,7 @@ from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.onnx.recurrent import GATES, recurrent
 from mcusim.files.onnx.resize import resize
 from mcusim.graph import TRAITS, WEIGHTED, Attributes, OpKind
+from mcusim.graph.curves import CurveName
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
@@ -130,6 +131,8 @@ def _clamp(g: OnnxGraph, node: Node, low: float, high: float) -> Value:
     kinds = {TRAITS[kind].activation: kind for kind in CLAMPS}
     if (low, high) in kinds:
         return g.pend(node, kinds[low, high], [x], clamp=(low, high))
+    if isinstance(x, View) and -inf < low and high < inf:  # of integers, a table of them
+        return curves.drawn(g, node, CurveName.CLIP, low, high)
     for kind, bound in ((OpKind.MAXIMUM, low), (OpKind.MINIMUM, high)):
         if bound not in (-inf, inf):
             last = kind is OpKind.MINIMUM or high == inf
@@ -224,6 +227,8 @@ def _power(g: OnnxGraph, node: Node) -> Value:
 
 def _hard_sigmoid(g: OnnxGraph, node: Node) -> Value:
     alpha, beta = (float(node.attributes.get(name, given)) for name, given in (("alpha", 0.2), ("beta", 0.5)))
+    if isinstance(g.value(node, 0), View):  # of integers, a table of them
+        return curves.drawn(g, node, CurveName.HARD_SIGMOID, alpha, beta)
     scaled = _times(g, node, g.value(node, 0), alpha, ".scaled")
     moved = _combined(g, node, OpKind.ADD, [scaled, Const(np.full(1, beta, np.float32))])
     return replace(moved, attributes=replace(moved.attributes, clamp=(0.0, 1.0)))

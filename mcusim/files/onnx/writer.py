@@ -19,6 +19,7 @@ from mcusim.files.onnx import curves
 from mcusim.files.onnx.file import INT32, INT64, OnnxFile
 from mcusim.files.onnx.graph import NCHW, NHWC, Shape, onnx_shape
 from mcusim.graph import TRAITS, Attributes, Model, Op, OpKind, OpTable
+from mcusim.graph.curves import CurveName
 from mcusim.graph.states import require_stateless
 from mcusim.graph.traits import RESIZES, UNARY
 from mcusim.graph.validate import validate
@@ -265,7 +266,7 @@ def _blocks(kind: str) -> Writer:
 
 def _convert(f: OnnxFile, op: Op) -> None:
     """What is stored in another way is the same real numbers."""
-    f.finished(op, op.inputs[0])
+    f.finished(op, f.operand(op.inputs[0], _rank(f, op)))
 
 
 def _unary(kind: str) -> Writer:
@@ -281,6 +282,11 @@ def _unary(kind: str) -> Writer:
 
 
 def _curve(f: OnnxFile, op: Op) -> None:
+    a = op.attributes
+    if a.curve is CurveName.CLIP:
+        bounds = [f.constant(f"{op.output}.{v:g}", np.float32(v)) for v in (a.alpha, a.beta)]
+        f.finished(op, f.node("Clip", [op.inputs[0], *bounds], _raw(op)))
+        return
     found = curves.written(op.attributes)
     if found is None:
         raise _inexpressible(op, f"is the function {op.attributes.curve}")

@@ -80,6 +80,14 @@ SHAPES: Mapping[CurveName, Shape] = {
         lambda x, a, b: np.where(np.abs(x) > a, x - np.sign(x) * b, 0.0),
         lambda x, a, b: np.where(np.abs(x) > a, 1.0, 0.0),
     ),
+    CurveName.HARD_SIGMOID: Shape(
+        lambda x, a, b: np.clip(a * x + b, 0.0, 1.0),
+        lambda x, a, b: np.where((a * x + b > 0) & (a * x + b < 1), a, 0.0),
+    ),
+    CurveName.CLIP: Shape(
+        lambda x, a, b: np.clip(x, a, b),
+        lambda x, a, b: np.where((x >= a) & (x <= b), 1.0, 0.0),
+    ),
     CurveName.SINE: Shape(lambda x, a, b: np.sin(x), lambda x, a, b: np.cos(x)),
     CurveName.COSINE: Shape(lambda x, a, b: np.cos(x), lambda x, a, b: -np.sin(x)),
 }
