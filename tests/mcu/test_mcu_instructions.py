@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ def test_cycles_are_counts_times_what_the_manual_says():
     assert one.value == 10 * of.load + 2 * of.divide
     assert one.low < one.value < one.high
     assert one.source.startswith(EXACT)
-    assert instruction_cycles({"load": 1}, core("xtensa-lx7")) is None
+    assert instruction_cycles({"load": 1}, replace(core("cortex-m4"), instructions=None)) is None
 
 
 def test_every_core_that_has_cycles_has_them_for_every_class():
     known = [core(name).instructions for name in core_names() if core(name).instructions is not None]
-    assert len(known) >= 7
+    assert len(known) >= 8
     for each in known:
         assert all(getattr(each, name) >= 0 for name in CLASSES)
         assert each.source
