@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import frexp
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mcusim.core import Kind, is_kind
 from mcusim.engine.state import State
@@ -14,6 +14,7 @@ from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.lowering.step import Step
 
+Floats = NDArray[np.float64]
 DECAY = 0.999
 """How fast a largest magnitude is forgotten, a step."""
 
@@ -31,7 +32,10 @@ class ErrorScales:
         self._names = [n for n in step.tensors if is_kind(n, Kind.ERROR)]
         self._top = [ERRORS[step.tensors[n].dtype].limit or 0.0 for n in self._names]
         self._index = {n: i for i, n in enumerate(self._names)}
-        self.count = sum(1 for top in self._top if top)
+        self._integers = np.flatnonzero(self._top)
+        self._limited = [self._names[i] for i in self._integers]
+        self._limits = np.array(self._top)[self._integers]
+        self.count = len(self._limited)
         # Compiled kernels read and write these where they lie.
         self.scale = np.ones(len(self._names))
         self.peaks = np.zeros(len(self._names))
@@ -74,11 +78,11 @@ class ErrorScales:
         """Derive the scales of the next step; return True if any of them changed."""
         if not self.count:
             return False
-        for index, name in enumerate(self._names):
-            if self._top[index]:
-                old = self._state.peaks.get(name, 0.0)
-                self._state.peaks[name] = max(float(self.peaks[index]), old * DECAY)
-                self.peaks[index] = 0.0
+        faded, seen = self._peaks() * DECAY, self.peaks[self._integers]
+        self._state.peaks.update(
+            zip(self._limited, np.where(faded > seen, faded, seen).tolist(), strict=True)
+        )
+        self.peaks[self._integers] = 0.0
         self._state.saturations += int(self.saturated[0])
         self.saturated[0] = 0
         before = self.scale.copy()
@@ -89,9 +93,14 @@ class ErrorScales:
         """Do not count what saturated while the scales were being found."""
         self._state.saturations = 0
 
+    def _peaks(self) -> Floats:
+        """Return the largest magnitude so far of each tensor that has a limit."""
+        known = self._state.peaks
+        return np.array([known.get(name, 0.0) for name in self._limited])
+
     def _set(self) -> None:
-        for index, name in enumerate(self._names):
-            peak = self._state.peaks.get(name, 0.0)
-            if self._top[index] and peak > 0.0:
-                # frexp: peak / top = m * 2**e with 0.5 <= m < 1, so 2**e is the power of two above.
-                self.scale[index] = 2.0 ** frexp(peak / self._top[index])[1]
+        peaks = self._peaks()
+        there = peaks > 0.0
+        # frexp: peak / limit = m * 2**e with 0.5 <= m < 1, so 2**e is the power of two above.
+        _, exponents = np.frexp(peaks[there] / self._limits[there])
+        self.scale[self._integers[there]] = np.ldexp(1.0, exponents)

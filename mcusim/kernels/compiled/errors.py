@@ -103,9 +103,14 @@ def store_row(g, format, scale, accumulate, index, count, row, statistics):  # t
     Values beyond ``count`` in the last 16 must be zero.
     """
     unit, inverse = simd.splat_f32(np.float32(scale)), simd.splat_f32(np.float32(1.0 / scale))
+    whole = 0
+    if format != FLOAT32:
+        whole = count >> 4
+        add = int(accumulate != 0)
+        error_rows.store_blocks(g + index * format, format, unit, inverse, add, row, whole, statistics)
     top = simd.splat_f32(np.float32(127 if format == INT8 else 32767))
     bottom = simd.splat_f32(np.float32(-127 if format == INT8 else -32767))
-    for c in range(0, count, 16):
+    for c in range(16 * whole, count, 16):
         few = min(count - c, 16)
         value = simd.load_f32(row + 4 * c)
         if accumulate:

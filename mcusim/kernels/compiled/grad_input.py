@@ -162,7 +162,10 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                         )  # fmt: skip
                     else:
                         taps_met(a, plane, weights, deep, wide, x, y, to, stride, rows)
-                    if not whole:
+                    if not whole and wide == a.c_in and a.stride_w == 1:
+                        index, size = pixel * wide, count * wide
+                        store_row(a.g_x, a.g_x_format, x_scale, accumulate, index, size, out, statistics)
+                    elif not whole:
                         for p in range(count):
                             index, at = (pixel + p * a.stride_w) * a.c_in, out + p * wide * 4
                             store_row(

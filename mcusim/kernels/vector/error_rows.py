@@ -20,6 +20,8 @@ from mcusim.kernels.vector.vectors import (
     I32,
     LONG,
     SHORT,
+    WORD,
+    call,
     constant,
     emitted,
     f32,
@@ -117,3 +119,50 @@ def _sum_blocks(blocks: int) -> Any:
 
 
 sum_one, sum_many = _sum_blocks(1), _sum_blocks(MANY)
+
+
+@emitted(types.none, types.int64, types.int64, f32, f32, *(types.int64,) * 4)
+def store_blocks(
+    b: Any, g: Any, format: Any, unit: Any, inverse: Any, add: Any, row: Any, count: Any, statistics: Any
+) -> None:  # fmt: skip
+    """Store ``count`` blocks of a row of float32 as integers, rounding half to even and saturating.
+
+    With ``add`` other than 0 they are added to what is there, times ``unit``. ``statistics`` are 16 largest
+    magnitudes, and the number of saturated elements, an int64.
+    """
+    peak = statistics
+    total = b.add(statistics, LONG(64))
+    accumulates = b.icmp_signed("!=", add, LONG(0))
+
+    def emit(size: int, adds: bool) -> None:
+        top = float(2 ** (8 * size - 1) - 1)
+
+        def body(k: Any, found: list[Any]) -> list[Any]:
+            largest, missed = found
+            value = load(b, b.add(row, b.mul(k, LONG(64))), F32)
+            place = b.add(g, b.mul(k, LONG(16 * size)))
+            if adds:
+                old = b.sitofp(b.sext(load(b, place, BYTES[size]), I32), F32)
+                value = b.fadd(b.fmul(old, unit), value)
+            size_of = call(b, "llvm.fabs.v16f32", F32, value)
+            largest = b.select(b.fcmp_ordered(">", size_of, largest), size_of, largest)
+            rounded = call(b, "llvm.rint.v16f32", F32, b.fmul(value, inverse))
+            inside = b.fcmp_ordered("<=", call(b, "llvm.fabs.v16f32", F32, rounded), constant(F32, top))
+            missed = b.select(inside, missed, b.add(missed, constant(I32, 1)))
+            for symbol, bound in ((">", -top), ("<", top)):
+                bound = constant(F32, bound)
+                rounded = b.select(b.fcmp_ordered(symbol, rounded, bound), rounded, bound)
+            store(b, b.trunc(b.fptosi(rounded, I32), BYTES[size]), place)
+            return [largest, missed]
+
+        largest, missed = loop(b, count, [load(b, peak, F32), constant(I32, 0)], body)
+        store(b, largest, peak)
+        more = call(b, "llvm.vector.reduce.add.v16i32", WORD, missed)
+        store(b, b.add(load(b, total, LONG), b.zext(more, LONG)), total)
+
+    for size in (2, 1):
+        with b.if_then(b.icmp_signed("==", format, LONG(size))), b.if_else(accumulates) as (yes, no):
+            with yes:
+                emit(size, adds=True)
+            with no:
+                emit(size, adds=False)
