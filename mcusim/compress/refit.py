@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.compress.quantize.forward import apply
-from mcusim.core import BadData
+from mcusim.compress.quantize.forward import apply, fields, keeps_batch
+from mcusim.core import BadData, BadModel
 from mcusim.core.counted import counted
 from mcusim.graph import Model, Op, OpKind, Tensor
 
@@ -29,9 +29,14 @@ RIDGE = 1e-3
 """Pull towards the weights as they were, as a fraction of the mean variance of the inputs."""
 
 
-def reconstruct(
-    original: Model, pruned: Model, kept: Mapping[str, NDArray[np.int64]], inputs: NDArray[Any]
-) -> Model:
+class Remaining(NamedTuple):
+    """Which places along an axis of an activation are left."""
+
+    axis: int
+    places: NDArray[np.int64]
+
+
+def reconstruct(original: Model, pruned: Model, kept: Mapping[str, Remaining], inputs: NDArray[Any]) -> Model:
     """Return ``pruned`` with the weights of its 1x1 convolutions and fully connected layers refitted.
 
     In the order of execution, each on what the layers refitted before it give: the weights W and bias b that
@@ -43,17 +48,21 @@ def reconstruct(
         original: a float32 network.
         pruned: the same network with channels removed; names are as before.
         kept: activation -> which of the original's channels are left, for every activation that lost some.
-        inputs: prepared pictures, float32 ``[N, H, W, C]``; the first that fit in 2 GiB of activations count.
+        inputs: prepared pictures, float32 ``[N, H, W, C]``, or records of several inputs; the first that fit
+            in 2 GiB of activations count.
 
     Raises:
         BadData: if the pictures do not fit the network or hold values that are no finite numbers.
+        BadModel: if an op mixes the examples of a batch.
     """
+    if not keeps_batch(original):
+        raise BadModel(original.name, "mixes the examples of a batch", "prune it without data")
     inputs = checked(original, inputs)[: max(1, ROOM_BYTES // _held_bytes(original))]
-    model = pruned
+    model, twins = pruned, {op.name: op for op in pruned.ops}
     last = {name: i for i, op in enumerate(original.ops) for name in op.inputs}
-    whole: dict[str, Array] = {original.inputs[0]: inputs}
-    small: dict[str, Array] = {original.inputs[0]: inputs}
-    exact = {original.inputs[0]}
+    whole: dict[str, Array] = fields(original, inputs)
+    small = dict(whole)
+    exact = {*original.inputs}
     for i, op in enumerate(counted(original.ops)):
         operands = {name for name in op.inputs if not original.tensors[name].constant}
         if not operands <= exact and _refittable(original, op):
@@ -64,7 +73,7 @@ def reconstruct(
             exact.add(op.output)
         whole[op.output], small[op.output] = (
             apply(original, op, whole, len(inputs)),
-            apply(model, op, small, len(inputs)),
+            apply(model, twins[op.name], small, len(inputs)),
         )
         for name in {*op.inputs, op.output} & whole.keys():
             if last.get(name, i) <= i:
@@ -74,11 +83,13 @@ def reconstruct(
 
 def checked(model: Model, inputs: NDArray[Any]) -> Array:
     """Return ``inputs`` as float32 if they are pictures for ``model``, else raise BadData."""
-    shape = model.input.shape[1:]
-    inputs = np.asarray(inputs, np.float32)
-    if not len(inputs) or inputs.shape[1:] != shape or not np.isfinite(inputs).all():
-        wanted = ", ".join(map(str, shape))
-        raise BadData(f"pictures of shape {inputs.shape}", f"are not finite numbers [N, {wanted}]")
+    if len(model.inputs) == 1:
+        inputs = np.asarray(inputs, np.float32)
+    for name, found in fields(model, inputs).items():
+        shape = model.tensors[name].shape[1:]
+        if not len(found) or found.shape[1:] != shape or not np.isfinite(found).all():
+            wanted = ", ".join(map(str, shape))
+            raise BadData(f"pictures of shape {found.shape}", f"are not finite numbers [N, {wanted}]")
     return inputs
 
 
@@ -91,7 +102,7 @@ def _held_bytes(model: Model) -> int:
         held = max(held, live)
         live -= sum(model.tensors[n].elements for n in {*op.inputs} if last[n] == i and n not in model.inputs
                     and not model.tensors[n].constant)  # fmt: skip
-    return 2 * 4 * (held + model.input.elements)
+    return 2 * 4 * (held + sum(model.tensors[name].elements for name in model.inputs))
 
 
 def _refittable(model: Model, op: Op) -> bool:
@@ -107,7 +118,7 @@ def _refittable(model: Model, op: Op) -> bool:
 def _goal(
     original: Model,
     op: Op,
-    kept: Mapping[str, NDArray[np.int64]],
+    kept: Mapping[str, Remaining],
     whole: Mapping[str, Array],
     small: Mapping[str, Array],
 ) -> Array:
@@ -123,8 +134,8 @@ def _goal(
     return goal
 
 
-def _taken(values: Array, kept: NDArray[np.int64] | None) -> Array:
-    return values if kept is None else values[..., kept]
+def _taken(values: Array, kept: Remaining | None) -> Array:
+    return values if kept is None else np.take(values, kept.places, axis=kept.axis)
 
 
 def _refitted(model: Model, op: Op, x: Array, goal: Array) -> dict[str, Tensor]:

@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 from networks import float_network
 from typer.testing import CliRunner
 
-from mcusim.cli.main import build
-from mcusim.compress.prune import groups, importance, prune
-from mcusim.compress.quantize import run
-from mcusim.compress.refit import RIDGE, reconstruct, refit
-from mcusim.core import BadArgument, BadData, BadModel
-from mcusim.files.load import load
-from mcusim.files.npz import save
-from mcusim.graph import Model
+torch = pytest.importorskip("torch")
+
+from torch_networks import NETWORKS, made  # noqa: E402
+
+from mcusim.cli.main import build  # noqa: E402
+from mcusim.compress.channels import Channels  # noqa: E402
+from mcusim.compress.prune import groups, importance, prune  # noqa: E402
+from mcusim.compress.quantize import from_torch, run  # noqa: E402
+from mcusim.compress.quantize.fold import fold  # noqa: E402
+from mcusim.compress.refit import RIDGE, Remaining, reconstruct, refit  # noqa: E402
+from mcusim.core import BadArgument, BadData, BadModel  # noqa: E402
+from mcusim.files.load import load  # noqa: E402
+from mcusim.files.npz import save  # noqa: E402
+from mcusim.graph import Model  # noqa: E402
 
 MODEL = float_network()
 
@@ -114,10 +120,10 @@ def test_what_others_can_do_as_well_is_lost_without_loss():
     project[..., 24:] *= 1e-3  # the second of each pair contributes least
     tensors["a.project.w"] = replace(tensors["a.project.w"], data=project)
     twice = replace(MODEL, tensors=tensors)
-    kept = {name: np.arange(24) for name in ("a.expand", "a.depthwise")}
+    kept = {name: Remaining(3, np.arange(24)) for name in ("a.expand", "a.depthwise")}
     cut = dict(tensors)
     for name, axis in groups(MODEL)[1].slices:
-        data = np.take(tensors[name].data, kept["a.expand"], axis)
+        data = np.take(tensors[name].data, kept["a.expand"].places, axis)
         cut[name] = replace(tensors[name], shape=data.shape, data=data)
     for name in kept:
         cut[name] = replace(cut[name], shape=(*cut[name].shape[:3], 24))
@@ -181,11 +187,9 @@ def test_the_verb(tmp_path):
 
 @pytest.mark.oracle
 def test_groups_are_those_of_torch_pruning():
-    torch = pytest.importorskip("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tp = pytest.importorskip("torch_pruning")
-    from mcusim.compress.quantize import from_torch
 
     class Net(torch.nn.Module):
         def __init__(self):
@@ -219,3 +223,62 @@ def test_groups_are_those_of_torch_pruning():
     owner = {name: op.name for op in model.ops for name in op.inputs}
     ours = {frozenset(owner[name] for name, _ in group.slices) for group in groups(model)}
     assert ours == {group for group in theirs if group != {"head"}}
+
+
+def without(model: Model, found: Channels, fraction: float) -> Model:
+    """Make some classes of every group zero in all that goes with them."""
+    rng, gone = np.random.default_rng(1), set()
+    for classes in found.groups():
+        for place in rng.choice(len(classes), int(len(classes) * fraction), replace=False):
+            gone.update(classes[place])
+    tensors = dict(model.tensors)
+    for part in found.parts:
+        data = np.array(tensors[part.constant].data)
+        np.moveaxis(data, part.axis, 0)[np.isin(part.numbers, list(gone))] = 0
+        tensors[part.constant] = replace(tensors[part.constant], data=data)
+    return replace(model, tensors=tensors)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dead_channels_of_every_architecture_go_without_a_change(name):
+    shape = NETWORKS[name][1]
+    model = fold(from_torch(made(name), shape, name=name))
+    whole = without(model, Channels(model), 0.5)
+    small = prune(whole, 0.5, multiple=1)
+    x = np.random.default_rng(2).normal(size=(1, *model.input.shape[1:])).astype(np.float32)
+    theirs = run(whole, x)
+    np.testing.assert_allclose(run(small, x), theirs, rtol=1e-3, atol=1e-4 * max(np.abs(theirs).max(), 1))
+    count = [sum(m.tensors[op.weight].elements for op in m.ops if op.weight) for m in (whole, small)]
+    assert count[1] < 0.9 * count[0]
+
+
+class Several(torch.nn.Module):
+    """Two inputs that are joined and cut, and two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = torch.nn.Linear(6, 16), torch.nn.Linear(4, 8)
+        self.c, self.d, self.e = torch.nn.Linear(20, 12), torch.nn.Linear(12, 3), torch.nn.Linear(12, 2)
+
+    def forward(self, x, y):
+        both = torch.cat([torch.relu(self.a(x)), torch.relu(self.b(y))], 1)[:, 4:]
+        z = torch.relu(self.c(both))
+        return self.d(z), self.e(z)
+
+
+@pytest.mark.parametrize("refitted", [False, True])
+def test_a_network_with_several_inputs_and_outputs(refitted):
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(64, n)).astype(np.float32) for n in (6, 4)]
+    found = prune(
+        Several().eval(), 0.5, multiple=1, shape=((1, 6), (1, 4)), inputs=tuple(inputs) if refitted else None
+    )
+    assert len(found.inputs) == len(found.outputs) == 2
+    widths = {op.name: found.tensors[op.inputs[1]].shape for op in found.ops if op.weight}
+    assert sum(a * b for a, b in widths.values()) < 0.6 * (16 * 6 + 8 * 4 + 12 * 20 + 3 * 12 + 2 * 12)
+
+
+def test_a_network_without_channels_that_could_go_is_refused():
+    with pytest.raises(BadModel, match="no channels that could go"):
+        prune(from_torch(torch.nn.Linear(4, 3), (1, 4)), 0.5)
