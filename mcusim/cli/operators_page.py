@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcusim.deployment.forward import FORWARD
 from mcusim.files.names import NAMES
 from mcusim.files.onnx.operators import RULES, SEVERAL
+from mcusim.files.onnx.qlinear import KINDS
 from mcusim.files.tflite.schema import SPELLED
 from mcusim.graph import TRAITS, OpKind
 from mcusim.graph.curves import CurveName
@@ -42,6 +43,9 @@ as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no
 `nn.LSTM`, `nn.GRU` and `nn.RNN` of PyTorch become what PyTorch says they do at each moment, with each weight
 once, and so do `LSTM`, `GRU` and `RNN` of float ONNX files; `mcusim quantize` takes them. What a module makes
 of constants (positions, zeros) is computed when read.
+
+ONNX files with operators on integers ({integers}), as
+ONNX Runtime's quantiser writes them, are read as the nodes between quantisers that they are.
 
 `CURVE` is any of {curves}:
 256 values looked up, from PyTorch and ONNX, saved as `.npz` and, where there is such an operator, `.onnx`.
@@ -89,8 +93,9 @@ def page() -> str:
     onnx = sorted({*RULES, *SEVERAL} - own)
     lists = (", ".join(f"`{name}`" for name in names) for names in (sorted(SPELLED.values()), onnx))
     spelled, others = lists
+    integers = ", ".join(f"`{kind}`" for kind in KINDS)
     curves = ", ".join(f"`{curve}`" for curve in CurveName)
-    return INTRO + rows + SPELLINGS.format(spelled=spelled, onnx=others, curves=curves)
+    return INTRO + rows + SPELLINGS.format(spelled=spelled, onnx=others, curves=curves, integers=integers)
 
 
 def _row(kind: OpKind) -> str:

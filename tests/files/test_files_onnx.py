@@ -260,7 +260,7 @@ WRONG: dict[str, tuple[list[Any], dict[str, np.ndarray], Any]] = {
         {"w": weights(4, 4, 1, 1)},
         (1, 4, 4, 4),
     ),
-    "element type 10": ([node("Relu", "w", "y")], {"w": weights(3).astype(np.float16)}, (1, 3)),
+    "element type 14": ([node("Relu", "w", "y")], {"w": weights(3).astype(np.complex64)}, (1, 3)),
     "scale -0.1": (
         [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "y")],
         {"s": np.float32(-0.1), "z": np.int8(0)},

@@ -143,6 +143,12 @@ class OnnxGraph:
             raise node.fail(f"its input {node.inputs[index]!r} is no constant")
         return value
 
+    def integers(self, node: Node) -> str:
+        """Return the name of the int8 tensor that a node reads as integers; empty if it reads none."""
+        value = self.values.get(node.inputs[0]) if node.inputs else None
+        whole = isinstance(value, Int8Tensor) and self.build[value.name].dtype == "int8"
+        return value.name if whole and isinstance(value, Int8Tensor) else ""
+
     def share(self, value: Const, name: str) -> None:
         """Let all float ops that read a constant read one tensor of that name."""
         self._shared[id(value)] = (value, self.build.constant(self.free(name), value.real))

@@ -29,7 +29,7 @@ from mcusim.files.onnx.graph import (
     stored_shape,
 )  # fmt: skip
 from mcusim.files.onnx.layout import concat, pad, reshape, softmax, transpose
-from mcusim.files.onnx.proto import Node
+from mcusim.files.onnx.proto import REALS, Node
 from mcusim.files.onnx.qdq import dequantize, quantize
 from mcusim.files.onnx.recurrent import GATES, recurrent
 from mcusim.files.onnx.resize import resize
@@ -38,8 +38,8 @@ from mcusim.graph.curves import CurveName
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
-FLOAT, INT32, INT64 = 1, 6, 7
-"""ONNX's number of float32."""
+INT32, INT64 = 6, 7
+"""ONNX's numbers of these element types."""
 
 
 def _gemm(g: OnnxGraph, node: Node) -> Value:
@@ -93,6 +93,8 @@ def _batch_norm(g: OnnxGraph, node: Node) -> Value:
     if len(shape) < 2 or {v.shape for v in (gamma, beta, mean, variance)} != {(shape[1],)}:
         raise node.fail(f"normalises {shape} with other than {shape[1:2]} channels")
     factor = gamma / np.sqrt(variance + epsilon)
+    if isinstance(x, View):
+        return windows.scaled(g, node, x, factor, beta - mean * factor)
     # Channels are dimension 1; only images are stored with them last.
     along = (-1,) if len(shape) == 4 else (-1, *(1,) * (len(shape) - 2))
     slope, offset = (Const(v.astype(np.float32).reshape(along)) for v in (factor, beta - mean * factor))
@@ -305,7 +307,7 @@ def _cast(g: OnnxGraph, node: Node) -> Value:
         if tensor.dtype in ("int32", "int64"):  # what ArgMax gives, in another width
             g.build.tensors[x.name] = replace(tensor, dtype="int32" if kind == INT32 else "int64")
             return x
-    if isinstance(x, Const | Int8Tensor) or kind != FLOAT:
+    if isinstance(x, Const | Int8Tensor) or kind not in REALS:
         raise node.fail(
             f"turns numbers into the ONNX element type {kind}", "supported: float32 of real numbers"
         )

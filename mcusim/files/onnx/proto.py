@@ -28,8 +28,13 @@ TYPES = {
     6: ("int32", "int32_data"),
     7: ("int64", "int64_data"),
     9: ("bool", "int32_data"),
+    10: ("float16", "int32_data"),
     11: ("float64", "double_data"),
 }
+
+
+REALS = (1, 10, 11)
+"""Element types of real numbers: single, half and double precision."""
 
 
 def read_onnx(path: str | Path) -> Any:
@@ -115,6 +120,8 @@ def array_of(tensor: Any) -> NDArray[Any]:
             )
         return np.frombuffer(tensor.raw_data, np.dtype(name).newbyteorder("<")).reshape(shape).astype(name)
     values = getattr(tensor, field)
+    if name == "float16":  # its bits, as integers
+        values = np.array(values).astype(np.uint16).view(np.float16)
     if len(values) != prod(shape):
         raise BadModel(thing, f"of shape {shape} has {len(values):,} values")
     return np.array(values).astype(name).reshape(shape)
@@ -124,10 +131,10 @@ def shape_of(value: Any) -> tuple[int, ...]:
     """Return the shape of a graph input; a free first dimension, the batch, becomes 1.
 
     Raises:
-        BadModel: if it is no float32, int8 or uint8 tensor, or another dimension is free.
+        BadModel: if it is no float, int8 or uint8 tensor, or another dimension is free.
     """
     kind = value.type.tensor_type
-    if kind.elem_type not in (1, 2, 3):
+    if kind.elem_type not in (*REALS, 2, 3):
         raise BadModel(f"input {value.name!r}", f"has the ONNX element type {kind.elem_type}")
     sizes = [int(d.dim_value) if d.HasField("dim_value") else 0 for d in kind.shape.dim]
     if sizes and sizes[0] < 1:

@@ -14,9 +14,20 @@ from typing import Any
 
 from mcusim.files.onnx.folding import fold
 from mcusim.files.onnx.gelu import with_gelu
-from mcusim.files.onnx.graph import Const, OnnxGraph, Real, stored_shape
+from mcusim.files.onnx.graph import Const, Int8Tensor, OnnxGraph, Real, Value, View, stored_shape
 from mcusim.files.onnx.operators import RULES, SEVERAL
-from mcusim.files.onnx.proto import array_of, in_order, node_of, opset_of, read_onnx, shape_of, text
+from mcusim.files.onnx.proto import (
+    REALS,
+    Node,
+    array_of,
+    in_order,
+    node_of,
+    opset_of,
+    read_onnx,
+    shape_of,
+    text,
+)
+from mcusim.files.onnx.qlinear import MOVES, between_quantisers
 from mcusim.files.preprocessing import pixels_fill_the_input
 from mcusim.graph import Arithmetic, Model, Preprocessing
 from mcusim.graph.build import leading_to, naming
@@ -53,13 +64,14 @@ def _model(proto: Any, name: str) -> Model:
         if name_in in graph.values:
             continue  # old files list their initializers as inputs too
         shape = stored_shape(shape_of(value))
-        if value.type.tensor_type.elem_type == 1:
+        if value.type.tensor_type.elem_type in REALS:
             graph.values[name_in] = Real(graph.build.activation(name_in, shape, None, "float32"))
         else:
             # Its scale is known when its DequantizeLinear is read.
             graph.raw_inputs[name_in] = shape
         inputs.append(name_in)
     nodes = in_order([node_of(index, item) for index, item in enumerate(proto.graph.node)])
+    nodes = between_quantisers(nodes, graph.values)
     for node in with_gelu(nodes, graph.values):
         if node.output in graph.values:
             raise node.fail("writes a value that exists already")
@@ -71,12 +83,24 @@ def _model(proto: Any, name: str) -> Model:
             found = zip(node.outputs, SEVERAL[node.kind](graph, node), strict=True)
             graph.values.update({output: value for output, value in found if output})
             continue
+        if node.kind in MOVES and graph.integers(node):
+            graph.values[node.output] = _moved(graph, node)
+            continue
         rule = RULES.get(node.kind)
         if rule is None:
             known = f"supported: {', '.join(sorted({*RULES, *SEVERAL}))}"
             raise node.fail("is not supported", WAYS_OUT.get(node.kind, known))
         graph.values[node.output] = rule(graph, node)
     return _finished(graph, proto, name, tuple(inputs))
+
+
+def _moved(graph: OnnxGraph, node: Node) -> Value:
+    """Return what an operator that only moves elements gives of integers: integers of the same scale."""
+    name = node.inputs[0]
+    whole, graph.values[name] = graph.values[name], View(graph.integers(node))
+    found = RULES[node.kind](graph, node)
+    graph.values[name] = whole
+    return Int8Tensor(found.name) if isinstance(found, View) else found
 
 
 def _finished(graph: OnnxGraph, proto: Any, name: str, inputs: tuple[str, ...]) -> Model:

@@ -10,11 +10,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcusim.files.onnx.graph import Const, Moved, OnnxGraph, Shape, Value
 from mcusim.files.onnx.proto import Node
 from mcusim.files.tflite.operators import same_padding
-from mcusim.graph import OpKind, Pads
+from mcusim.graph import OpKind, Pads, Quant
 
+Reals = NDArray[np.float64]
 NOTHING: Pads = ((0, 0), (0, 0))
 
 
@@ -108,6 +112,25 @@ def conv(g: OnnxGraph, node: Node) -> Value:
     if not signal:
         return found
     return replace(found, after=signal_again(found.shape))
+
+
+def scaled(g: OnnxGraph, node: Node, x: Value, factor: Reals, offset: Reals) -> Value:
+    """Return integers times a number a channel and another one added, as windows of one pixel."""
+    shape = g.shape(x)
+    rows = {2: (1, 1), 3: ()}.get(len(shape), ())
+    if len(shape) == 3:
+        x = as_row(g, node, x)
+    elif rows:
+        x = g.move(node, OpKind.RESHAPE, x, suffix=".pixel", shape=(shape[0], *rows, shape[1]))
+    elif len(shape) != 4:
+        raise node.fail(f"normalises integers of {len(shape)} dimensions", "supported: 2, 3 and 4")
+    scales = np.maximum(np.abs(factor), 1e-12).astype(np.float32) / np.float32(127)
+    weight = Const(np.where(factor < 0, -127, 127).astype(np.int8).reshape(1, 1, 1, -1), Quant(scales, 0, 3))
+    operands: list[Value] = [x, weight, Const(offset.astype(np.float32))]
+    found = g.pend(node, OpKind.DEPTHWISE_CONV_2D, operands)
+    if len(shape) == 3:
+        return replace(found, after=signal_again(found.shape))
+    return found if not rows else replace(found, after=(Moved(OpKind.RESHAPE, shape),))
 
 
 def _pool(kind: OpKind, g: OnnxGraph, node: Node) -> Value:
