@@ -39,6 +39,7 @@ with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases s
 integers of TFLite Micro (`tests/files/test_files_tflite_recurrent.py`). A sequence begins with zeros; a layer
 that is given one moment at an invocation keeps its state instead. Its weights, which all moments read, stay
 as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
+Of floats, or with 8-bit weights only (hybrid), `mcusim quantize` takes it.
 
 `nn.LSTM`, `nn.GRU` and `nn.RNN` of PyTorch become what PyTorch says they do at each moment, with each weight
 once, and so do `LSTM`, `GRU` and `RNN` of float ONNX files; `mcusim quantize` takes them. What a module makes

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from arena_steps import train
 from compatibility import large_board
-from tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
+from tflite_file import FLOAT32, INT32, FileSpec, OperatorSpec, TensorSpec
 
 import mcusim
+from mcusim.compress.quantize import run
 from mcusim.core import BadModel
 from mcusim.data import from_arrays
 from mcusim.engine.inference import Inference
@@ -194,3 +195,51 @@ WRONG = {
 def test_what_is_not_supported_is_said(name: str) -> None:
     with pytest.raises(BadModel, match=rf"op 0 \(UNIDIRECTIONAL_SEQUENCE_LSTM\).*{name}"):
         parse_tflite(WRONG[name].bytes(), "lstm")
+
+
+def of_reals(times: int, *, hybrid: bool = False, clip: float = 0.0) -> FileSpec:
+    """Return the same classifier of floats; ``hybrid``: with 8-bit weights, as tools call dynamic range."""
+    spec, rng = classifier(times), np.random.default_rng(3)
+    for tensor in spec.tensors:
+        if tensor.type == INT32 and tensor.name == "shape":
+            continue
+        weight = tensor.name[0] == "w" and tensor.name != "whole"
+        if weight and hybrid:
+            continue
+        if tensor.data is not None:
+            tensor.data = rng.normal(0, 0.4, np.shape(tensor.data)).astype(np.float32)
+        tensor.type, tensor.scale, tensor.zero_point = FLOAT32, (), ()
+    spec.operators[0].options["clip"] = (1, "float32", clip)
+    return spec
+
+
+def litert(data: bytes, x: np.ndarray) -> np.ndarray:
+    """Return what LiteRT gives."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    resolver = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    found = interpreter.Interpreter(model_content=data, experimental_op_resolver_type=resolver)
+    found.allocate_tensors()
+    found.set_tensor(found.get_input_details()[0]["index"], x)
+    found.invoke()
+    return found.get_tensor(found.get_output_details()[0]["index"])
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("hybrid", "clip"), [(False, 0.0), (False, 0.3), (True, 0.0)])
+def test_a_layer_of_floats_is_computed_as_litert_does(hybrid: bool, clip: float) -> None:
+    data = of_reals(6, hybrid=hybrid, clip=clip).bytes()
+    x = np.random.default_rng(0).normal(size=(1, 6, 3)).astype(np.float32)
+    # Activations of hybrid layers are rounded to 8 bits there.
+    near = 0.05 if hybrid else 1e-5
+    np.testing.assert_allclose(run(parse_tflite(data, "lstm"), x), litert(data, x), atol=near)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_layer_of_floats_is_quantised_and_its_classifier_learns(hybrid: bool) -> None:
+    x = np.random.default_rng(1).normal(size=(48, 6, 3)).astype(np.float32)
+    model = parse_tflite(of_reals(6, hybrid=hybrid).bytes(), "lstm")
+    twin = mcusim.quantize(model, x)
+    assert np.corrcoef(mcusim.predict(twin, x).ravel(), run(model, x).ravel())[0, 1] > 0.9
+    session = mcusim.Session(twin, "stm32h743", "head", sgd=mcusim.Sgd(lr=0.05))
+    done = session.train(from_arrays(x, (x.sum((1, 2)) > 0).astype(int)), epochs=8)
+    assert done.rows[-1]["loss"] < done.rows[0]["loss"]
