@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mcusim.memory.planners.branch_and_bound import SearchLimit, improve
+from mcusim.memory.planners.branch_and_bound import improve
 from mcusim.memory.planners.greedy import GREEDY
 from mcusim.memory.planners.hill_climb import hill_climb
 from mcusim.memory.planners.placing import Placing
 from mcusim.memory.planners.rectangles import filled
 from mcusim.memory.planners.registry import PLANNERS
+from mcusim.memory.planners.search_limit import SearchLimit
 from mcusim.memory.problem import Problem, Solution, Status
 
 SEARCH_EFFORT = 10_000_000
