@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import mcusim
-from mcusim.graph import Arithmetic
-from mcusim.kernels import forward
+from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
+from mcusim.kernels import backward, forward, reference, update
+from mcusim.kernels.compiled.rows import GRADIENT, INPUT, RULE
 
 HERE = Path(__file__).parent
 FUSED = "mcusim.kernels.compiled.fused"
@@ -25,6 +26,7 @@ PROCESSORS = {
     "Arm I8MM": (*ARM, "+neon,+i8mm", "usdot"),
     "Arm DotProd": (*ARM, "+neon,+dotprod", "sdot"),
 }
+FLOAT = Arithmetic.FLOAT
 PAGE, STACK, END = 4096, 0x4000_0000, 0x5000_0000
 LIBRARY = """
 void *memcpy(void *t, const void *s, unsigned long n) {
@@ -97,11 +99,13 @@ class Emulator:
                 uc.mem_write(page * PAGE, ctypes.string_at(page * PAGE, PAGE))
         return True
 
-    def call(self, symbol: str, record: int) -> None:
-        """Call a kernel as numba does: where its result goes, where an exception would, its record."""
-        registers = [STACK - 64, STACK - 128, record]
+    def call(self, symbol: str, *arguments: float) -> None:
+        """Call a kernel as numba does: where its result goes, where an exception would, its arguments."""
+        registers = [STACK - 64, STACK - 128, *(each for each in arguments if isinstance(each, int))]
         for number, value in enumerate(registers):
-            self._uc.reg_write(self._arm.UC_ARM64_REG_X0 + number, value)
+            self._uc.reg_write(self._arm.UC_ARM64_REG_X0 + number, value % 2**64)
+        for number, real in enumerate(each for each in arguments if isinstance(each, float)):
+            self._uc.reg_write(self._arm.UC_ARM64_REG_D0 + number, int(np.float64(real).view(np.uint64)))
         self._uc.reg_write(self._arm.UC_ARM64_REG_SP, STACK - 4096)
         self._uc.reg_write(self._arm.UC_ARM64_REG_X30, END)
         self._uc.emu_start(self.symbols[symbol], END)
@@ -111,14 +115,14 @@ class Emulator:
         return bytes(self._uc.mem_read(array.ctypes.data, array.nbytes))
 
 
-def test_arm_computes_the_same_bytes(tmp_path: Path) -> None:
-    pytest.importorskip("unicorn")
-    pytest.importorskip("elftools")
-    pytest.importorskip("ziglang")
-    symbols = compiled_for(tmp_path, *ARM, "+neon,+dotprod", FOR_FLOAT)
-    (tmp_path / "library.c").write_text(LIBRARY)
-    program = tmp_path / "kernels.elf"
-    linked = [
+def linked(folder: Path, names: list[str]) -> tuple[Path, dict[str, str]]:
+    """Return a program of kernels for Arm, and the symbol of each."""
+    for package in ("unicorn", "elftools", "ziglang"):
+        pytest.importorskip(package)
+    symbols = compiled_for(folder, *ARM, "+neon,+dotprod", names)
+    (folder / "library.c").write_text(LIBRARY)
+    program = folder / "kernels.elf"
+    command = [
         sys.executable,
         "-m",
         "ziglang",
@@ -128,10 +132,15 @@ def test_arm_computes_the_same_bytes(tmp_path: Path) -> None:
         "-nostdlib",
         "-O1",
     ]
-    files = [str(path) for path in (tmp_path / "library.c", *tmp_path.glob("*.o"))]
+    files = [str(path) for path in (folder / "library.c", *folder.glob("*.o"))]
     options = ["-fno-builtin", "-Wl,--entry=memcpy", "-Wl,--no-gc-sections", "-o", str(program)]
-    done = subprocess.run([*linked, *files, *options], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *files, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    return program, symbols
+
+
+def test_arm_computes_the_same_bytes(tmp_path: Path) -> None:
+    program, symbols = linked(tmp_path, FOR_FLOAT)
     model = mcusim.load("synthetic-mbv2")
     values: dict[str, Any] = {}
     x = np.random.default_rng(0).integers(-128, 128, model.input.shape).astype(np.int8)
@@ -155,4 +164,86 @@ def test_arm_computes_the_same_bytes(tmp_path: Path) -> None:
         if emulated:
             assert emulated == y.tobytes(), f"{name} of {op.name}"
             assert y.any()
+    assert ran == set(symbols)
+
+
+COMPILED = "mcusim.kernels.compiled"
+GRADIENTS = {
+    "grad_input_convolution": (f"{COMPILED}.grad_input", INPUT),
+    "grad_input_depthwise": (f"{COMPILED}.grad_depthwise", INPUT),
+    "grad_weight_convolution": (f"{COMPILED}.grad_parameters", GRADIENT),
+    "grad_weight_depthwise": (f"{COMPILED}.grad_parameters", GRADIENT),
+    "grad_bias": (f"{COMPILED}.grad_parameters", GRADIENT),
+    "int8": (f"{COMPILED}.rules.stochastic", RULE),
+}
+"""Kernels of the backward pass: module and types of the arguments."""
+
+
+def test_arm_learns_the_same_bytes(tmp_path: Path) -> None:
+    """Nothing is fused or reordered there either: gradients and updates are those of the slow twins."""
+    names = [f"{module}.{name}:{','.join(map(str, types))}" for name, (module, types) in GRADIENTS.items()]
+    program, symbols = linked(tmp_path, names)
+    rng, ran = np.random.default_rng(0), set()
+
+    def emulated(bound: Any, out: np.ndarray, *arguments: float) -> np.ndarray:
+        name = bound.func.py_func.__name__
+        emulator = Emulator(program)
+        emulator.call(symbols[name], bound.args[0], *arguments)
+        ran.add(name)
+        return np.frombuffer(emulator.bytes_of(out), out.dtype).reshape(out.shape)
+
+    for kind, kernel, stride in (
+        (OpKind.CONV_2D, 1, 1),
+        (OpKind.CONV_2D, 3, 2),
+        (OpKind.DEPTHWISE_CONV_2D, 3, 2),
+    ):
+        depthwise = kind is OpKind.DEPTHWISE_CONV_2D
+        c_in, c_out = (24, 24) if depthwise else (24, 20)
+        shape = (1, kernel, kernel, c_out) if depthwise else (c_out, kernel, kernel, c_in)
+        pads = ((kernel // 2, kernel // 2),) * 2
+        size = (7 + 2 * (kernel // 2) - kernel) // stride + 1
+        weight = rng.integers(-127, 128, shape).astype(np.int8)
+        tensors = {
+            "x": Tensor("x", (1, 7, 7, c_in), "int8", Quant.of(0.1, 3)),
+            "w": Tensor("w", shape, "int8", Quant.of(0.02), weight),
+            "b": Tensor("b", (c_out,), "int32", None, np.zeros(c_out, np.int32)),
+            "y": Tensor("y", (1, size, size, c_out), "int8", Quant.of(0.2)),
+        }
+        op = Op("op", kind, ("x", "w", "b"), "y", Attributes(stride=(stride, stride), padding=pads))
+        g = rng.standard_normal((1, size, size, c_out)).astype(np.float32)
+        x, channels = (
+            rng.integers(-128, 128, (1, 7, 7, c_in)).astype(np.int8),
+            np.arange(c_in, dtype=np.int32),
+        )
+        mask = rng.integers(0, 256, -(-g.size // 8)).astype(np.uint8)
+        block = np.zeros((c_in, kernel, kernel, 1 if depthwise else c_out), np.float32)
+        g_x, bias = np.zeros(x.shape, np.float32), np.zeros(c_out, np.float32)
+        fast, slow = (
+            [
+                m.grad_input(op, tensors, FLOAT),
+                m.grad_weight(op, tensors, FLOAT),
+                m.grad_bias(op, tensors, FLOAT),
+            ]
+            for m in (backward, reference)
+        )
+        found = [
+            emulated(fast[0].bind(g, mask, g_x, weight), g_x, 1.0, 1.0, 0),
+            emulated(fast[1].bind(g, mask, x, channels, block, None), block, 1.0),
+            emulated(fast[2].bind(g, mask, bias), bias, 1.0),
+        ]
+        slow[0](g, 1.0, mask, (weight,), g_x, 1.0, False)
+        slow[1](g, 1.0, mask, x, channels, block)
+        slow[2](g, 1.0, mask, bias)
+        for mine, theirs in zip(found, (g_x, block, bias), strict=True):
+            assert mine.any()
+            np.testing.assert_array_equal(mine, theirs)
+        rule = update.weight_rule(op, tensors, "int8-sr", seed=5)
+        learned = emulated(
+            rule.bind(weight, None, channels, block, None, None), weight, 0.3, 0.0, rule.seed, 7
+        )
+        expected = weight.copy()
+        twin = reference.weight_rule(op, tensors, "int8-sr", seed=5)
+        twin(expected, None, channels, block, 0.3, None, 0.0, 7)
+        assert (expected != weight).any()
+        np.testing.assert_array_equal(learned, expected)
     assert ran == set(symbols)
