@@ -114,7 +114,9 @@ def run_micro(data: bytes, *xs: np.ndarray) -> np.ndarray:
 
 @pytest.mark.oracle
 def test_a_function_that_tflite_has_no_operator_for_is_refused() -> None:
-    with pytest.raises(BadModel, match=r"a CURVE: is no operator of TFLite \(save it as .npz or .onnx\)"):
+    with pytest.raises(
+        BadModel, match=r"op 'op' \(curve\): is no operator of TFLite \(save it as .npz or .onnx\)"
+    ):
         to_tflite(alone(OpKind.CURVE, EDGES[OpKind.CURVE][0]))
 
 

@@ -44,15 +44,16 @@ def options_of(
     return union, OPTIONS[kind](attributes, inputs, output, write) if union else 0
 
 
-def operator_of(kind: OpKind) -> Tflite:
-    """Return the operator that a kind is.
+def operator_of(kind: OpKind, op: str = "") -> Tflite:
+    """Return the operator that a kind is; ``op`` names the op in an error.
 
     Raises:
         BadModel: if TFLite has none.
     """
     found = NAMES[kind].tflite
     if found is None:
-        raise BadModel(f"a {kind.name}", "is no operator of TFLite", "save it as .npz or .onnx")
+        reason = "is no operator of TFLite"
+        raise BadModel(f"op {op!r} ({kind})", reason, "save it as .npz or .onnx")
     return found
 
 

@@ -76,6 +76,7 @@ class _File:
         if op.kind is OpKind.FULLY_CONNECTED and output.dtype == "int32":
             self.accumulator_head(inputs, output)
             return
+        operator_of(op.kind, op.name)
         attributes = op.attributes
         if op.kind is OpKind.TRANSPOSE_CONV:
             kind, options = options_of(op.kind, attributes, inputs, output, self.writer)
