@@ -38,8 +38,7 @@ from mcusim.graph.curves import CurveName
 from mcusim.graph.traits import BINARY, CLAMPS, UNARY
 
 Rule = Callable[[OnnxGraph, Node], Value]
-INT32, INT64 = 6, 7
-"""ONNX's numbers of these element types."""
+INT32, INT64 = 6, 7  # of ONNX
 
 
 def _gemm(g: OnnxGraph, node: Node) -> Value:
@@ -62,7 +61,9 @@ def _gemm(g: OnnxGraph, node: Node) -> Value:
         bias = Const(np.float32(beta) * real.reshape(channels))
     elif bias is not None and beta != 1:
         raise node.fail(f"takes {beta:g} of a bias in integers", "export it with beta = 1")
-    if alpha != 1:
+    if alpha > 0 and w.quant is not None:  # the same integers of other scales
+        w = Const(w.data, replace(w.quant, scale=w.quant.scale * np.float32(alpha)))
+    elif alpha != 1:
         w = Const(np.float32(alpha) * w.real)
     return g.pend(node, OpKind.FULLY_CONNECTED, [x, w, *([] if bias is None else [bias])])
 
