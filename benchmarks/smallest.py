@@ -1,6 +1,6 @@
 """The least SRAM that each scheme can learn in, for the public networks; ``smallest.csv`` keeps it.
 
-    MCUSIM_DATA=… python benchmarks/smallest.py [NETWORK …]
+    MCUSIM_DATA=… python benchmarks/smallest.py [NETWORK …] [--missing]
 
 All roles counted, weights in SRAM or flash and the front in patches where that saves anything, errors in
 float32 and in 16 bits. The board's SRAM does not matter; its flash and its stack do.
@@ -55,11 +55,14 @@ def main() -> None:
     )
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--errors", nargs="*", default=ERRORS)
+    parser.add_argument("--missing", action="store_true", help="only rows that the table does not have")
     arguments = parser.parse_args()
     rows = known()
     for network in arguments.networks:
         for scheme in (*BEFORE, *(f"static:{name}" for name in NETWORKS[network]), *AFTER):
             for error in arguments.errors:
+                if arguments.missing and (network, scheme, error) in rows:
+                    continue
                 rows[network, scheme, error] = found = row(network, scheme, error)
                 print(*found, flush=True)
                 with TABLE.open("w", newline="") as file:

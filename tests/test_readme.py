@@ -78,6 +78,25 @@ def test_the_least_sram_of_the_table_is_what_planning_finds(data_dir: Path, upda
     assert mcusim.plan(model, board, update, smallest=True).peak_bytes == kept[update]
 
 
+def test_the_least_sram_is_said_of_every_network() -> None:
+    """Each network, scheme and format of ``benchmarks/smallest.py`` has a row; the README has most."""
+    made = runpy.run_path(str(ROOT / "benchmarks" / "smallest.py"))
+    kept = made["known"]()
+    for network, static in made["NETWORKS"].items():
+        schemes = (*made["BEFORE"], *(f"static:{name}" for name in static), *made["AFTER"])
+        assert {(network, scheme, error) for scheme in schemes for error in made["ERRORS"]} <= set(kept)
+    table = re.search(r"<!-- smallest -->\n(.*?)<!-- end -->", README.read_text("utf-8"), re.S)
+    assert table
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in table[1].split("\n") if line
+    ]
+    (_, *heads), _, *body = rows
+    assert {scheme for scheme, *_ in body} == {*made["BEFORE"], *made["AFTER"]}
+    for scheme, *figures in body:
+        wanted = [kept[network, scheme, error][3] for network in heads[::2] for error in made["ERRORS"]]
+        assert [figure.replace(",", "") for figure in figures] == wanted
+
+
 def test_ci_runs_the_second_command() -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", README.read_text("utf-8"), re.S)
     assert commands[1] == (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]

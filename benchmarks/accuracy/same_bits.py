@@ -1,16 +1,17 @@
 """Do rewrites, overlap and in-place ops change a bit of what the accuracy runs learn? None may.
 
-    MCUSIM_DATA=… python benchmarks/accuracy/same_bits.py [--limit 16] [--only RUN …]
+    MCUSIM_DATA=… python benchmarks/accuracy/same_bits.py [--limit 16] [--only RUN …] [--write]
 
 Every run of every study here trains on a few examples, planned in each of the ways of ``WAYS``, in as much
 SRAM as that takes, and then answers as many test images. Losses and trained networks of all ways have to be
-the same, bit for bit; a line a run says so, and the exit code is 1 if one differs. ``tests/session`` has the
-short form, over small networks and all schemes.
+the same, bit for bit; a line a run says so, and the exit code is 1 if one differs. ``--write`` keeps them in
+``same_bits.csv`` beside this file. ``tests/session`` has the short form, over small networks and all schemes.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ WAYS = {
     "nothing fused": {"fuse": False},
     "none of these": {"simplify": "off", "overlap": False, "in_place": False, "fuse": False},
 }
+TABLE = HERE / "same_bits.csv"
+HEADER = ("study", "run", "examples", "verdict")
 UNLIMITED = str(HERE / "boards" / "unlimited.toml")
 
 
@@ -70,21 +73,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=int, default=16)
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     wrong, few = 0, Few(chosen.limit)
+    rows = [HEADER]
     for path in sorted(HERE.glob("*.toml")):
         for name, wanted in experiments(read(Path(path))).items():
             if chosen.only and name not in chosen.only:
                 continue
             try:
                 differ = verdict(wanted, few, chosen.limit)
+                said = f"other bits: {differ}" if differ else "same bits"
             except mcusim.McusimError as error:
-                print(f"{path.stem:14} {name:32} left out: {error}", flush=True)
-                continue
+                differ, said = "", f"left out: {error}"
             wrong += bool(differ)
-            print(
-                f"{path.stem:14} {name:32} {'other bits: ' + differ if differ else 'same bits'}", flush=True
-            )
+            print(f"{path.stem:14} {name:32} {said}", flush=True)
+            rows.append((path.stem, name, str(chosen.limit), said))
+            if chosen.write:
+                with TABLE.open("w", newline="") as file:
+                    csv.writer(file, lineterminator="\n").writerows(rows)
     sys.exit(1 if wrong else 0)
 
 

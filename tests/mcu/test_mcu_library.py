@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 import mcusim
 from mcusim.cli.main import build
+from mcusim.mcu.board import Runtime
 from mcusim.mcu.library import CODE, ROWS, RUNTIME
 from mcusim.planning.allowance import allowances
 
@@ -65,3 +67,15 @@ def test_the_lines_are_those_of_the_published_rows():
         assert fit.line(ops, kib) == pytest.approx((line.base_kib, line.op_kib), rel=1e-3)
         assert fit.left_out(range(len(ops)), ops, kib) == pytest.approx(line.error, abs=5e-4)
         assert fit.left_out(families, ops, kib) == pytest.approx(line.family_error, abs=5e-4)
+
+
+def test_the_allowances_are_above_every_firmware_that_was_measured() -> None:
+    """As ``docs/memory.md`` says of the figures that stand in a plan by default."""
+    folder = Path(__file__).parents[2] / "benchmarks/firmware"
+    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    assert len({result["core"] for result in found}) >= 4
+    allowed = Runtime()
+    for result in found:
+        took = result["stack_bytes"] + result["statics_bytes"]
+        assert took <= 700 < allowed.stack_bytes + allowed.static_bytes
+        assert result["code_bytes"] <= 21_504 < allowed.code_bytes

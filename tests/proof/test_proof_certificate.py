@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
+from pooled_networks import pooled_network
 from scheme_examples import TEXTS
 
 import mcusim
 from mcusim.core import Slot
 from mcusim.kernels.reach import Order
+from mcusim.lowering.action import Action
 from mcusim.planning.placement import sized
 from mcusim.planning.request import lowered
 from mcusim.proof import checker
@@ -266,6 +268,26 @@ def test_what_is_not_so_is_refused_under_a_new_seal_too(wanted):
             assert refused or (len(path) > 1 and path[-2] in ("rows", "columns") and path[-1] > 1), path
             met += refused
     assert met
+
+
+def test_a_pool_computed_with_its_convolution_is_proven():
+    """What the two overlap is an order of both; changed and sealed anew, it is refused."""
+    proof = mcusim.prove(pooled_network(), BOARD, "head", patches="off")
+    assert proof.violation is None
+    plan = mcusim.plan(pooled_network(), BOARD, "head", patches="off")
+    assert Action.POOLED in {op.action for op in plan.step.ops}
+    apart = mcusim.prove(pooled_network(), BOARD, "head", patches="off", fuse=False)
+    whole = proof.as_dict()
+    assert whole["sram"]["height_bytes"] < apart.as_dict()["sram"]["height_bytes"]
+    (pair,) = (n for n, o in enumerate(whole["sram"]["overlaps"]) if (o["old"], o["new"]) == ("x", "y"))
+    for wanted in (path for path in HARM if path[:3] == ("sram", "overlaps", "*")):
+        refused = 0
+        for path in paths(whole, wanted):
+            if path[2] == pair:
+                mutated = put(whole, path, HARM[wanted])
+                mutated["seal"] = seal(mutated)
+                refused += first_violation(mutated) is not None
+        assert refused, wanted
 
 
 def test_nothing_can_be_left_out():

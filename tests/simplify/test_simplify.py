@@ -12,6 +12,7 @@ from every_op import every_op_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import small_network
+from pooled_networks import pooled_network
 from simplify_disguises import disguised, plain
 
 import mcusim
@@ -19,6 +20,7 @@ from mcusim.core import UnknownName
 from mcusim.engine.inference import Inference
 from mcusim.graph import Arithmetic, Model, OpKind
 from mcusim.kernels.forward import forward
+from mcusim.lowering.action import Action
 from mcusim.simplify import simplified
 from mcusim.simplify.registry import REWRITES
 from mcusim.update import Formats
@@ -72,6 +74,17 @@ def test_two_files_of_one_network_give_one_plan(data):
     assert np.array_equal(outputs(model, x), outputs(second, x))
     update = draw(st.sampled_from(["none", "last-2", "dynamic:ratio=0.1,blocks=2"]))
     plans = [mcusim.plan(m, BOARD, update) for m in (model, second)]
+    assert blocks(plans[0]) == blocks(plans[1])
+    assert plans[0].as_dict() == plans[1].as_dict()
+
+
+def test_two_files_of_one_network_fuse_the_same_pool():
+    """However it is written, the pool is computed with the convolution before it."""
+    model = plain(pooled_network())
+    second = disguised(model, lambda name: True)
+    assert len(second.ops) > len(model.ops)
+    plans = [mcusim.plan(m, BOARD, "head", patches="off") for m in (model, second)]
+    assert all(Action.POOLED in {op.action for op in plan.step.ops} for plan in plans)
     assert blocks(plans[0]) == blocks(plans[1])
     assert plans[0].as_dict() == plans[1].as_dict()
 
