@@ -35,6 +35,16 @@ def test_no_block_of_the_lowest_placement_lies_across_a_gap(problem: Problem, ga
     assert (solution.height, solution.status) == (optimum(problem), Status.OPTIMAL)
 
 
+@pytest.mark.parametrize(("gaps", "barred"), [((4,), ()), ((), ((4, 99),))])
+def test_what_lives_all_the_time_need_not_lie_at_the_bottom(gaps, barred) -> None:
+    """Where others fit only there: they cross a gap above it, or may not lie higher."""
+    few = tuple(Block(name, 2, Interval(0, 1), barred=barred) for name in "bc")
+    problem = Problem((Block("a", 3, Interval(0, 2)), *few), capacity=7, gaps=gaps)
+    solution = branch_and_bound(problem)
+    check(problem, solution)
+    assert (solution.height, solution.status) == (7, Status.OPTIMAL)
+
+
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(max_blocks=6, max_bytes=12, max_time=6, overlaps=False))
 def test_the_lowest_placement_equals_brute_force(problem: Problem) -> None:

@@ -86,8 +86,9 @@ class _Search:
         self._problem, self._seed = problem, seed
         parts = stacked(problem)
         aligned = max((problem.align_of(b) for b in problem.blocks), default=1)
-        if any(b.bytes % aligned for b in problem.blocks if b.name in parts.residents):
-            parts = Stacked({}, 0, problem)  # at the bottom, residents would cost rounding
+        uneven = any(b.bytes % aligned for b in problem.blocks if b.name in parts.residents)
+        if uneven or problem.gaps or problem.barred:
+            parts = Stacked({}, 0, problem)  # at the bottom, residents may cost rounding, or keep others out
         self._below = parts
         solid = [b for b in parts.rest.blocks if b.bytes]
         size = gcd(*(size for b in problem.blocks for _, size in b.rectangles))
