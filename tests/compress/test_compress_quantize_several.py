@@ -10,7 +10,7 @@ import pytest
 import mcusim
 from mcusim.compress.quantize import compare, fold
 from mcusim.compress.quantize.int8 import run_int8
-from mcusim.core import BadData, BadModel
+from mcusim.core import BadData
 from mcusim.core.fields import joined
 from mcusim.data import from_arrays
 from mcusim.files.torch.reader import from_torch
@@ -92,8 +92,17 @@ def test_examples_that_do_not_suit_are_refused(module: Any) -> None:
     ):
         with pytest.raises(BadData, match=reason):
             mcusim.quantize(floating, examples)
-    with pytest.raises(BadModel, match="2 inputs"):
-        mcusim.prune(floating, 0.5)
+
+
+def test_a_network_of_two_inputs_and_heads_is_pruned_as_any_other(module: Any) -> None:
+    floating = from_torch(module, SHAPES)
+    smaller = mcusim.prune(floating, 0.5, multiple=4)
+    assert [smaller.tensors[name].shape for name in smaller.inputs] == [
+        floating.tensors[name].shape for name in floating.inputs
+    ]
+    assert len(smaller.outputs) == len(floating.outputs)
+    weights = [sum(t.bytes for t in each.tensors.values() if t.constant) for each in (smaller, floating)]
+    assert weights[0] < weights[1]
 
 
 def test_lists_are_arrays_and_tuples_are_inputs() -> None:
