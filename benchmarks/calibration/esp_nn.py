@@ -46,8 +46,8 @@ FORM: tuple[Constant, ...] = (
 """Supposed of vector instructions that multiply sixteen bytes at once: half a cycle a multiply-accumulate
 with its loads, more where the channels of a window do not fill them; a product, a shift with rounding and a
 clamp an output; a call with its set-up."""
-NOT_FITTED = {"add": ("outputs",), "elementwise": ("outputs",), "pool": ("int_ops",), "softmax": ("outputs",)}
-"""Kinds of which there are one or two rows, and what they are taken to grow with."""
+GROWS_WITH = {"add": "outputs", "elementwise": "outputs", "pool": "int_ops", "softmax": "outputs"}
+"""Kinds without weights, of which there are one or two rows each, and what they are taken to grow with."""
 
 Row = tuple[str, tuple[Work, ...], float]
 
@@ -105,7 +105,7 @@ ELEMENTS: dict[str, tuple[str, int]] = {
     "avg pool input(16,16), filter(1x3x3x16)": ("pool", 16 * 16 * 16 * 9),
     "softmax h: 8, w: 32": ("softmax", 8 * 32),
 }
-"""Kinds without weights: one row each, and how many of ``NOT_FITTED`` it takes. Max pooling is 2.5 times
+"""Kinds without weights: one row each, and how much of ``GROWS_WITH`` it takes. Max pooling is 2.5 times
 faster than average pooling, which is the one that whole networks spend time in."""
 
 
@@ -129,7 +129,7 @@ def esp32s3(folder: Path, command: str) -> tuple[list[Line], list[Line]]:
     cycles, stalls = np.array([c for *_, c in rows]), np.zeros(len(rows))
     for i, (_, works, _) in enumerate(rows):  # the kinds set to their one row
         stalls[i] = sum(
-            elements[w.kind] * getattr(w, NOT_FITTED[w.kind][0]) for w in works if w.kind in NOT_FITTED
+            elements[w.kind] * getattr(w, GROWS_WITH[w.kind]) for w in works if w.kind in GROWS_WITH
         )
     supposed = Constants(
         np.log([constant.cycles for constant in FORM]), np.diag([constant.spread**2 for constant in FORM])
@@ -149,7 +149,7 @@ def esp32s3(folder: Path, command: str) -> tuple[list[Line], list[Line]]:
     }
     calibrated = tuple(terms)
     terms["conv"] = {**terms["pointwise"], "im2col_bytes": 1.0}
-    terms |= {kind: {NOT_FITTED[kind][0]: cost} for kind, cost in elements.items()}
+    terms |= {kind: {GROWS_WITH[kind]: cost} for kind, cost in elements.items()}
     terms["copy"] = {"outputs": 1.0}
     default, errors, left = core(CORE), np.abs(np.expm1(found.residuals)), score(lefts)
     kept = [i for i, constant in enumerate(FORM) if constant.name != MULTIPLIED]
