@@ -28,6 +28,7 @@ from mcusim.engine.state import State
 from mcusim.kernels.compiled.driver import _Run
 from mcusim.kernels.compiled.fused_prepare import Guarded
 from mcusim.kernels.compiled.rows import Rows
+from mcusim.lowering.action import Action
 from mcusim.lowering.step import StepOp
 from mcusim.session.stages import Stages
 
@@ -58,7 +59,7 @@ def named(bound: Program) -> list[list[str]]:
     """Return for each call of the table what its rows are."""
 
     def name(op: StepOp, part: int) -> str:
-        update = ", update" if part else ""
+        update = ", update" if part and op.action is not Action.LOSS else ""
         return f"{op.action}{update} {op.source.kind if op.source else ''}".strip()
 
     single = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart
@@ -23,6 +22,7 @@ from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels.compiled.gather import Take
 from mcusim.kernels.compiled.grad_record import Gradient
+from mcusim.kernels.compiled.move import copying
 from mcusim.kernels.compiled.prepared import GradInputKernel, Workspace, address_of
 from mcusim.kernels.compiled.rows import GRADIENT, INPUT, Rows, gradient_row, input_row, row
 from mcusim.lowering.action import Action
@@ -165,18 +165,17 @@ class Binding:
         r0, r1, c0, c1 = op.box
         source = self.buffers.view(op.reads[0])[:, r0:r1, c0:c1]
         target = self.buffers.view(op.writes[0])
-        return lambda: np.copyto(target, source)
+        return copying(source, target)
 
     def _bind_paste(self, op: StepOp) -> Callable[[], None]:
         assert op.box is not None
         r0, r1, c0, c1 = op.box
         source = self.buffers.view(op.reads[0])
         target = self.buffers.view(op.writes[0])[:, r0:r1, c0:c1]
-        return lambda: np.copyto(target, source)
+        return copying(source, target)
 
     def _bind_keep(self, op: StepOp) -> Callable[[], None]:
-        source, target = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
-        return lambda: np.copyto(target, source)
+        return copying(self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0]))
 
     def _bind_save(self, op: StepOp) -> Callable[[], None]:
         x, saved = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
@@ -194,7 +193,7 @@ class Binding:
         goal = goals.items[self.step.logits.index(op.reads[0])]
         loss = Loss(goal, self.step.model, op.reads[0], self.buffers)
         self.losses.append(loss)
-        return loss.run
+        return loss.rows
 
     def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
         source, view, scales = _source(op), self.buffers.view, self.scales
@@ -307,7 +306,7 @@ class Binding:
         logits = next(name for name in self.step.logits if f"{name}{PROBE}" == place)
         goal = goals.items[self.step.logits.index(logits)]
         self.probes.append(Loss(goal, self.step.model, logits, self.buffers, place=place))
-        return self.probes[-1].run
+        return self.probes[-1].rows
 
     def _bind_estimate(self, op: StepOp) -> Callable[[], None]:
         moved, goals = self._moved[f"{_source(op).name}:{_part(op)}"], self.step.goals

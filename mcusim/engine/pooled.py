@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from mcusim.engine.buffers import Buffers
 from mcusim.graph import Model, Op
+from mcusim.kernels.compiled.move import copying
+from mcusim.kernels.compiled.rows import Rows
 from mcusim.kernels.forward import bound
 from mcusim.kernels.pooled import turns
 from mcusim.lowering.step import StepOp
@@ -25,14 +24,10 @@ def bind_pooled(
     calls: list[Callable[[], Any]] = []
     for row, turn in enumerate(turns(op.source, op.pool, model.tensors)):
         if turn.drop and turn.keep:
-            calls.append(partial(np.copyto, band[:, : turn.keep], band[:, turn.drop : turn.drop + turn.keep]))
+            calls.append(copying(band[:, turn.drop : turn.drop + turn.keep], band[:, : turn.keep]))
         if turn.convolution is not None:
             made, part = band[:, turn.keep : turn.held], (x[:, turn.first : turn.last],)
             calls.append(bound(kernel(turn.convolution), part, made))
         calls.append(bound(kernel(turn.pool), (band[:, : turn.held],), y[:, row : row + 1]))
 
-    def run() -> None:
-        for call in calls:
-            call()
-
-    return run
+    return Rows(*calls)

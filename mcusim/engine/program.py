@@ -13,6 +13,7 @@ from mcusim.engine.buffers import Buffers
 from mcusim.engine.state import State, constant
 from mcusim.kernels.compiled.driver import CallTable
 from mcusim.lowering.step import Step
+from mcusim.tasks.goals import Goals
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
 from mcusim.update.statistics import Statistics
@@ -45,7 +46,6 @@ class Program:
         statistics: Statistics | None = None,
     ) -> None:
         self.step, self.buffers, self.state = step, buffers, state
-        self.loss, self.score = 0.0, 0.0
         self._single = len(step.model.inputs) == 1
         self._loaded = False
         binding = Binding(step, buffers, state, sgd, seed, statistics)
@@ -57,6 +57,26 @@ class Program:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
         self._whole, self._tail = (CallTable(self._calls[first:]) for first in (0, step.tail))
         self._seen = CallTable(self._calls[: step.tail] if step.model.states else ())
+
+    @property
+    def loss(self) -> float:
+        """The loss of the last example; of several goals the sum of their losses by weight."""
+        if len(self._losses) == 1:
+            return self._losses[0].value
+        return self._goals.loss([loss.value for loss in self._losses])
+
+    @property
+    def score(self) -> float:
+        """How well the last example was done, by all goals."""
+        if len(self._losses) == 1:
+            return self._losses[0].score
+        each = self._losses
+        return self._goals.score([loss.value for loss in each], [loss.score for loss in each])
+
+    @property
+    def _goals(self) -> Goals:
+        assert self.step.goals is not None
+        return self.step.goals
 
     @property
     def rate(self) -> float:
@@ -160,11 +180,6 @@ class Program:
         self._clock.iteration[0] = self.state.iteration
 
     def _count(self) -> None:
-        losses = self._losses
-        if len(losses) == 1:
-            self.loss, self.score = losses[0].value, losses[0].score
-        else:
-            self._sum_up()
         if self._clock.learns[0]:
             self.state.iteration += 1
             self.scales.advance()
@@ -177,10 +192,3 @@ class Program:
             self.buffers.poison(dead)
 
         return run
-
-    def _sum_up(self) -> None:
-        """Add the losses by their weights, and score the example by all goals."""
-        goals = self.step.goals
-        assert goals is not None
-        values, scores = [loss.value for loss in self._losses], [loss.score for loss in self._losses]
-        self.loss, self.score = goals.loss(values), goals.score(values, scores)

@@ -1,201 +1,129 @@
-"""Losses in float32: the compiled form of ``reference/loss.py``, operation for operation."""
+"""Losses of one example in float32, compiled: called on arrays, or bound to them as a row of a table."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument
-from mcusim.kernels.compiled.cache import compiled
-from mcusim.kernels.compiled.compiler import inner
-from mcusim.kernels.reference.loss import EXP, HALF_ROOT, LN2_HIGH, LN2_LOW, LOG, LOG2E, LOWEST
+from mcusim.kernels.arrays import Array
+from mcusim.kernels.compiled import losses
+from mcusim.kernels.compiled.prepared import address_of, check
+from mcusim.kernels.compiled.rows import Row
 
-ONE, HALF = np.float32(1), np.float32(0.5)
-
-
-@inner
-def exponential(x):  # type: ignore[no-untyped-def]
-    """Return exp of one float32; see the slow twin."""
-    x = min(max(x, LOWEST), -LOWEST)
-    n = np.rint(x * LOG2E)
-    r = (x - n * LN2_HIGH) - n * LN2_LOW
-    p = EXP[0]
-    for i in range(1, len(EXP)):
-        p = p * r + EXP[i]
-    p = (p * (r * r) + r) + ONE
-    return np.float32(math.ldexp(np.float64(p), int(n)))
+Reals = NDArray[np.float32]
 
 
-@inner
-def logarithm(x):  # type: ignore[no-untyped-def]
-    """Return the natural logarithm of a positive normal float32; see the slow twin."""
-    mantissa, exponent = math.frexp(np.float64(x))
-    m, e = np.float32(mantissa), np.float32(exponent)
-    if m < HALF_ROOT:
-        e -= ONE
-        m = (m + m) - ONE
-    else:
-        m = m - ONE
-    z = m * m
-    p = LOG[0]
-    for i in range(1, len(LOG)):
-        p = p * m + LOG[i]
-    y = (m * z) * p
-    y = y + LN2_LOW * e
-    y = y - HALF * z
-    return (m + y) + LN2_HIGH * e
+@dataclass(frozen=True)
+class CompiledLoss:
+    """A loss that takes logits, what they are compared with, and where its gradient goes, all flat."""
+
+    kernel: ClassVar[Any]
+    targets: ClassVar[tuple[str, ...]]
+    """Types that targets may have."""
+
+    def __call__(self, logits: Reals, target: Any, gradient: Reals) -> float:
+        """Return the loss; write its gradient."""
+        value = np.zeros(1, np.float32)
+        self.row(logits, np.atleast_1d(target), gradient, value)()
+        return float(value[0])
+
+    def row(
+        self, logits: Reals, target: Array, gradient: Reals, value: Reals, chain: Reals | None = None
+    ) -> Row:
+        """Return what computes the loss of whatever lies in these arrays.
+
+        Args:
+            logits: float32 ``[n]``.
+            target: the number of the class, int64 ``[1]``, or what the loss takes.
+            gradient: float32 ``[n]``, written.
+            value: float32 ``[1]``, written: the loss.
+            chain: float32 ``[n]``: the gradient is multiplied by it.
+
+        Raises:
+            BadArgument: if the arrays do not fit.
+        """
+        for what, array in (("logits", logits), ("gradient", gradient), ("value", value)):
+            check(what, array, "float32")
+        if target.dtype.name not in self.targets or not self._fits(logits, target, gradient):
+            reason = f"has {target.size} elements ({target.dtype}) and the output {logits.size}"
+            raise BadArgument("target", reason)
+        smoothing, record = np.zeros(1, np.float32), np.zeros(1, losses.RECORD)
+        smoothing[0] = getattr(self, "smoothing", 0.0)
+        record[0] = (
+            address_of(logits), logits.size, address_of(target), target.itemsize, target.size,
+            address_of(gradient), address_of(chain), address_of(value), address_of(smoothing),
+        )  # fmt: skip
+        refuse = partial(self._refuse, target, logits.size)
+        return Row(self.kernel, record, refuse, None, logits, target, gradient, value, chain, smoothing)
+
+    @staticmethod
+    def _fits(logits: Reals, target: Array, gradient: Reals) -> bool:
+        return bool(logits.size == target.size == gradient.size > 0)
+
+    @staticmethod
+    def _refuse(target: Array, logits: int) -> None:
+        """Say what is no class."""
+        classes = logits // target.size
+        wrong = next(int(label) for label in target if not 0 <= label < classes)
+        raise BadArgument(f"label {wrong}", f"is not a class: there are {classes}")
 
 
-@inner
-def smooth(logits, top, label, gradient, smoothing):  # type: ignore[no-untyped-def]
-    """Make the gradient that of a smoothed target; return by how much the loss is more."""
-    part, behind = smoothing / np.float32(logits.size), np.float32(0)
-    for i in range(logits.size):
-        gradient[i] -= part
-        behind += (logits[label] - top) - (logits[i] - top)
-    gradient[label] += smoothing
-    return part * behind
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(CompiledLoss):
+    """The mean over rows of logits of the cross-entropy of their softmax with a class each.
+
+    Of a target, onehot(class), the part ``smoothing``, from 0 to below 1, is spread over all classes alike
+    (Szegedy et al. 2016, arXiv 1512.00567, section 7). The gradient is softmax - target, over the rows. The
+    classes are one int64, or a uint8 for each row.
+    """
+
+    kernel = staticmethod(losses.softmax)
+    targets: ClassVar[tuple[str, ...]] = ("int64", "uint8")
+
+    smoothing: float = 0.0
+
+    @staticmethod
+    def _fits(logits: Reals, target: Array, gradient: Reals) -> bool:
+        return bool(target.size and logits.size == gradient.size >= target.size) and (
+            logits.size % target.size == 0
+        )
 
 
-@compiled
-def _cross_entropy(logits, label, gradient, smoothing):  # type: ignore[no-untyped-def]
-    top = logits[0]
-    for value in logits:
-        top = max(top, value)
-    total = np.float32(0)
-    for i in range(logits.size):
-        gradient[i] = exponential(logits[i] - top)
-        total += gradient[i]
-    for i in range(logits.size):
-        gradient[i] /= total
-    gradient[label] -= ONE
-    loss = logarithm(total) - (logits[label] - top)
-    if smoothing > 0:
-        loss += smooth(logits, top, label, gradient, smoothing)
-    return loss
+class MeanSquaredError(CompiledLoss):
+    """mean((output - target)**2); its gradient is 2 (output - target) / n."""
+
+    kernel = staticmethod(losses.squares)
+    targets: ClassVar[tuple[str, ...]] = ("float32",)
 
 
-@compiled
-def _squared_error(output, target, gradient):  # type: ignore[no-untyped-def]
-    total, factor = np.float32(0), np.float32(2) / np.float32(output.size)
-    for i in range(output.size):
-        difference = output[i] - target[i]
-        total += difference * difference
-        gradient[i] = difference * factor
-    return total / np.float32(output.size)
+class SigmoidCrossEntropy(CompiledLoss):
+    """mean(log(1 + exp(z)) - t z) of labels t, zeros and ones; its gradient is (sigmoid(z) - t) / n."""
+
+    kernel = staticmethod(losses.sigmoids)
+    targets: ClassVar[tuple[str, ...]] = ("uint8",)
 
 
-@compiled
-def _pixel_cross_entropy(logits, labels, gradient, smoothing):  # type: ignore[no-untyped-def]
-    pixels = np.float32(labels.size)
-    total = np.float32(0)
-    for p in range(labels.size):
-        top = logits[p, 0]
-        for c in range(1, logits.shape[1]):
-            top = max(top, logits[p, c])
-        scale = np.float32(0)
-        for c in range(logits.shape[1]):
-            gradient[p, c] = exponential(logits[p, c] - top)
-            scale += gradient[p, c]
-        for c in range(logits.shape[1]):
-            gradient[p, c] /= scale
-        gradient[p, labels[p]] -= ONE
-        loss = logarithm(scale) - (logits[p, labels[p]] - top)
-        if smoothing > 0:
-            loss += smooth(logits[p], top, labels[p], gradient[p], smoothing)
-        for c in range(logits.shape[1]):
-            gradient[p, c] /= pixels
-        total += loss
-    return total / pixels
-
-
-@compiled
-def _sigmoid_cross_entropy(logits, target, gradient):  # type: ignore[no-untyped-def]
-    count = np.float32(logits.size)
-    total = np.float32(0)
-    for i in range(logits.size):
-        z, t = logits[i], np.float32(target[i])
-        e = exponential(-abs(z))
-        sigmoid = (ONE if z >= 0 else e) / (ONE + e)
-        gradient[i] = (sigmoid - t) / count
-        total += (max(z, np.float32(0)) - z * t) + logarithm(ONE + e)
-    return total / count
-
-
-def softmax_cross_entropy(
-    logits: NDArray[np.float32], label: int, gradient: NDArray[np.float32], *, smoothing: float = 0.0
-) -> float:
-    """Return the cross-entropy of softmax(logits) with a target; write softmax - target to ``gradient``.
-
-    The target is onehot(label), of which the part ``smoothing`` is spread over all classes alike
-    (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+def real_values(x: Array, scale: Reals, zero: int, out: Reals) -> partial[Any] | None:
+    """Return a kernel bound to write (x - zero) * scale as float32, or ``None`` for other types.
 
     Args:
-        logits: float32 of shape (classes,).
-        label: 0 <= label < classes.
-        gradient: float32 of shape (classes,), written.
-        smoothing: from 0 to below 1.
-
-    Raises:
-        BadArgument: if the label is no class.
+        x: int8, int16 or int32 ``[n]``.
+        scale: float32 ``[n]`` or ``[1]``.
+        zero: the zero point.
+        out: float32 ``[n]``.
     """
-    if not 0 <= label < logits.size:
-        raise BadArgument(f"label {label}", f"is not a class: there are {logits.size}")
-    return float(_cross_entropy(logits, int(label), gradient, np.float32(smoothing)))
-
-
-def mean_squared_error(
-    output: NDArray[np.float32], target: NDArray[np.float32], gradient: NDArray[np.float32]
-) -> float:
-    """Return mean((output - target)**2); write 2 (output - target) / n to ``gradient``.
-
-    All three are float32 of shape (n,).
-
-    Raises:
-        BadArgument: if the sizes differ.
-    """
-    if not output.size == target.size == gradient.size:
-        raise BadArgument("target", f"has {target.size} elements and the output {output.size}")
-    return float(_squared_error(output, target, gradient))
-
-
-def pixel_cross_entropy(
-    logits: NDArray[np.float32], labels: NDArray[np.uint8], gradient: NDArray[np.float32], *,
-    smoothing: float = 0.0,
-) -> float:  # fmt: skip
-    """Return the mean of ``softmax_cross_entropy`` over pixels; write its gradient.
-
-    Args:
-        logits: float32 of shape (pixels, classes).
-        labels: of shape (pixels,).
-        gradient: float32 of shape (pixels, classes), written.
-        smoothing: from 0 to below 1.
-
-    Raises:
-        BadArgument: if a label is no class, or the sizes differ.
-    """
-    if logits.shape != gradient.shape or labels.shape != logits.shape[:1]:
-        raise BadArgument("labels", f"are {labels.shape} for logits {logits.shape}")
-    if int(labels.max()) >= logits.shape[1]:
-        raise BadArgument(f"label {int(labels.max())}", f"is not a class: there are {logits.shape[1]}")
-    return float(_pixel_cross_entropy(logits, labels, gradient, np.float32(smoothing)))
-
-
-def sigmoid_cross_entropy(
-    logits: NDArray[np.float32], target: NDArray[np.uint8], gradient: NDArray[np.float32]
-) -> float:
-    """Return mean(log(1 + exp(z)) - t z); write (sigmoid(z) - t) / n to ``gradient``.
-
-    Args:
-        logits: z, float32 of shape (n,).
-        target: t, zeros and ones of shape (n,).
-        gradient: float32 of shape (n,), written.
-
-    Raises:
-        BadArgument: if the sizes differ.
-    """
-    if not logits.size == target.size == gradient.size:
-        raise BadArgument("target", f"has {target.size} elements and the output {logits.size}")
-    return float(_sigmoid_cross_entropy(logits, target, gradient))
+    if x.dtype.name not in ("int8", "int16", "int32"):
+        return None
+    each, record = (
+        np.ascontiguousarray(np.broadcast_to(scale, x.shape), np.float32),
+        np.zeros(1, losses.REALS),
+    )
+    record[0] = (address_of(x), x.itemsize, x.size, address_of(each), zero, address_of(out))
+    bound = partial(losses.reals, address_of(record))
+    bound.keep = (record, x, each, out)  # type: ignore[attr-defined]
+    return bound

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,9 +46,9 @@ class Classification(SingleLabel):
 
     def smoothed(self, smoothing: float) -> Loss:
         """Return -log softmax(output)[target], smoothed; write softmax(output) - onehot(target), smoothed."""
-        from mcusim.kernels.loss import softmax_cross_entropy
+        from mcusim.kernels.loss import SoftmaxCrossEntropy
 
-        return partial(softmax_cross_entropy, smoothing=smoothing)
+        return SoftmaxCrossEntropy(smoothing)
 
     def score(self, output: Reals, target: Any) -> float:
         """Return 1.0 if the highest score is that of the class."""

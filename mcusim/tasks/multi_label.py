@@ -45,9 +45,9 @@ class MultiLabel(Task):
 
     def loss(self) -> Loss:
         """Return the mean over labels of softplus(z) - t z; write (sigmoid(z) - t) / n."""
-        from mcusim.kernels.loss import sigmoid_cross_entropy
+        from mcusim.kernels.loss import SigmoidCrossEntropy
 
-        return sigmoid_cross_entropy
+        return SigmoidCrossEntropy()
 
     def score(self, output: Reals, target: Any) -> float:
         """Return the fraction of labels that the sign of the logit tells right."""

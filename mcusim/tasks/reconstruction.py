@@ -40,9 +40,9 @@ class Reconstruction(Task):
 
     def loss(self) -> Loss:
         """Return mean((output - target)**2); write 2 (output - target) / n."""
-        from mcusim.kernels.loss import mean_squared_error
+        from mcusim.kernels.loss import MeanSquaredError
 
-        return mean_squared_error
+        return MeanSquaredError()
 
     def score(self, output: Reals, target: Any) -> float:
         """Return the mean squared error of one example, in the input's real units."""

@@ -35,9 +35,9 @@ class Regression(Task):
 
     def loss(self) -> Loss:
         """Return mean((output - target)**2); write 2 (output - target) / n."""
-        from mcusim.kernels.loss import mean_squared_error
+        from mcusim.kernels.loss import MeanSquaredError
 
-        return mean_squared_error
+        return MeanSquaredError()
 
     def score(self, output: Reals, target: Any) -> float:
         """Return the mean absolute error of one example, in the targets' unit."""

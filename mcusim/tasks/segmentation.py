@@ -46,14 +46,9 @@ class Segmentation(SingleLabel):
 
     def smoothed(self, smoothing: float) -> Loss:
         """Return the mean over pixels of the cross-entropy with the smoothed class; write its gradient."""
-        from mcusim.kernels.loss import pixel_cross_entropy
+        from mcusim.kernels.loss import SoftmaxCrossEntropy
 
-        def loss(output: Reals, target: Any, gradient: Reals) -> float:
-            shape = (target.size, -1)
-            pixels = output.reshape(shape), target, gradient.reshape(shape)
-            return pixel_cross_entropy(*pixels, smoothing=smoothing)
-
-        return loss
+        return SoftmaxCrossEntropy(smoothing)
 
     def score(self, output: Reals, target: Any) -> float:
         """Return the fraction of pixels whose highest score is that of their class."""

@@ -218,12 +218,11 @@ def test_losses_agree_with_the_slow_twin(seed, classes, spread, smoothing):
     logits, target = (rng.normal(0, spread, classes).astype(np.float32) for _ in range(2))
     label = int(rng.integers(classes))
     g, expected = (np.empty(classes, np.float32) for _ in range(2))
-    ours = loss.softmax_cross_entropy(logits, label, g, smoothing=smoothing)
+    ours = loss.SoftmaxCrossEntropy(smoothing)(logits, label, g)
     assert ours == reference.softmax_cross_entropy(logits, label, expected, smoothing=smoothing)
     np.testing.assert_array_equal(g, expected)
-    assert loss.mean_squared_error(logits, target, g) == reference.mean_squared_error(
-        logits, target, expected
-    )
+    theirs = reference.mean_squared_error(logits, target, expected)
+    assert loss.MeanSquaredError()(logits, target, g) == theirs
     np.testing.assert_array_equal(g, expected)
 
 
@@ -241,15 +240,15 @@ def test_loss_gradients_are_finite_differences(seed, classes):
 
     g = np.empty(classes, np.float32)
     for value, function in (
-        (loss.softmax_cross_entropy(logits, label, g), cross_entropy),
-        (loss.mean_squared_error(logits, target, g), squared),
+        (loss.SoftmaxCrossEntropy()(logits, label, g), cross_entropy),
+        (loss.MeanSquaredError()(logits, target, g), squared),
     ):
         z = logits.astype(float)
         assert value == pytest.approx(function(z), rel=1e-4, abs=1e-5)
         if function is cross_entropy:
-            loss.softmax_cross_entropy(logits, label, g)
+            loss.SoftmaxCrossEntropy()(logits, label, g)
         else:
-            loss.mean_squared_error(logits, target, g)
+            loss.MeanSquaredError()(logits, target, g)
         for i in range(classes):
             nudge = np.eye(classes)[i] * 1e-4
             difference = (function(z + nudge) - function(z - nudge)) / 2e-4
@@ -267,6 +266,6 @@ def test_exponential_and_logarithm_are_accurate():
 def test_a_label_that_is_no_class_is_refused():
     logits = np.zeros(3, np.float32)
     with pytest.raises(BadArgument, match="label 3"):
-        loss.softmax_cross_entropy(logits, 3, logits.copy())
+        loss.SoftmaxCrossEntropy()(logits, 3, logits.copy())
     with pytest.raises(BadArgument, match="target"):
-        loss.mean_squared_error(logits, np.zeros(2, np.float32), logits.copy())
+        loss.MeanSquaredError()(logits, np.zeros(2, np.float32), logits.copy())

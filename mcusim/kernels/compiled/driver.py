@@ -112,7 +112,9 @@ def _wanted(calls: Iterable[Call]) -> Iterator[Wanted]:
     """Yield the kernels that prepared calls need."""
     for call in calls:
         if isinstance(call, Row):
-            yield from ((call.kernel, ONE), call.inner)
+            yield call.kernel, ONE
+            if call.inner is not None:
+                yield call.inner
             continue
         assert isinstance(call, partial)
         kernel: Any = call.func

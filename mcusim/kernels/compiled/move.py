@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -74,6 +76,16 @@ def part(source: Array, target: Array, *, ordered: bool = False) -> list[int]:
         dims.sort(reverse=True)
     dims += [(1, 0, 0)] * (RANK - len(dims))
     return [address_of(source), address_of(target), run, *np.array(dims[::-1]).T.reshape(-1).tolist()]
+
+
+def copying(source: Array, target: Array) -> Callable[[], Any]:
+    """Return what copies a view to another of its shape and type, as a kernel where the two lie apart."""
+    if source.ndim > RANK or np.may_share_memory(source, target):
+        return partial(np.copyto, target, source)
+    record = np.array([0, 0, 0, 1, *part(source, target)], np.int64)
+    bound = partial(move, address_of(record))
+    bound.keep = (record, source, target)  # type: ignore[attr-defined]
+    return bound
 
 
 class Move(ForwardKernel):

@@ -101,19 +101,20 @@ def rule_row(row):  # type: ignore[no-untyped-def]
 class Row:
     """A row of a table: a kernel of one record, and what to do where it returns anything but 0.
 
-    ``inner`` is the kernel that the record begins with and its signature: compiled by ``link``, not before.
+    ``inner`` is the kernel that the record begins with and its signature, if it begins with one: compiled by
+    ``link``, not before.
     """
 
     def __init__(
-        self, kernel: Any, record: NDArray[Any], otherwise: Callable[[], Any], inner: tuple[Any, Any],
-        *keep: Any,
+        self, kernel: Any, record: NDArray[Any], otherwise: Callable[[], Any],
+        inner: tuple[Any, Any] | None, *keep: Any,
     ) -> None:  # fmt: skip
         self.kernel, self.record, self.otherwise, self.inner = kernel, record, otherwise, inner
         self._keep = keep
 
     def link(self) -> None:
         """Compile the kernel that the record begins with, and write its address there."""
-        if self.record[0] == 0:
+        if self.inner is not None and self.record[0] == 0:
             self.record[0] = native_pointer(*self.inner)
 
     def __call__(self) -> None:
@@ -124,9 +125,9 @@ class Row:
 
 
 class Rows:
-    """Rows that belong together."""
+    """Rows, bound kernels and other calls that belong together."""
 
-    def __init__(self, *rows: Row) -> None:
+    def __init__(self, *rows: Callable[[], Any]) -> None:
         self.rows = rows
 
     def __call__(self) -> None:
