@@ -7,6 +7,7 @@ import numpy as np
 from mcusim.files.graph_json import graph_from_description
 from mcusim.graph import Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.head import replace_head
+from mcusim.graph.validate import validate
 
 
 def small_network(
@@ -111,3 +112,46 @@ def float_network(seed: int = 0) -> Model:
         "head": {"layer": "head"}, "layers": layers,
     }  # fmt: skip
     return graph_from_description(described, arrays, "small")
+
+
+def dense_network(seed: int = 0) -> Model:
+    """Return a stem, a pool, and fully connected layers behind it: in int8, in float32, and a head."""
+    rng = np.random.default_rng(seed)
+    tensors: dict[str, Tensor] = {"input": Tensor("input", (1, 4, 4, 3), "int8", Quant.of(1 / 64, 0))}
+    ops: list[Op] = []
+
+    def add(name: str, kind: OpKind, inputs: tuple[str, ...], output: Tensor, **attributes: object) -> str:
+        tensors[output.name] = output
+        ops.append(Op(name, kind, inputs, output.name, Attributes(**attributes)))
+        return output.name
+
+    def constant(name: str, data: np.ndarray, quant: Quant | None = None) -> str:
+        tensors[name] = Tensor(name, data.shape, data.dtype.name, quant, data)
+        return name
+
+    def weighted(name: str, kind: OpKind, x: str, shape: tuple[int, ...], output: Tensor) -> str:
+        scales = rng.uniform(0.005, 0.02, shape[0]).astype(np.float32)
+        in_scale = tensors[x].quant.scale.astype(np.float32)
+        weight = constant(f"{name}.w", rng.integers(-127, 128, shape, dtype=np.int8), Quant(scales, 0, 0))
+        bias = rng.integers(-900, 900, shape[0], dtype=np.int32)
+        return add(
+            name, kind, (x, weight, constant(f"{name}.b", bias, Quant(scales * in_scale, 0, 0))), output
+        )
+
+    def real(name: str, x: str, outputs: int, **attributes: object) -> str:
+        shape = (outputs, tensors[x].shape[-1])
+        weight = constant(f"{name}.w", rng.uniform(-0.5, 0.5, shape).astype(np.float32))
+        bias = constant(f"{name}.b", rng.uniform(-0.5, 0.5, outputs).astype(np.float32))
+        output = Tensor(f"{name}.y", (1, outputs), "float32")
+        return add(name, OpKind.FULLY_CONNECTED, (x, weight, bias), output, **attributes)
+
+    y = Tensor("stem.y", (1, 4, 4, 18), "int8", Quant.of(0.05, -4))
+    x = weighted("stem", OpKind.CONV_2D, "input", (18, 1, 1, 3), y)
+    x = add("pool", OpKind.MEAN, (x,), Tensor("pool.y", (1, 18), "int8", Quant.of(0.05, -4)), axes=(1, 2))
+    x = weighted(
+        "middle", OpKind.FULLY_CONNECTED, x, (21, 18), Tensor("middle.y", (1, 21), "int8", Quant.of(0.1, 3))
+    )
+    x = add("real", OpKind.DEQUANTIZE, (x,), Tensor("real.y", (1, 21), "float32"), clamp=None)
+    x = real("late", x, 19, clamp=(0.0, 6.0))
+    logits = real("head", x, 4, clamp=None)
+    return validate(Model("dense", tuple(ops), tensors, ("input",), (logits,), Arithmetic.FLOAT, head="head"))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel, Kind, Role, Slot, SlotPart, is_kind
-from mcusim.deployment.records import FlashConstants
+from mcusim.deployment.records import Call, FlashConstants
 from mcusim.deployment.text import CTYPES, NULL, CText
 from mcusim.graph import DTYPES, Arithmetic, Model, Op, Tensor
 from mcusim.graph.outputs import heads
@@ -22,7 +22,6 @@ from mcusim.kernels.scales import (
     multiplier_and_shift,
     quant_of,
 )
-from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step, StepOp, StepTensor
 
 ROUNDINGS = {
@@ -133,9 +132,7 @@ class StepContext:
 
     def compact(self, op: Op) -> bool:
         """True if only the learning channels of an op's weight are in SRAM."""
-        learns = Slot(op.name, Kind.VALUE, SlotPart.WEIGHT) in self.step.tensors
-        head = self.step.scope.head and op.name in heads(self.model)
-        return learns and not head and self.step.residency is Residency.FLASH
+        return self.step.in_flash(op)
 
     def overlay(self, op: Op) -> dict[str, Any]:
         """Return the fields that lay the learning channels in SRAM over the weights in flash."""
@@ -147,6 +144,13 @@ class StepContext:
             "channels": self.at(channels),
             "count": prod(self.shape(channels)),
         }
+
+    def dense(self, op: Op, result: str, fields: dict[str, Any]) -> Call:
+        """Return the call of a dense kernel, or of the one that lays what learns over weights in flash."""
+        if not self.compact(op):
+            return Call(f"mcusim_dense_{result}", "mcusim_dense", fields)
+        overlaid = {"dense": fields, "overlay": self.overlay(op)}
+        return Call(f"mcusim_overlaid_{result}", "mcusim_overlaid_dense", overlaid)
 
     def output(self, op: Op) -> dict[str, Any]:
         """Return how the accumulators of a weighted op become its int8 output."""

@@ -98,8 +98,6 @@ def _dense(context: StepContext, op: StepOp) -> Call:
         raise refusal(
             f"op {source.name!r} ({source.kind})", "runs over several rows, and the C kernel takes one"
         )
-    if context.compact(source):
-        raise refusal(f"op {source.name!r} ({source.kind})", "learns with its weights in flash")
     fields: dict[str, Any] = {
         "x": context.at(x), "weight": context.parameter(source, SlotPart.WEIGHT),
         "bias": context.parameter(source, SlotPart.BIAS), "y": context.at(y), "mask": context.at(op.mask),
@@ -107,18 +105,18 @@ def _dense(context: StepContext, op: StepOp) -> Call:
     }  # fmt: skip
     if weight.dtype == "float32":
         low, high = source.attributes.clamp or (-LARGEST_FLOAT, LARGEST_FLOAT)
-        return Call("mcusim_dense_float", "mcusim_dense", fields | {"low": float(low), "high": float(high)})
+        return context.dense(source, "float", fields | {"low": float(low), "high": float(high)})
     fields |= {
         "x_zero": context.zero_of(source.inputs[0]),
         "weight_zero": context.zero_of(source.inputs[1]),
     }
     if output.dtype == "int32":
-        return Call("mcusim_dense_int32", "mcusim_dense", fields | {"output": context.beyond(source)})
+        return context.dense(source, "int32", fields | {"output": context.beyond(source)})
     if rounds_once(source.kind, context.model.arithmetic):
         raise refusal(
             f"op {source.name!r} ({source.kind})", "is rounded in float64, as no microcontroller does"
         )
-    return Call("mcusim_dense_int8", "mcusim_dense", fields | {"output": context.output(source)})
+    return context.dense(source, "int8", fields | {"output": context.output(source)})
 
 
 def _operands(context: StepContext, op: StepOp) -> dict[str, Any]:

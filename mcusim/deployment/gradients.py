@@ -77,6 +77,8 @@ def _weighted(context: StepContext, op: StepOp) -> Made:
         if x.elements != weight.shape[1]:
             raise refusal(f"op {source.name!r} ({source.kind})", "runs over several rows")
         fields["window"] = {"ci": weight.shape[1], "co": weight.shape[0]}
+        if fields["weight_float"] and "columns" in fields:
+            fields["columns"] = CText(f"(const int8_t *){fields['columns']}")
         return "mcusim_grad_input_dense", "mcusim_grad_input", fields
     fields["window"] = window(source, x.shape, y.shape, weight.shape[1:3], (x.shape[3], y.shape[3]))
     if source.kind is OpKind.DEPTHWISE_CONV_2D:

@@ -18,7 +18,6 @@ from mcusim.kernels import update as kernels
 from mcusim.kernels.columns import gather, scatter
 from mcusim.kernels.compiled.prepared import address_of
 from mcusim.kernels.compiled.rows import RULE, Row, row, rule_row
-from mcusim.lowering.residency import Residency
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
@@ -54,11 +53,12 @@ class Learner:
         self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}
         learns = self._view(Kind.VALUE, SlotPart.WEIGHT) is not None
         self.fixed_weight = not learns
-        self.compact = learns and not self.head and step.residency is Residency.FLASH
+        self.compact = step.in_flash(op)
         own = self._view(Kind.VALUE, SlotPart.WEIGHT)
         self.weight: Array = constant(step.model, op.inputs[1]) if own is None else own
         if self.compact:
-            self.weight = np.empty(step.model.tensors[op.inputs[1]].shape, np.int8)
+            whole = step.model.tensors[op.inputs[1]]
+            self.weight = np.empty(whole.shape, whole.dtype)
         self.bias: Array | None = None
         if op.bias is not None:
             own = self._view(Kind.VALUE, SlotPart.BIAS)

@@ -19,10 +19,10 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED = 8, 56, 48, 16, 12, 8
+ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED, OVERLAY = 8, 56, 48, 16, 12, 8, 12
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
 pattern of saved pixels, of a second moment, of what a convolution and its pool have beside
-their own."""
+their own, of what a dense layer with weights in flash has."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
@@ -140,7 +140,8 @@ def _record(step: Step, op: StepOp) -> int:
         return FORWARD_RECORDS[Family.UNARY]
     if kind in (OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION):
         return NORMALISED
-    return FORWARD_RECORDS[family]
+    overlaid = family is Family.DENSE and step.in_flash(op.source)
+    return FORWARD_RECORDS[family] + (OVERLAY if overlaid else 0)
 
 
 def _adapted(step: Step, op: StepOp) -> int:

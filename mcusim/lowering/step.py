@@ -8,9 +8,10 @@ from itertools import accumulate
 from math import prod
 from typing import NamedTuple
 
-from mcusim.core import Interval, Phase, Role, SlotPart, Work
+from mcusim.core import Interval, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
 from mcusim.graph import DTYPES, Model, Op, Tensor
+from mcusim.graph.outputs import heads
 from mcusim.kernels.reach import Order
 from mcusim.lowering.action import Action
 from mcusim.lowering.residency import Residency
@@ -139,6 +140,12 @@ class Step:
         """
         goal = None if self.goals is None else self.goals.single
         return None if goal is None else goal.target(self.model)
+
+    def in_flash(self, op: Op) -> bool:
+        """True if the weight of an op learns and lives in flash: in SRAM are its selected channels alone."""
+        learns = Slot(op.name, Kind.VALUE, SlotPart.WEIGHT) in self.tensors
+        head = self.scope.head and op.name in heads(self.model)
+        return learns and not head and self.residency is Residency.FLASH
 
     @property
     def overlaps(self) -> tuple[Overlap, ...]:

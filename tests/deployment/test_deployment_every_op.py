@@ -35,7 +35,7 @@ WAYS = [
 ]  # fmt: skip
 IN_FLASH = "_in_flash"
 """Ends the name of a network whose weights are in flash, and what learns in SRAM, two examples at once."""
-LEARN_IN_FLASH = (*CONVOLUTIONS, *FILTERS)
+LEARN_IN_FLASH = (*CONVOLUTIONS, *FILTERS, OpKind.FULLY_CONNECTED)
 KINDS = [kind for kind in FORWARD if kind in GRADIENTS]
 
 

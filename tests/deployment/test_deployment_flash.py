@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from every_op import every_op_network
-from networks import small_network
+from networks import dense_network, small_network
 from pooled_networks import pooled_network
 
 import mcusim
@@ -48,6 +48,7 @@ RECORDS = {
     "every op": (every_op_network, "dense", {"simplify": "off"}),
     "pooled": (pooled_network, "head", {}),
     "observed": (small_network, "dynamic:ratio=0.3,policy=gradient-norm", {}),
+    "weights in flash": (dense_network, "last-3", {"residency": "flash"}),
     "second moment": (small_network, "last-2", {"sgd": mcusim.Sgd(second_moment=0.9, accumulate=2)}),
 }
 

@@ -10,7 +10,7 @@ import signal
 import pytest
 from emulation_networks import drawn, session, wide_network
 from every_op import every_op_network
-from networks import small_network
+from networks import dense_network, small_network
 from pooled_networks import pooled_network
 from tasks_networks import case
 from typer.testing import CliRunner
@@ -101,6 +101,17 @@ def test_every_core_gives_the_same_bytes(core):
 @pytest.mark.parametrize("choices", [{"residency": "flash"}, {"in_place": False}, {"patches": "2:a.expand"}])
 def test_every_way_to_save_memory_gives_the_same_bytes(choices):
     found = twin_of(small_network(), "last-3", steps=2, **choices)[1]()
+    assert found.equal, str(found.first_difference)
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7"])
+def test_dense_layers_in_flash_give_the_same_bytes(core):
+    update = "dynamic:ratio=0.4,layers=all,stage=none"
+    own, run = twin_of(dense_network(), update, steps=3, core=core, residency="flash")
+    channels = own.plan().step.scope.channels
+    assert 1 < channels["middle"] < 18
+    assert 1 < channels["late"] < 21
+    found = run()
     assert found.equal, str(found.first_difference)
 
 

@@ -10,7 +10,7 @@ from arena_steps import images, train
 from every_op import LEFT_OUT, every_op_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import small_network
+from networks import dense_network, small_network
 from scheme_examples import FIRST
 from tasks_networks import case
 
@@ -153,6 +153,13 @@ def test_residency_in_flash_learns_the_same_as_in_sram(weight, momentum, second_
         )
         for r in ("sram", "flash")
     ]  # fmt: skip
+    assert same(*runs)
+
+
+def test_dense_layers_in_flash_learn_the_same_as_in_sram():
+    model, sgd = dense_network(), Sgd(lr=0.01, momentum=0.9)
+    update, more = "dynamic:ratio=0.4,layers=all", {"sgd": sgd, "x": images(4)}
+    runs = [train(model, update, Formats(), arena=True, residency=r, **more) for r in ("sram", "flash")]
     assert same(*runs)
 
 

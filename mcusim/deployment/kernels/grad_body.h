@@ -212,7 +212,9 @@ void NAME(mcusim_grad_input_dense)(const void *record, mcusim_state *state) {
         for (uint32_t o = 0; o < outputs; o++) {
             float v = NAME(load)(g, r->from.scale, r->mask, o);
             if (r->weight_float) {
-                s += v * ((const float *)r->weight)[o * inputs + k];
+                const float *q = slot < 0 ? (const float *)r->weight + o * inputs + k
+                                          : (const float *)(const void *)r->columns + (uint32_t)slot * outputs + o;
+                s += v * *q;
             } else {
                 int32_t w = slot < 0 ? ((const int8_t *)r->weight)[o * inputs + k] : r->columns[(uint32_t)slot * outputs + o];
                 s += v * r->factor[o] * (float)(w - r->weight_zero);

@@ -57,6 +57,18 @@ typedef struct {
     float low, high;                /* of a float32 layer */
 } mcusim_dense;
 
+/* Learning input channels in SRAM that are laid over weights in flash. */
+typedef struct {
+    const void *columns;            /* [count][outputs] */
+    const int16_t *channels;        /* which they are, ascending */
+    uint16_t count;
+} mcusim_overlay;
+
+typedef struct {
+    mcusim_dense dense;
+    mcusim_overlay overlay;
+} mcusim_overlaid_dense;
+
 /* Products of rows of a and columns of b: dims are those of y, stacks first. */
 typedef struct {
     const int8_t *a, *b;
@@ -263,7 +275,7 @@ typedef struct {
     int16_t weight_zero;
     uint8_t accumulate, weight_float;
     mcusim_error from, to;
-    const int8_t *columns;
+    const int8_t *columns;          /* as in mcusim_convolution; floats where the weights are */
     const int16_t *channels;
     uint16_t count, groups;
 } mcusim_grad_input;
@@ -497,6 +509,7 @@ typedef struct {
 mcusim_kernel mcusim_nothing;
 mcusim_kernel mcusim_pooled_rows, mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
 mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
+mcusim_kernel mcusim_overlaid_int8, mcusim_overlaid_int32, mcusim_overlaid_float;
 mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_prelu, mcusim_div;
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
 mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average, mcusim_total, mcusim_extreme;
