@@ -202,10 +202,9 @@ def pixelate(x: Array, severity: int, draw: Draw) -> Array:
     height, width = x.shape[1:3]
     down = [_boxes(size, max(1, round(float(size * share)))) for size in (height, width)]
     # Down to the mean of what each covers, and up to the mean of those that cover each.
-    there = [box.T @ (box / box.sum(axis=0).max()) for box in down]
+    there = [_along(0, box.T, box / box.sum(axis=0).max()) for box in down]
     there = [each / each.sum(axis=1, keepdims=True) for each in there]
-    found: Array = np.einsum("ij,njwc,kw->nikc", there[0], x, there[1], optimize=True)
-    return found
+    return _along(2, there[1], _along(1, there[0], x))
 
 
 def jpeg_compression(x: Array, severity: int, draw: Draw) -> Array:
@@ -217,9 +216,9 @@ def jpeg_compression(x: Array, severity: int, draw: Draw) -> Array:
     down, right = -height % 8, -width % 8
     whole = np.pad(x, ((0, 0), (0, down), (0, right), (0, 0)), "edge") * np.float32(255) - np.float32(128)
     blocks = whole.reshape(n, (height + down) // 8, 8, (width + right) // 8, 8, channels)
-    waves = np.einsum("ui,nyixjc,vj->nyuxvc", _COSINES, blocks, _COSINES, optimize=True)
+    waves = _along(4, _COSINES, _along(2, _COSINES, blocks))
     kept = np.rint(waves / table[:, None, :, None]) * table[:, None, :, None]
-    back = np.einsum("ui,nyuxvc,vj->nyixjc", _COSINES, kept, _COSINES, optimize=True)
+    back = _along(4, _COSINES.T, _along(2, _COSINES.T, kept))
     found: Array = (back.reshape(whole.shape)[:, :height, :width] + np.float32(128)) / np.float32(255)
     return found
 
@@ -296,6 +295,19 @@ def _clouds(draw: Draw, shape: tuple[int, int], *, rough: float) -> Array:
     low, high = (edge(axis=(1, 2, 3), keepdims=True) for edge in (total.min, total.max))
     found: Array = (total - low) / np.maximum(high - low, np.float32(1e-6))
     return found
+
+
+def _along(axis: int, matrix: Array, x: Array) -> Array:
+    """Multiply by a matrix along one axis, adding term after term.
+
+    A BLAS adds in an order that depends on the machine and on how many pictures there are.
+    """
+    planes = np.moveaxis(x, axis, 0)
+    column = (-1, *[1] * (planes.ndim - 1))
+    total = np.zeros((len(matrix), *planes.shape[1:]), np.float32)
+    for weights, plane in zip(matrix.T, planes, strict=True):
+        total += weights.reshape(column) * plane
+    return np.moveaxis(total, 0, axis)
 
 
 def _boxes(size: int, small: int) -> Array:
