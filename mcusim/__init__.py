@@ -16,7 +16,7 @@ Everything that the command line does is here under the same name, by what a per
 * plan: `plan`, `scheme` (from `schemes`), `planners`, `allocators`, `timeline`; a `Plan`, its `Settings`
   (`Formats`, `Sgd`, `Patches`), a `Timeline` and its `Duty`
 * train: `Session`, `train` by a `Recipe`, a `population` of schemes and seeds, `evaluate`, `predict`,
-  `activations`, `data`, `Augmentation`; a `Run`, `read_run`, `watch` one that goes on; a `Watched`
+  `activations`, `data`, `Augmentation`, `Looks`; a `Run`, `read_run`, `watch` one that goes on; a `Watched`
 * explore: `compare`, `search` with `sensitivity` within `SearchSpace`, `diff`; a `Comparison`, a `Found`,
   a `Ranking`, a `Difference`, a `Coverage`; many runs of one question: `sweep` a `Study`, a `StudyResult`;
   tasks that come one after the other: `stream`, a `StreamResult`
@@ -95,6 +95,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "activations": "mcusim.engine.inference",
         "data": "mcusim.data",
         "Augmentation": "mcusim.data.augment",
+        "Looks": "mcusim.data.looks",
         "Recipe": "mcusim.planning.recipe",
         "Run": "mcusim.session.run",
         "read_run": "mcusim.session.run",
@@ -199,6 +200,7 @@ if TYPE_CHECKING:
     )
     from mcusim.core.provenance import Figure
     from mcusim.data.augment import Augmentation
+    from mcusim.data.looks import Looks
     from mcusim.deployment.project import Firmware
     from mcusim.emulation.twin_run import TwinRun
     from mcusim.emulation.verb import twin
@@ -288,6 +290,7 @@ __all__ = [
     "Formats",
     "Found",
     "Installation",
+    "Looks",
     "McusimError",
     "MissingPackage",
     "Model",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import BadArgument
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import setting
 from mcusim.data.counter import below
@@ -54,6 +55,8 @@ class Augmentation(Chosen):
         label="augmentation contrast", terse=True, least=0, most=1,
     )  # fmt: skip
 
+    way_out: ClassVar[str] = "leave out the augmentation"
+
     @property
     def variants(self) -> int:
         """Number of variants of each picture."""
@@ -63,6 +66,15 @@ class Augmentation(Chosen):
     def retouches(self) -> bool:
         """True if pixels change, and not only their places."""
         return bool(self.cutout or self.brightness or self.contrast)
+
+    def require(self, image_shape: tuple[int, ...]) -> None:
+        """Raise BadArgument if variants would erase whole pictures."""
+        if self.cutout >= min(image_shape[:2]):
+            size = " x ".join(map(str, image_shape[:2]))
+            raise BadArgument(
+                f"augmentation cutout {self.cutout}", f"erases pictures of {size} whole",
+                "ask for a smaller square",
+            )  # fmt: skip
 
     def draw(self, index: NDArray[np.int64], epoch: int, seed: int) -> NDArray[np.int64]:
         """Return which variant of each picture an epoch shows."""

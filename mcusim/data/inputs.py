@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mcusim.core import BadData
 from mcusim.core.fields import field_of, joined, names_of
 from mcusim.data.augment import Augmentation
+from mcusim.data.looks import Looks
 from mcusim.data.preprocess import Preprocessor
 from mcusim.graph import Model
 
@@ -28,7 +29,7 @@ class Inputs:
     Args:
         model: the network.
         images: examples ``[N, ...]``, or records of several arrays; ``[N, times, ...]`` with state.
-        augmentation: random variants, the same for all inputs of an example.
+        augmentation: random variants, or looks; the same for all inputs of an example.
         seed: of those variants.
 
     Raises:
@@ -36,7 +37,7 @@ class Inputs:
     """
 
     def __init__(
-        self, model: Model, images: Array, *, augmentation: Augmentation | None = None, seed: int = 0
+        self, model: Model, images: Array, *, augmentation: Augmentation | Looks | None = None, seed: int = 0
     ) -> None:
         self.names, self._sequences = model.inputs, bool(model.states)
         if len(self.names) > 1 and not names_of(images):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument, BadData
+from mcusim.core import BadData
 from mcusim.data.augment import Augmentation
+from mcusim.data.looks import Looks
 from mcusim.data.placement import Placement
 from mcusim.graph import QUANTISED, Model, Tensor
 
@@ -48,13 +49,13 @@ class Preprocessor:
         image_shape: tuple[int, ...],
         dtype: str = "uint8",
         *,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation | Looks | None = None,
         seed: int = 0,
         tensor: Tensor | None = None,
     ) -> None:
         self.input = tensor or model.input
         self.image_shape, self.dtype, self.seed = tuple(image_shape), dtype, seed
-        self.augmentation = augmentation or Augmentation()
+        self.augmentation = augmentation or Looks()
         self.planes_first = dtype == "uint8" and _planes_first(self.input.shape)
         shape = self.input.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.planes_first else shape
@@ -70,12 +71,7 @@ class Preprocessor:
         if dtype == "uint8":
             if len(self.shape) != 3 or len(self.image_shape) != 3 or self.shape[-1] not in (1, 3):
                 raise self._misfit()
-            if self.augmentation.cutout >= min(self.image_shape[:2]):
-                size = " x ".join(map(str, self.image_shape[:2]))
-                raise BadArgument(
-                    f"augmentation cutout {self.augmentation.cutout}", f"erases pictures of {size} whole",
-                    "ask for a smaller square",
-                )  # fmt: skip
+            self.augmentation.require(self.image_shape)
             self.table = _table(model, self.input, self.shape[-1])
         else:
             if dtype == "int8" and self.input.dtype == "int16":
@@ -84,9 +80,7 @@ class Preprocessor:
             if dtype == "float32" and 3 in (shape[0], shape[-1]) and len(shape) == 3:
                 _say_unnormalised(model)
             if self.augmentation.variants > 1:
-                raise BadData(
-                    f"{dtype} examples", "are no pictures to be varied", "leave out the augmentation"
-                )
+                raise BadData(f"{dtype} examples", "are no pictures to be varied", self.augmentation.way_out)
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mcusim.core.chosen import Chosen
 from mcusim.core.setting import setting
 from mcusim.data.augment import Augmentation
+from mcusim.data.looks import LOOKS, Looks
 from mcusim.update.schedule import KINDS
 
 TRACES = ("first", "all", "off")
@@ -41,4 +42,18 @@ class Recipe(Chosen):
         "epoch", "when the test examples are looked at: after every epoch, once at the end, or never",
         values=lambda: EVALUATE,
     )  # fmt: skip
+    looks: str = setting(
+        "one", "looks at a picture that an evaluated answer averages, an inference each: one; mirrored too; "
+        "ten-crop: displaced to each corner too",
+        values=lambda: LOOKS, terse=True,
+    )  # fmt: skip
+    look_shift: int = setting(
+        2, "displacement of a ten-crop on each axis, edges repeated",
+        unit="pixels", least=1, most=1024, terse=True,
+    )  # fmt: skip
     augmentation: Augmentation = setting(Augmentation, "random variants of the training images")
+
+    @property
+    def answer(self) -> Looks:
+        """The looks that an evaluated answer averages."""
+        return Looks(LOOKS[self.looks], self.look_shift)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import BadArgument
 from mcusim.core.counted import counted
 from mcusim.data.dataset import Split
 from mcusim.data.inputs import Inputs
+from mcusim.data.looks import Looks
 from mcusim.engine.inference import Inference
 from mcusim.engine.state import State
 from mcusim.files.load import network
@@ -23,6 +25,8 @@ from mcusim.tasks.goals import Goal, Goals, choose_goals
 from mcusim.tasks.task import Task
 
 Array = NDArray[Any]
+Answers = dict[str, Array]
+"""Real values ``(n, elements)`` of each output, float32."""
 CHUNK = 256
 
 
@@ -45,8 +49,9 @@ class Evaluation:
         total = 0.0
         for start in counted(range(0, self._count, CHUNK)):
             index = np.arange(start, min(start + CHUNK, self._count))
-            outputs = tail.run(np.stack(self._features.rows(self._part, index)))
-            total += judge.summed(outputs, self._features.targets(self._part, index))
+            seen = (self._features.seen(self._part, index, look) for look in range(self._features.looks))
+            answers = averaged(judge.reals(tail.run(np.stack(rows))) for rows in seen)
+            total += judge.summed(answers, self._features.targets(self._part, index))
             pause()
         return total / self._count
 
@@ -59,21 +64,49 @@ class _Judge:
         self._logits = {g.output: model.tensors[name] for g, name in zip(goals.items, logits, strict=True)}
         self._targets = {goal.output: goal.target(model) for goal in goals.items}
 
-    def summed(self, outputs: Array, targets: Array) -> float:
+    def reals(self, outputs: Array) -> Answers:
+        """Return the real values of the outputs of examples ``(n, ...)``."""
+        several = self._goals.single is None
+        return {
+            output: reals(outputs[logits.name] if several else outputs, logits)
+            for output, logits in self._logits.items()
+        }
+
+    def summed(self, answers: Answers, targets: Array) -> float:
         """Return the sum of the scores of examples ``(n, ...)``."""
         goals = self._goals
         several = goals.single is None
         judged = []
         for goal in goals.items:
-            logits, target = self._logits[goal.output], self._targets[goal.output]
-            real = reals(outputs[logits.name] if several else outputs, logits)
+            target = self._targets[goal.output]
             wanted = targets[goal.output] if several else targets
             wanted = wanted if target is None else reals(wanted, target)
-            judged.append([goals.judged(goal.output, r, w) for r, w in zip(real, wanted, strict=True)])
+            each = zip(answers[goal.output], wanted, strict=True)
+            judged.append([goals.judged(goal.output, r, w) for r, w in each])
         return sum(
             goals.score([value for value, _ in one], [score for _, score in one])
             for one in zip(*judged, strict=True)
         )
+
+
+def require_one_answer(goals: Goals, looks: Looks) -> None:
+    """Raise BadArgument if answers of several looks cannot be averaged."""
+    for goal in goals.items:
+        if looks.count > 1 and goal.task.has_places:
+            reason = f"see other places, and an answer of {goal.task.name} lies where the picture does"
+            raise BadArgument(f"{looks.count} looks", reason, looks.way_out)
+
+
+def averaged(looks: Iterable[Answers]) -> Answers:
+    """Return the mean answer of several looks at the same examples: their float32 sum in order, divided."""
+    first, *others = looks
+    if not others:
+        return first
+    totals = {name: values.copy() for name, values in first.items()}
+    for look in others:
+        for name, values in look.items():
+            totals[name] += values
+    return {name: values / np.float32(1 + len(others)) for name, values in totals.items()}
 
 
 def predictions(outputs: Array, logits: Tensor) -> NDArray[np.int64]:
@@ -89,7 +122,9 @@ def reals(outputs: Array, tensor: Tensor) -> Array:
     return (flat.astype(np.float32) - np.float32(tensor.quant.zero_point)) * tensor.quant.scale
 
 
-def evaluate(model: Model | str | Path, split: Split, task: Task | Goals | None = None) -> float:
+def evaluate(
+    model: Model | str | Path, split: Split, task: Task | Goals | None = None, *, looks: Looks | None = None
+) -> float:
     """Return the metric of a network as it is on a split: an accuracy is in 0..1.
 
     For classification a final int8 SOFTMAX takes part and may round two classes to the same value; the
@@ -99,6 +134,11 @@ def evaluate(model: Model | str | Path, split: Split, task: Task | Goals | None 
         model: the network, trained or not, or its name or path.
         split: examples with their labels, e.g. ``data.test``.
         task: what it is for, or the goals of several outputs; what the network and the labels say by default.
+        looks: at each picture, whose outputs are averaged: ``Looks(10, shift=2)``; one by default.
+
+    Raises:
+        BadArgument: if several looks cannot be averaged, because answers have places as the picture has, or
+            are classes already.
     """
     model = network(model)
     split = split.named(model.inputs, model.outputs)
@@ -108,23 +148,30 @@ def evaluate(model: Model | str | Path, split: Split, task: Task | Goals | None 
         goals = choose_goals(model, None, AUTO if task is None else task.name, Labels(split.labels))
     for goal in goals.items:
         goal.task.require(goal.part(model))
-    prepare = Inputs(model, split.images)
+    looks = looks or Looks()
+    require_one_answer(goals, looks)
+    prepare = Inputs(model, split.images, augmentation=looks)
     prepare.check_range(split.images)
     wanted = goals.prepared(split.labels, model)
     ends = tuple(_end(model, goal, goals) for goal in goals.items)
     single = goals.single
     inference, judge = Inference(model, results=ends), _Judge(model, goals, ends)
     classes = single is not None and model.ops[-1].kind is OpKind.ARG_MAX
+    if classes and looks.count > 1:
+        raise BadArgument(f"{looks.count} looks", f"give classes of {model.name}, not scores", looks.way_out)
     total = 0.0
     for start in range(0, len(split), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(split)))
-        x = prepare(split.images[index])
-        outputs = inference.run(x)
+        shown = [
+            prepare(split.images[index], index, variant=np.full(len(index), look))
+            for look in range(looks.count)
+        ]
         if classes:
-            total += float((outputs.reshape(-1) == wanted[index]).sum())
+            total += float((inference.run(shown[0]).reshape(-1) == wanted[index]).sum())
         else:
             reads = single is not None and single.task.reads_input
-            total += judge.summed(outputs, x if reads else wanted[index])
+            answers = averaged(judge.reals(inference.run(x)) for x in shown)
+            total += judge.summed(answers, shown[0] if reads else wanted[index])
     return total / len(split)
 
 

@@ -11,6 +11,7 @@ from mcusim.core.cache import cache_dir
 from mcusim.data.augment import Augmentation
 from mcusim.data.dataset import Dataset
 from mcusim.data.inputs import Inputs
+from mcusim.data.looks import Looks
 from mcusim.engine.feature_cache import FeatureCache, front_key
 from mcusim.engine.front import Front, Fronts
 from mcusim.engine.inference import Inference
@@ -35,13 +36,15 @@ class Features:
         step: whose front it is.
         data: the examples.
         augmentation: of the training images.
+        looks: at every other one.
         seed: of the draws of their variants.
         fronts: what is shared with other sessions of this process.
     """
 
     def __init__(
-        self, step: Step, data: Dataset, augmentation: Augmentation, seed: int, fronts: Fronts | None = None
-    ) -> None:
+        self, step: Step, data: Dataset, augmentation: Augmentation, looks: Looks, seed: int,
+        fronts: Fronts | None = None,
+    ) -> None:  # fmt: skip
         self.model = model = step.model
         self.flow = Flow.of(model, step.scope, step.goals)
         assert step.goals is not None
@@ -50,6 +53,7 @@ class Features:
         front = self.flow.ops[: self.flow.front]
         inference: dict[int, Inference] = {}
         self._augmentation, self._seed = augmentation, seed
+        self.looks = looks.count
         self._images = {part: split.images for part, split in data.parts.items()}
         self._targets = {part: self.goals.prepared(split.labels, model) for part, split in data.parts.items()}
         self._fronts: dict[str, Front] = {}
@@ -57,8 +61,10 @@ class Features:
         source = model.tensors[step.boundary or model.inputs[0]]
         root = cache_dir() if front else None
         digests = {}
+        # One look is a picture as it is, which has been kept under this name since before there were others.
+        others = Augmentation() if looks.count == 1 else looks
         for part, split in data.parts.items():
-            varied = augmentation if part == "train" else Augmentation()
+            varied = augmentation if part == "train" else others
             prepare = Inputs(model, split.images, augmentation=varied, seed=VARIANTS_SEED)
             prepare.check_range(split.images)
             self._prepare[part] = prepare
@@ -88,12 +94,16 @@ class Features:
                 fronts.add(key(len(front)), len(front), made, memory)
         self.key, self.validation_key = digests["train"], digests.get("validation")
 
-    def rows(self, part: str, index: NDArray[np.int64], epoch: int | None = None) -> list[Array]:
-        """Return the tail's input of each image, in the variant that this epoch shows."""
+    def rows(self, index: NDArray[np.int64], epoch: int) -> list[Array]:
+        """Return the tail's input of each training image, in the variant that this epoch shows."""
         variant = np.zeros(len(index), np.int64)
-        if part == "train" and epoch is not None and self._augmentation.variants > 1:
+        if self._augmentation.variants > 1:
             variant = self._augmentation.draw(index, epoch, self._seed)
-        return self._fronts[part].rows(self._images[part], index, variant)
+        return self._fronts["train"].rows(self._images["train"], index, variant)
+
+    def seen(self, part: str, index: NDArray[np.int64], look: int) -> list[Array]:
+        """Return the tail's input of each image of another part, as this look shows it."""
+        return self._fronts[part].rows(self._images[part], index, np.full(len(index), look))
 
     def targets(self, part: str, index: NDArray[np.int64]) -> Array:
         """Return what each example's output is compared with, as a step takes it."""

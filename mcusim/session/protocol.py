@@ -21,6 +21,7 @@ class Protocol:
         train, validation, test: numbers of examples; ``validation`` is 0 where none are held out.
         seed: of the validation part; ``None`` where the data came with one, or there is none.
         evaluate: see ``Recipe.evaluate``.
+        looks: at a picture for each answer that is measured.
     """
 
     train: int
@@ -28,6 +29,7 @@ class Protocol:
     test: int
     seed: int | None
     evaluate: str
+    looks: int = 1
 
     @classmethod
     def of(cls, data: Dataset, recipe: Recipe) -> Self:
@@ -43,7 +45,7 @@ class Protocol:
                 "evaluate never", reason, f"hold examples out, e.g. {choice('validation', 0.1)}"
             )
         seed = recipe.validation_seed if recipe.validation else None
-        return cls(len(data.train), held, len(data.test), seed, recipe.evaluate)
+        return cls(len(data.train), held, len(data.test), seed, recipe.evaluate, recipe.answer.count)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -61,12 +63,16 @@ class Protocol:
         return {
             "train": self.train, "validation": self.validation, "test": self.test,
             "validation_seed": self.seed, "evaluate": self.evaluate, "reported": self.reported,
+            **({"looks": self.looks} if self.looks > 1 else {}),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild from ``as_dict``."""
-        return cls(data["train"], data["validation"], data["test"], data["validation_seed"], data["evaluate"])
+        return cls(
+            data["train"], data["validation"], data["test"], data["validation_seed"], data["evaluate"],
+            data.get("looks", 1),
+        )  # fmt: skip
 
     def __str__(self) -> str:
         words = [f"{self.train:,} to train"]
@@ -74,7 +80,10 @@ class Protocol:
             seed = "" if self.seed is None else f" (seed {self.seed})"
             words.append(f"{self.validation:,} to choose by{seed}")
         when = {"epoch": "after every epoch", "end": "once, at the end", "never": "not looked at"}
-        return ", ".join([*words, f"{self.test:,} to test, {when[self.evaluate]}"])
+        words.append(f"{self.test:,} to test, {when[self.evaluate]}")
+        return ", ".join(words) + (
+            f"; {self.looks} looks at each, their answers averaged" if self.looks > 1 else ""
+        )
 
 
 def divided(data: Dataset, recipe: Recipe) -> Dataset:

@@ -25,7 +25,7 @@ from mcusim.planning.cost import session_cost
 from mcusim.planning.plan import Plan
 from mcusim.planning.recipe import Recipe
 from mcusim.session.checkpoint import FILE, WAY_OUT, Progress, load_checkpoint, save_checkpoint
-from mcusim.session.evaluation import Evaluation
+from mcusim.session.evaluation import Evaluation, require_one_answer
 from mcusim.session.features import Features
 from mcusim.session.folder import run_folder
 from mcusim.session.health import require_finite
@@ -67,8 +67,9 @@ class Training:
         self.per_epoch = min(len(data.train), recipe.limit or len(data.train))
         steps = recipe.epochs * self.per_epoch
         self.schedule = Schedule(steps, warmup=int(recipe.warmup * self.per_epoch), kind=recipe.schedule)
-        self.features = Features(plan.step, data, recipe.augmentation, settings.seed, fronts)
+        self.features = Features(plan.step, data, recipe.augmentation, recipe.answer, settings.seed, fronts)
         self.goals = self.features.goals
+        require_one_answer(self.goals, recipe.answer)
         self.state = State.of(plan.step.model, plan.step.scope, settings.formats)
         self.stages = Stages(plan, scheme, self.state)
         self.progress = Progress()
@@ -300,7 +301,7 @@ class Training:
             order = self.data.train.order(epoch, seed)[: self.per_epoch]
         for start in range(self.progress.position, self.per_epoch, BLOCK):
             index = order[start : start + BLOCK]
-            rows = self.features.rows("train", index, epoch)
+            rows = self.features.rows(index, epoch)
             yield from zip(rows, self.features.targets("train", index), strict=True)
 
     def _measured(self, part: str, state: State, pause: Callable[[], None] | None = None) -> float:

@@ -19,6 +19,7 @@ class Reconstruction(Task):
     # As for regression, and the target's zero point and scale.
     float_ops = 6
     reads_input = True
+    has_places = True
 
     def misfit(self, model: Model) -> str:
         """Return why the output cannot be compared with the input."""

@@ -22,6 +22,7 @@ class Segmentation(SingleLabel):
     name = "segmentation"
     metric = Metric("pixel accuracy", "%")
     link = frozenset({OpKind.SOFTMAX})
+    has_places = True
 
     def misfit(self, model: Model) -> str:
         """Return why the output is no picture of scores."""

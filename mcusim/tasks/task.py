@@ -34,6 +34,8 @@ class Task(ABC):
     """float32 operations that the loss and its gradient take for each logit; modelled."""
     reads_input: ClassVar[bool] = False
     """True if the target is the network's own input, so that the data need no labels."""
+    has_places: ClassVar[bool] = False
+    """True if an answer lies where the picture does, so that of a mirrored picture it is mirrored."""
 
     def misfit(self, model: Model) -> str:
         """Return why a network with one output is not made for this task; empty if it is."""

@@ -13,6 +13,7 @@ from test_session_training import session, tiny_data
 
 import mcusim
 from mcusim.core import BadRun
+from mcusim.data.looks import Looks
 from mcusim.session import identity
 from mcusim.session.checkpoint import FILE, read_checkpoint
 from mcusim.session.features import Features
@@ -94,8 +95,8 @@ def test_features_of_another_version_are_not_taken(tmp_path, monkeypatch):
     plan, data = session("head").plan(), tiny_data(12)
 
     def rows():
-        features = Features(plan.step, data, mcusim.Augmentation(), 0)
-        return np.stack(features.rows("train", np.arange(12)))
+        features = Features(plan.step, data, mcusim.Augmentation(), Looks(), 0)
+        return np.stack(features.rows(np.arange(12), 0))
 
     expected = rows()
     [path] = [p for p in (tmp_path / "features").iterdir() if p.stat().st_size]
@@ -115,8 +116,8 @@ def test_features_of_other_views_are_not_taken(tmp_path, monkeypatch):
         rows = []
         for root in (tmp_path, tmp_path, None):
             monkeypatch.setattr("mcusim.session.features.cache_dir", lambda root=root: root)
-            features = Features(plan.step, data, mcusim.Augmentation(**view), 0)
-            rows.append(np.stack(features.rows("train", index, 1)))
+            features = Features(plan.step, data, mcusim.Augmentation(**view), Looks(), 0)
+            rows.append(np.stack(features.rows(index, 1)))
         assert np.array_equal(rows[0], rows[1])
         assert np.array_equal(rows[0], rows[2])
         seen.add((features.key, rows[0].tobytes()))
