@@ -91,13 +91,14 @@ class ReplayBuffer:
         self._replay, self._seed = replay, seed
         self.kept: list[int] = []
         self._labels: list[int] = []
-        self._seen = 0
+        self._seen = self._drawn = 0
         self.written: list[int] = []
         """Places that were written, one after the other, those of examples that were put out again too."""
 
-    def offer(self, number: int, label: int) -> None:
-        """Keep an example, or not, as the policy says."""
+    def offer(self, number: int, label: int) -> int | None:
+        """Keep an example, or not, as the policy says; return the place that it takes, if it takes one."""
         self._seen += 1
+        self._drawn = 0
         place: int | None = len(self.kept)
         if len(self.kept) < self._replay.capacity:
             self.kept.append(number)
@@ -107,6 +108,7 @@ class ReplayBuffer:
         if place is not None:
             self.kept[place], self._labels[place] = number, label
             self.written.append(place)
+        return place
 
     def _place(self, label: int) -> int | None:
         """Return whose place an example takes; ``None`` if it is not kept."""
@@ -127,18 +129,27 @@ class ReplayBuffer:
             return None
         return places[drawn % len(places)]
 
-    def draw(self, count: int, purpose: int) -> list[int]:
-        """Return the numbers of examples to learn again, each drawn by itself."""
+    def draw(self) -> int | None:
+        """Return the place of an example to learn again, each drawn by itself; ``None`` if there are none."""
         if not self.kept:
-            return []
-        drawn = below(len(self.kept), self._seed, self._seen, purpose, np.arange(count))
-        return [self.kept[place] for place in drawn]
+            return None
+        place = int(below(len(self.kept), self._seed, self._seen, 1, self._drawn)[0])
+        self._drawn += 1
+        return place
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Examples that were offered, and draws since the last of them: all that a device counts."""
+        return self._seen, self._drawn
 
 
 def composed(
     labels: NDArray[np.int64], new: NDArray[np.int64], buffer: ReplayBuffer | None, ratio: int
 ) -> NDArray[np.int64]:
-    """Return the order in which a device learns: each new example, then as many of the buffer.
+    """Return the order in which a device learns: before each new example as many of the buffer.
+
+    A new example is kept in the step that learns it, while it is there: no memory has to hold it until others
+    have been replayed.
 
     Args:
         labels: of all examples of the stream, by number.
@@ -150,6 +161,7 @@ def composed(
         return new
     order: list[int] = []
     for number in new.tolist():
-        order += [number, *buffer.draw(ratio, 1)]
+        places = (buffer.draw() for _ in range(ratio))
+        order += [*(buffer.kept[place] for place in places if place is not None), number]
         buffer.offer(number, int(labels[number]))
     return np.array(order, np.int64)

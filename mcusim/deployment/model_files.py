@@ -10,6 +10,7 @@ import numpy as np
 
 from mcusim import __version__
 from mcusim.deployment.records import NOTHING
+from mcusim.deployment.replay import flash_name
 from mcusim.deployment.selftest import constant_sums, example, sums
 from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import NULL, CText, array, initialiser, literal
@@ -72,7 +73,7 @@ def fields_of(network: FirmwareTables) -> dict[str, Any]:
     return {name: value for name, value in network.fields.items() if name not in OUTSIDE}
 
 
-OUTSIDE = ("header_bytes", "selection_steps")
+OUTSIDE = ("header_bytes", "selection_steps", "replays", "replay_bytes")
 
 
 def _guarded(name: str, text: str) -> str:
@@ -82,14 +83,18 @@ def _guarded(name: str, text: str) -> str:
 
 def sizes(network: FirmwareTables, plan: Plan) -> dict[str, int]:
     """Return the sizes that the header states."""
-    model = plan.step.model
+    model, fields = plan.step.model, network.fields
+    replayed = {"REPLAYS": fields["replays"]} if "replays" in fields else {}
+    if fields.get("replay_bytes"):
+        replayed["REPLAY_AREA_BYTES"] = fields["replay_bytes"]
     return {
         "ARENA_BYTES": arena_bytes(plan),
         "INPUT_BYTES": sum(model.tensors[name].bytes for name in model.inputs),
         "OUTPUTS": sum(model.tensors[name].elements for name in plan.step.logits),
         "OPS": len(network.calls),
         "LEARNED_BYTES": sum(len(data) for _, data in network.learned),
-        "CHECKPOINT_AREA_BYTES": network.fields["area_bytes"],
+        "CHECKPOINT_AREA_BYTES": fields["area_bytes"],
+        **replayed,
     }
 
 
@@ -126,6 +131,8 @@ def _data_header(network: FirmwareTables, plan: Plan) -> str:
     size = network.fields["header_bytes"] + len(_payload(network))
     image = f"extern const uint8_t {network.prefix}_checkpoint[{size}];\n"
     state = f"extern mcusim_state {network.prefix}_state;\n"
+    if network.fields.get("replay_bytes"):
+        state += f"extern const mcusim_flash *{flash_name(network.prefix)};\n"
     return f'#include "../kernels/records.h"\n\n{arena}{state}{image}{network.constants.declarations()}'
 
 
@@ -159,6 +166,9 @@ MCUSIM_ARENA uint8_t {prefix}_arena[{arena_bytes(plan)}]
 mcusim_state {prefix}_state;
 """
     ]
+    if network.fields.get("replay_bytes"):
+        comment = "/* Where examples are kept; mcusim_keep_in says. */"
+        parts.append(f"{comment}\nconst mcusim_flash *{flash_name(prefix)};\n")
     rows, names = [], []
     for number, (name, call) in enumerate(network.calls):
         names.append(literal(name))

@@ -20,6 +20,7 @@ from mcusim.deployment.moving import crop_or_paste, keep, save
 from mcusim.deployment.parameters import Observed, ParameterCalls
 from mcusim.deployment.pooled import pooled
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
+from mcusim.deployment.replay import replay
 from mcusim.deployment.text import CText, identifier
 from mcusim.graph import Arithmetic
 from mcusim.kernels.columns import gather
@@ -29,6 +30,7 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.flash import checkpoint_bytes
 from mcusim.lowering.step import StepOp
 from mcusim.mcu.flash.flash import sector_at
+from mcusim.mcu.flash.ring import Ring
 from mcusim.mcu.flash.store import header_bytes
 from mcusim.planning.plan import Plan
 from mcusim.update.policy import POLICIES
@@ -103,11 +105,23 @@ class _Writer:
             calls.append(("error scales", self._advance()))
         loss = next(i for i, op in enumerate(step.ops) if op.action is Action.LOSS)
         learned = self._learned()
-        fields = {**self._outside(), "loss_op": loss, "identity": identity(step), **self._checkpoint()}
+        fields = {
+            **self._outside(), **self._replayed(), "loss_op": loss, "identity": identity(step),
+            **self._checkpoint(),
+        }  # fmt: skip
         return FirmwareTables(
             context.constants.prefix, tuple(calls), context.constants, fields, tuple(self._starts()), learned,
             tuple(self._draws), tuple(self._parameters.rates),
         )  # fmt: skip
+
+    def _replayed(self) -> dict[str, Any]:
+        """Return which op keeps examples, and what the application has to know of them."""
+        step = self._step
+        if step.replay is None:
+            return {}
+        ring = 0 if step.kept is None else Ring(self._plan.board, *step.kept).bytes
+        op = next(i for i, op in enumerate(step.ops) if op.action is Action.REPLAY)
+        return {"replay_op": op, "replays": step.replay.ratio, "replay_bytes": ring}
 
     def _call(self, op: StepOp) -> Call:
         match op.action:
@@ -139,7 +153,7 @@ class _Writer:
             case Action.KEEP:
                 return keep(self._context, op)
             case Action.REPLAY:
-                raise refusal("a replay buffer", "keeps examples between steps")
+                return replay(self._context, op, self._plan.board, self._plan.settings.seed)
             case Action.PERTURB | Action.PROBE | Action.ESTIMATE:
                 raise refusal(f"update {self._scheme.name}", "perturbs what learns")
             case Action.OBSERVE:

@@ -21,6 +21,14 @@ def words(made: FirmwareTables, plan: Plan) -> dict[str, str]:
     if model.states:
         notes += f"\n`mcusim_begin(&{own})` begins a sequence; all its inputs but the last are inferred, "
         notes += "and the last is learned from.\n"
+    upper = own.upper()
+    if plan.step.replay is not None:
+        again = f"`mcusim_train_again(&{own})`, `{upper}_REPLAYS` times"
+        notes += f"\nBefore each new example call {again}: it learns one that was kept.\n"
+        notes += "`mcusim_train` keeps its own, or not, as the policy says.\n"
+    if plan.step.kept is not None:
+        notes += f"`mcusim_keep_in(&{own}, &flash)` says first in which flash: `{upper}_REPLAY_AREA_BYTES`\n"
+        notes += "that begin with an erase unit, addressed from 0. It begins with an empty buffer.\n"
     if not plan.step.scope.fixed:
         notes += "\nEach layer has a place for the most channels that it may get; a stage may choose fewer.\n"
     return {

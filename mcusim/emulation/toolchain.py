@@ -58,6 +58,12 @@ def build(
     named = f"#define NETWORK {network}\n#define INPUT_BYTES {network.upper()}_INPUT_BYTES\n"
     named += f"#define EXPECTED {network}_expected\n"
     named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
+    sizes = (folder / "model" / f"{network}.h").read_text("utf-8")
+    named += "".join(
+        f"#define {word} {network.upper()}_{word}\n"
+        for word in ("REPLAYS", "REPLAY_AREA_BYTES")
+        if f"{network.upper()}_{word} " in sizes
+    )
     named += "".join(f"#define {word}\n" for word in _kinds(folder / "model" / f"{network}.c"))
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
     elf = own / f"{core.name}-{program}.elf"

@@ -31,10 +31,13 @@ from mcusim.emulation.selftest import self_test
 from mcusim.emulation.target_machine import TargetMachine
 from mcusim.emulation.toolchain import build
 from mcusim.emulation.twin_run import FirstDifference, TwinRun
+from mcusim.engine.kept_examples import KeptExamples
 from mcusim.engine.state import State
 from mcusim.graph import DTYPES
 from mcusim.lowering.digest import digest
+from mcusim.lowering.replay import BUFFER as REPLAY
 from mcusim.lowering.step import StepTensor
+from mcusim.mcu.flash.ring import Ring
 from mcusim.planning.placement import for_every_stage
 from mcusim.planning.plan import Plan
 from mcusim.session.stages import Stages
@@ -43,14 +46,14 @@ from mcusim.update.scheme import Scheme
 Array = NDArray[Any]
 GROUPS = 16
 """Learning rates, labels and inputs that the twin's main takes at most."""
-LEARN, CALIBRATE, SEE = 0, 1, 6
+LEARN, CALIBRATE, SEE, AGAIN = 0, 1, 6, 7
 """Commands of the twin's main."""
 
 
 def run_twin(
     plan: Plan,
     scheme: Scheme,
-    examples: Iterable[tuple[Array, Any, float]],
+    examples: Iterable[tuple[Array | None, Any, float]],
     core: EmulatedCore,
     *,
     folder: Path | None = None,
@@ -64,7 +67,7 @@ def run_twin(
         plan: what both execute.
         scheme: what learns, and when that changes.
         examples: an input of the model's shape, its target, and the factor on the learning rates, for every
-            step.
+            step; without an input a step learns again what was kept.
         core: what to emulate.
         folder: where the firmware has been written; a temporary one if not given.
         selftest: run the firmware's self test too, as a program of its own.
@@ -139,7 +142,9 @@ class Twin:
         for what, count in counts.items():
             if count > GROUPS:
                 raise BadArgument(f"{count} {what}", f"are more than the {GROUPS} that a twin takes")
-        self._stages = Stages(plan, scheme, State.of(step.model, step.scope, settings.formats))
+        self._kept = None if step.replay is None else KeptExamples(step, plan.board, settings.seed)
+        state = State.of(step.model, step.scope, settings.formats)
+        self._stages = Stages(plan, scheme, state, self._kept)
         self._program = self._stages.program(0)
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
         self._laid = LaidOut(self._live, plan)
@@ -152,7 +157,7 @@ class Twin:
         self._ops: int | None = None
         """To be compared in all steps together."""
 
-    def run(self, examples: Iterable[tuple[Array, Any, float]]) -> TwinRun:
+    def run(self, examples: Iterable[tuple[Array | None, Any, float]]) -> TwinRun:
         """Run a step on each example, on both sides; stop at the first that differs, or when interrupted."""
         device = self._device
         self._ops = len(examples) * len(self._made.calls) if isinstance(examples, Sized) else None
@@ -162,6 +167,7 @@ class Twin:
         with _interrupts() as interrupted:
             for x, target, factor in examples:
                 if self._number == 0:
+                    assert x is not None
                     self._calibrate(x, target)
                 counts = self._step(x, target, factor)
                 self._number += 1
@@ -183,15 +189,18 @@ class Twin:
             instructions_per_second=float(self._counted().sum()) / self._seconds,
         )  # fmt: skip
 
-    def _step(self, x: Array, target: Any, factor: float) -> NDArray[np.int64]:
+    def _step(self, x: Array | None, target: Any, factor: float) -> NDArray[np.int64]:
         """Run a step on both sides; return executed instructions of each op by class."""
         program = self._program = self._stages.program(self._program.state.iteration)
         program.rate = factor
         self._snapshots = {}
-        for number in program.run_each(x, target):
+        for number in program.run_again() if x is None else program.run_each(x, target):
             laid = self._laid.after(self._stages.plan, number, self._stages.arena.bytes)
             self._snapshots[laid.op] = (laid.arena, laid.mask)
-        self._learn(x, target, factor)
+        if x is None:
+            self._ask(AGAIN, np.zeros(GROUPS, np.uint32), factor)
+        else:
+            self._learn(x, target, factor)
         self._counts = []
         before = self._counted()
         self._emulate()
@@ -256,13 +265,16 @@ class Twin:
                 labels[number] = int(wanted)
             else:
                 put(place.name, wanted)
+        self._ask(command, labels, factor, argument)
+
+    def _ask(self, command: int, labels: Array, factor: float, argument: int = 0) -> None:
         rates = np.zeros(GROUPS, np.float32)
         for group, rate in enumerate(self._made.rates):
             rates[group] = np.float32(rate * factor)
         box = (
             struct.pack("<III", command, labels[0], argument) + rates.tobytes() + bytes(8) + labels.tobytes()
         )
-        device.write(device.symbols["twin_box"], box)
+        self._device.write(self._device.symbols["twin_box"], box)
 
     def _compare(self, op: int) -> None:
         """Compare the arena after an op; called by the device, whose time this does not count as."""
@@ -295,7 +307,7 @@ class Twin:
         )  # fmt: skip
 
     def _compare_numbers(self) -> None:
-        """Compare the loss and the scales of errors, which are no tensors."""
+        """Compare the loss, the scales of errors and the flash of what is kept, which are no tensors."""
         device, program = self._device, self._program
         mine = [program.loss]
         state = device.symbols[f"{self._made.prefix}_state"]
@@ -312,12 +324,35 @@ class Twin:
                 theirs += [float(scales[number]), float(peaks[number])]
                 names += [f"scale of {name}", f"largest magnitude of {name}"]
         self._compared += 4 + 12 * count
+        if self._kept is not None and self._kept.ring is not None:
+            self._compare_flash(self._kept.ring)
         for name, a, b in zip(names, mine, theirs, strict=True):
             if a != b and not (a != a and b != b):
                 self._differing += 4
                 if self._first is None:
                     last = self._made.calls[-1][0]
                     self._first = FirstDifference(self._number, last, name, 0, a, b, state, last, 4)
+
+    def _compare_flash(self, ring: Ring) -> None:
+        """Compare the examples in flash, and how often it was erased and programmed."""
+        device, symbols = self._device, self._device.symbols
+        mine = np.full(ring.bytes, 0xFF, np.uint8) if ring.image is None else ring.image
+        theirs = np.frombuffer(device.read(symbols["twin_kept"], ring.bytes), np.uint8)
+        units = ring.record_bytes // self._plan.board.flash.program_bytes
+        said = [("erases", sum(ring.erases) * (ring.bytes // ring.blocks // ring.unit), "twin_erased"),
+                ("programmed units", ring.programmed * units, "twin_programmed")]  # fmt: skip
+        self._compared += ring.bytes + 8
+        wrong = np.flatnonzero(mine != theirs)
+        found = [("replay in flash", int(at), float(mine[at]), float(theirs[at])) for at in wrong[:1]]
+        for name, count, symbol in said:
+            other = int.from_bytes(device.read(symbols[symbol], 4), "little")
+            found += [(f"{name} of the replay buffer", 0, float(count), float(other))] * (count != other)
+        self._differing += len(wrong)
+        for tensor, at, a, b in found:
+            if self._first is None:
+                self._first = FirstDifference(
+                    self._number, REPLAY, tensor, at, a, b, symbols["twin_kept"] + at, REPLAY, len(wrong)
+                )  # fmt: skip
 
 
 @contextmanager

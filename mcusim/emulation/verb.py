@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,11 @@ def twin_of(
     )  # fmt: skip
 
 
-def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any, float]]:
-    """Yield input, target and factor on the learning rates of the first steps of a training."""
+def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array | None, Any, float]]:
+    """Yield input, target and factor on the learning rates of the first steps of a training.
+
+    A step that learns again what was kept has neither input nor target.
+    """
     goals, model = plan.step.goals, plan.step.model
     split = data.train.named(model.inputs, model.outputs)
     assert goals is not None
@@ -117,7 +120,11 @@ def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array, Any
     epochs = -(-steps // len(split))
     schedule = Schedule(len(split) * epochs, kind=Recipe().schedule)
     order = chain.from_iterable(split.order(epoch, plan.settings.seed) for epoch in range(epochs))
-    for step, index in enumerate(islice(order, steps)):
-        at = np.array([index])
+    ratio = 0 if plan.step.replay is None else plan.step.replay.ratio
+    for step in range(steps):
+        if step and (step - 1) % (ratio + 1) < ratio:  # the first example has none before it
+            yield None, None, schedule.factor(step)
+            continue
+        at = np.array([next(order)])
         x = prepare(split.images[at], at)
         yield x[0], x[0] if itself else targets[at][0], schedule.factor(step)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart
 from mcusim.engine.buffers import Buffers
+from mcusim.engine.kept_examples import KeptExamples
 from mcusim.engine.learning import Clock, Learner
 from mcusim.engine.loss import Loss
 from mcusim.engine.observer import Observer
@@ -47,6 +48,7 @@ class Binding:
         sgd: rates, momentum and accumulation.
         seed: seeds the stochastic rounding.
         statistics: accumulators to fill for a scheme that selects by what it observes.
+        kept: examples that are kept in the buffers; without them who runs the step knows them.
 
     Attributes:
         calls: one for each op of the step, in its order.
@@ -58,13 +60,14 @@ class Binding:
     """
 
     def __init__(
-        self, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int, statistics: Statistics | None
-    ) -> None:
+        self, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int, statistics: Statistics | None,
+        kept: KeptExamples | None = None,
+    ) -> None:  # fmt: skip
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.clock = step, buffers, state, Clock()
         self.losses: list[Loss] = []
         self.probes: list[Loss] = []
-        self._seed = seed
+        self._seed, self._kept = seed, kept
         self._moved: dict[str, Perturbation] = {}
         self.scales = ErrorScales(step, state)
         self._kernels: dict[object, Any] = {}
@@ -84,10 +87,12 @@ class Binding:
 
     def _bind(self, op: StepOp) -> Call:
         match op.action:
-            case Action.LOAD | Action.FRONT_END | Action.REPLAY | Action.OBSERVE | Action.POOL:
+            case Action.LOAD | Action.FRONT_END | Action.OBSERVE | Action.POOL:
                 # The input is there already, statistics are taken where the gradients are, and a pool was
                 # computed with its convolution: these ops carry the cost alone.
                 return Rows()
+            case Action.REPLAY:
+                return self._bind_replay()
             case Action.FORWARD:
                 return self._bind_forward(op)
             case Action.POOLED:
@@ -117,6 +122,11 @@ class Binding:
             case Action.ESTIMATE:
                 return self._bind_estimate(op)
         assert_never(op.action)
+
+    def _bind_replay(self) -> Call:
+        if self._kept is None:
+            return Rows()
+        return self._kept.bound(self.buffers, self.clock.learns, lambda: self.losses[0].wanted)
 
     def _bind_forward(self, op: StepOp) -> Callable[[], None]:
         source, view = _source(op), self.buffers.view

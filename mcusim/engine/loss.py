@@ -71,10 +71,11 @@ class Loss:
     @property
     def score(self) -> float:
         """How well the last example was done, by the goal's task."""
-        return self._score(self._real, self._wanted)
+        return self._score(self._real, self.wanted)
 
     @property
-    def _wanted(self) -> Any:
+    def wanted(self) -> Any:
+        """The class of the example, or where that is none, its target."""
         return self._target if self._place is not None else int(self._target[0])
 
     def expect(self, target: Any) -> None:
@@ -86,7 +87,7 @@ class Loss:
 
     def _run(self) -> None:
         """Compute a loss that is Python's."""
-        self._value[0] = self._loss(self._real, self._wanted, self._gradient)
+        self._value[0] = self._loss(self._real, self.wanted, self._gradient)
         if self._chain is not None:
             np.multiply(self._gradient, self._chain, out=self._gradient)
 

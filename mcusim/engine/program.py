@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from mcusim.engine.binding import Binding
 from mcusim.engine.buffers import Buffers
+from mcusim.engine.kept_examples import KeptExamples
 from mcusim.engine.state import State, constant
 from mcusim.kernels.compiled.driver import CallTable
+from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step
 from mcusim.tasks.goals import Goals
 from mcusim.update.optimizer import Sgd
@@ -32,6 +34,7 @@ class Program:
         seed: seeds the stochastic rounding.
         poison: overwrite every tensor when it dies.
         statistics: accumulators to fill for a scheme that selects by what it observes.
+        kept: examples to be kept in the buffers, and learned again by ``run_again``.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class Program:
         seed: int = 0,
         poison: bool = False,
         statistics: Statistics | None = None,
+        kept: KeptExamples | None = None,
     ) -> None:
         self.step, self.buffers, self.state = step, buffers, state
         self._single = len(step.model.inputs) == 1
         self._loaded = False
-        binding = Binding(step, buffers, state, sgd, seed, statistics)
+        binding = Binding(step, buffers, state, sgd, seed, statistics, kept)
+        self._kept = kept
         self.scales, self._clock, self._losses = binding.scales, binding.clock, binding.losses
         self._learners, self._calls = binding.learners, binding.calls
         self._aimed = (*binding.losses, *binding.probes)
@@ -56,7 +61,8 @@ class Program:
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
         self._whole, self._tail = (CallTable(self._calls[first:]) for first in (0, step.tail))
-        self._seen = CallTable(self._calls[: step.tail] if step.model.states else ())
+        front = zip(step.ops[: step.tail] if step.model.states else (), self._calls, strict=False)
+        self._seen = CallTable([call for op, call in front if op.action is not Action.REPLAY])
 
     @property
     def loss(self) -> float:
@@ -91,6 +97,8 @@ class Program:
         """Copy the learned parameters into the buffers and set what learns in this stage."""
         for learner in self._learners.values():
             learner.load(selection)
+        if self._kept is not None:
+            self._kept.load(self.buffers)
         self._loaded = True
 
     def select(self, selection: Selection) -> None:
@@ -102,6 +110,8 @@ class Program:
         """Copy the learned parameters back into the state; before the first ``load`` there are none."""
         for learner in self._learners.values() if self._loaded else ():
             learner.store()
+        if self._loaded and self._kept is not None:
+            self._kept.store(self.buffers)
 
     def numbers(self) -> Iterator[tuple[str, Array]]:
         """Yield what may stop being finite, by name: gradients, parameters and momentum, scales of errors."""
@@ -136,6 +146,22 @@ class Program:
         self._aim(label)
         for number, call in enumerate(self._calls):
             call()
+            yield number
+        self._count()
+
+    def run_again(self) -> Iterator[int]:
+        """Run a step on an example that was kept, from where it is put back; yield as ``run_each`` does.
+
+        Nothing is run if none is kept.
+        """
+        assert self._kept is not None
+        label = self._kept.draw(self.buffers)
+        if label is None:
+            return
+        self._aim(label)
+        first = next(number for number, op in enumerate(self.step.ops) if op.action is Action.REPLAY)
+        for number in range(first, len(self._calls)):
+            self._calls[number]()
             yield number
         self._count()
 

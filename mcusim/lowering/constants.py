@@ -19,10 +19,10 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED, OVERLAY = 8, 56, 48, 16, 12, 8, 12
+ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED, OVERLAY, PART = 8, 56, 48, 16, 12, 8, 12, 8
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
 pattern of saved pixels, of a second moment, of what a convolution and its pool have beside
-their own, of what a dense layer with weights in flash has."""
+their own, of what a dense layer with weights in flash has, of a tensor of an example that is kept."""
 FORWARD_RECORDS: Mapping[Family, int] = {
     Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
@@ -39,7 +39,7 @@ NORMALISED = 48
 PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 44
 RECORDS: Mapping[Action, int] = {
     Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.KEEP: 20 + COPY, Action.SAVE: 24, Action.LOSS: 48,
-    Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36,
+    Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36, Action.REPLAY: 64,
 }  # fmt: skip
 """Bytes of a record on a core with 32-bit addresses."""
 INT16_TABLES: Mapping[OpKind, int] = {OpKind.SOFTMAX: 2 * 2 * 513, OpKind.LOGISTIC: 512, OpKind.TANH: 512}
@@ -110,6 +110,8 @@ def record_bytes(step: Step) -> int:
 def _record(step: Step, op: StepOp) -> int:
     if op.action is Action.SAVE and op.source is not None and op.source.name in step.saved_pixels:
         return RECORDS[op.action] + 4
+    if op.action is Action.REPLAY:  # an example's tensors, and two of the buffer's own
+        return RECORDS[op.action] + PART * (len(op.reads) - 2)
     if op.action in RECORDS:
         return RECORDS[op.action] + _adapted(step, op)
     if op.source is None:

@@ -92,7 +92,9 @@ def lower(
     parameters.declare(builder)
     emit_states(builder, model)
     emit_load(builder, model, filter(None, (goal.target(model) for goal in goals.items)), front_end)
-    kept = None if replay is None else emit_replay(builder, model, flow, goals, replay)
+    kept = None
+    if replay is not None and replay.kind == "raw":
+        kept = emit_replay(builder, model, flow, goals, replay)
     covered, extra = 0, 0
     if patches is not None:
         covered = emit_patches(builder, model, flow, patches, in_place=in_place)
@@ -100,6 +102,8 @@ def lower(
     front = max(flow.front, covered)
     whole = Tail(builder, model, flow, parameters, in_place=in_place)
     whole.emit_front(flow.ops[covered:front], fuse=fuse)
+    if replay is not None and replay.kind == "latent":
+        kept = emit_replay(builder, model, flow, goals, replay)
     tail = len(builder.ops)
     perturbed = Perturbed(builder, model, flow, parameters, goals) if scope.perturbation else None
     if perturbed is not None:
@@ -117,7 +121,8 @@ def lower(
         model, scope, formats, tuple(builder.ops), tensors,
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
-        goals=goals, front_end=front_end, kept=kept, orders=builder.overlaps(tensors),
+        goals=goals, front_end=front_end, replay=replay, kept=kept,
+        orders=builder.overlaps(tensors),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mcusim.core import Interval, Kind, Phase, Role, Slot, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
+from mcusim.data.replay import Rehearsal
 from mcusim.graph import DTYPES, Model, Op, Tensor
 from mcusim.graph.outputs import heads
 from mcusim.kernels.reach import Order
@@ -130,8 +131,10 @@ class Step:
     """Why buffers may share bytes at the op that reads the one for the last time and writes the other."""
     front_end: FrontEnd | None = None
     """What makes the input of the samples of a sound."""
+    replay: Rehearsal | None = None
+    """Which examples are kept to be learned again."""
     kept: Kept | None = None
-    """Examples that are kept in flash to be learned again."""
+    """Those of them that are kept in flash."""
 
     @property
     def target(self) -> Tensor | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcusim.engine.buffers import ArenaBuffers
+from mcusim.engine.kept_examples import KeptExamples
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.events import EventTable
@@ -25,8 +26,10 @@ KEPT = 4
 class Stages:
     """Gives the program of each iteration, bound to one arena, with the right channels selected."""
 
-    def __init__(self, plan: Plan, scheme: Scheme, state: State) -> None:
-        self._plan, self._scheme, self._state = plan, scheme, state
+    def __init__(
+        self, plan: Plan, scheme: Scheme, state: State, kept: KeptExamples | None = None
+    ) -> None:  # fmt: skip
+        self._plan, self._scheme, self._state, self._kept = plan, scheme, state, kept
         self.arena = Arena(plan.settings.sram_bytes)
         """In which all programs run."""
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
@@ -133,7 +136,7 @@ class Stages:
             buffers = ArenaBuffers(plan.step, plan.solution.offsets, self.arena)
             program = Program(
                 plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed,
-                statistics=self.statistics,
+                statistics=self.statistics, kept=self._kept,
             )  # fmt: skip
             while len(self._bound) >= KEPT:
                 del self._bound[next(iter(self._bound))]

@@ -23,15 +23,17 @@ def living(ring: Ring) -> dict[int, int]:
 @given(st.integers(1, 3000), st.integers(1, 40), st.lists(st.integers(0, 39), max_size=400))
 def test_every_living_record_is_in_one_block_and_one_block_is_erased(size, capacity, writes):
     ring = Ring(NRF, size, capacity)
-    written = set()
-    for slot in writes:
+    written = {}
+    for number, slot in enumerate(writes):
         if slot < capacity:
-            ring.write(slot)
-            written.add(slot)
-            assert living(ring) == ring._where
+            written[slot] = number.to_bytes(size, "little") if size > 1 else bytes([number % 251])
+            ring.write(slot, np.frombuffer(written[slot], np.uint8))
+            assert living(ring) == {s: ring.place(s) // ring.per_block for s in written}
             assert all(len(slots) <= ring.per_block for slots in ring._live)
-            assert len(ring._order) < ring.blocks
-    assert {*living(ring)} == written
+            blocks = ring.image.reshape(ring.blocks, -1)
+            assert (blocks == 0xFF).all(axis=1).any()
+    assert {*living(ring)} == {*written}
+    assert {slot: ring.read(slot)[:size].tobytes() for slot in written} == written
     assert ring.programmed >= sum(slot < capacity for slot in writes)
 
 

@@ -99,6 +99,15 @@ static inline uint32_t mcusim_inside(const mcusim_output *out, int32_t v) {
     return (uint32_t)(v >= out->low) & (uint32_t)(v <= out->high);
 }
 
+/* Random words as a function of integers: SplitMix64, and its finaliser. */
+#define MCUSIM_GOLDEN 0x9E3779B97F4A7C15u
+
+static inline uint64_t mcusim_mix(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
 /* Where a pattern lies in this step: GOLDEN * iteration, scaled to its places. */
 static inline uint32_t mcusim_phase(const mcusim_pattern *p, uint64_t iteration) {
     return (uint32_t)(((uint64_t)((uint32_t)iteration * 0x9E3779B1u) * p->phases) >> 32);

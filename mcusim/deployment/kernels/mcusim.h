@@ -27,8 +27,12 @@ typedef struct {
     uint32_t saturated;     /* elements of integer error tensors that did not fit, all steps */
     uint8_t updating;       /* 0: gradients are computed and nothing is changed */
     uint8_t rescaled;       /* scales of error tensors changed in the last step */
+    uint8_t replay;         /* what becomes of the example: MCUSIM_LEAVE, MCUSIM_KEEP, MCUSIM_AGAIN */
+    uint8_t unkept;         /* flash failed: an example that was to be kept is not there */
     const float *rates;     /* learning rates of this step, one a group of parameters */
 } mcusim_state;
+
+enum { MCUSIM_LEAVE, MCUSIM_KEEP, MCUSIM_AGAIN };
 
 typedef void mcusim_kernel(const void *record, mcusim_state *state);
 
@@ -77,7 +81,7 @@ typedef struct {
 } mcusim_flash;
 
 /* Changes with the records and with what a copy in flash means. */
-#define MCUSIM_FORMAT 3u
+#define MCUSIM_FORMAT 4u
 
 typedef struct {
     uint32_t format;                        /* MCUSIM_FORMAT of the kernels that it was written for */
@@ -90,6 +94,7 @@ typedef struct {
     const mcusim_op *ops;
     const char *const *names;               /* of the ops; NULL if they were left out */
     uint16_t ops_count, loss_op;            /* ops before loss_op are the forward pass */
+    uint16_t replay_op;                     /* keeps examples, and learns them again from there on; 0: there is none */
     void *input;                            /* the first, where there are several */
     uint32_t input_bytes;
     const mcusim_part *inputs;              /* several; NULL where there is one */
@@ -152,6 +157,16 @@ void mcusim_calibrate_several(const mcusim_network *network, const void *const *
 
 /* What one of several outputs that learn said of the input that was inferred last. */
 mcusim_answer mcusim_answer_of(const mcusim_network *network, uint32_t goal);
+
+/* Learn again one of the examples that were kept, drawn as the simulator draws it; return the loss, or -1 where none is
+ * kept yet. Call it as often as the plan replays before each mcusim_train, which keeps its example, or does not, as the
+ * policy says. */
+float mcusim_train_again(const mcusim_network *network);
+
+/* Keep examples in this flash, whose addresses are offsets from the beginning of the buffer's area; nothing is kept
+ * before. The buffer is empty then, as after mcusim_init: where each example lies is known in SRAM alone. Blocks that
+ * are not erased are. 0 if it worked. */
+int mcusim_keep_in(const mcusim_network *network, const mcusim_flash *flash);
 
 /* Begin a sequence: what is kept from one input to the next takes its first value, as after mcusim_init. To learn from
  * a sequence, begin it, infer all inputs but the last, and train with that one. */

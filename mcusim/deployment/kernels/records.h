@@ -506,6 +506,38 @@ typedef struct {
     int16_t top;                    /* 127 or 32767 */
 } mcusim_scales;
 
+/* Bytes that are gathered into whole units before they are programmed. MCUSIM_BLOCK: the largest unit that there may
+ * be. */
+enum { MCUSIM_BLOCK = 256 };
+
+typedef struct {
+    const mcusim_flash *flash;
+    uint32_t at, used, unit;
+    int failed;
+    uint8_t block[MCUSIM_BLOCK];
+} mcusim_gathered;
+
+enum { MCUSIM_RESERVOIR, MCUSIM_BALANCED, MCUSIM_FIFO };
+
+/* Examples that are kept to be learned again: in SRAM one record after the other, an example and then its class, or in
+ * flash, in a ring of blocks. */
+typedef struct {
+    const mcusim_part *parts;       /* of an example */
+    uint16_t parts_count;
+    uint8_t policy, label_bytes;
+    uint32_t capacity;
+    uint32_t record_bytes;          /* with the class, and what a unit of programming leaves empty */
+    uint64_t seed;
+    uint32_t *counters;             /* examples offered, draws since; blocks begun, records in the newest */
+    uint32_t *classes;              /* how many are kept of each; NULL: the policy does not ask */
+    uint32_t classes_count;
+    uint8_t *records;               /* NULL: they are in flash */
+    int16_t *places;                /* where there */
+    const mcusim_flash **flash;     /* NULL until there is one */
+    uint32_t block_bytes, erase_bytes, program_bytes;
+    uint16_t blocks, per_block;
+} mcusim_replay;
+
 mcusim_kernel mcusim_nothing;
 mcusim_kernel mcusim_pooled_rows, mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
 mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
@@ -522,6 +554,7 @@ mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
 mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
 mcusim_kernel mcusim_adapted_bias_f32, mcusim_adapted_bias_i16, mcusim_adapted_bias_i8;
 mcusim_kernel mcusim_adapted_weight_f32, mcusim_adapted_weight_i16, mcusim_adapted_weight_i8;
+mcusim_kernel mcusim_replay_example;
 mcusim_kernel mcusim_apply, mcusim_adapted_apply, mcusim_advance, mcusim_choose, mcusim_observe;
 void mcusim_in_turn(const mcusim_choice *choice, uint32_t stage);
 void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);
@@ -562,6 +595,9 @@ void mcusim_learn(const mcusim_learner *learner, const mcusim_state *state, uint
 void mcusim_adapt(const mcusim_learner *learner, const mcusim_moment *moment, const mcusim_state *state, uint64_t key,
                   uint32_t at, uint32_t element, uint32_t output, uint32_t summed, float gradient);
 uint64_t mcusim_key(uint64_t seed, uint64_t counter);
+void mcusim_gather(mcusim_gathered *gathered, const void *data, uint32_t bytes);
+void mcusim_flush(mcusim_gathered *gathered);
+float mcusim_learn_from(const mcusim_network *network, uint32_t op);
 
 float mcusim_root(float value);
 mcusim_real mcusim_real_of(float x);

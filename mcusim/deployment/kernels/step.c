@@ -23,6 +23,8 @@ void mcusim_init(const mcusim_network *n) {
     n->state->loss = 0.0f;
     n->state->saturated = 0;
     n->state->updating = 1;
+    n->state->replay = MCUSIM_LEAVE;
+    n->state->unkept = 0;
     n->state->rates = n->rates;
     mcusim_stage(n, 0);
 }
@@ -46,13 +48,21 @@ mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
     return answer;
 }
 
-static float learn(const mcusim_network *n, const void *input) {
+/* One step from an op on; the very first op begins a stage, where one begins. */
+float mcusim_learn_from(const mcusim_network *n, uint32_t op) {
     uint32_t stage = n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : n->state->stage;
     if (stage != n->state->stage) mcusim_stage(n, stage);
-    copy(n->input, input, n->input_bytes);
-    run(n, 0, n->ops_count);
+    if (op) run(n, 0, 1);
+    run(n, op, n->ops_count);
+    n->state->replay = MCUSIM_LEAVE;
     n->state->iteration += n->state->updating;
     return n->state->loss;
+}
+
+static float learn(const mcusim_network *n, const void *input) {
+    copy(n->input, input, n->input_bytes);
+    n->state->replay = n->state->updating ? MCUSIM_KEEP : MCUSIM_LEAVE;
+    return mcusim_learn_from(n, 0);
 }
 
 float mcusim_train(const mcusim_network *n, const void *input, uint32_t label) {

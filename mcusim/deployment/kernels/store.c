@@ -2,8 +2,7 @@
  * and a checksum say which are whole, and the header is programmed last. Whenever the power fails, the copy before is untouched. */
 #include "arithmetic.h"
 
-/* BLOCK: the largest unit of programming that a flash may have. */
-enum { HEADER = 20, BLOCK = 256 };
+enum { HEADER = 20, BLOCK = MCUSIM_BLOCK };
 
 uint32_t mcusim_crc(uint32_t crc, const void *data, uint32_t bytes) {
     const uint8_t *d = (const uint8_t *)data;
@@ -69,28 +68,18 @@ static int newest(const mcusim_network *n, const mcusim_flash *f, uint32_t *sequ
     return !*sequence ? -1 : a > b ? 0 : 1;
 }
 
-/* Bytes are gathered into whole units before they are programmed. */
-typedef struct {
-    const mcusim_network *network;
-    const mcusim_flash *flash;
-    uint8_t block[BLOCK];
-    uint32_t at, used, crc;
-    int failed;
-} stream;
-
-static void flush(stream *s) {
-    uint32_t size = units(s->network, s->used);
-    while (s->used < size) s->block[s->used++] = 0xff;
-    if (size && s->flash->program(s->at, s->block, size)) s->failed = 1;
-    s->at += size;
-    s->used = 0;
+void mcusim_flush(mcusim_gathered *g) {
+    uint32_t size = (g->used + g->unit - 1) / g->unit * g->unit;
+    while (g->used < size) g->block[g->used++] = 0xff;
+    if (size && g->flash->program(g->at, g->block, size)) g->failed = 1;
+    g->at += size;
+    g->used = 0;
 }
 
-static void append(stream *s, const uint8_t *data, uint32_t bytes) {
-    s->crc = mcusim_crc(s->crc, data, bytes);
+void mcusim_gather(mcusim_gathered *g, const void *data, uint32_t bytes) {
     for (uint32_t i = 0; i < bytes; i++) {
-        s->block[s->used++] = data[i];
-        if (s->used == BLOCK) flush(s);
+        g->block[g->used++] = ((const uint8_t *)data)[i];
+        if (g->used == BLOCK) mcusim_flush(g);
     }
 }
 
@@ -102,17 +91,20 @@ int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
     uint32_t unit = second ? n->second_erase_bytes : n->erase_bytes;
     for (uint32_t at = start; at < stop; at += unit)
         if (f->erase(at, unit)) return 1;
-    stream s; /* field by field: setting all of it to zero first would call a library */
-    s.network = n, s.flash = f, s.used = 0, s.failed = 0;
-    s.at = start + units(n, HEADER), s.crc = begin(n, head, sequence + 1);
-    for (uint32_t i = 0; i < n->learned_count; i++)
-        append(&s, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
-    flush(&s);
-    put_word(head + 16, s.crc);
-    s.at = start;
-    append(&s, head, HEADER);
-    flush(&s);
-    return s.failed;
+    mcusim_gathered g; /* field by field: setting all of it to zero first would call a library */
+    g.flash = f, g.unit = n->program_bytes, g.used = 0, g.failed = 0;
+    g.at = start + units(n, HEADER);
+    uint32_t crc = begin(n, head, sequence + 1);
+    for (uint32_t i = 0; i < n->learned_count; i++) {
+        crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
+        mcusim_gather(&g, n->learned[i].data, n->learned[i].bytes);
+    }
+    mcusim_flush(&g);
+    put_word(head + 16, crc);
+    g.at = start;
+    mcusim_gather(&g, head, HEADER);
+    mcusim_flush(&g);
+    return g.failed;
 }
 
 int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {

@@ -4,20 +4,11 @@
  * integers: no double is needed on a core that has none. */
 #include "arithmetic.h"
 
-/* Random words of an element: SplitMix64. */
-#define GOLDEN 0x9E3779B97F4A7C15u
-
-static uint64_t mix(uint64_t z) { /* SplitMix64's finaliser */
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 mcusim_rule mcusim_weight_plain, mcusim_weight_nearest, mcusim_weight_stochastic, mcusim_weight_residual,
     mcusim_weight_master;
 mcusim_rule mcusim_bias_plain, mcusim_bias_nearest, mcusim_bias_stochastic, mcusim_bias_residual;
 
-uint64_t mcusim_key(uint64_t seed, uint64_t counter) { return mix(mix(seed) + GOLDEN * (counter + 1)); }
+uint64_t mcusim_key(uint64_t seed, uint64_t counter) { return mcusim_mix(mcusim_mix(seed) + MCUSIM_GOLDEN * (counter + 1)); }
 
 float mcusim_rate(const mcusim_learner *learner, const mcusim_state *state) { return state->rates[learner->group]; }
 
@@ -34,7 +25,7 @@ void mcusim_learn(const mcusim_learner *l, const mcusim_state *state, uint64_t k
         scaled = l->momentum * l->velocity[at] + scaled;
         l->velocity[at] = scaled;
     }
-    uint32_t word = (uint32_t)(mix(key + GOLDEN * ((uint64_t)element + 1)) >> 32);
+    uint32_t word = (uint32_t)(mcusim_mix(key + MCUSIM_GOLDEN * ((uint64_t)element + 1)) >> 32);
     l->rule(l, at, mcusim_rate(l, state) * scaled, word);
 }
 
@@ -54,7 +45,7 @@ void mcusim_adapt(const mcusim_learner *l, const mcusim_moment *moment, const mc
     float mean = before == 0.0f ? power : moment->decay * before + moment->rest * power;
     moment->square[at] = mean;
     value = value / (mcusim_root(mean) + 1e-8f);
-    uint32_t word = (uint32_t)(mix(key + GOLDEN * ((uint64_t)element + 1)) >> 32);
+    uint32_t word = (uint32_t)(mcusim_mix(key + MCUSIM_GOLDEN * ((uint64_t)element + 1)) >> 32);
     l->rule(l, at, mcusim_rate(l, state) * value, word);
 }
 

@@ -13,7 +13,7 @@ TWIN volatile struct {
 TWIN float twin_rates[16];
 TWIN uint8_t twin_input[INPUT_BYTES]; /* calibrating reads the input again and again */
 
-enum { LEARN, CALIBRATE, STAGE, END, SAVE, LOAD, SEE };
+enum { LEARN, CALIBRATE, STAGE, END, SAVE, LOAD, SEE, AGAIN };
 
 #ifdef SEVERAL
 TWIN uint32_t twin_labels[16]; /* of a network with several inputs, or outputs that learn */
@@ -51,6 +51,30 @@ static int flash_program(uint32_t offset, const void *from, uint32_t bytes) {
 
 static const mcusim_flash flash = {flash_read, flash_erase, flash_program};
 
+#ifdef REPLAY_AREA_BYTES /* of examples that are kept, and what was done to it */
+TWIN uint8_t twin_kept[REPLAY_AREA_BYTES];
+TWIN uint32_t twin_erased, twin_programmed;
+
+static int kept_read(uint32_t offset, void *to, uint32_t bytes) {
+    for (uint32_t i = 0; i < bytes; i++) ((uint8_t *)to)[i] = twin_kept[offset + i];
+    return 0;
+}
+
+static int kept_erase(uint32_t offset, uint32_t bytes) {
+    twin_erased++;
+    for (uint32_t i = 0; i < bytes; i++) twin_kept[offset + i] = 0xff;
+    return 0;
+}
+
+static int kept_program(uint32_t offset, const void *from, uint32_t bytes) {
+    twin_programmed += bytes / (&NETWORK)->program_bytes;
+    for (uint32_t i = 0; i < bytes; i++) twin_kept[offset + i] &= ((const uint8_t *)from)[i];
+    return 0;
+}
+
+static const mcusim_flash kept_flash = {kept_read, kept_erase, kept_program};
+#endif
+
 __attribute__((noinline, used)) void twin_wait(void) { __asm volatile(""); }
 
 __attribute__((noinline, used)) void mcusim_after_op(const mcusim_network *network, uint32_t op) {
@@ -60,6 +84,11 @@ __attribute__((noinline, used)) void mcusim_after_op(const mcusim_network *netwo
 int main(void) {
     const mcusim_network *n = &NETWORK;
     mcusim_init(n);
+#ifdef REPLAY_AREA_BYTES
+    kept_erase(0, REPLAY_AREA_BYTES); /* as it comes */
+    twin_erased = twin_programmed = 0;
+    twin_box.result = (uint32_t)mcusim_keep_in(n, &kept_flash);
+#endif
     for (;;) {
         twin_wait();
         for (int i = 0; i < 16; i++) twin_rates[i] = twin_box.rates[i];
@@ -68,6 +97,9 @@ int main(void) {
         if (twin_box.command == STAGE) mcusim_stage(n, twin_box.argument);
         if (twin_box.command == SAVE) twin_box.result = (uint32_t)mcusim_save(n, &flash);
         if (twin_box.command == LOAD) twin_box.result = (uint32_t)mcusim_load(n, &flash);
+#ifdef REPLAYS
+        if (twin_box.command == AGAIN) mcusim_train_again(n);
+#endif
 #ifdef STATES /* a sequence begins with the input to which the argument belongs, or goes on */
         if ((twin_box.command == SEE || twin_box.command == LEARN) && twin_box.argument) mcusim_begin(n);
         if (twin_box.command == SEE) mcusim_infer(n, n->input);

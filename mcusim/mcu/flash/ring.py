@@ -9,6 +9,9 @@ the log-structured cleaning of Rosenblum and Ousterhout (1992), first in, first 
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcusim.core import BadBoard, Figure, Provenance
 from mcusim.mcu.board import Board
 from mcusim.mcu.flash.flash import sectors
@@ -28,6 +31,7 @@ class Ring:
     Attributes:
         erases: of each block.
         programmed: records that were programmed, moved ones included.
+        image: what the flash holds, where records are given with their bytes; ``None`` until then.
     """
 
     def __init__(self, board: Board, record_bytes: int, capacity: int) -> None:
@@ -40,44 +44,70 @@ class Ring:
         self.blocks = -(-capacity // self.per_block) + 2
         self.erases = [0] * self.blocks
         self.programmed = 0
+        self.image: NDArray[np.uint8] | None = None
         self._where: dict[int, int] = {}
         self._live: list[set[int]] = [set() for _ in range(self.blocks)]
-        self._order = [0]
-        self._used = 0
+        self._turns = self._used = 0
 
     @property
     def bytes(self) -> int:
         """Bytes of flash, in whole erase units."""
         return self.blocks * self._units * self.unit
 
-    def write(self, slot: int) -> None:
+    def place(self, slot: int) -> int:
+        """Return where the record of a slot is: places are counted through all blocks."""
+        return self._where[slot]
+
+    def read(self, slot: int) -> NDArray[np.uint8]:
+        """Return the bytes of the record of a slot, padded to what is programmed at once."""
+        assert self.image is not None
+        start = self._address(self._where[slot])
+        return self.image[start : start + self.record_bytes].copy()
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Blocks that were begun after the first, and records in the newest: all that a device counts."""
+        return self._turns, self._used
+
+    def write(self, slot: int, record: NDArray[np.uint8] | None = None) -> None:
         """Replace the record of a slot, or write its first."""
+        if record is not None and self.image is None:
+            self.image = np.full(self.bytes, 0xFF, np.uint8)
         if slot in self._where:
-            self._live[self._where.pop(slot)].discard(slot)
+            self._live[self._where.pop(slot) // self.per_block].discard(slot)
         while self._used == self.per_block:
             self._turn()
-        self._append(slot)
+        self._append(slot, record)
 
-    def _append(self, slot: int) -> None:
-        block = self._order[-1]
-        self._where[slot] = block
+    def _address(self, place: int) -> int:
+        block, number = divmod(place, self.per_block)
+        return block * self._units * self.unit + number * self.record_bytes
+
+    def _append(self, slot: int, record: NDArray[np.uint8] | None) -> None:
+        block = self._turns % self.blocks
+        place = self._where[slot] = block * self.per_block + self._used
         self._live[block].add(slot)
         self._used += 1
         self.programmed += 1
+        if self.image is not None and record is not None:
+            start = self._address(place)
+            self.image[start : start + len(record)] = record
 
     def _turn(self) -> None:
-        """Go on in the next erased block; if it is the last of them, move what lives in the oldest there."""
-        free = next(block for block in range(self.blocks) if block not in self._order)
-        self._order.append(free)
+        """Go on in the next block; if it is the last erased one, move what lives in the oldest there."""
+        self._turns += 1
         self._used = 0
-        if len(self._order) < self.blocks:
+        if self._turns < self.blocks - 1:
             return
-        oldest = self._order.pop(0)
+        oldest = (self._turns + 1) % self.blocks
         moved = sorted(self._live[oldest])
         self._live[oldest] = set()
         for slot in moved:
-            self._append(slot)
+            self._append(slot, None if self.image is None else self.read(slot))
         self.erases[oldest] += 1
+        if self.image is not None:
+            size = self._units * self.unit
+            self.image[oldest * size : (oldest + 1) * size] = 0xFF
 
     @property
     def time_s(self) -> Figure:
