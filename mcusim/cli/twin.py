@@ -50,7 +50,7 @@ def twin(
     from mcusim.emulation.verb import twin_of
 
     network = wanted.network()
-    data = wanted.dataset(network.model)
+    data = wanted.recorded(network.model)
     with working("compiling, emulating, comparing op by op"):
         found = twin_of(
             wanted.session(network), data, steps, core=core, folder=folder, selftest=selftest,

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, BadData, UnknownName, Work
 from mcusim.data.dataset import Dataset, Split
+from mcusim.kernels.reference.front_end import FrameTables, frames
 
 KINDS = ("mfcc", "log-mel")
-FLOOR = 1e-6
-"""Added before the logarithm."""
-_CHUNK = 128
+F = np.float32
+_CHUNK = 4
+"""Sounds at a time: few enough for a cache."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class FrontEnd:
     summed in triangular bands that are evenly spaced in mel = 1127 ln(1 + f / 700) (the form of HTK), of
     which the logarithm is taken. ``mfcc`` goes on to the first coefficients of the type-2 discrete cosine
     transform, scaled by (2 n)^-1/2. These are the definitions of ``tf.signal``, by which the MLPerf Tiny
-    keyword network was trained; sounds are scaled to -1..1, and to their own peak if ``peak``.
+    keyword network was trained; sounds are scaled to -1..1, and to their own peak if ``peak``. Computed is
+    in float32, bit for bit as the device does.
 
     Raises:
         BadArgument: if the numbers make no front end.
@@ -140,14 +142,26 @@ class FrontEnd:
         return weights
 
     @cached_property
-    def _cosines(self) -> NDArray[np.float64]:
-        """The discrete cosine transform, ``[bands, coefficients]``."""
+    def tables(self) -> FrameTables:
+        """What is multiplied by, rounded to float32."""
+        n, count = self.transform, self.frame
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(count) / count)
+        waves = np.cos(2 * np.pi * np.arange(3 * n // 4) / n)
+        waves[n // 4] = 0
+        mel = self._mel
+        some = mel > 0
+        bins = np.concatenate([some.argmax(axis=0), some.sum(axis=0)]).astype(np.uint16)
         place = (2 * np.arange(self.bands)[:, None] + 1) * np.arange(self.coefficients)
-        found: NDArray[np.float64] = 2 * np.cos(np.pi * place / (2 * self.bands)) / np.sqrt(2 * self.bands)
-        return found
+        cosines = 2 * np.cos(np.pi * place / (2 * self.bands)) / np.sqrt(2 * self.bands)
+        return FrameTables(
+            hann.astype(F), waves.astype(F), mel.T[some.T].astype(F), bins,
+            cosines.astype(F) if self.kind == "mfcc" else None,
+        )  # fmt: skip
 
-    def __call__(self, sounds: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the frames of sounds ``[N, samples]``, int16 or real numbers, as ``[N, frames, columns]``.
+    def heard(self, sounds: NDArray[Any], index: object = None) -> NDArray[np.int16]:
+        """Return sounds ``[N, samples]`` as a converter gives them, int16, up to the end of the last frame.
+
+        ``index``, their places in a split, changes nothing: sounds are not varied.
 
         Raises:
             BadData: if they are no sounds, or shorter than a frame.
@@ -155,19 +169,28 @@ class FrontEnd:
         if sounds.ndim != 2 or self.frames(sounds.shape[1]) == 0:
             way_out = f"give [N, samples] with at least {self.frame} samples"
             raise BadData("sounds", f"have shape {sounds.shape}", way_out)
-        count = self.frames(sounds.shape[1])
-        found = np.empty((len(sounds), count, self.columns), np.float32)
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
+        sounds = sounds[:, : self.samples(self.frames(sounds.shape[1]))]
+        if sounds.dtype == np.int16:
+            return sounds
+        one = -float(np.iinfo(sounds.dtype).min) if sounds.dtype.kind == "i" else 1.0
+        return np.clip(np.rint(sounds.astype(np.float64) * (2**15 / one)), -(2**15), 2**15 - 1).astype(
+            np.int16
+        )
+
+    def __call__(self, sounds: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the frames of sounds ``[N, samples]``, int16 or real numbers, as ``[N, frames, columns]``.
+
+        Real numbers in -1..1 become int16 first. What follows is float32 in a stated order, see
+        ``mcusim.kernels.reference.front_end``: the bits of the device.
+
+        Raises:
+            BadData: if they are no sounds, or shorter than a frame.
+        """
+        samples = self.heard(sounds)
+        found = np.empty((len(sounds), self.frames(samples.shape[1]), self.columns), F)
         for start in range(0, len(sounds), _CHUNK):
-            real = sounds[start : start + _CHUNK].astype(np.float64)
-            if sounds.dtype.kind == "i":
-                real /= -float(np.iinfo(sounds.dtype).min)
-            if self.peak:
-                real /= np.maximum(np.abs(real).max(axis=1, keepdims=True), 1e-12)
-            framed = np.lib.stride_tricks.sliding_window_view(real, self.frame, axis=1)[:, :: self.step]
-            spectrum = np.abs(np.fft.rfft(framed[:, :count] * hann, self.transform))
-            bands = np.log(spectrum @ self._mel + FLOOR)
-            found[start : start + _CHUNK] = bands @ self._cosines if self.kind == "mfcc" else bands
+            part = samples[start : start + _CHUNK]
+            found[start : start + _CHUNK] = frames(part, self.tables, self.step, peak=self.peak)
         return found
 
     def apply(self, data: Dataset) -> Dataset:
@@ -181,41 +204,29 @@ class FrontEnd:
         held = None if data.validation is None else framed(data.validation)
         return replace(data, train=framed(data.train), test=framed(data.test), validation=held)
 
-    def work(self, frames: int) -> Work:
+    def work(self, count: int) -> Work:
         """Return what so many frames cost the device, in float32.
 
-        A frame: the window, a real transform by a complex one of half the points (n/4 log2(n/2) butterflies
-        of 10 operations, and 8 n/2 to split it), magnitudes (4 operations a bin), the weights of the bands
-        that are not zero, a logarithm a band (counted as 10 operations), the cosine transform.
+        A frame: scale and window (2 operations a sample), a real transform by a complex one of half the
+        points (n/4 log2(n/2) butterflies of 10 operations, and 24 for each two bins to take its halves apart
+        and find magnitudes), the weights of the bands that are not zero, a logarithm a band (29 operations),
+        the cosine transform. Besides, the largest sample, places in reversed order, and a rounding a number.
         """
-        n, bins = self.transform, self.transform // 2 + 1
-        macs = int(np.count_nonzero(self._mel))
-        operations = (
-            self.frame + round(10 * n / 4 * log2(max(2, n // 2))) + 4 * n + 4 * bins + 10 * self.bands
-        )
+        n = self.transform
+        macs = len(self.tables.weights)
+        operations = 2 * self.frame + round(10 * n / 4 * log2(max(2, n // 2))) + 24 * n // 4 + 29 * self.bands
         if self.kind == "mfcc":
             macs += self.bands * self.coefficients
         return Work(
-            "front_end", float_macs=macs * frames, float_ops=operations * frames,
-            outputs=self.columns * frames, flash_read=self.table_bytes * frames,
+            "front_end", float_macs=macs * count, float_ops=operations * count,
+            int_ops=self.samples(count) * self.peak + n // 2 * count, requants=self.columns * count,
+            outputs=self.columns * count, flash_read=self.tables.bytes * count,
         )  # fmt: skip
 
     @property
     def scratch_bytes(self) -> int:
         """SRAM while a frame is worked on: the transform in place, and the bands, in float32."""
         return 4 * (self.transform + 2) + 4 * self.bands
-
-    @property
-    def frame_bytes(self) -> int:
-        """SRAM of the samples that overlap from frame to frame, int16."""
-        return 2 * self.frame
-
-    @property
-    def table_bytes(self) -> int:
-        """Flash: window, 3/4 n twiddles, weights of the bands with their first bins, cosines; float32."""
-        tables = self.frame + 3 * self.transform // 4 + int(np.count_nonzero(self._mel)) + self.bands
-        cosines = self.bands * self.coefficients if self.kind == "mfcc" else 0
-        return 4 * (tables + cosines)
 
 
 def _mels(hertz: NDArray[np.floating]) -> NDArray[np.float64]:

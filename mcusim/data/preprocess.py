@@ -16,7 +16,8 @@ from mcusim.graph import QUANTISED, Model, Tensor
 
 _LUMA = np.array([77, 150, 29], np.uint16)
 """Weights of red, green and blue in grey, in 1/256 (ITU-R BT.601)."""
-_TIE = 2.0**16
+TIE = 2.0**16
+"""Parts of a unit that are told apart before it is rounded."""
 _LOOKED_AT = 1024
 _MANY = 0.01
 """Of the values: a few outliers saturate in every data set that was not calibrated on."""
@@ -106,8 +107,7 @@ class Preprocessor:
         if self.dtype == "int8":
             return arranged
         if self.dtype == "float32":
-            reals = arranged.astype(np.float32, copy=False)
-            return reals if self.input.dtype == "float32" else quantised(reals, self.input)
+            return held(arranged.astype(np.float32, copy=False), self.input)
         count = len(images)
         place = Placement.whole(count)
         if index is not None and (epoch is not None or variant is not None):
@@ -195,9 +195,14 @@ def quantised(reals: NDArray[np.floating], tensor: Tensor) -> NDArray[Any]:
     quant = tensor.quant
     assert quant is not None
     limits = np.iinfo(np.dtype(tensor.dtype))
-    steps = np.rint(reals.astype(np.float64) * (_TIE / float(quant.scale[0]))) / _TIE
+    steps = np.rint(reals.astype(np.float64) * (TIE / float(quant.scale[0]))) / TIE
     inside: NDArray[Any] = np.clip(np.rint(steps) + quant.zero_point, limits.min, limits.max)
     return inside.astype(tensor.dtype)
+
+
+def held(reals: NDArray[np.floating], tensor: Tensor) -> NDArray[Any]:
+    """Return real values as a tensor holds them: quantised, unless it is float32."""
+    return reals.astype(np.float32, copy=False) if tensor.dtype == "float32" else quantised(reals, tensor)
 
 
 def _limits(tensor: Tensor) -> tuple[float, float]:
@@ -228,7 +233,7 @@ def _table(model: Model, tensor: Tensor, channels: int) -> NDArray[Any]:
     mean = np.broadcast_to(np.asarray(model.preprocessing.mean, np.float64), (channels,)).reshape(-1, 1)
     std = np.broadcast_to(np.asarray(model.preprocessing.std, np.float64), (channels,)).reshape(-1, 1)
     reals = (np.arange(255 * 64 + 1, dtype=np.float64) / (255 * 64) - mean) / std
-    return reals.astype(np.float32) if tensor.dtype == "float32" else quantised(reals, tensor)
+    return held(reals, tensor)
 
 
 def _planes_first(shape: tuple[int, ...]) -> bool:

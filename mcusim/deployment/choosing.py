@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import frexp
 from typing import Any
 
 from mcusim.core import Kind, Role, Slot
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.parameters import Observed
-from mcusim.deployment.text import NULL, CText
+from mcusim.deployment.text import NULL, CText, real
 from mcusim.update.channels import layers as eligible
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
@@ -83,10 +82,10 @@ def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> Ch
             drawn += of
         if isinstance(scheme, MeDyate):
             layer = known[name]
-            row["size"] = _real(layer.channel_weights + layer.channel_features)
+            row["size"] = real(layer.channel_weights + layer.channel_features)
         if isinstance(scheme, TinyTrain):
             probing, most, measure = scheme.layout(context.model)[name]
-            row |= {"turns": probing, "most": most, "size": _real(measure)}
+            row |= {"turns": probing, "most": most, "size": real(measure)}
         if by_error:
             row |= {"error": _at(context, "float", error), "depth": len(layers) - 1 - number}
             observed[name] = {**observed[name], "error": row["error"]}
@@ -129,13 +128,7 @@ def _share(scheme: Scheme) -> dict[str, Any]:
     if not isinstance(scheme, TinyProp):
         return {}
     least, most = scheme.s_min, scheme.s_max
-    return {"least": _real(least), "span": _real(most - least), "damping": _real(scheme.damping)}
-
-
-def _real(value: float) -> dict[str, int]:
-    """Return the fields of ``mcusim_real``: 53 bits and an exponent."""
-    mantissa, exponent = frexp(value)
-    return {"m": int(mantissa * 2**53), "e": exponent - 53} if value else {}
+    return {"least": real(least), "span": real(most - least), "damping": real(scheme.damping)}
 
 
 def _channels(context: StepContext, name: str) -> int:

@@ -89,7 +89,7 @@ def sizes(network: FirmwareTables, plan: Plan) -> dict[str, int]:
         replayed["REPLAY_AREA_BYTES"] = fields["replay_bytes"]
     return {
         "ARENA_BYTES": arena_bytes(plan),
-        "INPUT_BYTES": sum(model.tensors[name].bytes for name in model.inputs),
+        "INPUT_BYTES": sum(plan.step.tensors[name].bytes for name in plan.step.arrives),
         "OUTPUTS": sum(model.tensors[name].elements for name in plan.step.logits),
         "OPS": len(network.calls),
         "LEARNED_BYTES": sum(len(data) for _, data in network.learned),

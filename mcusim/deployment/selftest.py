@@ -18,7 +18,7 @@ from mcusim.engine.buffers import ArenaBuffers
 from mcusim.engine.program import Program
 from mcusim.engine.state import State
 from mcusim.graph import Model, Tensor
-from mcusim.lowering.step import Step
+from mcusim.lowering.step import Step, StepTensor
 from mcusim.memory.arena import Arena
 from mcusim.planning.placement import resized, sized
 from mcusim.planning.plan import Plan
@@ -30,7 +30,8 @@ BYTES = 256
 
 def made_up(shape: tuple[int, ...], dtype: str, values: int = BYTES) -> NDArray[Any]:
     """Return the example of ``kernels/selftest.c``."""
-    drawn = (np.arange(np.prod(shape, dtype=np.int64)) * 37 + 11) % BYTES
+    count = np.prod(shape, dtype=np.int64) * (1 if dtype == "float32" else np.dtype(dtype).itemsize)
+    drawn = (np.arange(count) * 37 + 11) % BYTES
     if dtype == "float32":
         return ((drawn - 128) / 64).astype(np.float32).reshape(shape)
     return (drawn % values).astype(np.uint8).view(dtype).reshape(shape)
@@ -45,11 +46,12 @@ def target_values(goal: Goal, model: Model) -> int:
     return 2 if two else model.tensors[goal.part(model).outputs[0]].shape[-1]
 
 
-def _pieces(step: Step) -> dict[str, tuple[Tensor, int]]:
+def _pieces(step: Step) -> dict[str, tuple[Tensor | StepTensor, int]]:
     """Return the inputs and targets of an example by name, and how many different values each has."""
     model = step.model
     assert step.goals is not None
-    found = {name: (model.tensors[name], BYTES) for name in model.inputs}
+    found: dict[str, tuple[Tensor | StepTensor, int]]
+    found = {name: (step.tensors[name], BYTES) for name in step.arrives}
     for goal in step.goals.items:
         target = goal.target(model)
         if target is not None and target.name not in found:
@@ -76,7 +78,8 @@ def sums(plan: Plan, scheme: Scheme, made: FirmwareTables) -> list[dict[str, Any
     numbers = {op.name: number for number, op in enumerate(plan.step.ops)}
     arena = Arena(settings.sram_bytes)
     state = State.of(step.model, step.scope, settings.formats)
-    program = Program(step, ArenaBuffers(step, places, arena), state, settings.sgd, seed=settings.seed)
+    buffers, hears = ArenaBuffers(step, places, arena), step.front_end is not None
+    program = Program(step, buffers, state, settings.sgd, seed=settings.seed, hears=hears)
     program.load(selection)
     x, label = _made_up(step)
     own, rows = made.constants.prefix, []
@@ -101,7 +104,7 @@ def _made_up(step: Step) -> tuple[Any, Any]:
     data = {name: made_up(t.shape, t.dtype, values) for name, (t, values) in _pieces(step).items()}
     if model.states:  # a sequence of one
         data = {name: array[None] for name, array in data.items()}
-    x = data[model.inputs[0]] if len(model.inputs) == 1 else data
+    x = data[step.arrives[0]] if len(step.arrives) == 1 else data
     labels: dict[str, Any] = {}
     for goal in step.goals.items:
         target = goal.target(model)

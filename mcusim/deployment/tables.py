@@ -13,6 +13,7 @@ from mcusim.core import BadArgument, Interval, Kind, Role, Slot, SlotPart
 from mcusim.deployment.choosing import ChannelChoice, choice_of
 from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.forward import forward
+from mcusim.deployment.front_end import front_end
 from mcusim.deployment.gradients import grad_input
 from mcusim.deployment.learned import LEARNED, identity, learned_slots
 from mcusim.deployment.losses import goals, loss
@@ -149,7 +150,7 @@ class _Writer:
             case Action.UPDATE:
                 return self._parameters.update(op)
             case Action.FRONT_END:
-                raise refusal("the front end", "makes an input of samples")
+                return front_end(self._context, op)
             case Action.KEEP:
                 return keep(self._context, op)
             case Action.REPLAY:
@@ -252,7 +253,7 @@ class _Writer:
         outputs, constants = goals(context), context.constants
         first = outputs[0]
         fields: dict[str, Any] = {
-            "input": context.at(model.inputs[0]), "input_bytes": model.tensors[model.inputs[0]].bytes,
+            "input": context.at(step.arrives[0]), "input_bytes": step.tensors[step.arrives[0]].bytes,
             "logits": first["logits"], "logits_count": first["count"], "logits_type": first["type"],
             "logits_scale": first["scale"], "logits_zero": first["zero"],
             "stage_steps": self._stage_steps() if self._draws else 0,

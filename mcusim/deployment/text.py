@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import frexp
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,12 @@ def literal(value: Any) -> str:
     if number >= 2**31:
         return f"{number}u" if number < 2**32 else f"{number:#x}u"
     return str(number)
+
+
+def real(value: float) -> dict[str, int]:
+    """Return the fields of ``mcusim_real``: 53 bits and an exponent."""
+    mantissa, exponent = frexp(value)
+    return {"m": int(mantissa * 2**53), "e": exponent - 53} if value else {}
 
 
 def initialiser(fields: Mapping[str, Any], indent: str = "    ") -> str:

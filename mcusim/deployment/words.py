@@ -36,7 +36,7 @@ def words(made: FirmwareTables, plan: Plan) -> dict[str, str]:
         "VERSION": __version__, "BOARD": plan.board.name,
         "COMMAND": f"mcusim firmware -m {model.name} -b {plan.board.name} -u {settings.update}",
         "SIZES": "\n".join(f"| {name} | {value:,} |" for name, value in rows.items()),
-        "INFER": infer, "TRAIN": call, "INPUTS": _inputs(own, [model.tensors[n] for n in model.inputs]),
+        "INFER": infer, "TRAIN": call, "INPUTS": _inputs(made, plan),
         "AREA": f"{made.fields['area_bytes']:,}", "NOTES": notes, "MEASURED": measured, "BUFFERS": buffers,
     }  # fmt: skip
 
@@ -59,8 +59,14 @@ def _calls(made: FirmwareTables, plan: Plan) -> tuple[str, str, str, str]:
     return f"mcusim_infer_several(&{own}, inputs)", call, call, buffer
 
 
-def _inputs(own: str, inputs: list[Tensor]) -> str:
+def _inputs(made: FirmwareTables, plan: Plan) -> str:
     """Return what the inputs are, in words."""
+    own, model, front = made.prefix, plan.step.model, plan.step.front_end
+    if front is not None:
+        count = plan.step.tensors[plan.step.arrives[0]].shape[0]
+        what = f"{count:,} samples int16, {front.rate:,} a second; `{front.text}` makes the input of them"
+        return f"`input` is `{own.upper()}_INPUT_BYTES` bytes: {what}."
+    inputs = [model.tensors[name] for name in model.inputs]
     if len(inputs) == 1:
         return f"`input` is `{own.upper()}_INPUT_BYTES` bytes: {_meant(inputs[0])}."
     each = "; ".join(f"{x.name}, {x.bytes} bytes: {_meant(x)}" for x in inputs)

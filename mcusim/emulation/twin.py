@@ -137,14 +137,14 @@ class Twin:
         assert step.goals is not None
         counts = {
             "different learning rates": len(made.rates), "outputs that learn": len(step.goals.items),
-            "inputs": len(step.model.inputs),
+            "inputs": len(step.arrives),
         }  # fmt: skip
         for what, count in counts.items():
             if count > GROUPS:
                 raise BadArgument(f"{count} {what}", f"are more than the {GROUPS} that a twin takes")
         self._kept = None if step.replay is None else KeptExamples(step, plan.board, settings.seed)
         state = State.of(step.model, step.scope, settings.formats)
-        self._stages = Stages(plan, scheme, state, self._kept)
+        self._stages = Stages(plan, scheme, state, self._kept, hears=step.front_end is not None)
         self._program = self._stages.program(0)
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
         self._laid = LaidOut(self._live, plan)
@@ -255,8 +255,8 @@ class Twin:
             data = np.ascontiguousarray(values, tensor.dtype).tobytes()
             device.write(device.arena + offsets[tensor.buffer], data)
 
-        for name in model.inputs:
-            put(name, x if len(model.inputs) == 1 else x[name])
+        for name in step.arrives:
+            put(name, x if len(step.arrives) == 1 else x[name])
         labels = np.zeros(GROUPS, np.uint32)
         for number, goal in enumerate(goals.items):
             wanted = target if goals.single is not None else target[goal.output]

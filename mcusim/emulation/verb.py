@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.core import BadArgument
+from mcusim.core import BadArgument, BadData
 from mcusim.data.dataset import Dataset
+from mcusim.data.front_end import FrontEnd
 from mcusim.data.inputs import Inputs
 from mcusim.data.named import open_for
 from mcusim.emulation.cores import EmulatedCore, core_named
@@ -93,7 +94,8 @@ def twin_of(
 ) -> TwinRun:
     """Run the twin of a session; see ``twin``."""
     chosen: EmulatedCore = core_named(core or session.board.core)
-    plan = session.plan_for(data)
+    front = session.settings.front_end
+    plan = session.plan_for(data if front is None else FrontEnd.read(front).apply(data))
     if steps < 1:
         raise BadArgument(f"{steps} steps", "are no steps", "choose 1 or more")
     if not plan.step.scope.learns:
@@ -114,8 +116,11 @@ def examples(plan: Plan, data: Dataset, steps: int) -> Iterator[tuple[Array | No
     goals, model = plan.step.goals, plan.step.model
     split = data.train.named(model.inputs, model.outputs)
     assert goals is not None
+    front = plan.step.front_end
+    prepare = front.heard if front is not None else Inputs(model, split.images)
+    if front is not None and split.images.ndim != 2:
+        raise BadData(data.name, f"holds what {front.text} has made", "give the sounds themselves")
     itself = goals.single is not None and goals.single.task.reads_input
-    prepare = Inputs(model, split.images)
     targets = goals.prepared(split.labels, model)
     epochs = -(-steps // len(split))
     schedule = Schedule(len(split) * epochs, kind=Recipe().schedule)

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart
+from mcusim.data.preprocess import held
 from mcusim.engine.buffers import Buffers
 from mcusim.engine.kept_examples import KeptExamples
 from mcusim.engine.learning import Clock, Learner
@@ -49,6 +50,7 @@ class Binding:
         seed: seeds the stochastic rounding.
         statistics: accumulators to fill for a scheme that selects by what it observes.
         kept: examples that are kept in the buffers; without them who runs the step knows them.
+        hears: the samples of a sound arrive, and the front end runs; else what it makes of them does.
 
     Attributes:
         calls: one for each op of the step, in its order.
@@ -61,13 +63,13 @@ class Binding:
 
     def __init__(
         self, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int, statistics: Statistics | None,
-        kept: KeptExamples | None = None,
+        kept: KeptExamples | None = None, hears: bool = False,
     ) -> None:  # fmt: skip
         self._watch = Observer(statistics, step) if statistics is not None and statistics.sums else None
         self.step, self.buffers, self.state, self.clock = step, buffers, state, Clock()
         self.losses: list[Loss] = []
         self.probes: list[Loss] = []
-        self._seed, self._kept = seed, kept
+        self._seed, self._kept, self._hears = seed, kept, hears
         self._moved: dict[str, Perturbation] = {}
         self.scales = ErrorScales(step, state)
         self._kernels: dict[object, Any] = {}
@@ -87,10 +89,12 @@ class Binding:
 
     def _bind(self, op: StepOp) -> Call:
         match op.action:
-            case Action.LOAD | Action.FRONT_END | Action.OBSERVE | Action.POOL:
+            case Action.LOAD | Action.OBSERVE | Action.POOL:
                 # The input is there already, statistics are taken where the gradients are, and a pool was
                 # computed with its convolution: these ops carry the cost alone.
                 return Rows()
+            case Action.FRONT_END:
+                return self._bind_front_end(op) if self._hears else Rows()
             case Action.REPLAY:
                 return self._bind_replay()
             case Action.FORWARD:
@@ -122,6 +126,12 @@ class Binding:
             case Action.ESTIMATE:
                 return self._bind_estimate(op)
         assert_never(op.action)
+
+    def _bind_front_end(self, op: StepOp) -> Call:
+        front, x = self.step.front_end, self.step.model.input
+        assert front is not None
+        samples, view = self.buffers.view(op.reads[0]), self.buffers.view(op.writes[0])
+        return lambda: np.copyto(view, held(front(samples[None]), x).reshape(view.shape))
 
     def _bind_replay(self) -> Call:
         if self._kept is None:

@@ -35,6 +35,7 @@ class Program:
         poison: overwrite every tensor when it dies.
         statistics: accumulators to fill for a scheme that selects by what it observes.
         kept: examples to be kept in the buffers, and learned again by ``run_again``.
+        hears: an example is the samples of a sound, and the front end runs; else it is what that gives.
     """
 
     def __init__(
@@ -48,12 +49,13 @@ class Program:
         poison: bool = False,
         statistics: Statistics | None = None,
         kept: KeptExamples | None = None,
+        hears: bool = False,
     ) -> None:
         self.step, self.buffers, self.state = step, buffers, state
         self._single = len(step.model.inputs) == 1
         self._loaded = False
-        binding = Binding(step, buffers, state, sgd, seed, statistics, kept)
-        self._kept = kept
+        binding = Binding(step, buffers, state, sgd, seed, statistics, kept, hears)
+        self._kept, self._given = kept, step.arrives if hears else step.model.inputs
         self.scales, self._clock, self._losses = binding.scales, binding.clock, binding.losses
         self._learners, self._calls = binding.learners, binding.calls
         self._aimed = (*binding.losses, *binding.probes)
@@ -183,7 +185,7 @@ class Program:
 
     def _give(self, x: Array) -> None:
         """Put an example into the inputs: of a sequence the last, when those before have been seen."""
-        views = {name: self.buffers.view(name) for name in self.step.model.inputs}
+        views = {name: self.buffers.view(name) for name in self._given}
         given = {name: x if self._single else x[name] for name in views}
         states = self.step.model.states
         for state in states:

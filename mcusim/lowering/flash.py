@@ -120,7 +120,7 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
             yield state.initial, Role.WEIGHT, first.bytes
     yield "records", Role.QUANT, record_bytes(step)
     if step.front_end is not None:
-        yield "front_end", Role.WEIGHT, step.front_end.table_bytes
+        yield "front_end", Role.WEIGHT, step.front_end.tables.bytes
 
 
 def _table(model: Model, op: Op) -> object:

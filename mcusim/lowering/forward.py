@@ -12,6 +12,7 @@ from mcusim.kernels.reach import order
 from mcusim.kernels.scratch import scratch_bytes
 from mcusim.lowering.action import Action
 from mcusim.lowering.builder import Builder
+from mcusim.lowering.step import SAMPLES
 from mcusim.lowering.work import forward_work
 
 
@@ -30,16 +31,12 @@ def saved_name(op: Op) -> Slot:
     return Slot(op.name, Kind.SAVED)
 
 
-SAMPLES = "samples"
-"""The samples of one frame of a sound, from which a front end makes a row of the input."""
-
-
 def emit_load(
     builder: Builder, model: Model, targets: Iterable[Tensor] = (), front_end: FrontEnd | None = None
 ) -> None:
     """Emit the arrival of the inputs, and of targets that are more than a class number.
 
-    With a front end the samples of a frame arrive, one frame after the other, and it makes the input of them.
+    With a front end the samples of a sound arrive, and it makes the input of them.
 
     Raises:
         BadArgument: if its frames do not make up the input.
@@ -64,7 +61,7 @@ def _emit_front_end(builder: Builder, model: Model, targets: Sequence[Tensor], f
     if rest:
         reason = f"gives rows of {front_end.columns}, and input {x.name!r} has shape {x.shape}"
         raise BadArgument(f"front end {front_end.text}", reason, "choose bands or coefficients that fit")
-    builder.tensor(SAMPLES, (front_end.frame,), "int16", Role.INPUT)
+    builder.tensor(SAMPLES, (front_end.samples(frames),), "int16", Role.INPUT)
     given = {SAMPLES: front_end.samples(frames)}
     for target in targets:
         builder.tensor(target.name, target.shape, target.dtype, Role.INPUT)

@@ -28,6 +28,8 @@ from mcusim.update.selection import Scope
 ALIGNMENT = 8
 """Every tensor starts at a multiple of 8 bytes: enough for float32 views and Cortex-M double loads."""
 
+SAMPLES = "samples"
+"""Those of a sound, of which a front end makes the input."""
 
 Box = tuple[int, int, int, int]
 """Rows and columns of a patch: (row start, row end, column start, column end)."""
@@ -135,6 +137,11 @@ class Step:
     """Which examples are kept to be learned again."""
     kept: Kept | None = None
     """Those of them that are kept in flash."""
+
+    @property
+    def arrives(self) -> tuple[str, ...]:
+        """The tensors that an example comes in."""
+        return self.model.inputs if self.front_end is None else (SAMPLES,)
 
     @property
     def target(self) -> Tensor | None:

@@ -171,15 +171,19 @@ class Experiment(Settings):
         return Session(network.model, self.target(), settings=network.settings)
 
     def dataset(self, model: Model) -> Dataset:
-        """Return the data, folders of pictures scaled to what a network takes."""
-        from mcusim.data.named import open_for
-
-        data = open_for(model, self.data)
+        """Return the data, folders of pictures scaled to what a network takes, sounds through a front end."""
+        data = self.recorded(model)
         if self.front_end is None:
             return data
         from mcusim.data.front_end import FrontEnd
 
         return FrontEnd.read(self.front_end).apply(data)
+
+    def recorded(self, model: Model) -> Dataset:
+        """Return the data, of sounds the samples."""
+        from mcusim.data.named import open_for
+
+        return open_for(model, self.data)
 
     def _given(self, name: str) -> str:
         value: str | None = getattr(self, name)

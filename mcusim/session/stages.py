@@ -27,9 +27,11 @@ class Stages:
     """Gives the program of each iteration, bound to one arena, with the right channels selected."""
 
     def __init__(
-        self, plan: Plan, scheme: Scheme, state: State, kept: KeptExamples | None = None
+        self, plan: Plan, scheme: Scheme, state: State, kept: KeptExamples | None = None, *,
+        hears: bool = False,
     ) -> None:  # fmt: skip
         self._plan, self._scheme, self._state, self._kept = plan, scheme, state, kept
+        self._hears = hears
         self.arena = Arena(plan.settings.sram_bytes)
         """In which all programs run."""
         self._bound: dict[tuple[tuple[str, int], ...], tuple[Plan, Program, StepTemplate]] = {}
@@ -136,7 +138,7 @@ class Stages:
             buffers = ArenaBuffers(plan.step, plan.solution.offsets, self.arena)
             program = Program(
                 plan.step, buffers, self._state, plan.settings.sgd, seed=plan.settings.seed,
-                statistics=self.statistics, kept=self._kept,
+                statistics=self.statistics, kept=self._kept, hears=self._hears,
             )  # fmt: skip
             while len(self._bound) >= KEPT:
                 del self._bound[next(iter(self._bound))]

@@ -12,6 +12,7 @@ from networks import small_network
 import mcusim
 from mcusim.core import BadArgument, BadData, Role, UnknownName
 from mcusim.data import Dataset, FrontEnd, Split
+from mcusim.kernels.reference.loss import logarithm
 
 
 def by_definition(front: FrontEnd, sound: np.ndarray) -> np.ndarray:
@@ -71,9 +72,38 @@ def test_the_transform_agrees_with_torch() -> None:
     # torch pads the window in its middle, so its frames begin (512 - 480) / 2 samples earlier.
     late = (front.transform - front.frame) // 2
     ours = front(sound[None, late:].astype(np.float64))[0]
-    bands = np.log(spectrum.T.numpy() @ front._mel + 1e-6) @ front._cosines
+    bands = np.log(spectrum.T.numpy() @ front._mel + 1e-6) @ front.tables.cosines
     count = min(len(ours), len(bands))
     np.testing.assert_allclose(ours[:count], bands[:count], rtol=1e-3, atol=1e-3)
+
+
+def in_float64(front: FrontEnd, sounds: np.ndarray) -> np.ndarray:
+    """Return the frames of sounds, rounded at their end only."""
+    real = sounds / np.maximum(abs(sounds.astype(float)).max(axis=1, keepdims=True), 1e-12)
+    framed = np.lib.stride_tricks.sliding_window_view(real, front.frame, axis=1)[:, :: front.step]
+    hann = 0.5 - 0.5 * np.cos(2 * pi * np.arange(front.frame) / front.frame)
+    bands = np.log(np.abs(np.fft.rfft(framed * hann, front.transform)) @ front._mel + 1e-6)
+    place = (2 * np.arange(front.bands)[:, None] + 1) * np.arange(front.coefficients)
+    cosines = 2 * np.cos(pi * place / (2 * front.bands)) / sqrt(2 * front.bands)
+    return bands @ cosines if front.kind == "mfcc" else bands
+
+
+@pytest.mark.parametrize("text", ["mfcc", "log-mel", "mfcc:rate=8000", "log-mel:rate=48000,high=20000"])
+def test_float32_in_a_stated_order_is_near_float64(text: str) -> None:
+    front = FrontEnd.read(text)
+    rng, length = np.random.default_rng(2), front.samples(5)
+    tones = np.sin(np.arange(length) * rng.uniform(0.01, 2, (12, 1))) + rng.normal(0, 1e-3, (12, length))
+    sounds = np.rint(tones * np.geomspace(32_000, 20, 12)[:, None]).astype(np.int16)
+    # An input of 8 bits tells 0.5 apart: 1,000 times this.
+    np.testing.assert_allclose(front(sounds), in_float64(front, sounds), rtol=0, atol=5e-4)
+
+
+def test_the_logarithm_of_an_array_is_that_of_its_elements() -> None:
+    x = np.geomspace(1e-6, 1e6, 5000).astype(np.float32)
+    found = logarithm(x)
+    assert found.dtype == np.float32
+    assert found.tolist() == [float(logarithm(value)) for value in x]
+    np.testing.assert_allclose(found, np.log(x.astype(float)), rtol=3e-7, atol=1e-7)
 
 
 def test_it_is_written_as_it_is_read() -> None:
@@ -122,13 +152,13 @@ def test_its_buffers_work_and_tables_are_those_of_the_device() -> None:
     plan = mcusim.Session(network(), "nrf52840", "head", patches=None, front_end=FRONT).plan()
     step = plan.step
     assert [op.action for op in step.ops[:3]] == ["load", "front_end", "forward"]
-    assert step.tensors["samples"].bytes == front.frame_bytes
+    assert step.tensors["samples"].bytes == 2 * front.samples(16)
     assert step.tensors["samples"].role is Role.INPUT
     assert step.tensors[step.ops[1].scratch].bytes == front.scratch_bytes
     assert step.live_profile()[1] - without.step.live_profile()[0] >= front.scratch_bytes
     assert step.ops[1].work.float_ops == 16 * front.work(1).float_ops > 0
     assert plan.flash.total_bytes >= without.flash.total_bytes
-    assert {i.name: i.bytes for i in plan.flash.items}["front_end"] == front.table_bytes
+    assert {i.name: i.bytes for i in plan.flash.items}["front_end"] == front.tables.bytes
     assert plan.estimate.total_cycles > without.estimate.total_cycles
     assert plan.peak_bytes >= without.peak_bytes
 

@@ -20,6 +20,15 @@ static uint64_t root_bits(uint64_t value, int bits, uint64_t *rest) {
 
 /* The float32 nearest to the square root of one that is not negative. No root lies halfway between two. */
 float mcusim_root(float value) {
+#if defined(__GNUC__) && defined(__ARM_FP) && (__ARM_FP & 4)
+    float root; /* what the unit gives, is rounded as IEEE 754 says */
+    __asm("vsqrt.f32 %0, %1" : "=t"(root) : "t"(value));
+    return root;
+#elif defined(__GNUC__) && defined(__riscv_flen)
+    float root;
+    __asm("fsqrt.s %0, %1" : "=f"(root) : "f"(value));
+    return root;
+#else
     uint32_t bits = mcusim_word(value), mantissa = bits & 0x7fffffu;
     int e = (int)(bits >> 23);
     uint64_t rest;
@@ -29,6 +38,7 @@ float mcusim_root(float value) {
     e -= 127;
     uint64_t root = root_bits((uint64_t)mantissa << (29 + (e & 1)), 25, &rest);
     return mcusim_float((uint32_t)((e - (e & 1)) / 2 + 126) * 0x800000u + (uint32_t)((root + 1) >> 1));
+#endif
 }
 
 /* m * 2^e with m of up to 64 bits, to 53 of them, half to even. The last bit may stand for all behind it. */

@@ -506,6 +506,22 @@ typedef struct {
     int16_t top;                    /* 127 or 32767 */
 } mcusim_scales;
 
+/* Frames of a sound: what a network takes of them. Tables are those of mcusim/kernels/reference/front_end.py. */
+typedef struct {
+    const int16_t *samples;
+    void *y;
+    float *scratch;                 /* points + 2, and one a band */
+    const float *window, *waves, *weights;
+    const float *cosines;           /* [bands][columns]; NULL: the bands as they are */
+    const uint16_t *bins;           /* the first of each band, and how many each has */
+    mcusim_real scale;              /* 2^16 by the input's scale */
+    uint32_t count;                 /* samples */
+    uint16_t frame, hop, points, frames, bands, columns;
+    int16_t zero, low, high;
+    uint8_t bytes;                  /* of an element of y: 4 is float32 */
+    uint8_t peak;                   /* scale by the largest sample */
+} mcusim_front_end;
+
 /* Bytes that are gathered into whole units before they are programmed. MCUSIM_BLOCK: the largest unit that there may
  * be. */
 enum { MCUSIM_BLOCK = 256 };
@@ -554,7 +570,7 @@ mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
 mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight_i8;
 mcusim_kernel mcusim_adapted_bias_f32, mcusim_adapted_bias_i16, mcusim_adapted_bias_i8;
 mcusim_kernel mcusim_adapted_weight_f32, mcusim_adapted_weight_i16, mcusim_adapted_weight_i8;
-mcusim_kernel mcusim_replay_example;
+mcusim_kernel mcusim_replay_example, mcusim_hear;
 mcusim_kernel mcusim_apply, mcusim_adapted_apply, mcusim_advance, mcusim_choose, mcusim_observe;
 void mcusim_in_turn(const mcusim_choice *choice, uint32_t stage);
 void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);

@@ -6,7 +6,7 @@ and addition is rounded to float32, nothing is fused, so all machines agree bit 
 
 from __future__ import annotations
 
-from math import frexp
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +37,12 @@ def exponential(x: Array) -> Array:
     return scaled
 
 
-def logarithm(x: np.float32) -> np.float32:
-    """Return the natural logarithm of a positive normal number."""
-    mantissa, exponent = frexp(float(x))
-    m, e = F(mantissa), F(exponent)
-    if m < HALF_ROOT:
-        e -= F(1)
-        m = (m + m) - F(1)
-    else:
-        m = m - F(1)
+def logarithm(x: Any) -> Any:
+    """Return the natural logarithm of positive normal numbers."""
+    m, exponent = np.frexp(x)
+    small = m < HALF_ROOT
+    e = exponent.astype(F) - small.astype(F)
+    m = np.where(small, m + m, m) - F(1)
     z = m * m
     p = LOG[0]
     for c in LOG[1:]:
@@ -53,7 +50,7 @@ def logarithm(x: np.float32) -> np.float32:
     y = (m * z) * p
     y = y + LN2_LOW * e
     y = y - F(0.5) * z
-    return F((m + y) + LN2_HIGH * e)
+    return (m + y) + LN2_HIGH * e
 
 
 def softmax_cross_entropy(logits: Array, label: int, gradient: Array, *, smoothing: float = 0.0) -> float:
