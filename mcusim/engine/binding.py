@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import Kind, Slot, SlotPart

@@ -19,20 +19,21 @@ from mcusim.graph.enlarging import enlarging
 from mcusim.lowering.constants import record_bytes
 from mcusim.lowering.flash import ITERATION_BYTES, checkpoint_bytes
 
-CASES = [
-    (small_network(arithmetic=Arithmetic.TFLITE), "dense"),
-    (small_network(), "dynamic:ratio=0.3"),
-    (small_network(head="int8"), "last-2"),
-    (mcusim.load("synthetic-mbv2"), "dynamic"),
-    (enlarging(small_network(), 5), "dense"),
-]
+HEARS = {"front_end": "mfcc:rate=2000,bands=20,coefficients=16,high=900"}
+CASES = {
+    "tflite": (small_network(arithmetic=Arithmetic.TFLITE), "dense", {}),
+    "float": (small_network(), "dynamic:ratio=0.3", {}),
+    "int8 head": (small_network(head="int8"), "last-2", {}),
+    "shipped": (mcusim.load("synthetic-mbv2"), "dynamic", {}),
+    "enlarging": (enlarging(small_network(), 5), "dense", {}),
+    "hearing": (small_network(channels=1), "head", HEARS),
+}
 
 
-@pytest.mark.parametrize(
-    ("model", "update"), CASES, ids=["tflite", "float", "int8 head", "shipped", "enlarging"]
-)
-def test_scales_and_weights_are_counted_to_the_byte(model, update):
-    session = mcusim.Session(model, mcusim.board("stm32h743"), update)
+@pytest.mark.parametrize("name", CASES)
+def test_scales_and_weights_are_counted_to_the_byte(name):
+    model, update, choices = CASES[name]
+    session = mcusim.Session(model, mcusim.board("stm32h743"), update, **choices)
     plan = session.plan()
     made = tables(plan, session.scheme)
     counted, held = plan.flash.by_role, made.constants.role_bytes
@@ -49,6 +50,8 @@ RECORDS = {
     "pooled": (pooled_network, "head", {}),
     "observed": (small_network, "dynamic:ratio=0.3,policy=gradient-norm", {}),
     "weights in flash": (dense_network, "last-3", {"residency": "flash"}),
+    "hearing, keeping": (lambda: small_network(channels=1), "head", {**HEARS, "replay": "raw:3"}),
+    "keeping in flash": (small_network, "head", {"replay": "latent:3,policy=balanced,place=flash"}),
     "second moment": (small_network, "last-2", {"sgd": mcusim.Sgd(second_moment=0.9, accumulate=2)}),
 }
 
@@ -68,6 +71,10 @@ def test_records_are_as_large_as_the_plan_says(name, tmp_path):
     names = [f"{prefix}_{i}" for i, (_, call) in enumerate(made.calls) if call.struct not in apart]
     names += [
         f"{prefix}_ops",
-        *(n for n in device.objects if n.startswith((f"{prefix}_learner", f"{prefix}_copies"))),
+        *(
+            n
+            for n in device.objects
+            if n.startswith((f"{prefix}_learner", f"{prefix}_copies", f"{prefix}_replay_parts"))
+        ),
     ]
     assert sum(device.objects[name] for name in names) == record_bytes(plan.step)
