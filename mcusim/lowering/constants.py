@@ -39,7 +39,7 @@ NORMALISED = 48
 PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 44
 RECORDS: Mapping[Action, int] = {
     Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.KEEP: 20 + COPY, Action.SAVE: 24, Action.LOSS: 48,
-    Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36, Action.REPLAY: 64, Action.FRONT_END: 80,
+    Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36, Action.REPLAY: 64, Action.FRONT_END: 72,
 }  # fmt: skip
 """Bytes of a record on a core with 32-bit addresses."""
 INT16_TABLES: Mapping[OpKind, int] = {OpKind.SOFTMAX: 2 * 2 * 513, OpKind.LOGISTIC: 512, OpKind.TANH: 512}
