@@ -64,10 +64,12 @@ LONG = {
         "-m mlperftiny_ic_pretrainedResnet_quant -b stm32f746 -u dynamic --data cifar10 --steps 30",
     "long-mlperf-ad-dynamic-cortex-m4":
         "-m mlperftiny_ad01_int8 -b nrf52840 -u dynamic --data frames.npz --steps 100",
+    "long-hello-world-dense-cortex-m4":
+        "-m tflm_hello_world_int8 -b nrf52840 -u dense --data sine.npz --steps 100000",
 }  # fmt: skip
-"""Long proofs, of which only the verdict is kept. Those of MLPerf Tiny learn their own tasks; the frames of
-machine noise that the autoencoder was made for are drawn: none are at hand."""
-FRAMES = (200, 640)
+"""Long proofs, of which only the verdict is kept. Networks of MLPerf Tiny and TFLite Micro learn their own
+tasks; the frames of machine noise that the autoencoder was made for are drawn: none are at hand."""
+FRAMES, ANGLES = (200, 640), (1000, 1)
 WORK = [f.name for f in fields(Work)]
 
 
@@ -81,17 +83,19 @@ def works(words: list[str]) -> dict[str, tuple[object, ...]]:
     return {op.name: astuple(op.work) for op in plan.step.ops}
 
 
-def draw_frames(folder: Path) -> None:
-    """Write ``frames.npz``: what the autoencoder of MLPerf Tiny takes, as noise."""
-    x = np.random.default_rng(0).normal(0, 1, FRAMES).astype(np.float32)
-    np.savez(folder / "frames.npz", x=x)
+def draw(folder: Path) -> None:
+    """Write ``frames.npz``, what the autoencoder of MLPerf Tiny takes, as noise; and ``sine.npz``."""
+    rng = np.random.default_rng(0)
+    np.savez(folder / "frames.npz", x=rng.normal(0, 1, FRAMES).astype(np.float32))
+    angles = rng.uniform(0, 2 * np.pi, ANGLES).astype(np.float32)
+    np.savez(folder / "sine.npz", x=angles, y=np.sin(angles))
 
 
 def twin(words: str) -> tuple[dict[str, object], list[dict[str, object]]]:
     """Return what a twin prints, and its list of ops."""
     command = [sys.executable, "-m", "mcusim", "twin", *shlex.split(words), "--json"]
     with TemporaryDirectory() as folder:
-        draw_frames(Path(folder))
+        draw(Path(folder))
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
         signal.signal(signal.SIGINT, lambda number, frame: process.send_signal(number))
         out = process.communicate()[0]
