@@ -13,7 +13,6 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from mcusim.kernels.vector.vectors import (
-    F32,
     FLOAT,
     I32,
     LANES,
@@ -33,10 +32,19 @@ PIXELS = 8
 """Rows of an int8 tile: with three vectors of columns, 24 sums, 3 weights and a factor fill 32 registers."""
 SUMS = 16
 """Most rows of a float tile."""
+SUMS_HELD = {16: 16, 8: 8, 4: 16}
+"""Float sums that registers of so many lanes hold beside what is multiplied: AVX-512, AVX2, NEON."""
 QUAD = 4
 """Bytes a lane multiplies and sums in one step of an int8 tile."""
 _HALVES = ir.VectorType(ir.IntType(16), 32)
 _BYTES = ir.VectorType(ir.IntType(8), 64)
+
+
+def _parts(lanes: int = LANES) -> list[tuple[Any, int]]:
+    """Return the parts of so many float32 that fill a register each: type, and the byte where it begins."""
+    known = features()
+    width = min(lanes, 16 if "+avx512f" in known else 8 if "+avx" in known else 4)
+    return [(ir.VectorType(FLOAT, width), 4 * first) for first in range(0, lanes, width)]
 
 
 def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
@@ -154,30 +162,55 @@ def _sum_tile(rows: int, lanes: int) -> Any:
 
     k ascends, and every operation is rounded to float32. With ``fresh`` other than 0 the sums start from
     zero, whatever lies where they are going to. One vector of columns is best: LLVM then takes each factor
-    from memory as it multiplies, and 12 rows or more keep the multipliers busy in every cycle.
+    from memory as it multiplies, and 12 rows or more keep the multipliers busy in every cycle. Where the
+    registers do not hold as many sums, parts of the tile follow each other.
     """
-    kind = ir.VectorType(FLOAT, lanes)
 
     @emitted(types.none, *(types.int64,) * 9)
     def tile(
         b: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any, steps: Any, out: Any, out_stride: Any,
         fresh: Any,
     ) -> None:  # fmt: skip
-        starts = [b.add(a, b.mul(a_row, LONG(p))) for p in range(rows)]
-        places = [b.add(out, b.mul(out_stride, LONG(p))) for p in range(rows)]
-
-        def step(k: Any, sums: list[Any]) -> list[Any]:
-            weights = load(b, b.add(w, b.mul(k, w_step)), kind)
-            at = b.mul(k, a_step)
-            factors = [splat(b, load(b, b.add(start, at), FLOAT), lanes) for start in starts]
-            return [b.fadd(total, b.fmul(f, weights)) for total, f in zip(sums, factors, strict=True)]
-
-        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(kind, 0.0)
-        start = [b.select(before, load(b, place, kind), zero) for place in places]
-        for total, place in zip(loop(b, steps, start, step), places, strict=True):
-            store(b, total, place)
+        adds = b.icmp_signed("==", fresh, LONG(0))
+        for kind, at in _parts(lanes):
+            for first in range(0, rows, SUMS_HELD[kind.count]):
+                held = range(first, min(first + SUMS_HELD[kind.count], rows))
+                _part_of_tile(b, kind, at, held, adds, a, a_row, a_step, w, w_step, steps, out, out_stride)
 
     return tile
+
+
+def _part_of_tile(
+    b: Any, kind: Any, at: int, rows: range, adds: Any, a: Any, a_row: Any, a_step: Any, w: Any, w_step: Any,
+    steps: Any, out: Any, out_stride: Any,
+) -> None:  # fmt: skip
+    """Emit some rows of a float tile, of the columns from byte ``at`` on."""
+    starts = [b.add(a, b.mul(a_row, LONG(p))) for p in rows]
+    places = [b.add(b.add(out, LONG(at)), b.mul(out_stride, LONG(p))) for p in rows]
+    w = b.add(w, LONG(at))
+
+    def step(k: Any, sums: list[Any]) -> list[Any]:
+        weights = load(b, b.add(w, b.mul(k, w_step)), kind)
+        here = b.mul(k, a_step)
+        factors = [splat(b, load(b, b.add(start, here), FLOAT), kind.count) for start in starts]
+        return [b.fadd(total, b.fmul(f, weights)) for total, f in zip(sums, factors, strict=True)]
+
+    for total, place in zip(loop(b, steps, _begun(b, adds, places, kind), step), places, strict=True):
+        store(b, total, place)
+
+
+def _begun(b: Any, adds: Any, places: list[Any], kind: Any) -> list[Any]:
+    """Emit what sums start from: what lies at their places, or zeros, and then nothing is read there."""
+    with b.if_else(adds) as (old, new):
+        with old:
+            loaded, before = [load(b, place, kind) for place in places], b.block
+        with new:
+            zeros, empty = constant(kind, 0.0), b.block
+    found = [b.phi(kind) for _ in places]
+    for phi, value in zip(found, loaded, strict=True):
+        phi.add_incoming(value, before)
+        phi.add_incoming(zeros, empty)
+    return found
 
 
 dot_tile_1, dot_tile_2, dot_tile_3 = (_dot_tile(blocks) for blocks in (1, 2, 3))
@@ -192,16 +225,23 @@ def slide_three(b: Any, g: Any, line: Any, step: Any, w: Any, out: Any, count: A
     Tap (i, j) of the first pixel lies at ``g - i * line - j * step``, its weights at
     ``w + (3 i + j) * step``; columns are loaded once and slide along.
     """
-    weights = [load(b, b.add(w, b.mul(step, LONG(tap))), F32) for tap in range(9)]
+    for kind, at in _parts():
+        _slide_lanes(b, kind, b.add(g, LONG(at)), line, step, b.add(w, LONG(at)), b.add(out, LONG(at)), count)
+
+
+def _slide_lanes(
+    b: Any, kind: Any, g: Any, line: Any, step: Any, w: Any, out: Any, count: Any
+) -> None:  # fmt: skip
+    weights = [load(b, b.add(w, b.mul(step, LONG(tap))), kind) for tap in range(9)]
     rows = [b.sub(g, b.mul(line, LONG(i))) for i in range(3)]
-    before = [load(b, b.sub(row, b.mul(step, LONG(j))), F32) for row in rows for j in (2, 1)]
+    before = [load(b, b.sub(row, b.mul(step, LONG(j))), kind) for row in rows for j in (2, 1)]
 
     def pixel(k: Any, columns: list[Any]) -> list[Any]:
         at = b.mul(k, step)
-        total, following = constant(F32, 0.0), []
+        total, following = constant(kind, 0.0), []
         for i, row in enumerate(rows):
             two, one = columns[2 * i : 2 * i + 2]
-            here = load(b, b.add(row, at), F32)
+            here = load(b, b.add(row, at), kind)
             for j, column in enumerate((here, one, two)):
                 total = b.fadd(total, b.fmul(column, weights[3 * i + j]))
             following += [one, here]
@@ -222,16 +262,17 @@ def _tap_tile(pixels: int) -> Any:
 
         ``c`` and ``first`` are the bytes to the channels, and to the first pixel.
         """
+        for kind, at in _parts():
 
-        def tap(k: Any, sums: list[Any]) -> list[Any]:
-            entry = b.add(taps, b.mul(k, LONG(16)))
-            g, w = (b.add(load(b, b.add(entry, LONG(n)), LONG), c) for n in (0, 8))
-            g, weights = b.add(g, first), load(b, w, F32)
-            rows = [load(b, b.add(g, b.mul(step, LONG(p))), F32) for p in range(pixels)]
-            return [b.fadd(total, b.fmul(row, weights)) for total, row in zip(sums, rows, strict=True)]
+            def tap(k: Any, sums: list[Any], kind: Any = kind, at: int = at) -> list[Any]:
+                entry, here = b.add(taps, b.mul(k, LONG(16))), b.add(c, LONG(at))
+                g, w = (b.add(load(b, b.add(entry, LONG(n)), LONG), here) for n in (0, 8))
+                g, weights = b.add(g, first), load(b, w, kind)
+                rows = [load(b, b.add(g, b.mul(step, LONG(p))), kind) for p in range(pixels)]
+                return [b.fadd(total, b.fmul(row, weights)) for total, row in zip(sums, rows, strict=True)]
 
-        for p, total in enumerate(loop(b, count, [constant(F32, 0.0)] * pixels, tap)):
-            store(b, total, b.add(out, b.mul(out_step, LONG(p))))
+            for p, total in enumerate(loop(b, count, [constant(kind, 0.0)] * pixels, tap)):
+                store(b, total, b.add(out, b.add(b.mul(out_step, LONG(p)), LONG(at))))
 
     return tile
 
@@ -248,6 +289,17 @@ def _window_sums(rows: int, columns: int) -> Any:
         lines: Any, pixels: Any, out: Any, fresh: Any,
     ) -> None:  # fmt: skip
         """Of ``lines`` lines of ``pixels`` pixels; ``out`` holds a vector for each tap."""
+        adds = b.icmp_signed("==", fresh, LONG(0))
+        for kind, at in _parts():
+            lanes_of(
+                b, kind, LONG(at), adds, g, g_step, x, x_step, x_line, tap_line, tap_step, lines, pixels, out
+            )
+
+    def lanes_of(
+        b: Any, kind: Any, at: Any, adds: Any, g: Any, g_step: Any, x: Any, x_step: Any, x_line: Any,
+        tap_line: Any, tap_step: Any, lines: Any, pixels: Any, out: Any,
+    ) -> None:  # fmt: skip
+        g, x, out = b.add(g, at), b.add(x, at), b.add(out, at)
         taps = [(i, j) for i in range(rows) for j in range(columns)]
         shifts = [b.add(b.mul(tap_line, LONG(i)), b.mul(tap_step, LONG(j))) for i, j in taps]
         places = [b.add(out, LONG(64 * n)) for n in range(len(taps))]
@@ -258,15 +310,13 @@ def _window_sums(rows: int, columns: int) -> Any:
             own = b.add(g, b.mul(b.mul(i, pixels), g_step))
 
             def pixel(k: Any, sums: list[Any]) -> list[Any]:
-                error, at = load(b, b.add(own, b.mul(k, g_step)), F32), b.mul(k, x_step)
-                met = [load(b, b.add(start, at), F32) for start in starts]
+                error, here = load(b, b.add(own, b.mul(k, g_step)), kind), b.mul(k, x_step)
+                met = [load(b, b.add(start, here), kind) for start in starts]
                 return [b.fadd(total, b.fmul(each, error)) for total, each in zip(sums, met, strict=True)]
 
             return loop(b, pixels, sums, pixel)
 
-        before, zero = b.icmp_signed("==", fresh, LONG(0)), constant(F32, 0.0)
-        start = [b.select(before, load(b, place, F32), zero) for place in places]
-        for total, place in zip(loop(b, lines, start, line), places, strict=True):
+        for total, place in zip(loop(b, lines, _begun(b, adds, places, kind), line), places, strict=True):
             store(b, total, place)
 
     return sums_of

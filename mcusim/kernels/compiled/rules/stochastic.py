@@ -45,7 +45,6 @@ from mcusim.kernels.vector.vectors import (
     store,
 )
 
-_F64 = ir.VectorType(ir.DoubleType(), LANES)
 SQUARE = 4
 """Channels that follow each other from which on squares of weights are moved, not columns."""
 _FAR = 1000.0
@@ -67,12 +66,37 @@ def _moves(b: Any, key: Any, element: Any, step: Any, change: Any) -> Any:
         index = b.add(b.add(splat(b, element), lanes), constant(I64, 1))
         z = b.add(splat(b, key), b.mul(index, constant(I64, int(GOLDEN))))
     z = b.mul(folded(z, 30), constant(I64, int(MIX_1)))
-    z = folded(b.mul(folded(z, 27), constant(I64, int(MIX_2))), 31)
-    unit = b.fmul(b.sitofp(b.lshr(z, constant(I64, 32)), _F64), constant(_F64, 2.0**-32))
-    moved = call(b, "llvm.floor.v16f64", _F64, b.fsub(unit, b.fpext(change, _F64)))
-    for symbol, bound in ((">", -_FAR), ("<", _FAR)):
-        moved = b.select(b.fcmp_ordered(symbol, moved, constant(_F64, bound)), moved, constant(_F64, bound))
-    return b.fptosi(moved, I32)
+    z = b.mul(folded(z, 27), constant(I64, int(MIX_2)))
+    # Of z ^ (z >> 31) only the upper half is drawn.
+    word = b.trunc(b.lshr(z, constant(I64, 32)), I32)
+    return rounded(b, b.xor(word, b.lshr(word, constant(I32, 31))), change)
+
+
+def rounded(b: Any, word: Any, change: Any) -> Any:
+    """Emit floor(word / 2**32 - change) of 16 lanes as float64 gives it, in 32 bits; at most ``_FAR``.
+
+    With n = floor(change) and r = change - n, which is exact outside of -1..0, the result is -n, less 1 where
+    word < r 2**32: the sign of a difference is never rounded. For -1 < change < 0 it is 1 where the sum of
+    word / 2**32 and -change, rounded to 53 bits, reaches 1, that is from 1 - 2**-54 on (a tie, and 1 is
+    even): where word + floor(-change 2**32 + 2**-22) reaches 2**32, which is a carry. Products with 2**32 are
+    exact.
+    """
+    for symbol, bound in (("<", _FAR), (">", -_FAR)):
+        change = b.select(b.fcmp_ordered(symbol, change, constant(F32, bound)), change, constant(F32, bound))
+    nothing, one = constant(F32, 0.0), constant(I32, 1)
+    up = b.and_(
+        b.fcmp_ordered("<", change, nothing), b.fcmp_ordered(">", change, constant(F32, -1.0))
+    )  # fmt: skip
+    whole = b.select(up, nothing, call(b, "llvm.floor.v16f32", F32, change))
+    part = b.fmul(b.fsub(change, whole), constant(F32, 2.0**32))
+    part = call(b, "llvm.fabs.v16f32", F32, part)
+    lower = call(b, "llvm.floor.v16f32", F32, part)
+    enough = b.select(up, constant(F32, 1 - 2.0**-22), constant(F32, 2.0**-126))
+    more = b.zext(b.fcmp_ordered(">=", b.fsub(part, lower), enough), I32)
+    limit = b.add(b.fptoui(lower, I32), more)
+    reached = b.icmp_unsigned("<", b.select(up, b.add(word, limit), word), limit)
+    moved = b.select(reached, b.select(up, one, constant(I32, -1)), constant(I32, 0))
+    return b.sub(moved, b.fptosi(whole, I32))
 
 
 @emitted(types.none, types.int64, types.int64, types.uint64, types.int64, types.int64, f32)
@@ -142,18 +166,33 @@ def _move_square(
         b.store(column, b.gep(place, [WORD(i)])).align = 1
     start = b.ptrtoint(place, LONG)
     here = b.icmp_signed("<", lanes, splat(b, b.trunc(count, WORD)))
+    full = b.icmp_signed("==", count, LONG(LANES))
 
     def body(k: Any, _: list[Any]) -> list[Any]:
         at = b.mul(k, stride)
         whole = _moves(b, key, b.add(element, at), 1, load(b, b.add(start, b.mul(k, LONG(64))), F32))
-        where = pointer(b, b.add(value, at), I8)
-        old = call(b, "llvm.masked.load.v16i8.p0", I8, where, WORD(1), here, constant(I8, 0))
+        where = b.add(value, at)
+        # Not every processor has masks of bytes.
+        with b.if_else(full) as (all_, some):
+            with all_:
+                sixteen, first = load(b, where, I8), b.block
+            with some:
+                place = pointer(b, where, I8)
+                few = call(b, "llvm.masked.load.v16i8.p0", I8, place, WORD(1), here, constant(I8, 0))
+                second = b.block
+        old = b.phi(I8)
+        old.add_incoming(sixteen, first)
+        old.add_incoming(few, second)
         weight = b.add(b.sext(old, I32), whole)
         for symbol, limit in (("<", constant(I32, -127)), (">", constant(I32, 127))):
             weight = b.select(b.icmp_signed(symbol, weight, limit), limit, weight)
-        call(
-            b, "llvm.masked.store.v16i8.p0", ir.VoidType(), b.trunc(weight, I8), where, WORD(1), here
-        )  # fmt: skip
+        new = b.trunc(weight, I8)
+        with b.if_else(full) as (all_, some):
+            with all_:
+                store(b, new, where)
+            with some:
+                args = new, pointer(b, where, I8), WORD(1), here
+                call(b, "llvm.masked.store.v16i8.p0", ir.VoidType(), *args)
         return []
 
     loop(b, columns, [], body)
