@@ -64,7 +64,7 @@ def named(bound: Program) -> list[list[str]]:
 
     single = [
         (row, name(op, part))
-        for call, op in zip(bound._calls, bound.step.ops, strict=True)
+        for call, op in zip(bound._quick, bound.step.ops, strict=True)
         for part, row in enumerate(call.rows if isinstance(call, Rows) else (call,))
     ]
     left = iter(single)

@@ -24,6 +24,7 @@ from mcusim.graph import Op
 from mcusim.kernels import backward as backward_kernels
 from mcusim.kernels import forward as forward_kernels
 from mcusim.kernels.compiled.gather import Take
+from mcusim.kernels.compiled.grad_input import GradInput
 from mcusim.kernels.compiled.grad_record import Gradient
 from mcusim.kernels.compiled.move import copying
 from mcusim.kernels.compiled.prepared import GradInputKernel, Workspace, address_of
@@ -55,6 +56,7 @@ class Binding:
 
     Attributes:
         calls: one for each op of the step, in its order.
+        quick: the same where nobody looks between them: some do what another op's would, to the same bits.
         learners: op name -> the learner of each op whose parameters lie in SRAM.
         losses: one for each output that learns.
         probes: those of a first pass with moved parameters, where there is one.
@@ -82,11 +84,34 @@ class Binding:
             if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
         }
         self.calls: list[Call] = [self._bind(op) for op in step.ops]
+        self.quick = self._fused()
 
     @property
     def _applies(self) -> bool:
         """True if accumulated gradients are applied in this step."""
         return (self.state.iteration + 1) % self.step.accumulate == 0
+
+    def _fused(self) -> list[Call]:
+        """Return the calls with gradients of biases summed in the pass of the same op's input gradient."""
+        ops, found = self.step.ops, list(self.calls)
+        biases = {_source(op).name: i for i, op in enumerate(ops) if op.action is Action.GRAD_BIAS}
+        for i, op in enumerate(ops):
+            if op.action is not Action.GRAD_INPUT or _source(op).name not in biases:
+                continue
+            place = biases[_source(op).name]
+            learner = self.learners[_source(op).name]
+            rule = learner.bias_row(self.clock)
+            if rule is not None and ops[place].mask == op.mask and self._sums_bias(op):
+                found[i], found[place] = Rows(self._bind_grad_input(op, learner.bias_gradient), rule), Rows()
+        return found
+
+    def _sums_bias(self, op: StepOp) -> bool:
+        """Return True if the kernel of an input gradient can sum the gradient of the bias too."""
+        kernel = self._grad_input(op)
+        if not isinstance(kernel, GradInput):
+            return False
+        g_y, mask, _ = self._error(op)
+        return kernel.loads_all(g_y, mask, self.buffers.view(op.writes[0]), *self._inputs(op))
 
     def _bind(self, op: StepOp) -> Call:
         match op.action:
@@ -216,30 +241,41 @@ class Binding:
         self.losses.append(loss)
         return loss.rows
 
-    def _bind_grad_input(self, op: StepOp) -> Callable[[], None]:
-        source, view, scales = _source(op), self.buffers.view, self.scales
-        model = self.step.model
-        learner = self.learners.get(source.name)
-        fixed = learner is None or learner.fixed_weight
-        kernel = backward_kernels.grad_input(
-            source, model.tensors, model.arithmetic, op.index, fixed_weight=fixed, workspace=self._workspace
-        )
+    def _bind_grad_input(self, op: StepOp, bias: Array | None = None) -> Callable[[], None]:
+        """Return the gradient of an input, and into ``bias`` that of the op's bias."""
+        kernel, inputs, scales = self._grad_input(op), self._inputs(op), self.scales
         g_y, mask, y = self._error(op)
-        g_x, x = view(op.writes[0]), scales.index(op.writes[0])
+        g_x, x = self.buffers.view(op.writes[0]), scales.index(op.writes[0])
         accumulate = op.accumulate
-        inputs: tuple[Array, ...]
-        if learner is not None and source.traits.weighted:
-            inputs = (learner.weight,)
-        elif source.traits.weighted:
-            inputs = (constant(model, source.inputs[1]),)
-        else:
-            inputs = tuple(self._operand(n) for n in backward_activations(source))
         scale, record = scales.scale, scales.record
         if not isinstance(kernel, GradInputKernel):
             return lambda: record(x, kernel(g_y, scale[y], mask, inputs, g_x, scale[x], accumulate))
-        bound = kernel.bind(g_y, mask, g_x, *inputs)
+        bound = kernel.bind(g_y, mask, g_x, *inputs, *(() if bias is None else (bias,)))
         numbers = (scales.address(y), scales.address(x), int(accumulate), *scales.observed(x))
         return row(input_row, INPUT, bound, numbers, Rows(), keep=scales)
+
+    def _grad_input(self, op: StepOp) -> Any:
+        """Return the kernel of an input gradient."""
+        source, model = _source(op), self.step.model
+        key = (Action.GRAD_INPUT, source.name, op.index)
+        if key not in self._kernels:
+            learner = self.learners.get(source.name)
+            fixed = learner is None or learner.fixed_weight
+            self._kernels[key] = backward_kernels.grad_input(
+                source, model.tensors, model.arithmetic, op.index,
+                fixed_weight=fixed, workspace=self._workspace,
+            )  # fmt: skip
+        return self._kernels[key]
+
+    def _inputs(self, op: StepOp) -> tuple[Array, ...]:
+        """Return what an input gradient reads beside the error: the weight, or activations."""
+        source = _source(op)
+        learner = self.learners.get(source.name)
+        if learner is not None and source.traits.weighted:
+            return (learner.weight,)
+        if source.traits.weighted:
+            return (constant(self.step.model, source.inputs[1]),)
+        return tuple(self._operand(n) for n in backward_activations(source))
 
     def _error(self, op: StepOp) -> tuple[Array, Array | None, int]:
         """Return the gradient an op of the backward pass starts from, its mask, and where its scale is."""

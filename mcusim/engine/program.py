@@ -60,10 +60,12 @@ class Program:
         self._learners, self._calls = binding.learners, binding.calls
         self._aimed = (*binding.losses, *binding.probes)
         self._choosing = [learner for learner in self._learners.values() if learner.chooses]
+        self._quick = binding.quick
         if poison:
             self._calls = [self._poisoning(time, call) for time, call in enumerate(self._calls)]
-        self._whole, self._tail = (CallTable(self._calls[first:]) for first in (0, step.tail))
-        front = zip(step.ops[: step.tail] if step.model.states else (), self._calls, strict=False)
+            self._quick = self._calls
+        self._whole, self._tail = (CallTable(self._quick[first:]) for first in (0, step.tail))
+        front = zip(step.ops[: step.tail] if step.model.states else (), self._quick, strict=False)
         self._seen = CallTable([call for op, call in front if op.action is not Action.REPLAY])
 
     @property

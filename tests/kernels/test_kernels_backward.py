@@ -13,6 +13,7 @@ from mcusim.graph import Arithmetic, Attributes, Op, OpKind, Quant, Tensor
 from mcusim.kernels import backward, reference
 from mcusim.kernels.arrays import StoreResult
 from mcusim.kernels.columns import groups
+from mcusim.kernels.compiled.grad_input import GradInput
 
 FLOAT = Arithmetic.FLOAT
 
@@ -76,6 +77,53 @@ def test_parameter_gradients_of_weighted_ops(case, formats, seed, masked):
         module.grad_bias(case.op, case.tensors, FLOAT)(g, scale, mask, bias)
     np.testing.assert_array_equal(*blocks)
     np.testing.assert_array_equal(*biases)
+
+
+@given(weighted(), FORMATS, SEEDS, st.booleans())
+def test_biases_are_summed_in_the_pass_of_the_input_gradient(case, formats, seed, masked):
+    """To the bits of a pass of their own, by every kernel that loads every pixel."""
+    dtype, scale, x_scale = formats
+    rng = np.random.default_rng(seed)
+    g = stored_gradient(rng, case.output_shape, dtype, scale)
+    mask = rng.integers(0, 256, -(-g.size // 8)).astype(np.uint8) if masked else None
+    weight, c_out = case.tensors["w"].data, case.output_shape[-1]
+    kernel = backward.grad_input(case.op, case.tensors, FLOAT)
+    if not isinstance(kernel, GradInput):
+        return
+    found, alone = (np.zeros(case.tensors["x"].shape, dtype) for _ in range(2))
+    biases = [np.full(c_out, np.nan, np.float32) for _ in range(2)]
+    assert kernel.loads_all(g, mask, found, weight)
+    for _ in range(2):  # sums begin anew
+        stored = kernel.bind(g, mask, found, weight, biases[0])(scale, x_scale, 0)
+    assert StoreResult(*stored) == kernel(g, scale, mask, (weight,), alone, x_scale, False)
+    reference.grad_bias(case.op, case.tensors, FLOAT)(g, scale, mask, biases[1])
+    np.testing.assert_array_equal(found, alone)
+    assert biases[0].tobytes() == biases[1].tobytes()
+
+
+@pytest.mark.parametrize("kind", [OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_biases_are_summed_where_the_input_gradient_grows_over_the_error(kind, dtype):
+    rng, shape, lead = np.random.default_rng(0), (1, 7, 5, 16), 3 * 5 * 16
+    weight = int8(rng, 1, 3, 3, 16) if kind is OpKind.DEPTHWISE_CONV_2D else int8(rng, 16, 3, 3, 16)
+    tensors = {
+        "x": Tensor("x", shape, "int8", Quant.of(0.1)),
+        "w": Tensor("w", weight.shape, "int8", Quant.of(0.02), weight),
+        "y": Tensor("y", shape, "int8", Quant.of(0.2)),
+    }
+    op = Op("op", kind, ("x", "w"), "y", Attributes(padding=((1, 1), (1, 1))))
+    kernel, size = backward.grad_input(op, tensors, FLOAT), int(np.prod(shape))
+    g = stored_gradient(rng, shape, dtype, 0.1)
+    memory = np.zeros(lead + size, dtype)
+    over, out, apart = memory[lead:].reshape(shape), memory[:size].reshape(shape), np.zeros(shape, dtype)
+    over[...] = g
+    bias, expected = np.empty(16, np.float32), np.empty(16, np.float32)
+    kernel.bind(g, None, apart, weight)(0.1, 4.0, 0)
+    assert kernel.loads_all(over, None, out, weight)
+    kernel.bind(over, None, out, weight, bias)(0.1, 4.0, 0)
+    backward.grad_bias(op, tensors, FLOAT)(g, 0.1, None, expected)
+    np.testing.assert_array_equal(out, apart)
+    np.testing.assert_array_equal(bias, expected)
 
 
 @given(weighted((OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D)), FORMATS, SEEDS, st.booleans(), st.booleans())

@@ -78,6 +78,41 @@ def load_pixels(a, scale, pixel, count, row, step):  # type: ignore[no-untyped-d
 
 
 @inner
+def add_pixels(row, step, count, channels, sums):  # type: ignore[no-untyped-def]
+    """Add ga of ``count`` pixels, as ``load_pixels`` wrote it, to ``sums`` of a bias, unless that is 0.
+
+    Every sum begins at zero and pixels come once each, ascending: the order that `grad_parameters` has.
+    """
+    blocks, block = (channels + 15) >> 4 if sums != 0 else 0, 0
+    while block < blocks:
+        at, to = row + 64 * block, sums + 64 * block
+        if blocks - block >= error_rows.MANY:
+            error_rows.add_many(at, step, count, to)
+            block += error_rows.MANY
+        else:
+            error_rows.add_one(at, step, count, to)
+            block += 1
+
+
+@inner
+def begin_bias(a):  # type: ignore[no-untyped-def]
+    """Set the sums of a bias's gradient to zero; return where they are, or 0 if nobody wants them."""
+    if a.bias == 0:
+        return 0
+    for c in range(0, a.c_out, 16):
+        simd.store_f32(a.bias_sums + 4 * c, simd.splat_f32(np.float32(0)))
+    return a.bias_sums
+
+
+@inner
+def end_bias(a):  # type: ignore[no-untyped-def]
+    """Write the gradient of a bias where it goes."""
+    for c in range(0, a.c_out if a.bias != 0 else 0, 16):
+        few = min(a.c_out - c, 16)
+        simd.store_f32_first(a.bias + 4 * c, simd.load_f32(a.bias_sums + 4 * c), few)
+
+
+@inner
 def load_block(a, scale, pixel, count, c, row):  # type: ignore[no-untyped-def]
     """Write ga of 16 channels, from ``c`` on, of ``count`` output pixels, one vector after the other."""
     unit = simd.splat_f32(np.float32(scale))

@@ -9,7 +9,9 @@ from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.errors import (
     FLOAT32,
     STATISTICS_BYTES,
+    begin_bias,
     clear_statistics,
+    end_bias,
     read_statistics,
     store_row,
 )
@@ -35,12 +37,12 @@ def _split(a, wide, weights):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _slide(a, g_scale, image, plane, pixel, weights, wide, x_scale, accumulate, statistics, rows, direct):  # type: ignore[no-untyped-def]
+def _slide(a, g_scale, image, plane, weights, wide, x_scale, accumulate, statistics, rows, direct, sums):  # type: ignore[no-untyped-def]
     """3x3 windows at stride 1: rows of input pixels."""
-    line = a.plane_w * wide * 4
+    line, loaded = a.plane_w * wide * 4, 0
     for y in range(a.h):
         if a.rows:
-            load_needed(a, g_scale, image, 1, wide, plane, pixel, y)
+            loaded = load_needed(a, g_scale, image, 1, wide, plane, plane, y, loaded, sums)
         g = plane + (y + a.top + a.before_h) * line + (a.left + a.before_w) * wide * 4
         index = (image * a.h + y) * a.w * a.c_in
         out = a.g_x + 4 * index if direct else rows
@@ -70,6 +72,7 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     sums += -sums % 64
     plane = sums + a.w * wide * 4
     clear_statistics(statistics)
+    bias = begin_bias(a)
     if a.known != 0 and same.differ(a.weight, a.known, taps * a.c_out) != 0:
         _split(a, wide, a.floats)
         simd.copy(a.weight, a.known, taps * a.c_out)
@@ -80,15 +83,16 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
     for image in range(a.n):
         clear_plane(a, a.multiplier, wide, plane)
         if not a.rows:
-            load_rows(a, g_scale, image, a.multiplier, wide, plane, row, 0, a.oh)
+            load_rows(a, g_scale, image, a.multiplier, wide, plane, row, 0, a.oh, bias)
         if slides:
             _slide(
-                a, g_scale, image, plane, row, weights, wide, x_scale, accumulate, statistics, sums, direct
+                a, g_scale, image, plane, weights, wide, x_scale, accumulate, statistics, sums, direct, bias
             )
             continue
+        loaded = 0
         for y in range(a.h):
             if a.rows:
-                load_needed(a, g_scale, image, a.multiplier, wide, plane, row, y)
+                loaded = load_needed(a, g_scale, image, a.multiplier, wide, plane, row, y, loaded, bias)
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
                 count = taps_of(a, y, phase, plane, weights, wide, met)
@@ -103,6 +107,7 @@ def grad_input_depthwise(address, g_scale, x_scale, accumulate):  # type: ignore
                         own = index + p * a.stride_w * a.c_in
                         at = sums + p * wide * 4
                         store_row(a.g_x, a.g_x_format, x_scale, accumulate, own, a.c_in, at, statistics)
+    end_bias(a)
     return read_statistics(statistics)
 
 

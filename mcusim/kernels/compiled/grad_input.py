@@ -15,7 +15,10 @@ from mcusim.kernels.compiled.compiler import inner
 from mcusim.kernels.compiled.errors import (
     FLOAT32,
     STATISTICS_BYTES,
+    add_pixels,
+    begin_bias,
     clear_statistics,
+    end_bias,
     load_pixels,
     read_statistics,
     store_row,
@@ -29,6 +32,7 @@ from mcusim.kernels.compiled.prepared import (
     address_of,
     aligned,
     check,
+    check_shape,
     record_at,
     shares_bytes,
 )
@@ -127,6 +131,7 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
     weights = out + tiles.SUMS * wide * 4
     plane = weights
     clear_statistics(statistics)
+    bias = begin_bias(a)
     if a.floats != 0:
         weights = a.floats
         if a.known != 0:
@@ -140,10 +145,11 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
         if a.rows != PIXEL_BY_PIXEL:
             clear_plane(a, 1, deep, plane)
         if not a.rows:
-            load_rows(a, g_scale, image, 1, deep, plane, plane, 0, a.oh)
+            load_rows(a, g_scale, image, 1, deep, plane, plane, 0, a.oh, bias)
+        loaded = 0
         for y in range(a.h):
             if a.rows == ROW_BY_ROW:
-                load_needed(a, g_scale, image, 1, deep, plane, plane, y)
+                loaded = load_needed(a, g_scale, image, 1, deep, plane, plane, y, loaded, bias)
             for phase in range(min(a.stride_w, a.w)):
                 pixels = (a.w - phase + a.stride_w - 1) // a.stride_w
                 first = 0
@@ -156,6 +162,7 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                         to, stride = a.g_x + 4 * a.c_in * pixel, a.stride_w * a.c_in * 4
                     if a.rows == PIXEL_BY_PIXEL:
                         load_pixels(a, g_scale, first, count, plane, deep * 4)
+                        add_pixels(plane, deep * 4, count, a.c_out, bias)
                         sum_tiles(
                             plane, deep * 4, 4, weights, 64, 64 * a.c_out, a.c_out, to, stride, rows, a.c_in,
                             1,
@@ -172,6 +179,7 @@ def grad_input_convolution(address, g_scale, x_scale, accumulate):  # type: igno
                                 a.g_x, a.g_x_format, x_scale, accumulate, index, a.c_in, at, statistics
                             )  # fmt: skip
                     first += rows
+    end_bias(a)
     return read_statistics(statistics)
 
 
@@ -197,13 +205,17 @@ def taps_met(a, plane, weights, deep, wide, x, y, to, stride, rows):  # type: ig
 
 
 class GradInput(Gradient, GradInputKernel):
-    """Kernel of a weighted op; see ``backward.grad_input``."""
+    """Kernel of a weighted op; see ``backward.grad_input``.
+
+    ``bind`` also takes where the gradient of the bias goes, which is then summed in the same pass.
+    """
 
     def __init__(
         self, op: Op, tensors: Tensors, workspace: Workspace | None, *, fixed_weight: bool = False
     ) -> None:
         super().__init__(op, tensors, workspace)
         self._depthwise = op.kind is OpKind.DEPTHWISE_CONV_2D
+        self._bias_sums = np.zeros(self._factor.size, np.float32)
         weight = tensors[op.inputs[1]]
         if weight.dtype == "float32" and not (fixed_weight or self._depthwise):
             return  # converted in every call
@@ -230,7 +242,7 @@ class GradInput(Gradient, GradInputKernel):
         return np.ascontiguousarray(floats.reshape(taps, c_out, -1, 16).transpose(0, 2, 1, 3))
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:
-        g_y, mask, g_x, weight = buffers
+        g_y, mask, g_x, weight, *bias = buffers
         record, r = self._start(g_y, mask)
         check(f"weight of {self.name}", weight, self.weight_dtype)
         if weight.shape != self.weight_shape:
@@ -244,9 +256,30 @@ class GradInput(Gradient, GradInputKernel):
         self._set_sizes(r, g_x.shape, g_y.shape)
         if self.op.kind is OpKind.CONV_2D and self._pointwise(r, g_x.shape, g_y.shape):
             r["rows"] = PIXEL_BY_PIXEL  # wherever it lies: what is made of a few pixels stays in the cache
+        if bias:
+            what = f"bias gradient of {self.name}"
+            check(what, bias[0], "float32")
+            check_shape(what, bias[0].reshape(-1), (int(r["c_out"]),))
+            r["bias"], r["bias_sums"] = address_of(bias[0]), address_of(self._bias_sums)
         self._frame_outputs(r)
         self.workspace.reserve(self._workspace_bytes(r))
         return grad_input_depthwise if self._depthwise else grad_input_convolution, record
+
+    def loads_all(self, *buffers: Any) -> bool:
+        """Return True if it loads every pixel of the output's gradient: then it can sum that of the bias too.
+
+        Each is loaded once, ascending. ``buffers`` are those of ``bind``, without the bias.
+        """
+        r = self._record(*buffers)[1][0]
+        if r["rows"] != ROW_BY_ROW:
+            return True
+        loaded, stride = 0, int(r["stride_h"])
+        for y in range(int(r["h"])):
+            least = y + int(r["top"]) - int((r["kh"] - 1) * r["dilation_h"])
+            if -(-least // stride) > loaded:
+                return False
+            loaded = max(loaded, min((y + int(r["top"])) // stride + 1, int(r["oh"])))
+        return loaded == int(r["oh"])
 
     def _workspace_bytes(self, r: Any) -> int:
         c_in, c_out, taps = aligned(4 * int(r["c_in"])), aligned(4 * int(r["c_out"])), int(r["kh"] * r["kw"])

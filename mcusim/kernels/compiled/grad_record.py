@@ -25,6 +25,8 @@ from mcusim.kernels.vector.tiles import SUMS
 
 FIELDS = (
     "g", "g_format", "mask", "mask_bytes", "factor", "workspace",
+    # Where the gradient of the bias goes if it is summed in the same pass, and where it grows.
+    "bias", "bias_sums",
     "weight", "weight_float", "g_x", "g_x_format",
     # Weights as the kernels of input gradients convert them, and of learning ones those they were made of.
     "floats", "known",

@@ -121,6 +121,27 @@ def _sum_blocks(blocks: int) -> Any:
 sum_one, sum_many = _sum_blocks(1), _sum_blocks(MANY)
 
 
+def _add_rows(blocks: int) -> Any:
+    """Return what adds rows of float32, ``step`` bytes from row to row, to the sums of so many blocks."""
+
+    @emitted(types.none, *(types.int64,) * 4)
+    def kernel(b: Any, row: Any, step: Any, rows: Any, sums: Any) -> None:
+        places = [b.add(sums, LONG(64 * n)) for n in range(blocks)]
+
+        def body(k: Any, totals: list[Any]) -> list[Any]:
+            at = b.add(row, b.mul(k, step))
+            return [b.fadd(t, load(b, b.add(at, LONG(64 * n)), F32)) for n, t in enumerate(totals)]
+
+        start = [load(b, place, F32) for place in places]
+        for total, place in zip(loop(b, rows, start, body), places, strict=True):
+            store(b, total, place)
+
+    return kernel
+
+
+add_one, add_many = _add_rows(1), _add_rows(MANY)
+
+
 @emitted(types.none, types.int64, types.int64, f32, f32, *(types.int64,) * 4)
 def store_blocks(
     b: Any, g: Any, format: Any, unit: Any, inverse: Any, add: Any, row: Any, count: Any, statistics: Any
