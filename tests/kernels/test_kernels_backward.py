@@ -211,6 +211,34 @@ def test_gradients_may_be_written_over_the_gradient_they_come_from():
         np.testing.assert_array_equal(g, expected)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("beyond", [0.0, 0.25, 0.5, 1.0, 1e30])
+def test_errors_are_stored_alike_up_to_the_edge_and_beyond(dtype, accumulate, beyond):
+    """Ties and all wholes; rows in which nothing saturates, and those in which one element does."""
+    top, channels = np.iinfo(dtype).max, 64
+    weight = np.eye(channels, dtype=np.int8).reshape(channels, 1, 1, channels)
+    one = Quant.of(1.0)
+    tensors = {
+        "x": Tensor("x", (1, 2, 5, channels), "int8", one),
+        "w": Tensor("w", weight.shape, "int8", one, weight),
+        "y": Tensor("y", (1, 2, 5, channels), "int8", one),
+    }
+    rng = np.random.default_rng(0)
+    g = (rng.integers(-4 * top, 4 * top, (1, 2, 5, channels)) / 4).astype(np.float32)
+    g[0, 0, 0, :4] = 0.5, -0.5, top, -top
+    g[0, 1, 2, 17] = top + beyond
+    old, found = rng.integers(-9, 9, g.shape).astype(dtype), []
+    for module in (backward, reference):
+        g_x = old.copy()
+        kernel = module.grad_input(Op("op", OpKind.CONV_2D, ("x", "w"), "y"), tensors, FLOAT)
+        stored = kernel(g, 1.0, None, (weight,), g_x, 1.0, accumulate)
+        found.append((g_x, stored))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    assert accumulate or (found[0][1].saturated == 0) == (beyond < 0.5)
+
+
 def test_saturation_is_counted_and_the_peak_is_in_real_units():
     tensors = {"x": Tensor("x", (1, 4), "int8", Quant.of(1)), "y": Tensor("y", (1, 4), "int8", Quant.of(1))}
     kernel = backward.grad_input(Op("r", OpKind.RESHAPE, ("x",), "y"), tensors, FLOAT)

@@ -31,6 +31,8 @@ from mcusim.kernels.vector.vectors import (
 
 BYTES = {4: F32, 2: I16, 1: I8}
 """Formats, by their bytes an element."""
+MAGIC = 1.5 * 2.0**23
+"""What float32 are added to that are to be rounded to integers."""
 MANY = 4
 """Blocks that are summed at once."""
 
@@ -181,9 +183,33 @@ def store_blocks(
         more = call(b, "llvm.vector.reduce.add.v16i32", WORD, missed)
         store(b, b.add(load(b, total, LONG), b.zext(more, LONG)), total)
 
+    def emit_inside(size: int) -> None:
+        """As ``emit`` where nothing saturates, which is known at the end: then once more."""
+
+        def body(k: Any, found: list[Any]) -> list[Any]:
+            value = load(b, b.add(row, b.mul(k, LONG(64))), F32)
+            # As integers magnitudes are in the same order, and what is no number is the largest.
+            size_of = b.and_(b.bitcast(value, I32), constant(I32, 0x7FFFFFFF))
+            largest = b.select(b.icmp_signed(">", size_of, found[0]), size_of, found[0])
+            # Beside 1.5 * 2**23 a float32 has no fraction: the sum is rounded half to even, its lowest bits
+            # are the integer.
+            whole = b.bitcast(b.fadd(b.fmul(value, inverse), constant(F32, MAGIC)), I32)
+            store(b, b.trunc(whole, BYTES[size]), b.add(g, b.mul(k, LONG(16 * size))))
+            return [largest]
+
+        (bits,) = loop(b, count, [constant(I32, 0)], body)
+        largest = b.bitcast(bits, F32)
+        beyond = b.fcmp_unordered(">=", b.fmul(largest, inverse), constant(F32, 2 ** (8 * size - 1) - 0.5))
+        with b.if_else(b.icmp_signed("!=", b.bitcast(beyond, SHORT), SHORT(0))) as (some, none):
+            with some:
+                emit(size, adds=False)
+            with none:
+                before = load(b, peak, F32)
+                store(b, b.select(b.fcmp_ordered(">", largest, before), largest, before), peak)
+
     for size in (2, 1):
         with b.if_then(b.icmp_signed("==", format, LONG(size))), b.if_else(accumulates) as (yes, no):
             with yes:
                 emit(size, adds=True)
             with no:
-                emit(size, adds=False)
+                emit_inside(size)
