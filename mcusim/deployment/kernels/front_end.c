@@ -4,7 +4,7 @@
 
 static float magnitude(float x) { return x < 0.0f ? -x : x; }
 
-static float length(float re, float im) { return mcusim_root(re * re + im * im) * 0.5f; }
+static float modulus(float re, float im) { return mcusim_root(re * re + im * im) * 0.5f; }
 
 /* Complex numbers into the order in which the transform takes them: that of their number's bits reversed. */
 static void reverse(float *z, uint32_t half) {
@@ -47,8 +47,8 @@ static void magnitudes(float *z, uint32_t half, const float *waves) {
         float *a = z + 2 * k, *b = z + 2 * (half - k);
         float er = a[0] + b[0], ei = a[1] - b[1], odd = a[1] + b[1], even = b[0] - a[0];
         float tr = waves[k] * odd - sines[k] * even, ti = waves[k] * even + sines[k] * odd;
-        b[0] = length(er - tr, ei - ti);
-        a[0] = length(er + tr, ei + ti);
+        b[0] = modulus(er - tr, ei - ti);
+        a[0] = modulus(er + tr, ei + ti);
     }
 }
 
@@ -63,7 +63,7 @@ static void bands(const mcusim_front_end *r, const float *z, float *y) {
 }
 
 /* Halves to even; as far as an input of 16 bits reaches and beyond. */
-static uint64_t nearest(mcusim_real v) {
+static uint64_t nearest_integer(mcusim_real v) {
     int32_t shift = -v.e;
     if (!v.m || shift > 53) return 0;
     if (shift <= 12) return (uint64_t)1 << 40;
@@ -71,12 +71,12 @@ static uint64_t nearest(mcusim_real v) {
 }
 
 /* In units of the input, of which 2^-16 are told apart first: see quantised() of mcusim/data/preprocess.py. */
-static void put(const mcusim_front_end *r, uint32_t at, float value) {
+static void put_number(const mcusim_front_end *r, uint32_t at, float value) {
     if (r->bytes == 4) {
         ((float *)r->y)[at] = value;
         return;
     }
-    uint64_t parts = nearest(mcusim_real_product(mcusim_real_of(magnitude(value)), r->scale));
+    uint64_t parts = nearest_integer(mcusim_real_product(mcusim_real_of(magnitude(value)), r->scale));
     int32_t units = (int32_t)((parts + 0x7fffu + (parts >> 16 & 1u)) >> 16);
     units = (value < 0.0f ? -units : units) + r->zero;
     units = units < r->low ? r->low : units > r->high ? r->high : units;
@@ -111,7 +111,7 @@ void mcusim_hear(const void *record, mcusim_state *state) {
         for (uint32_t c = 0; c < r->columns; c++) {
             float total = 0.0f;
             for (uint32_t b = 0; r->cosines && b < r->bands; b++) total += y[b] * r->cosines[b * r->columns + c];
-            put(r, f * r->columns + c, r->cosines ? total : y[c]);
+            put_number(r, f * r->columns + c, r->cosines ? total : y[c]);
         }
     }
 }

@@ -132,7 +132,7 @@ static void write_to_flash(const mcusim_replay *r, uint32_t slot, const uint8_t 
     if (failed || g.failed) state->unkept = 1;
 }
 
-static void keep(const mcusim_replay *r, mcusim_state *state) {
+static void keep_example(const mcusim_replay *r, mcusim_state *state) {
     uint32_t number = state->label.number, offered = r->counters[OFFERED] + 1;
     const uint8_t label[2] = {(uint8_t)number, (uint8_t)(number >> 8)};
     int32_t slot = slot_for(r, offered, number);
@@ -163,7 +163,7 @@ void mcusim_replay_example(const void *record, mcusim_state *state) {
     const mcusim_replay *r = (const mcusim_replay *)record;
     int possible = r->records || *r->flash;
     if (state->replay == MCUSIM_AGAIN) restore(r, state);
-    if (state->replay == MCUSIM_KEEP && possible) keep(r, state);
+    if (state->replay == MCUSIM_KEEP && possible) keep_example(r, state);
 }
 
 float mcusim_train_again(const mcusim_network *n) {
