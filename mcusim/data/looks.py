@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mcusim.core import BadArgument
 from mcusim.data.placement import WHOLE, Placement
 
 LOOKS = {"one": 1, "mirrored": 2, "ten-crop": 10}
@@ -26,12 +27,22 @@ class Looks:
     Attributes:
         count: 1, the picture as it is; 2, and mirrored; or 10.
         shift: pixels by which the corners lie off the middle, on each axis.
+
+    Raises:
+        BadArgument: for another number of looks, or corners that lie in the middle.
     """
 
     count: int = 1
-    shift: int = 0
+    shift: int = 2
     way_out: ClassVar[str] = "answer from one look"
     retouches: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.count not in LOOKS.values():
+            known = ", ".join(f"{count} ({name})" for name, count in LOOKS.items())
+            raise BadArgument(f"{self.count} looks", "are of no kind that is known", f"known: {known}")
+        if self.shift < 1:
+            raise BadArgument(f"look shift {self.shift}", "moves nothing to a corner", "give 1 pixel or more")
 
     @property
     def variants(self) -> int:

@@ -69,6 +69,12 @@ def test_an_answer_is_the_mean_of_its_looks_and_training_is_the_same(kind: str, 
     assert read_run(tmp_path / "run")["examples"].get("looks", 1) == looks.count
 
 
+@pytest.mark.parametrize("wrong", [(0, 2), (5, 2), (11, 2), (10, 0), (10, -1)])
+def test_looks_of_no_kind_are_refused(wrong: tuple[int, int]) -> None:
+    with pytest.raises(BadArgument, match=r"known: 1 \(one\), 2 \(mirrored\), 10 \(ten-crop\)|moves nothing"):
+        mcusim.Looks(*wrong)
+
+
 def test_another_number_of_looks_is_another_run(tmp_path: Path) -> None:
     session().train(data(), 1, looks="mirrored", out=tmp_path)
     with pytest.raises(mcusim.BadRun, match="looks"):
