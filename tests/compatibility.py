@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from one_op import EDGES, Edge, alone, between, in_16_bits
+from onnx_sessions import session
 
 import mcusim
 from mcusim.core import McusimError
@@ -208,16 +209,12 @@ def real(tensor: Tensor, values: np.ndarray) -> np.ndarray:
 
 def onnx_runtime(data: bytes, model: Model, xs: Arrays) -> list[np.ndarray]:
     """Return the outputs of ONNX Runtime, in real numbers with channels last."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    theirs = session(data)
     given = {}
-    for value, name, x in zip(session.get_inputs(), model.inputs, xs, strict=True):
+    for value, name, x in zip(theirs.get_inputs(), model.inputs, xs, strict=True):
         x = real(model.tensors[name], x)
         given[value.name] = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
-    return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in session.run(None, given)]
+    return [y.transpose(0, 2, 3, 1) if y.ndim == 4 else y for y in theirs.run(None, given)]
 
 
 def units(model: Model, name: str, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

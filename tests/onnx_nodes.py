@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from onnx import helper
+from onnx_sessions import session
 
 sys.path.append(str(Path(__file__).parent / "files"))
 from files_onnx_file import proto
@@ -285,13 +286,7 @@ def between(node: Node) -> bytes:
 
 def computed(data: bytes, x: np.ndarray) -> list[np.ndarray]:
     """Return what ONNX Runtime gives, node by node."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    found: list[np.ndarray] = session.run(None, {"x": x})
+    found: list[np.ndarray] = session(data, rewritten=False).run(None, {"x": x})
     return found
 
 

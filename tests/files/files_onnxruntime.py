@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as runtime
 from files_onnx_file import proto
 from onnx import helper
+from onnx_sessions import session
 
 from mcusim.compress.quantize import run
 from mcusim.files.onnx.reader import load_onnx
@@ -22,12 +22,10 @@ def node(kind: str, inputs: tuple[str, ...], **attributes: Any) -> Any:
 
 def agree(file: Path) -> None:
     """Assert that a file with one float input computes what ONNX Runtime does."""
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
+    theirs = session(str(file))
+    shape = [size if isinstance(size, int) else 1 for size in theirs.get_inputs()[0].shape]
     x = RNG.normal(0, 1, shape).astype(np.float32)
-    (expected,) = session.run(None, {session.get_inputs()[0].name: x})
+    (expected,) = theirs.run(None, {theirs.get_inputs()[0].name: x})
     found = run(load_onnx(file), x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
     if expected.ndim == 4:
         expected = expected.transpose(0, 2, 3, 1)

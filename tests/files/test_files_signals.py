@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx_sessions import session
 from tflite_file import INT32, FileSpec, OperatorSpec, TensorSpec
 
 import mcusim
@@ -107,12 +108,12 @@ def network(*, quantised: bool):
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_a_temporal_network_of_onnx_is_what_onnx_runtime_computes(quantised, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")
     proto, path = network(quantised=quantised), tmp_path / "signal.onnx"
     path.write_bytes(proto.SerializeToString())
     model = mcusim.load(path)
     x = RNG.normal(size=(1, 3, 16)).astype(np.float32)
-    (theirs,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    (theirs,) = session(str(path)).run(None, {"x": x})
     if quantised:
         ours = activations(model, x)[model.outputs[0]]
         np.testing.assert_allclose(ours, theirs, atol=0.0501)

@@ -410,7 +410,7 @@ def test_a_whole_network(seed):
     F.cross_entropy(logits, torch.tensor([3])).backward()
 
     g = {"y": np.empty((1, classes), np.float32)}
-    loss.softmax_cross_entropy(values["y"].reshape(-1), 3, g["y"].reshape(-1))
+    loss.SoftmaxCrossEntropy()(values["y"].reshape(-1), 3, g["y"].reshape(-1))
     for op in reversed(ops):
         if op.weight is not None:
             source = values[op.inputs[0]]
