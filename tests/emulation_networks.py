@@ -10,7 +10,7 @@ import numpy as np
 from networks import small_network
 
 import mcusim
-from mcusim.graph import Model
+from mcusim.graph import LIMITS, Model
 from mcusim.kernels.scales import scale_of
 from mcusim.session.session import Session
 
@@ -42,5 +42,6 @@ def drawn(model: Model, steps: int, seed: int = 3) -> Iterator[tuple[np.ndarray,
     """Yield random inputs and labels at falling learning rates."""
     rng = np.random.default_rng(seed)
     for step in range(steps):
-        x = rng.integers(-128, 128, model.input.shape).astype(np.int8)
+        low, high = LIMITS[model.input.dtype]
+        x = rng.integers(low, high + 1, model.input.shape).astype(model.input.dtype)
         yield x, int(rng.integers(model.classes)), 1 - 0.3 * step

@@ -155,3 +155,77 @@ def dense_network(seed: int = 0) -> Model:
     x = real("late", x, 19, clamp=(0.0, 6.0))
     logits = real("head", x, 4, clamp=None)
     return validate(Model("dense", tuple(ops), tensors, ("input",), (logits,), Arithmetic.FLOAT, head="head"))
+
+
+def deep_network(convolutions: int, seed: int = 0) -> Model:
+    """Return so many pointwise convolutions one behind another, and a head."""
+    rng = np.random.default_rng(seed)
+    shape, quant = (1, 2, 2, 4), Quant.of(0.05, -4)
+    tensors: dict[str, Tensor] = {"input": Tensor("input", shape, "int8", quant)}
+    ops: list[Op] = []
+
+    def constant(name: str, data: np.ndarray, quant: Quant | None = None) -> str:
+        tensors[name] = Tensor(name, data.shape, data.dtype.name, quant, data)
+        return name
+
+    def add(name: str, kind: OpKind, inputs: tuple[str, ...], output: Tensor, **attributes: object) -> str:
+        tensors[name] = output
+        ops.append(Op(name, kind, inputs, name, Attributes(**attributes)))
+        return name
+
+    x = "input"
+    for number in range(convolutions):
+        name = f"c{number}"
+        scales = rng.uniform(0.003, 0.006, 4).astype(np.float32)
+        weight = constant(
+            f"{name}.w", rng.integers(-127, 128, (4, 1, 1, 4), dtype=np.int8), Quant(scales, 0, 0)
+        )
+        bias = rng.integers(-900, 900, 4, dtype=np.int32)
+        bias = constant(f"{name}.b", bias, Quant(scales * np.float32(0.05), 0, 0))
+        x = add(name, OpKind.CONV_2D, (x, weight, bias), Tensor(name, shape, "int8", quant))
+    x = add("real", OpKind.DEQUANTIZE, (x,), Tensor("real", shape, "float32"), clamp=None)
+    x = add("flat", OpKind.RESHAPE, (x,), Tensor("flat", (1, 16), "float32"), shape=(1, 16), clamp=None)
+    weight = constant("head.w", rng.uniform(-0.2, 0.2, (3, 16)).astype(np.float32))
+    bias = constant("head.b", np.zeros(3, np.float32))
+    add("head", OpKind.FULLY_CONNECTED, (x, weight, bias), Tensor("head", (1, 3), "float32"), clamp=None)
+    return validate(Model("deep", tuple(ops), tensors, ("input",), ("head",), Arithmetic.FLOAT, head="head"))
+
+
+def rows_network(arithmetic: Arithmetic = Arithmetic.TFLITE) -> Model:
+    """Return fully connected layers over three rows: in int8, in float32, and a head over what they give."""
+    rng = np.random.default_rng(2)
+    tensors: dict[str, Tensor] = {"x": Tensor("x", (1, 3, 10), "int8", Quant.of(0.03, -5))}
+    ops: list[Op] = []
+
+    def add(kind: OpKind, inputs: tuple[str, ...], output: Tensor, **attributes: object) -> None:
+        tensors[output.name] = output
+        ops.append(Op(f"{output.name}_op", kind, inputs, output.name, Attributes(**attributes)))
+
+    def constant(name: str, data: np.ndarray, quant: Quant | None = None) -> str:
+        tensors[name] = Tensor(name, data.shape, data.dtype.name, quant, data)
+        return name
+
+    def dense(x: str, output: Tensor, **attributes: object) -> None:
+        shape = (output.shape[-1], tensors[x].shape[-1])
+        scales = rng.uniform(0.005, 0.02, shape[0]).astype(np.float32)
+        if output.dtype == "int8":
+            w = constant(
+                f"{output.name}.w", rng.integers(-100, 101, shape, dtype=np.int8), Quant(scales, 0, 0)
+            )
+            b = constant(f"{output.name}.b", rng.integers(-900, 900, shape[0], dtype=np.int32))
+        else:
+            w = constant(f"{output.name}.w", rng.uniform(-0.4, 0.4, shape).astype(np.float32))
+            b = constant(f"{output.name}.b", rng.uniform(-0.4, 0.4, shape[0]).astype(np.float32))
+        add(OpKind.FULLY_CONNECTED, (x, w, b), output, **attributes)
+
+    dense("x", Tensor("one", (1, 3, 9), "int8", Quant.of(0.05, -3)))
+    dense("one", Tensor("two", (1, 3, 7), "int8", Quant.of(0.06, -100)), clamp=(-100, 90))
+    add(OpKind.DEQUANTIZE, ("two",), Tensor("real", (1, 3, 7), "float32"), clamp=None)
+    dense("real", Tensor("three", (1, 3, 6), "float32"), clamp=(0.0, 6.0))
+    flat = Tensor("flat", (1, 18), "float32")
+    add(OpKind.RESHAPE, ("three",), flat, shape=flat.shape, clamp=None)
+    dense("flat", Tensor("logits", (1, 4), "float32"), clamp=None)
+    model = Model(
+        f"rows_{arithmetic}", tuple(ops), tensors, ("x",), ("logits",), arithmetic, head="logits_op"
+    )
+    return validate(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -220,3 +221,65 @@ def in_16_bits(model: Model) -> Model:
         for op in model.ops
     )
     return validate(replace(model, ops=tuple(ops), tensors=tensors))
+
+
+def side_by_side(kinds: Iterable[OpKind]) -> Model:
+    """Return a layer that learns, operators that all read it, and a classifier of all that they give."""
+    found = {kind: between(kind, EDGES[kind][0]) for kind in kinds if EDGES[kind][0].shape == IMAGE}
+    parts = {str(kind): model for kind, model in found.items() if model is not None}
+    first = next(iter(parts.values()))
+    tensors = {name: first.tensors[name] for name in ("input", "first.w", "first.b", "x")}
+    ops, flat = [first.ops[0]], []
+    for prefix, model in parts.items():
+        op = model.ops[1]
+        names = {n: "x" if n == "x" else f"{prefix}.{n}" for n in (*op.inputs, op.output)}
+        tensors |= {new: replace(model.tensors[old], name=new) for old, new in names.items() if new != "x"}
+        if op.traits.weighted:  # scales of its own, which no other layer shares
+            weight = tensors[names[op.inputs[1]]]
+            scale = weight.quant.scale * np.float32(1.7 ** (len(ops) // 3))
+            tensors[weight.name] = replace(weight, quant=replace(weight.quant, scale=scale))
+        y = f"{prefix}.y"
+        ops.append(replace(op, name=prefix, inputs=tuple(names[n] for n in op.inputs), output=y))
+        alike, row = f"{prefix}.alike", f"{prefix}.flat"
+        tensors[alike] = Tensor(alike, tensors[y].shape, "int8", SOME)
+        tensors[row] = Tensor(row, (1, tensors[y].elements), "int8", SOME)
+        ops.append(Op(f"{prefix}_alike", K.QUANTIZE, (y,), alike, Attributes()))
+        ops.append(Op(f"{prefix}_flat", K.RESHAPE, (alike,), row, Attributes(shape=tensors[row].shape)))
+        flat.append(row)
+    count = sum(tensors[n].elements for n in flat)
+    tensors["all"] = Tensor("all", (1, count), "int8", SOME)
+    ops.append(Op("join", K.CONCATENATION, tuple(flat), "all", Attributes(axes=(1,))))
+    tensors["real"] = Tensor("real", (1, count), "float32")
+    ops.append(Op("real", K.DEQUANTIZE, ("all",), "real", Attributes(clamp=None)))
+    weight = np.random.default_rng(2).uniform(-0.02, 0.02, (3, count)).astype(np.float32)
+    tensors["head.w"] = Tensor("head.w", weight.shape, "float32", None, weight)
+    tensors["logits"] = Tensor("logits", (1, 3), "float32")
+    ops.append(Op("head", K.FULLY_CONNECTED, ("real", "head.w"), "logits", Attributes(clamp=None)))
+    return validate(Model("beside", tuple(ops), tensors, ("input",), ("logits",), head="head"))
+
+
+def curves_in_16_bits() -> Model:
+    """Return functions of one int16, and softmax, of an input that has room for every int16, and a head."""
+    image, units = (1, 256, 256), Quant.of(2.0**-15)
+    tensors = {"x": Tensor("x", image, "int16", Quant.of(0.0003))}
+    ops: list[Op] = []
+
+    def add(name: str, kind: OpKind, inputs: tuple[str, ...], y: Tensor, **attributes: Any) -> str:
+        clamp = None if y.dtype == "float32" else LIMITS["int16"]
+        tensors[name] = replace(y, name=name)
+        ops.append(Op(f"{name}_op", kind, inputs, name, Attributes(clamp=clamp, **attributes)))
+        return name
+
+    tops = []
+    for kind in (K.LOGISTIC, K.TANH, K.SOFTMAX, K.LEAKY_RELU, K.ABS, K.RELU):
+        quant = units if kind in (K.LOGISTIC, K.TANH, K.SOFTMAX) else Quant.of(0.0004)
+        y = add(str(kind), kind, ("x",), Tensor("", image, "int16", quant), alpha=0.3)
+        top = add(f"{y}_top", K.REDUCE_MIN, (y,), Tensor("", (1, 256), "int16", quant), axes=(1,))
+        tops.append(add(f"{y}_alike", K.QUANTIZE, (top,), Tensor("", (1, 256), "int16", units)))
+    shape = (1, 256 * len(tops))
+    joined = add("joined", K.CONCATENATION, tuple(tops), Tensor("", shape, "int16", units), axes=(1,))
+    real = add("real", K.DEQUANTIZE, (joined,), Tensor("", shape, "float32"))
+    weight = np.random.default_rng(2).uniform(-0.1, 0.1, (3, shape[1])).astype(np.float32)
+    tensors["w"] = Tensor("w", weight.shape, "float32", None, weight)
+    add("logits", K.FULLY_CONNECTED, (real, "w"), Tensor("", (1, 3), "float32"))
+    return validate(Model("curves", tuple(ops), tensors, ("x",), ("logits",), head="logits_op"))

@@ -33,12 +33,13 @@ compared with LiteRT and TFLite Micro at every invocation (`tests/files/test_fil
 It learns behind its states and is saved as `.npz` or into its own `.tflite`; firmware has them in the arena.
 
 A network with 16-bit activations and 8-bit weights (TFLite's 16x8 mode) is computed as TFLite Micro does,
-with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases stay; no firmware is written.
+with sums of 64 bits and zero points of 0. Its weights learn, its int64 biases stay. Firmware
+is the same, bit for bit.
 
 `UNIDIRECTIONAL_SEQUENCE_LSTM` of 8-bit activations becomes the ops of its gates, moment by moment, with the
 integers of TFLite Micro (`tests/files/test_files_tflite_recurrent.py`). A sequence begins with zeros; a layer
 that is given one moment at an invocation keeps its state instead. Its weights, which all moments read, stay
-as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`; no firmware is written of it.
+as they are; gradients pass. It is saved as `.npz` or into its own `.tflite`.
 Of floats, or with 8-bit weights only (hybrid), `mcusim quantize` takes it.
 
 `nn.LSTM`, `nn.GRU` and `nn.RNN` of PyTorch become what PyTorch says they do at each moment, with each weight

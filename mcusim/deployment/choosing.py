@@ -95,8 +95,14 @@ def choice_of(context: StepContext, scheme: Scheme, steps: int, seed: int) -> Ch
         "choose": CText(function), "layers": context.constants.records("chosen", "mcusim_chosen", rows),
         "layers_count": len(rows), "steps": steps, "seed": seed, "steps_seen": seen, "limits": limits,
         "probing": scheme.probing_stages(context.model) if isinstance(scheme, TinyTrain) else 0,
+        "network": CText(f"&{context.constants.prefix}") if _in_flash(context) else NULL,
         **_share(scheme),
     }, observed)  # fmt: skip
+
+
+def _in_flash(context: StepContext) -> bool:
+    """True if what learned is written back to flash before other channels are chosen."""
+    return any(context.compact(context.model.op(name)) for name in context.step.scope.channels)
 
 
 def _function(scheme: Scheme) -> str:

@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadModel, Kind, Role, Slot, SlotPart, is_kind
+from mcusim.deployment.learned import learned_slots
 from mcusim.deployment.records import Call, FlashConstants
 from mcusim.deployment.text import CTYPES, NULL, CText
 from mcusim.graph import DTYPES, Arithmetic, Model, Op, Tensor
 from mcusim.graph.outputs import heads
+from mcusim.kernels.moved_blocks import strides
 from mcusim.kernels.scales import (
     accumulator_factors,
     clamp_of,
     gradient_factors,
+    limits_of,
     multiplier_and_shift,
     quant_of,
 )
@@ -33,6 +36,11 @@ ROUNDINGS = {
 DIMENSIONS = 4
 ALL = np.arange(-128, 128, dtype=np.int64)
 """Every int8, in the order of a table's entries."""
+HOMED = {
+    "mcusim_convolution": ("convolution", "convolution"), "mcusim_overlaid_dense": ("dense", "overlaid"),
+    "mcusim_grad_input": ("grad_input", "grad_input"),
+}  # fmt: skip
+"""By record: the kernel that finds its weight in a copy in flash, and what it calls the record."""
 WAY_OUT = "mcusim train simulates it; the firmware of another network or scheme can be written"
 
 
@@ -118,12 +126,15 @@ class StepContext:
         return self.constants.array(f"value_{name}", self._data(name), Role.WEIGHT)
 
     def parameter(self, op: Op, part: SlotPart) -> CText:
-        """Return the address of a weight or bias: in SRAM where it learns, else in flash; NULL for none."""
+        """Return the address of a weight or bias: in SRAM where it learns, else in flash.
+
+        NULL for none, and for a weight that learns in flash, since there are two copies of it.
+        """
         name = op.weight if part is SlotPart.WEIGHT else op.bias
-        if name is None:
+        if name is None or (part is SlotPart.WEIGHT and self.compact(op)):
             return NULL
         slot = Slot(op.name, Kind.VALUE, part)
-        if slot in self.step.tensors and not (part is SlotPart.WEIGHT and self.compact(op)):
+        if slot in self.step.tensors:
             return self.at(slot)
         role = Role.WEIGHT if part is SlotPart.WEIGHT else Role.BIAS
         if op.name in heads(self.model):
@@ -133,6 +144,21 @@ class StepContext:
     def compact(self, op: Op) -> bool:
         """True if only the learning channels of an op's weight are in SRAM."""
         return self.step.in_flash(op)
+
+    def homed(self, op: Op, call: Call) -> Call:
+        """Return a call that reads the weight of an op, of the copy in flash where it learns there."""
+        if not self.compact(op):
+            return call
+        place = learned_slots(self.step)[Slot(op.name, Kind.VALUE, SlotPart.WEIGHT)]
+        home = {"run": CText(call.kernel), "now": self.residence, "at": place}
+        name, field = HOMED[call.struct]
+        fields = {"home": home, field: call.fields}
+        return Call(f"mcusim_{name}_in_flash", f"mcusim_homed_{name}", fields)
+
+    @property
+    def residence(self) -> CText:
+        """The address of what changes of weights that live in flash."""
+        return CText(f"&{self.constants.prefix}_residence")
 
     def overlay(self, op: Op) -> dict[str, Any]:
         """Return the fields that lay the learning channels in SRAM over the weights in flash."""
@@ -175,6 +201,16 @@ class StepContext:
         if op.name not in self.wide:
             return {}
         return {"multiplier": self.parameter(op, SlotPart.BIAS), "rounding": CText("MCUSIM_WIDE")}
+
+    def once(self, op: Op) -> dict[str, Any]:
+        """Return how sums become an output that is rounded but once, see `rounds_once`."""
+        low, high = limits_of(op, self.tensors)
+        bits = accumulator_factors(op, self.tensors).astype(np.float64).view(np.uint64)
+        return {
+            "factor": CText(f"(const float *)(const void *){self._quant(op, 'factor64', bits)}"),
+            "zero": quant_of(self.tensors[op.output]).zero_point, "low": low, "high": high,
+            "rounding": CText("MCUSIM_ONCE"),
+        }  # fmt: skip
 
     def plain_output(self, op: Op) -> dict[str, Any]:
         """Return clamp, zero point and rounding of an op without factors a channel."""
@@ -226,6 +262,10 @@ class StepContext:
         quant = self.tensors[name].quant
         return 0 if quant is None else quant.zero_point
 
+    def in_16_bits(self, name: str) -> bool:
+        """True if a tensor has 16 bits."""
+        return self.tensors[name].dtype == "int16"
+
     def _data(self, name: str) -> NDArray[Any]:
         data = self.tensors[name].data
         assert data is not None
@@ -239,6 +279,18 @@ def source_of(op: StepOp) -> Op:
     """Return the op of the network behind an op of a step."""
     assert op.source is not None
     return op.source
+
+
+def dense_rows(op: Op, elements: int, inputs: int) -> int:
+    """Return how many rows of so many inputs a fully connected op has.
+
+    Raises:
+        BadModel: if the number does not fit its field.
+    """
+    rows = elements // inputs
+    if rows > 65_535:
+        raise refusal(f"op {op.name!r} ({op.kind})", f"runs over {rows:,} rows, and C kernels take 65,535")
+    return rows
 
 
 def window(
@@ -260,3 +312,22 @@ def window(
         if not 0 <= value <= most:
             raise refusal(f"op {op.name!r} ({op.kind})", f"has {name} = {value}, and C kernels take {most}")
     return found
+
+
+def broadcast(shape: tuple[int, ...], rank: int, what: str) -> list[int]:
+    """Return the strides of an input over an output of so many dimensions: 0 where it is broadcast."""
+    padded = (1,) * (rank - len(shape)) + shape
+    return four([0 if n == 1 else s for n, s in zip(padded, strides(padded), strict=True)], 0, what)
+
+
+def spans(source: Op, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (outer, reduced, inner) of a reduction over neighbouring dimensions.
+
+    Raises:
+        BadModel: if the dimensions are not neighbours.
+    """
+    axes = sorted({a % len(shape) for a in source.attributes.axes})
+    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        reason = f"reduces the dimensions {axes}, and C kernels reduce neighbouring ones"
+        raise refusal(f"op {source.name!r} ({source.kind})", reason)
+    return prod(shape[: axes[0]]), prod(shape[axes[0] : axes[-1] + 1]), prod(shape[axes[-1] + 1 :])

@@ -14,18 +14,21 @@ from mcusim.deployment.context import (
     ALL,
     WAY_OUT,
     StepContext,
+    broadcast,
+    dense_rows,
     four,
     refusal,
     source_of,
+    spans,
     window,
 )
+from mcusim.deployment.int16 import forward_int16
 from mcusim.deployment.moving import concatenation, moved, pad, reshape, transpose
-from mcusim.deployment.records import Call
+from mcusim.deployment.records import TYPES, Call
 from mcusim.deployment.rows import filtered, l2_normalization, log_softmax, matrices
 from mcusim.deployment.text import CText
 from mcusim.graph import DTYPES, Op, OpKind, OpTable
 from mcusim.graph.traits import FILTERS, POOLS, UNARY
-from mcusim.kernels.moved_blocks import strides
 from mcusim.kernels.reference.int16 import is_int16
 from mcusim.kernels.reference.moves import MOVES
 from mcusim.kernels.reference.pairs import PAIRS, SQUARE_SHIFT
@@ -38,7 +41,6 @@ from mcusim.kernels.scales import clamp_of, multiplier_and_shift, quant_of, roun
 from mcusim.lowering.step import StepOp
 
 Maker = Callable[[StepContext, StepOp], Call]
-TYPES = {"int8": CText("MCUSIM_INT8"), "int32": CText("MCUSIM_INT32"), "float32": CText("MCUSIM_FLOAT32")}
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
@@ -50,10 +52,10 @@ def forward(context: StepContext, op: StepOp) -> Call:
     """
     source = source_of(op)
     if is_int16(source, context.tensors):
-        raise refusal(
-            f"op {source.name!r} ({source.kind})", "has 16-bit activations, and C kernels 8-bit ones"
-        )
-    return FORWARD.of(source)(context, op)
+        call = forward_int16(context, op)
+    else:
+        call = FORWARD.of(source)(context, op)
+    return context.homed(source, call) if source.traits.weighted else call
 
 
 def _require(op: Op, context: StepContext, *dtypes: tuple[str, str]) -> None:
@@ -94,14 +96,11 @@ def _dense(context: StepContext, op: StepOp) -> Call:
     source, x, y = source_of(op), op.reads[0], op.writes[0]
     weight, output = context.tensors[source.inputs[1]], context.tensors[source.output]
     _require(source, context, ("int8", "int8"), ("int8", "int32"), ("float32", "float32"))
-    if prod(context.shape(x)) != weight.shape[1]:
-        raise refusal(
-            f"op {source.name!r} ({source.kind})", "runs over several rows, and the C kernel takes one"
-        )
     fields: dict[str, Any] = {
         "x": context.at(x), "weight": context.parameter(source, SlotPart.WEIGHT),
         "bias": context.parameter(source, SlotPart.BIAS), "y": context.at(y), "mask": context.at(op.mask),
         "inputs": weight.shape[1], "outputs": weight.shape[0],
+        "rows": dense_rows(source, prod(context.shape(x)), weight.shape[1]),
     }  # fmt: skip
     if weight.dtype == "float32":
         low, high = source.attributes.clamp or (-LARGEST_FLOAT, LARGEST_FLOAT)
@@ -113,9 +112,7 @@ def _dense(context: StepContext, op: StepOp) -> Call:
     if output.dtype == "int32":
         return context.dense(source, "int32", fields | {"output": context.beyond(source)})
     if rounds_once(source.kind, context.model.arithmetic):
-        raise refusal(
-            f"op {source.name!r} ({source.kind})", "is rounded in float64, as no microcontroller does"
-        )
+        return context.dense(source, "once", fields | {"output": context.once(source)})
     return context.dense(source, "int8", fields | {"output": context.output(source)})
 
 
@@ -185,12 +182,6 @@ def _pair(context: StepContext, op: StepOp) -> Call:
     })  # fmt: skip
 
 
-def broadcast(shape: tuple[int, ...], rank: int, what: str) -> list[int]:
-    """Return the strides of an input over an output of so many dimensions: 0 where it is broadcast."""
-    padded = (1,) * (rank - len(shape)) + shape
-    return four([0 if n == 1 else s for n, s in zip(padded, strides(padded), strict=True)], 0, what)
-
-
 def _lookup(context: StepContext, op: StepOp) -> Call:
     source = source_of(op)
     _require(source, context, ("int8", "int8"))
@@ -242,19 +233,6 @@ def _pool(context: StepContext, op: StepOp) -> Call:
         "window": window(source, *shapes, source.attributes.kernel, (channels, channels)),
         "low": low, "high": high, "rounding": context.rounding, "is_unsigned": source.attributes.unsigned,
     })  # fmt: skip
-
-
-def spans(source: Op, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return (outer, reduced, inner) of a reduction over neighbouring dimensions.
-
-    Raises:
-        BadModel: if the dimensions are not neighbours.
-    """
-    axes = sorted({a % len(shape) for a in source.attributes.axes})
-    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
-        reason = f"reduces the dimensions {axes}, and C kernels reduce neighbouring ones"
-        raise refusal(f"op {source.name!r} ({source.kind})", reason)
-    return prod(shape[: axes[0]]), prod(shape[axes[0] : axes[-1] + 1]), prod(shape[axes[-1] + 1 :])
 
 
 def _mean(context: StepContext, op: StepOp) -> Call:

@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import SlotPart
-from mcusim.deployment.context import ALL, StepContext, four, refusal, source_of, window
-from mcusim.deployment.forward import broadcast, spans
-from mcusim.deployment.records import Call
+from mcusim.deployment.context import (
+    ALL,
+    StepContext,
+    broadcast,
+    dense_rows,
+    four,
+    refusal,
+    source_of,
+    spans,
+    window,
+)
+from mcusim.deployment.records import TYPES, Call
 from mcusim.deployment.rows import filter_gradient, l2_gradient, log_softmax_gradient, product_gradient
 from mcusim.deployment.text import NULL, CText
-from mcusim.graph import WEIGHTED, OpKind, OpTable
+from mcusim.graph import QUANTISED, WEIGHTED, OpKind, OpTable
 from mcusim.graph.traits import CLAMPS, FILTERS, RESIZES, UNARY
 from mcusim.kernels.moved_blocks import BLOCKS, origins, strides
 from mcusim.kernels.reference.moves import MOVES
@@ -22,7 +31,7 @@ from mcusim.kernels.reference.pairs import PAIRS
 from mcusim.kernels.reference.plain import gradient_ratio
 from mcusim.kernels.reference.shape import nearest, weights
 from mcusim.kernels.reference.unary import FUNCTIONS
-from mcusim.kernels.scales import clamp_of, quant_of, scale_of
+from mcusim.kernels.scales import limits_of, quant_of, scale_of
 from mcusim.lowering.backward import gradient_name
 from mcusim.lowering.forward import backward_activations
 from mcusim.lowering.step import StepOp
@@ -58,7 +67,8 @@ def grad_input(context: StepContext, op: StepOp) -> Call:
     if struct in ("mcusim_grad_moved", "mcusim_grad_extreme"):
         assert shared.pop("mask") == NULL, "what is only moved or chosen has no clamp of its own"
     suffix = "_".join(SHORT[dtype] for dtype in pair)
-    return Call(f"{kernel}_{suffix}", struct, shared | fields)
+    call = Call(f"{kernel}_{suffix}", struct, shared | fields)
+    return context.homed(source, call) if source.traits.weighted else call
 
 
 Made = tuple[str, str, dict[str, Any]]
@@ -74,9 +84,8 @@ def _weighted(context: StepContext, op: StepOp) -> Made:
         **context.overlay(source),
     }  # fmt: skip
     if source.kind is OpKind.FULLY_CONNECTED:
-        if x.elements != weight.shape[1]:
-            raise refusal(f"op {source.name!r} ({source.kind})", "runs over several rows")
-        fields["window"] = {"ci": weight.shape[1], "co": weight.shape[0]}
+        rows = dense_rows(source, x.elements, weight.shape[1])
+        fields["window"] = {"ow": rows, "ci": weight.shape[1], "co": weight.shape[0]}
         if fields["weight_float"] and "columns" in fields:
             fields["columns"] = CText(f"(const int8_t *){fields['columns']}")
         return "mcusim_grad_input_dense", "mcusim_grad_input", fields
@@ -158,7 +167,7 @@ def _multiply(context: StepContext, op: StepOp) -> Made:
     factor = np.float32(s_a * s_b / scale_of(context.tensors[source.output]))
     slope = {
         "slope_of": context.operand(name), "slope_zero": context.zero_of(name),
-        "other": context.tensors[name].shape,
+        "wide": context.in_16_bits(name), "other": context.tensors[name].shape,
     }  # fmt: skip
     return _summed(context, op, factor, slope)
 
@@ -175,7 +184,7 @@ def _pair(context: StepContext, op: StepOp) -> Made:
     own, other = source.inputs[op.index], source.inputs[1 - op.index]
     slope = {
         "slope_of": context.operand(other), "slope_zero": context.zero_of(other),
-        "other": context.tensors[other].shape,
+        "wide": context.in_16_bits(other), "other": context.tensors[other].shape,
     }  # fmt: skip
     _, _, plain = _summed(context, op, 1.0, slope)
     scales = [scale_of(context.tensors[n]) for n in (own, other, source.output)]
@@ -216,7 +225,8 @@ def _extreme(context: StepContext, op: StepOp) -> Made:
     source = source_of(op)
     outer, reduced, inner = spans(source, context.shape(op.writes[0]))
     return "mcusim_grad_extreme", "mcusim_grad_extreme", {
-        "x": context.at(source.inputs[0]), "outer": outer, "reduced": reduced, "inner": inner,
+        "x": context.at(source.inputs[0]), "wide": context.in_16_bits(source.inputs[0]),
+        "outer": outer, "reduced": reduced, "inner": inner,
         "least": source.kind is OpKind.REDUCE_MIN,
     }  # fmt: skip
 
@@ -234,6 +244,8 @@ def _unary(context: StepContext, op: StepOp) -> Made:
     if function.slope is None:
         return _scaled(context, op)
     known = source.output if source.traits.reads == ("output",) else source.inputs[0]
+    if context.tensors[known].dtype == "int16":
+        return _curve(context, op, known)
     quant = quant_of(context.tensors[known])
     real = (ALL - quant.zero_point).astype(np.float32) * np.float32(quant.scale[0])
     slopes = function.slope(source, real) * gradient_ratio(source, context.tensors, 0)
@@ -243,6 +255,23 @@ def _unary(context: StepContext, op: StepOp) -> Made:
         "slope_stride": [0, 0, _row(prod(context.shape(read)))[3], 1],
     }  # fmt: skip
     return _plain(context, op, 1.0, **fields)
+
+
+CURVE_NAMES = {
+    OpKind.LOGISTIC: CText("MCUSIM_SIGMOID"), OpKind.TANH: CText("MCUSIM_TANGENT"),
+    OpKind.LEAKY_RELU: CText("MCUSIM_LEAKY"), OpKind.ABS: CText("MCUSIM_MAGNITUDE"),
+}  # fmt: skip
+
+
+def _curve(context: StepContext, op: StepOp, known: str) -> Made:
+    """Return the record of a function of one 16-bit element, whose slopes are too many for a table."""
+    source = source_of(op)
+    _, _, plain = _plain(context, op, 1.0, wide=True)
+    return "mcusim_grad_pair", "mcusim_grad_pair", {
+        "plain": plain, "own": context.at(known), "own_scale": scale_of(context.tensors[known]),
+        "other_scale": source.attributes.alpha, "ratio": gradient_ratio(source, context.tensors, 0),
+        "function": CURVE_NAMES[source.kind],
+    }  # fmt: skip
 
 
 def _reshape(context: StepContext, op: StepOp) -> Made:
@@ -287,7 +316,7 @@ def _transpose(context: StepContext, op: StepOp) -> Made:
 def _pool(context: StepContext, op: StepOp) -> Made:
     source = source_of(op)
     x, y = context.tensors[source.inputs[0]], context.tensors[source.output]
-    low, high = clamp_of(source)
+    low, high = limits_of(source, context.tensors)
     channels = (x.shape[3], x.shape[3])
     fields: dict[str, Any] = {
         "window": window(source, x.shape, y.shape, source.attributes.kernel, channels), "low": low,
@@ -295,18 +324,20 @@ def _pool(context: StepContext, op: StepOp) -> Made:
     }  # fmt: skip
     if source.kind is OpKind.AVERAGE_POOL_2D:
         return "mcusim_grad_average_pool", "mcusim_grad_pool", fields
-    return "mcusim_grad_max_pool", "mcusim_grad_pool", fields | {"x": context.at(source.inputs[0])}
+    name = source.inputs[0]
+    fields |= {"x": context.at(name), "wide": context.in_16_bits(name)}
+    return "mcusim_grad_max_pool", "mcusim_grad_pool", fields
 
 
 def _softmax(context: StepContext, op: StepOp) -> Made:
     source = source_of(op)
     y = context.tensors[source.output]
-    whole = y.quant if y.dtype == "int8" else None
+    whole = y.quant if y.dtype in QUANTISED else None
     factor = gradient_ratio(source, context.tensors, 0) * np.float32(source.attributes.beta)
     return "mcusim_grad_softmax", "mcusim_grad_softmax", {
         "p": context.at(source.output), "rows": prod(y.shape[:-1]), "columns": y.shape[-1],
         "p_scale": 0.0 if whole is None else float(whole.scale[0]), "factor": factor,
-        "p_zero": 0 if whole is None else whole.zero_point, "p_float": y.dtype == "float32",
+        "p_zero": 0 if whole is None else whole.zero_point, "p_type": TYPES[y.dtype],
     }  # fmt: skip
 
 

@@ -7,17 +7,36 @@ from zlib import crc32
 import numpy as np
 
 from mcusim.core import Kind, Slot
-from mcusim.engine.state import parameter_slots
+from mcusim.graph import DTYPES
+from mcusim.lowering.flash import copied_slots, in_columns
 from mcusim.lowering.step import Step
 
-LEARNED = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
-"""Kinds of tensors that a checkpoint holds."""
+
+def learned_slots(step: Step) -> dict[Slot, int]:
+    """Return what a checkpoint holds, in order, and where in it each begins.
+
+    Whole weights, also those of which only selected channels lie in SRAM. Kernels read float32 weights where
+    they are in flash, so these come first: there they are aligned.
+    """
+    places, end = {}, 0
+    for slot in sorted(copied_slots(step), key=lambda slot: not _read_in_flash(step, slot)):
+        places[slot] = end
+        end += learned_bytes(step, slot)
+    return places
 
 
-def learned_slots(step: Step) -> list[Slot]:
-    """Return the tensors that a checkpoint holds, in order."""
-    known = (slot for op in step.model.ops for slot in parameter_slots(op.name))
-    return [slot for slot in known if slot in step.tensors and slot.kind in LEARNED]
+def learned_bytes(step: Step, slot: Slot) -> int:
+    """Return the bytes of what a checkpoint holds of a slot: all of a weight."""
+    if not in_columns(step, slot):
+        return step.tensors[slot].bytes
+    weight = step.model.op(slot.of).weight
+    assert weight is not None
+    return step.model.tensors[weight].elements * DTYPES[step.tensors[slot].dtype]
+
+
+def _read_in_flash(step: Step, slot: Slot) -> bool:
+    floats = step.tensors[slot].dtype == "float32"
+    return in_columns(step, slot) and slot.kind is Kind.VALUE and floats
 
 
 def identity(step: Step) -> int:
@@ -25,7 +44,7 @@ def identity(step: Step) -> int:
 
     They follow from the constants as the network came, and from what of it a checkpoint holds.
     """
-    found = crc32("\n".join(f"{slot} {step.tensors[slot].bytes}" for slot in learned_slots(step)).encode())
+    found = crc32("\n".join(f"{slot} {learned_bytes(step, slot)}" for slot in learned_slots(step)).encode())
     for name, tensor in sorted(step.model.tensors.items()):
         if tensor.data is not None:
             found = crc32(np.ascontiguousarray(tensor.data).tobytes(), crc32(name.encode(), found))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from mcusim.deployment.context import StepContext, refusal
-from mcusim.deployment.forward import TYPES
-from mcusim.deployment.records import Call
+from mcusim.deployment.records import TYPES, Call
 from mcusim.deployment.text import NULL, CText
+from mcusim.graph import QUANTISED
 from mcusim.lowering.step import StepOp
 from mcusim.tasks.goals import Goal
 
@@ -24,8 +24,13 @@ LOSSES = {
 """C kernel of each task's loss."""
 
 
-def loss(context: StepContext, op: StepOp) -> Call:
+def loss(context: StepContext, op: StepOp, *, place: str | None = None) -> Call:
     """Return the call of one loss of a step.
+
+    Args:
+        context: the step.
+        op: which of its losses.
+        place: where the logits lie, if not where they are read: then nobody asks for a gradient.
 
     Raises:
         BadModel: if there is no C kernel for it; names it.
@@ -38,11 +43,12 @@ def loss(context: StepContext, op: StepOp) -> Call:
         raise refusal(f"task {goal.task.name}", "has no C kernel for its loss")
     logits = model.tensors[op.reads[0]]
     output = _output(context, goal, logits.name)
-    int8 = logits.dtype == "int8"
+    quantised = logits.dtype in QUANTISED
     fields: dict[str, Any] = {
-        "logits": output["logits"], "g": context.at(op.writes[0]), "count": logits.elements,
-        "classes": logits.shape[-1], "logits_scale": output["scale"], "logits_zero": output["zero"],
-        "logits_type": output["type"], "chain": output["scale"] if int8 else 1.0,
+        "logits": context.at(place or logits.name), "g": NULL if place else context.at(op.writes[0]),
+        "count": logits.elements, "classes": logits.shape[-1], "logits_scale": output["scale"],
+        "logits_zero": output["zero"],
+        "logits_type": output["type"], "chain": output["scale"] if quantised else 1.0,
         "smoothing": goal.smoothing,
     }  # fmt: skip
     target = goal.target(model)
@@ -57,7 +63,7 @@ def loss(context: StepContext, op: StepOp) -> Call:
         if goal.weight != 1:
             raise refusal(f"weight {goal.weight:g} of the only loss", "is a factor on learning rates")
         return Call(kernel, "mcusim_loss", fields)
-    if int8:
+    if quantised:
         fields["chain"] = np.float32(fields["chain"]) * np.float32(goal.weight)
     return Call("mcusim_one_of_losses", "mcusim_weighted_loss", {
         "run": CText(kernel), "loss": fields, "weight": goal.weight, "goal": number,

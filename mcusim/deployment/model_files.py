@@ -45,17 +45,29 @@ CHECKPOINT = """/* The first copy of what is learned: the network as it came. A 
 """
 
 
+ALIGNED = """#ifdef __GNUC__
+__attribute__((aligned(8)))
+#endif
+"""
+
+
 def _payload(network: FirmwareTables) -> bytes:
     """Return what a checkpoint of a device that has not learned yet holds: 0 steps at its end."""
     return b"".join(data for _, data in network.learned) + bytes(8)
 
 
+def first_copy(network: FirmwareTables) -> bytes:
+    """Return the first copy of what is learned: the network as it came."""
+    payload, room = _payload(network), network.fields["header_bytes"]
+    return head_of(1, payload, network.fields["identity"]).ljust(room, b"\xff") + payload
+
+
 def _image(network: FirmwareTables) -> str:
     """Return the first copy as an array."""
-    payload, room = _payload(network), network.fields["header_bytes"]
-    image = head_of(1, payload, network.fields["identity"]).ljust(room, b"\xff") + payload
+    image = first_copy(network)
     text = array(f"{network.prefix}_checkpoint", np.frombuffer(image, np.uint8))
-    return f"MCUSIM_CHECKPOINT {text}"
+    aligned = ALIGNED if "resident" in network.fields else ""  # kernels read floats there
+    return f"{aligned}MCUSIM_CHECKPOINT {text}"
 
 
 def _firsts(network: FirmwareTables) -> list[dict[str, Any]]:
@@ -63,7 +75,8 @@ def _firsts(network: FirmwareTables) -> list[dict[str, Any]]:
     found, place = [], network.fields["header_bytes"]
     for at, data in network.learned:
         source = CText(f"{network.prefix}_checkpoint + {place}")
-        found.append({"to": at, "from": source, "bytes": len(data)})
+        if at != NULL:
+            found.append({"to": at, "from": source, "bytes": len(data)})
         place += len(data)
     return found
 
@@ -133,6 +146,10 @@ def _data_header(network: FirmwareTables, plan: Plan) -> str:
     state = f"extern mcusim_state {network.prefix}_state;\n"
     if network.fields.get("replay_bytes"):
         state += f"extern const mcusim_flash *{flash_name(network.prefix)};\n"
+    if "probe_op" in network.fields:
+        state += f"extern float {network.prefix}_above;\n"
+    if "resident" in network.fields:
+        state += f"extern mcusim_residence {network.prefix}_residence;\n"
     return f'#include "../kernels/records.h"\n\n{arena}{state}{image}{network.constants.declarations()}'
 
 
@@ -169,6 +186,10 @@ mcusim_state {prefix}_state;
     if network.fields.get("replay_bytes"):
         comment = "/* Where examples are kept; mcusim_keep_in says. */"
         parts.append(f"{comment}\nconst mcusim_flash *{flash_name(prefix)};\n")
+    if "probe_op" in network.fields:
+        parts.append(f"float {prefix}_above; /* the loss on the one side of what is perturbed */\n")
+    if "resident" in network.fields:
+        parts.append(f"mcusim_residence {prefix}_residence;\n")
     rows, names = [], []
     for number, (name, call) in enumerate(network.calls):
         names.append(literal(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -16,6 +17,9 @@ from mcusim.kernels.moved_blocks import moved_blocks, strides
 from mcusim.kernels.reference.rescale import FAR, half_away
 from mcusim.kernels.scales import clamp_of, quant_of, scale_of
 from mcusim.lowering.step import StepOp
+
+WORD = 4
+"""Bytes that C fills with, again and again."""
 
 
 def block(
@@ -53,18 +57,19 @@ def pad(context: StepContext, op: StepOp) -> Call:
     size, shape = DTYPES[dtype], context.shape(y)
     y_stride = strides(shape)
     start = sum(before * s for (before, _), s in zip(source.attributes.pads, y_stride, strict=True))
-    zero = context.zero_of(source.output) if dtype == "int8" else 0
-    if source.attributes.fill is not None:
-        if dtype != "int8":
-            raise refusal(what, f"fills {dtype} with {source.attributes.fill}, and C fills bytes")
-        zero = int(source.attributes.fill)
+    fill = source.attributes.fill
+    if fill is None:
+        fill = context.zero_of(source.output) if dtype == "int8" else 0
+    filled = np.full(1, fill, dtype).tobytes()
+    if len(filled) > WORD and any(filled):
+        raise refusal(what, f"fills {dtype} with {fill}, and C fills words of {WORD} bytes")
     inner = block(
         context.at(x), context.at(y, start), four(context.shape(x), 1, what),
         four(strides(context.shape(x)), 0, what), four(y_stride, 0, what), size,
     )  # fmt: skip
     return move(
         context, op.name, [inner], fill=CText(f"(uint8_t *){context.at(y)}"), fill_bytes=prod(shape) * size,
-        fill_value=zero & 0xFF,
+        fill_value=list(filled * (WORD // len(filled)) or bytes(WORD)),
     )  # fmt: skip
 
 
@@ -143,9 +148,10 @@ def keep(context: StepContext, op: StepOp) -> Call:
     x, y = op.reads[0], op.writes[0]
     ways = [0, 0, 0, 1]
     size = DTYPES[context.held(y).dtype]
-    return move(context, op.name, [block(
+    call = move(context, op.name, [block(
         context.operand(x), context.at(y), [1, 1, 1, prod(context.shape(y))], ways, ways, size
     )])  # fmt: skip
+    return replace(call, kernel="mcusim_keep_state")
 
 
 def save(context: StepContext, op: StepOp) -> Call:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mcusim.core import Kind, Slot, SlotPart
-from mcusim.deployment.context import StepContext, refusal, source_of, window
+from mcusim.deployment.context import StepContext, dense_rows, refusal, source_of, window
 from mcusim.deployment.gradients import SHORT
-from mcusim.deployment.records import Call
+from mcusim.deployment.records import TYPES, Call
 from mcusim.deployment.text import NULL, CText
 from mcusim.graph import Op, OpKind
 from mcusim.graph.outputs import heads
@@ -61,7 +61,7 @@ class ParameterCalls:
             "pixels": prod(context.shape(g)) // outputs, "outputs": outputs, "from": context.error(g),
             "learner": self._learner(source, SlotPart.BIAS),
         }  # fmt: skip
-        short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.BIAS)
+        short, moment = SHORT[context.held(g).dtype], self.moment(source, SlotPart.BIAS)
         if not moment:
             return Call(f"mcusim_grad_bias_{short}", "mcusim_grad_bias", fields)
         return Call(f"mcusim_adapted_bias_{short}", "mcusim_adapted_bias", {"bias": fields, "moment": moment})
@@ -74,8 +74,6 @@ class ParameterCalls:
         x = saved if saved in context.step.tensors else source.inputs[0]
         shape, inputs = context.shape(x), context.tensors[source.inputs[0]]
         dense = source.kind is OpKind.FULLY_CONNECTED
-        if dense and inputs.elements != context.tensors[source.inputs[1]].shape[1]:
-            raise refusal(f"op {source.name!r} ({source.kind})", "runs over several rows")
         chosen = channels in context.step.tensors
         channel_count = context.tensors[source.inputs[1]].shape[1] if dense else inputs.shape[-1]
         fields = {
@@ -85,12 +83,12 @@ class ParameterCalls:
             "count": prod(context.shape(channels)) if chosen else channel_count,
             "saved": channel_count if dense and x != saved else shape[-1],
             "x_zero": 0 if inputs.dtype == "float32" else context.zero_of(source.inputs[0]),
-            "x_float": inputs.dtype == "float32", **self._layout(source),
+            "x_type": TYPES[inputs.dtype], **self._layout(source),
             "compact": context.compact(source), "whole": x != saved, "fisher": self._fisher,
             "from": context.error(g), "learner": self._learner(source, SlotPart.WEIGHT),
             **self._pixels(source),
         }  # fmt: skip
-        short, moment = SHORT[context.held(g).dtype], self._moment(source, SlotPart.WEIGHT)
+        short, moment = SHORT[context.held(g).dtype], self.moment(source, SlotPart.WEIGHT)
         if not moment and source.name not in self._observed:
             return Call(f"mcusim_grad_weight_{short}", "mcusim_grad_weight", fields)
         return Call(f"mcusim_adapted_weight_{short}", "mcusim_adapted_weight", {
@@ -108,22 +106,26 @@ class ParameterCalls:
 
     def update(self, op: StepOp) -> Call:
         """Return the call that applies the summed gradients of a parameter."""
-        context, source = self._context, source_of(op)
+        source = source_of(op)
         assert op.part is not None
-        bias = op.part is SlotPart.BIAS
-        total = context.shape(Slot(source.name, Kind.GRADIENT, op.part))
-        channels = Slot(source.name, Kind.CHANNELS)
-        chosen = not bias and channels in context.step.tensors
-        fields: dict[str, Any] = {
-            "learner": self._learner(source, op.part), "channels": context.at(channels) if chosen else NULL,
-            "window": self._window(source), "count": 1 if bias else total[0], "bias": bias,
-            "compact": not bias and context.compact(source),
-            **({"groups": 1} if bias else self._layout(source)),
-        }  # fmt: skip
-        moment = self._moment(source, op.part)
+        total = self._context.shape(Slot(source.name, Kind.GRADIENT, op.part))
+        fields = self.update_fields(source, op.part) | {"count": 1 if op.part is SlotPart.BIAS else total[0]}
+        moment = self.moment(source, op.part)
         if not moment:
             return Call("mcusim_apply", "mcusim_update", fields)
         return Call("mcusim_adapted_apply", "mcusim_adapted_update", {"update": fields, "moment": moment})
+
+    def update_fields(self, source: Op, part: SlotPart) -> dict[str, Any]:
+        """Return which numbers of a parameter learn, and how, of selected channels or of a bias."""
+        context, bias = self._context, part is SlotPart.BIAS
+        channels = Slot(source.name, Kind.CHANNELS)
+        chosen = not bias and channels in context.step.tensors
+        return {
+            "learner": self._learner(source, part), "channels": context.at(channels) if chosen else NULL,
+            "window": self._window(source), "count": prod(context.shape(channels)) if chosen else 1,
+            "bias": bias, "compact": not bias and context.compact(source),
+            **({"groups": 1} if bias else self._layout(source)),
+        }  # fmt: skip
 
     def _layout(self, source: Op) -> dict[str, Any]:
         """Return how a weight lies, and in how many groups the channels that do not meet are."""
@@ -134,7 +136,7 @@ class ParameterCalls:
         layout = LAYOUTS.get(source.kind, "MCUSIM_PLAIN")
         return {"layout": CText(layout), "groups": count if source.kind is OpKind.GROUPED_CONV_2D else 1}
 
-    def _moment(self, source: Op, part: SlotPart) -> dict[str, Any]:
+    def moment(self, source: Op, part: SlotPart) -> dict[str, Any]:
         """Return where a parameter's mean squares lie, and how they move; nothing without a second moment."""
         square = Slot(source.name, Kind.SQUARE, part)
         if square not in self._context.step.tensors:
@@ -146,8 +148,9 @@ class ParameterCalls:
         tensors = self._context.tensors
         weight, x, y = tensors[source.inputs[1]], tensors[source.inputs[0]], tensors[source.output]
         if source.kind is OpKind.FULLY_CONNECTED:
-            one = dict.fromkeys(("h", "w", "oh", "ow", "kh", "kw", "sh", "sw", "dh", "dw"), 1)
-            return one | {"ci": weight.shape[1], "co": weight.shape[0]}
+            one = dict.fromkeys(("h", "oh", "kh", "kw", "sh", "sw", "dh", "dw"), 1)
+            rows = dense_rows(source, x.elements, weight.shape[1])
+            return one | {"w": rows, "ow": rows, "ci": weight.shape[1], "co": weight.shape[0]}
         return window(source, x.shape, y.shape, weight.shape[1:3], (x.shape[3], y.shape[3]))
 
     def _learner(self, op: Op, part: SlotPart) -> CText:

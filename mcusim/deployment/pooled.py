@@ -8,7 +8,7 @@ from mcusim.deployment.context import StepContext, source_of
 from mcusim.deployment.forward import forward
 from mcusim.deployment.records import Call
 from mcusim.deployment.text import CText
-from mcusim.graph import OpKind
+from mcusim.graph import DTYPES
 from mcusim.lowering.step import StepOp
 
 
@@ -26,5 +26,6 @@ def pooled(context: StepContext, op: StepOp) -> Call:
     windows = convolution.fields["window"] | {"oh": made}, behind.fields["window"] | {"h": made}
     return Call("mcusim_pooled_rows", "mcusim_pooled", {
         "rows": CText(convolution.kernel), "convolution": {**convolution.fields, "window": windows[0]},
-        "pool": {**behind.fields, "window": windows[1]}, "average": pool.kind is OpKind.AVERAGE_POOL_2D,
+        "pool": {**behind.fields, "window": windows[1]}, "behind": CText(behind.kernel),
+        "bytes": DTYPES[context.held(band).dtype],
     })  # fmt: skip

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mcusim.core import BadRun
-from mcusim.deployment.context import refusal
-from mcusim.deployment.learned import LEARNED, identity, learned_slots
+from mcusim.deployment.learned import identity, learned_bytes, learned_slots
 from mcusim.engine.state import State
 from mcusim.graph import Model
-from mcusim.lowering.flash import ITERATION_BYTES
-from mcusim.lowering.residency import Residency
+from mcusim.lowering.flash import ITERATION_BYTES, LEARNED
 from mcusim.mcu.flash.store import copy_in, header_bytes
 from mcusim.planning.plan import Plan
 
@@ -39,11 +37,8 @@ def learned_model(plan: Plan, dump: bytes) -> Model:
 
     Raises:
         BadRun: if there is no whole copy in it, or it is one of another network, scheme or format.
-        BadModel: if only selected channels lie in SRAM, whose place the dump does not say.
     """
     step = plan.step
-    if step.residency is Residency.FLASH:
-        raise refusal("weights in flash", "are written a channel at a time")
     area = next((i.bytes for i in plan.flash.items if i.name == "checkpoint A"), 0)
     found = [copy_in(dump[start:], header_bytes(plan.board)) for start in (0, area)]
     copies = [copy for copy in found if copy is not None]
@@ -52,7 +47,7 @@ def learned_model(plan: Plan, dump: bytes) -> Model:
     newest = max(copies, key=lambda copy: copy.sequence)
     payload = newest.payload
     slots = learned_slots(step)
-    size = sum(step.tensors[slot].bytes for slot in slots) + ITERATION_BYTES
+    size = sum(learned_bytes(step, slot) for slot in slots) + ITERATION_BYTES
     if len(payload) != size:
         reason = f"holds a copy of {len(payload):,} bytes, and this firmware writes {size:,}"
         raise BadRun(f"dump of {len(dump):,} bytes", reason, "plan with the settings of that firmware")
@@ -60,10 +55,8 @@ def learned_model(plan: Plan, dump: bytes) -> Model:
         reason = "holds a copy of another network, though of the same length"
         raise BadRun(f"dump of {len(dump):,} bytes", reason, "name the file that the firmware was made from")
     state = State.of(step.model, step.scope, step.formats)
-    place = 0
-    for slot in slots:
-        assert slot.kind in LEARNED
-        array = state.arrays[slot]
-        array[...] = np.frombuffer(payload, array.dtype, array.size, place).reshape(array.shape)
-        place += array.nbytes
+    for slot, place in slots.items():
+        if slot.kind in LEARNED:
+            array = state.arrays[slot]
+            array[...] = np.frombuffer(payload, array.dtype, array.size, place).reshape(array.shape)
     return state.trained()

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from mcusim.core import Role
 from mcusim.deployment.text import CTYPES, CText, array, identifier, initialiser
 
+TYPES = {
+    "int8": CText("MCUSIM_INT8"), "int16": CText("MCUSIM_INT16"), "int32": CText("MCUSIM_INT32"),
+    "float32": CText("MCUSIM_FLOAT32"),
+}  # fmt: skip
+"""Types of what a record says the type of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcusim.core import SlotPart
 from mcusim.deployment.context import StepContext, four, refusal, source_of, window
-from mcusim.deployment.records import Call
+from mcusim.deployment.records import TYPES, Call
 from mcusim.graph import Op, OpKind
 from mcusim.kernels.columns import groups
 from mcusim.kernels.moved_blocks import strides
@@ -72,13 +72,20 @@ def _dims(context: StepContext, source: Op) -> tuple[list[int], int]:
     what = f"op {source.name!r} ({source.kind})"
     dims = four(context.tensors[source.output].shape, 1, what)
     inner = context.tensors[source.inputs[0]].shape[-2 if source.attributes.adjoint[0] else -1]
-    if max(dims) > 65_535 or inner * LARGEST >= 2**31:
+    narrow = context.tensors[source.output].dtype == "int8"
+    if max(*dims, inner) > 65_535 or (narrow and inner * LARGEST >= 2**31):
         raise refusal(what, f"multiplies matrices of {dims} elements over {inner}, more than C kernels count")
     return dims, inner
 
 
 def matrices(context: StepContext, op: StepOp) -> Call:
     """Return the call of BATCH_MATMUL."""
+    fields = product(context, op)
+    return Call("mcusim_matrices", "mcusim_product", fields | {"output": context.plain_output(source_of(op))})
+
+
+def product(context: StepContext, op: StepOp) -> dict[str, Any]:
+    """Return the record of BATCH_MATMUL but for its clamp."""
     source, y = source_of(op), op.writes[0]
     dims, inner = _dims(context, source)
     (a, a_rows, a_columns), (b, b_rows, b_columns) = (_strides(context, source, i) for i in range(2))
@@ -86,13 +93,13 @@ def matrices(context: StepContext, op: StepOp) -> Call:
     factor = scales[0] * scales[1] / scales[2]
     multiplier, shift = multiplier_and_shift(factor)
     first, second = map(context.operand, context.operands(op))
-    return Call("mcusim_matrices", "mcusim_product", {
+    return {
         "a": first, "b": second, "y": context.at(y), "mask": context.at(op.mask), "dims": dims,
         "a_stride": [*a, a_rows, 0], "b_stride": [*b, 0, b_columns], "a_inner": a_columns, "b_inner": b_rows,
         "inner": inner, "a_zero": context.zero_of(source.inputs[0]),
         "b_zero": context.zero_of(source.inputs[1]), "multiplier": multiplier, "shift": shift,
-        "factor": factor, "output": context.plain_output(source),
-    })  # fmt: skip
+        "factor": factor,
+    }  # fmt: skip
 
 
 def product_gradient(context: StepContext, op: StepOp) -> Made:
@@ -114,7 +121,8 @@ def product_gradient(context: StepContext, op: StepOp) -> Made:
     scales = [scale_of(context.tensors[n]) for n in (*source.inputs, source.output)]
     name = source.inputs[1 - index]
     return "mcusim_grad_product", "mcusim_grad_product", {
-        "other": context.operand(name), "other_zero": context.zero_of(name), "dims": own,
+        "other": context.operand(name), "other_zero": context.zero_of(name), "wide": context.in_16_bits(name),
+        "dims": own,
         "g_stride": [*g[:2], *places], "other_stride": [*other, *theirs], "g_inner": along,
         "other_inner": theirs_along, "inner": count,
         "sums": [n if mine == 1 else 1 for n, mine in zip(stacks, own, strict=False)],
@@ -175,5 +183,5 @@ def _given(context: StepContext, name: str, factor: np.float32) -> dict[str, Any
     return {
         "p": context.at(name), "rows": prod(tensor.shape[:-1]), "columns": tensor.shape[-1],
         "p_scale": scale_of(tensor), "factor": factor, "p_zero": quant_of(tensor).zero_point,
-        "p_float": False,
+        "p_type": TYPES[tensor.dtype],
     }  # fmt: skip

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.deployment.compared import written
-from mcusim.deployment.forward import TYPES
 from mcusim.deployment.losses import LOSSES
-from mcusim.deployment.records import FlashConstants
+from mcusim.deployment.records import TYPES, FlashConstants
 from mcusim.deployment.tables import FirmwareTables
 from mcusim.deployment.text import CText
 from mcusim.engine.buffers import ArenaBuffers

@@ -15,20 +15,21 @@ from mcusim.deployment.context import StepContext, refusal
 from mcusim.deployment.forward import forward
 from mcusim.deployment.front_end import front_end
 from mcusim.deployment.gradients import grad_input
-from mcusim.deployment.learned import LEARNED, identity, learned_slots
+from mcusim.deployment.learned import identity, learned_slots
 from mcusim.deployment.losses import goals, loss
 from mcusim.deployment.moving import crop_or_paste, keep, save
 from mcusim.deployment.parameters import Observed, ParameterCalls
+from mcusim.deployment.perturbing import perturbed, probe_ops, probed
 from mcusim.deployment.pooled import pooled
 from mcusim.deployment.records import NOTHING, Call, FlashConstants
 from mcusim.deployment.replay import replay
-from mcusim.deployment.text import CText, identifier
+from mcusim.deployment.resident import resident
+from mcusim.deployment.text import NULL, CText, identifier
 from mcusim.graph import Arithmetic
-from mcusim.kernels.columns import gather
 from mcusim.kernels.number_formats import ERRORS
 from mcusim.kernels.overflow import overflows
 from mcusim.lowering.action import Action
-from mcusim.lowering.flash import checkpoint_bytes
+from mcusim.lowering.flash import LEARNED, checkpoint_bytes, in_columns
 from mcusim.lowering.step import StepOp
 from mcusim.mcu.flash.flash import sector_at
 from mcusim.mcu.flash.ring import Ring
@@ -37,6 +38,7 @@ from mcusim.planning.plan import Plan
 from mcusim.update.policy import POLICIES
 from mcusim.update.scheme import Scheme
 from mcusim.update.schemes.dynamic import Dynamic
+from mcusim.update.schemes.zeroth import Zeroth
 from mcusim.update.selection import Selection
 
 LARGEST_UNIT = 256
@@ -54,7 +56,8 @@ class FirmwareTables:
         constants: arrays and records in flash.
         fields: the fields of its ``mcusim_network``.
         starts: what lies in the arena before the first step.
-        learned: what a checkpoint holds, in order: (address, what it begins with).
+        learned: what a checkpoint holds, in order: (address, what it begins with); without an address what
+            lives in flash.
         drawn: the layers whose channels are drawn anew.
         rates: learning rates of the groups at schedule factor 1, in double precision.
     """
@@ -110,6 +113,7 @@ class _Writer:
             **self._outside(), **self._replayed(), "loss_op": loss, "identity": identity(step),
             **self._checkpoint(),
         }  # fmt: skip
+        fields |= resident(context, fields["header_bytes"]) | probe_ops(context)
         return FirmwareTables(
             context.constants.prefix, tuple(calls), context.constants, fields, tuple(self._starts()), learned,
             tuple(self._draws), tuple(self._parameters.rates),
@@ -155,8 +159,10 @@ class _Writer:
                 return keep(self._context, op)
             case Action.REPLAY:
                 return replay(self._context, op, self._plan.board, self._plan.settings.seed)
-            case Action.PERTURB | Action.PROBE | Action.ESTIMATE:
-                raise refusal(f"update {self._scheme.name}", "perturbs what learns")
+            case Action.PERTURB | Action.ESTIMATE:
+                return perturbed(self._context, self._parameters, op)
+            case Action.PROBE:
+                return probed(self._context, op)
             case Action.OBSERVE:
                 if self._choice is None:  # nothing is chosen by what it observes
                     return NOTHING
@@ -209,11 +215,10 @@ class _Writer:
         assert name is not None
         data = self._model.tensors[name].data
         assert data is not None
-        if slot.part is SlotPart.WEIGHT and self._context.compact(op):
-            inputs = self._model.tensors[op.inputs[0]].shape[-1]
-            data = gather(op, data, self._selection.channels[op.name], inputs)
         if slot.kind is Kind.VALUE:
             return data
+        if slot.kind not in LEARNED:
+            return np.zeros(data.shape, self._step.tensors[slot].dtype)
         extra = self._step.formats.parameter(slot.part, data.dtype.name).extra
         assert extra is not None
         return extra.start(data)
@@ -233,8 +238,8 @@ class _Writer:
             return []
         if not _changes(scheme, self._selection, self._plan):
             return []
-        if any(self._context.compact(self._model.op(name)) for name in step.scope.channels):
-            raise refusal(f"update {scheme.name} with weights in flash", "writes flash when a stage ends")
+        if isinstance(scheme, Zeroth):
+            scheme = scheme.drawn
         if not isinstance(scheme, Dynamic) or POLICIES[scheme.policy] is not POLICIES["uniform"]:
             self._choice = choice_of(self._context, scheme, self._stage_steps(), self._plan.settings.seed)
             return []
@@ -269,10 +274,6 @@ class _Writer:
         if len(outputs) > 1:
             parts["goals"] = ("mcusim_goal", outputs)
         if model.states:
-            if context.scaled():
-                raise refusal(
-                    f"integer errors of {model.name}", "repeat a step, which would go on with its states"
-                )
             parts["states"] = ("mcusim_start", self._states())
         for name, (struct, rows) in parts.items():
             fields |= {name: constants.records(name, struct, rows), f"{name}_count": len(rows)}
@@ -293,8 +294,10 @@ class _Writer:
 
     def _learned(self) -> tuple[tuple[CText, bytes], ...]:
         """Return the tensors of a checkpoint, op by op: where each lies and what it begins with."""
-        slots = learned_slots(self._step)
-        return tuple((self._context.at(s), np.ascontiguousarray(self._first(s)).tobytes()) for s in slots)
+        step, slots = self._step, learned_slots(self._step)
+        places = (NULL if in_columns(step, slot) else self._context.at(slot) for slot in slots)
+        data = (np.ascontiguousarray(self._first(slot)).tobytes() for slot in slots)
+        return tuple(zip(places, data, strict=True))
 
     def _checkpoint(self) -> dict[str, int]:
         flash = self._plan.board.flash

@@ -29,6 +29,13 @@ def words(made: FirmwareTables, plan: Plan) -> dict[str, str]:
     if plan.step.kept is not None:
         notes += f"`mcusim_keep_in(&{own}, &flash)` says first in which flash: `{upper}_REPLAY_AREA_BYTES`\n"
         notes += "that begin with an erase unit, addressed from 0. It begins with an empty buffer.\n"
+    if "resident" in made.fields:
+        notes += f"\n`mcusim_write_to(&{own}, &flash, area)` says where weights live that learn: when a\n"
+        notes += "stage ends, they are written back to the copy that is not in force (`area` is where it is\n"
+        notes += (
+            "read as memory, at a multiple of 4). If that fails, the same channels go on learning. After\n"
+        )
+        notes += "a reset call `mcusim_load`.\n"
     if not plan.step.scope.fixed:
         notes += "\nEach layer has a place for the most channels that it may get; a stage may choose fewer.\n"
     return {

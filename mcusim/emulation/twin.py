@@ -24,6 +24,7 @@ from mcusim.deployment.tables import FirmwareTables, tables
 from mcusim.emulation.compilers import compiler_named
 from mcusim.emulation.cores import EmulatedCore
 from mcusim.emulation.emulators import emulator_for
+from mcusim.emulation.flash_twin import FlashTwin
 from mcusim.emulation.instructions import CLASSES
 from mcusim.emulation.laid_out import LaidOut
 from mcusim.emulation.meaningful_bytes import MeaningfulBytes
@@ -48,6 +49,8 @@ GROUPS = 16
 """Learning rates, labels and inputs that the twin's main takes at most."""
 LEARN, CALIBRATE, SEE, AGAIN = 0, 1, 6, 7
 """Commands of the twin's main."""
+FOREVER = 2**30
+"""Operations of flash for which the supply lasts."""
 
 
 def run_twin(
@@ -148,6 +151,7 @@ class Twin:
         self._program = self._stages.program(0)
         self._live = MeaningfulBytes(step, plan.solution.offsets, arena_bytes(plan))
         self._laid = LaidOut(self._live, plan)
+        self._flash = FlashTwin(plan, made, device) if "resident" in made.fields else None
         self._snapshots: dict[int, tuple[Array, Array]] = {}
         self._compared = self._differing = self._number = 0
         self._first: FirstDifference | None = None
@@ -163,6 +167,8 @@ class Twin:
         self._ops = len(examples) * len(self._made.calls) if isinstance(examples, Sized) else None
         device.after_op(self._compare)
         self._emulate()
+        if self._flash is not None:
+            self._flash.begin()
         counts = np.zeros((0, len(CLASSES)), np.int64)
         with _interrupts() as interrupted:
             for x, target, factor in examples:
@@ -187,11 +193,17 @@ class Twin:
             stack_bytes=device.stack_bytes, statics_bytes=device.statics_bytes, code_bytes=device.code_bytes,
             arena_bytes=device.arena_bytes, outside_arena_writes=device.outside_writes,
             instructions_per_second=float(self._counted().sum()) / self._seconds,
+            write_backs=0 if self._flash is None else self._flash.write_backs,
+            flash_operations=0 if self._flash is None else self._flash.operations,
         )  # fmt: skip
 
     def _step(self, x: Array | None, target: Any, factor: float) -> NDArray[np.int64]:
         """Run a step on both sides; return executed instructions of each op by class."""
+        if self._flash is not None:
+            self._stages.store()
         program = self._program = self._stages.program(self._program.state.iteration)
+        if self._flash is not None:
+            self._flash.stage(self._stages.take_transition(), program.state)
         program.rate = factor
         self._snapshots = {}
         for number in program.run_again() if x is None else program.run_each(x, target):
@@ -200,11 +212,12 @@ class Twin:
         if x is None:
             self._ask(AGAIN, np.zeros(GROUPS, np.uint32), factor)
         else:
-            self._learn(x, target, factor)
+            self._moments(LEARN, x, target, factor)
         self._counts = []
         before = self._counted()
         self._emulate()
         self._compare_numbers()
+        self._compare_copies()
         if self._device.count is None:
             return np.zeros((0, len(CLASSES)), np.int64)
         return np.diff(np.array([before, *self._counts]), axis=0)
@@ -224,26 +237,27 @@ class Twin:
             return
         self._program.calibrate(x, target, tail=False)
         self._snapshots = {}
-        self._command(CALIBRATE, x, target, 1.0)
+        last = self._moments(CALIBRATE, x, target, 1.0)
         if len(self._plan.step.model.inputs) == 1:
-            self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(x).tobytes())
+            self._device.write(self._device.symbols["twin_input"], np.ascontiguousarray(last).tobytes())
         self._emulate()
 
-    def _learn(self, x: Array, target: Any, factor: float) -> None:
-        """Ask for a step; of a sequence let the device see all moments but the last before."""
+    def _moments(self, command: int, x: Array, target: Any, factor: float) -> Any:
+        """Ask for a step on an input, of a sequence on the last, behind all others; return that input."""
         model = self._plan.step.model
         if not model.states:
-            self._command(LEARN, x, target, factor)
-            return
+            self._command(command, x, target, factor)
+            return x
         snapshots, self._snapshots = self._snapshots, {}
         times = len(x if len(model.inputs) == 1 else x[model.inputs[0]])
         for time in range(times):
             moment = x[time] if len(model.inputs) == 1 else {name: x[name][time] for name in model.inputs}
             last = time == times - 1
-            self._command(LEARN if last else SEE, moment, target, factor, argument=time == 0)
+            self._command(command if last else SEE, moment, target, factor, argument=time == 0)
             if not last:
                 self._emulate()
         self._snapshots = snapshots
+        return moment
 
     def _command(self, command: int, x: Any, target: Any, factor: float, *, argument: int = 0) -> None:
         step, device, offsets = self._plan.step, self._device, self._plan.solution.offsets
@@ -272,7 +286,11 @@ class Twin:
         for group, rate in enumerate(self._made.rates):
             rates[group] = np.float32(rate * factor)
         box = (
-            struct.pack("<III", command, labels[0], argument) + rates.tobytes() + bytes(8) + labels.tobytes()
+            struct.pack("<III", command, labels[0], argument)
+            + rates.tobytes()
+            + bytes(8)
+            + labels.tobytes()
+            + struct.pack("<I", FOREVER)
         )
         self._device.write(self._device.symbols["twin_box"], box)
 
@@ -353,6 +371,14 @@ class Twin:
                 self._first = FirstDifference(
                     self._number, REPLAY, tensor, at, a, b, symbols["twin_kept"] + at, REPLAY, len(wrong)
                 )  # fmt: skip
+
+    def _compare_copies(self) -> None:
+        """Compare the copies of what was learned, where the step has begun with writing one."""
+        if self._flash is not None:
+            compared, wrong = self._flash.compared(self._number)
+            self._compared += compared
+            self._differing += 0 if wrong is None else wrong.bytes
+            self._first = self._first or wrong
 
 
 @contextmanager

@@ -71,6 +71,10 @@ class TwinRun(Shown):
     """Of this run, as is the next: they depend on the machine, on what else it does and on what is kept."""
     instructions_per_second: float = 0.0
     """Of the emulated core while it ran: comparisons are left out."""
+    write_backs: int = 0
+    """Copies of what was learned that the device has written to flash, where weights learn there."""
+    flash_operations: int = 0
+    """Sectors erased and units programmed for them."""
     selftest: str | None = None
     """What the folder's self test has said on that core, if it ran."""
 
@@ -130,6 +134,7 @@ class TwinRun(Shown):
             "stack_bytes": self.stack_bytes,
             "statics_bytes": self.statics_bytes, "code_bytes": self.code_bytes,
             "arena_bytes": self.arena_bytes, "outside_arena_writes": self.outside_arena_writes,
+            "write_backs": self.write_backs, "flash_operations": self.flash_operations,
             "toolchain": self.toolchain, "emulator": self.emulator,
             "compile_seconds": round(self.compile_seconds, 3),
             "instructions_per_second": round(self.instructions_per_second), "selftest": self.selftest,
@@ -148,6 +153,16 @@ class TwinRun(Shown):
             ("instructions a step", "not counted by this emulator" if count is None else f"{count:,}"),
             *([("of these", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in kinds))] if kinds else []),
             *((f"cycles {part}", f"{round(f.value):,}{f.band} ({EXACT})") for part, f in self.cycles.items()),
+            *(
+                [
+                    (
+                        "write-backs",
+                        f"{self.write_backs:,}: {self.flash_operations:,} sectors and units of flash",
+                    )
+                ]
+                if self.write_backs
+                else []
+            ),
             ("stack", f"{self.stack_bytes:,} B"),
             ("statics", f"{self.statics_bytes:,} B"),
             ("code", f"{self.code_bytes:,} B"),

@@ -57,7 +57,7 @@ class Binding:
     Attributes:
         calls: one for each op of the step, in its order.
         quick: the same where nobody looks between them: some do what another op's would, to the same bits.
-        learners: op name -> the learner of each op whose parameters lie in SRAM.
+        learners: op name -> the learner of each op that has parameters in SRAM, or may have.
         losses: one for each output that learns.
         probes: those of a first pass with moved parameters, where there is one.
         scales: of the error tensors.
@@ -81,7 +81,7 @@ class Binding:
         self.learners = {
             op.name: Learner(op, step, buffers, state, sgd, seed)
             for op in step.model.ops
-            if any(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
+            if step.in_flash(op) or any(Slot(op.name, Kind.VALUE, p) in step.tensors for p in SlotPart)
         }
         self.calls: list[Call] = [self._bind(op) for op in step.ops]
         self.quick = self._fused()

@@ -51,9 +51,9 @@ class Learner:
         self.inputs = step.model.tensors[op.inputs[0]].shape[-1]
         self._own = {(s.kind, s.part): s for s in (*parameter_slots(op.name), Slot(op.name, Kind.CHANNELS))}
         self._views = {s: buffers.view(s) for s in self._own.values() if s in step.tensors}
-        learns = self._view(Kind.VALUE, SlotPart.WEIGHT) is not None
-        self.fixed_weight = not learns
         self.compact = step.in_flash(op)
+        learns = self.compact or self._view(Kind.VALUE, SlotPart.WEIGHT) is not None
+        self.fixed_weight = not learns
         own = self._view(Kind.VALUE, SlotPart.WEIGHT)
         self.weight: Array = constant(step.model, op.inputs[1]) if own is None else own
         if self.compact:
@@ -168,8 +168,9 @@ class Learner:
 
     def merge(self) -> None:
         """Overlay the columns in SRAM on the weights in flash."""
-        block = self._views[self._own[Kind.VALUE, SlotPart.WEIGHT]]
-        scatter(self.op, self.weight, self.channels, self.inputs, block)
+        block = self._view(Kind.VALUE, SlotPart.WEIGHT)
+        if block is not None:  # no channel may be selected in this stage
+            scatter(self.op, self.weight, self.channels, self.inputs, block)
 
     def learn_weight(self, rate: float) -> None:
         """Apply, or accumulate, the gradient in ``weight_gradient``."""

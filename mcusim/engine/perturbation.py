@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mcusim.core import SlotPart
 from mcusim.data.counter import bits
 from mcusim.engine.learning import Clock, Learner
+from mcusim.graph import Op
 from mcusim.kernels.columns import gather, scatter
 from mcusim.kernels.number_formats.rounding import WEIGHT_TOP
 from mcusim.kernels.update import draw_seed, signed
@@ -43,7 +44,7 @@ class Perturbation:
         self.units: Any = step.scope.perturbation
         """How far each number moves, in its own units."""
         if clean is None:
-            self.units = bias_units(step, learner, step.scope.perturbation)
+            self.units = bias_units(step, learner.op, step.scope.perturbation)
         self._signs: Array = np.empty(0, np.int32)
 
     def move(self) -> None:
@@ -97,18 +98,18 @@ class Perturbation:
             scatter(learner.op, self._value, learner.channels, learner.inputs, block)
 
 
-def bias_units(step: Step, learner: Learner, units: int) -> NDArray[np.int32]:
+def bias_units(step: Step, op: Op, units: int) -> NDArray[np.int32]:
     """Return how far the bias of each channel moves: as far as moves the output by so many of its units.
 
     That is units * s_y / (s_x * s_W[c]), rounded half to even, at least 1 and at most 2**20; int32
     of the bias's shape.
     """
-    tensors, op = step.model.tensors, learner.op
+    tensors = step.model.tensors
     x, weight, y = (tensors[name].quant for name in (op.inputs[0], op.inputs[1], op.output))
     assert x is not None
     assert weight is not None
     assert y is not None
     scale = y.scale.astype(np.float64) / (x.scale.astype(np.float64) * weight.scale)
-    shape = learner.value(SlotPart.BIAS).shape
-    found = np.broadcast_to(np.clip(np.rint(units * scale), 1, WIDEST), shape)
+    assert op.bias is not None
+    found = np.broadcast_to(np.clip(np.rint(units * scale), 1, WIDEST), tensors[op.bias].shape)
     return found.astype(np.int32)

@@ -26,6 +26,7 @@ def scratch_bytes(op: Op, tensors: Tensors, what: What, *, in_place: bool = Fals
     | forward | depthwise, ``in_place`` | (H + pads) * (W + pads) * size | one zero-padded channel plane |
     | forward | softmax | 4 * classes | one row of float32 exponentials |
     | forward | transposed convolution | 4 * outputs | int32 accumulators of all, as in TFLite Micro |
+    | forward | transposed convolution, 16-bit | 0 | each output is summed by itself |
     | forward | others | 0 | element by element |
     | grad_input | pointwise convolution | 4 * C_out | gradients of the accumulators of a pixel |
     | grad_input | others | 0 | every sum runs in a register |
@@ -66,7 +67,7 @@ def _group_columns(op: Op, tensors: Tensors, in_place: bool) -> int:
 
 
 def _accumulators(op: Op, tensors: Tensors, in_place: bool) -> int:
-    return 4 * tensors[op.output].elements
+    return 4 * tensors[op.output].elements if tensors[op.output].dtype == "int8" else 0
 
 
 def _row(op: Op, tensors: Tensors, in_place: bool) -> int:

@@ -66,6 +66,8 @@ class Backward:
         for op in reversed(self.flow.ops):
             if gradient_name(op.output) not in self.written:
                 continue
+            if self.parameters.scope.perturbation and not self.parameters.is_head(op):
+                continue  # it has moved to learn, also where it gives the logits
             # The gradient with respect to the input comes before that of the weights: it must see those with
             # which the forward pass was computed. No bias has a part in it, and where nothing but the bias
             # learns, the output's gradient dies with it.

@@ -19,12 +19,13 @@ from mcusim.lowering.action import Action
 from mcusim.lowering.step import Step, StepOp
 
 BACKWARD = {Action.GRAD_INPUT, Action.GRAD_BIAS, Action.GRAD_WEIGHT}
-ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED, OVERLAY, PART = 8, 56, 48, 16, 12, 8, 12, 8
+ENTRY, COPY, LEARNER, PATTERN, MOMENT, POOLED, OVERLAY, PART, HOME = 8, 56, 48, 16, 12, 12, 12, 8, 12
 """Bytes of an entry in the table of ops, of one copied block, of what says how a parameter moves, of a
 pattern of saved pixels, of a second moment, of what a convolution and its pool have beside
-their own, of what a dense layer with weights in flash has, of a tensor of an example that is kept."""
+their own, of what a dense layer with weights in flash has, of a tensor of an example that is kept, and of
+where in flash the weights of an op are."""
 FORWARD_RECORDS: Mapping[Family, int] = {
-    Family.CONVOLUTION: 84, Family.DENSE: 56, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
+    Family.CONVOLUTION: 84, Family.DENSE: 60, Family.BINARY: 108, Family.PAIR: 108, Family.UNARY: 24,
     Family.FILTER: 84, Family.PRODUCT: 100, Family.CONVERSION: 40, Family.POOL: 40, Family.REDUCTION: 40,
     Family.NORMALISATION: 36, Family.RESIZE: 48,
     Family.MOVE: 20 + COPY, Family.VIEW: 20 + COPY, Family.JOIN: 20,
@@ -40,8 +41,15 @@ PLAIN_GRADIENT, PAIR_GRADIENT, MOVED_GRADIENT, EXTREME_GRADIENT = 128, 148, 88, 
 RECORDS: Mapping[Action, int] = {
     Action.CROP: 20 + COPY, Action.PASTE: 20 + COPY, Action.KEEP: 20 + COPY, Action.SAVE: 24, Action.LOSS: 48,
     Action.GRAD_BIAS: 32, Action.GRAD_WEIGHT: 76, Action.UPDATE: 36, Action.REPLAY: 64, Action.FRONT_END: 72,
+    Action.PERTURB: 64, Action.ESTIMATE: 64, Action.PROBE: 12 + 48,
 }  # fmt: skip
 """Bytes of a record on a core with 32-bit addresses."""
+INT16_RECORDS: Mapping[Family, int] = {
+    Family.DENSE: FORWARD_RECORDS[Family.CONVOLUTION],
+    Family.UNARY: 44,
+    Family.NORMALISATION: 36,
+}
+"""Of ops on 16-bit activations, where they differ: a dense layer is a convolution of 1 x 1."""
 INT16_TABLES: Mapping[OpKind, int] = {OpKind.SOFTMAX: 2 * 2 * 513, OpKind.LOGISTIC: 512, OpKind.TANH: 512}
 """Tables of 16-bit activations: two of 513 samples, or 256 values of the sigmoid."""
 
@@ -77,7 +85,10 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
         forward = (8 if once else 5 if tflite else 4) if int8 else 0
         backward = 4 if passes and (tflite or not int8) else 0
         learning = 4 * sum(Slot(op.name, Kind.VALUE, part) in step.tensors for part in SlotPart)
-        return channels * (forward + backward + learning)
+        moved = 4 * any(
+            o.action is Action.PERTURB and o.source is op and o.part is SlotPart.BIAS for o in step.ops
+        )
+        return channels * (forward + backward + learning + moved)
     if is_int16(op, tensors):
         return INT16_TABLES.get(op.kind, 0)
     if op.traits.family is Family.UNARY or (op.kind is OpKind.QUANTIZE and _int8(step, op)):
@@ -102,7 +113,7 @@ def quant_bytes(step: Step, op: Op, done: Set[Action]) -> int:
 def record_bytes(step: Step) -> int:
     """Return the bytes of the records of all ops, of the table of ops, and of how each parameter moves."""
     learners = sum(1 for name in step.tensors if isinstance(name, Slot) and name.kind is Kind.VALUE)
-    total = sum(ENTRY + _record(step, op) for op in step.ops)
+    total = sum(ENTRY + _record(step, op) + _home(step, op) for op in step.ops)
     shapes = {step.model.tensors[step.model.op(name).inputs[0]].shape[1:3] for name in step.saved_pixels}
     return total + LEARNER * learners + PATTERN * len(shapes)
 
@@ -116,12 +127,14 @@ def _record(step: Step, op: StepOp) -> int:
         return RECORDS[op.action] + _adapted(step, op)
     if op.source is None:
         return 0
-    family, kind = op.source.traits.family, op.source.kind
+    family, kind, tensors = op.source.traits.family, op.source.kind, step.model.tensors
     if op.action is Action.GRAD_INPUT:
         if kind in (OpKind.REDUCE_MAX, OpKind.REDUCE_MIN):
             return EXTREME_GRADIENT
         special = {Family.PAIR: PAIR_GRADIENT, Family.MOVE: MOVED_GRADIENT}
         own = special[family] if family is Family.PAIR or _separable(op.source) else PLAIN_GRADIENT
+        if family is Family.UNARY and is_int16(op.source, tensors) and FUNCTIONS.of(op.source).slope:
+            own = PAIR_GRADIENT
         return GRADIENT_RECORDS.get(family, own)
     if op.action is Action.POOLED:
         return POOLED + FORWARD_RECORDS[family] + FORWARD_RECORDS[Family.POOL]
@@ -138,12 +151,21 @@ def _record(step: Step, op: StepOp) -> int:
     if kind in MOVES:
         shapes = (step.tensors[n].shape for n in (op.reads[0], op.writes[0]))
         return 20 + COPY * sum(1 for _ in moved_blocks(op.source, *shapes))
+    if is_int16(op.source, tensors) and kind is not OpKind.CONCATENATION:
+        real = "float32" in (tensors[op.source.inputs[0]].dtype, tensors[op.source.output].dtype)
+        other = Family.UNARY if kind is OpKind.QUANTIZE and not real else family
+        return INT16_RECORDS.get(other, FORWARD_RECORDS[family])
     if op.source.kind is OpKind.ARG_MAX or (op.source.kind is OpKind.QUANTIZE and _int8(step, op.source)):
         return FORWARD_RECORDS[Family.UNARY]
     if kind in (OpKind.LOG_SOFTMAX, OpKind.L2_NORMALIZATION):
         return NORMALISED
-    overlaid = family is Family.DENSE and step.in_flash(op.source)
-    return FORWARD_RECORDS[family] + (OVERLAY if overlaid else 0)
+    return FORWARD_RECORDS[family] + (OVERLAY if family is Family.DENSE and step.in_flash(op.source) else 0)
+
+
+def _home(step: Step, op: StepOp) -> int:
+    """Return what an op that reads weights in flash is told of them."""
+    reads = op.action in (Action.FORWARD, Action.GRAD_INPUT) and op.source is not None
+    return HOME if reads and op.source is not None and step.in_flash(op.source) else 0
 
 
 def _adapted(step: Step, op: StepOp) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcusim.core import Interval, Kind, Role, Slot, SlotPart
-from mcusim.graph import Model, Op, OpKind
+from mcusim.core import PARAMETER_KINDS, Interval, Kind, Role, Slot, SlotPart
+from mcusim.graph import DTYPES, Model, Op, OpKind
 from mcusim.graph.outputs import heads
 from mcusim.kernels.reference.int16 import is_int16
 from mcusim.lowering.constants import actions, quant_bytes, record_bytes
@@ -17,9 +17,13 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.flash.areas import behind, placed
 from mcusim.mcu.flash.ring import Ring
 from mcusim.mcu.flash.store import header_bytes
-from mcusim.update.channels import bias_can_learn, readers
+from mcusim.update.channels import bias_can_learn, layer, readers
 
 ITERATION_BYTES = 8
+COLUMNS, RESIDENT = 24, 28
+"""Bytes of what says where the columns of a weight in flash lie, and of what lists them."""
+LEARNED = (Kind.VALUE, Kind.RESIDUAL, Kind.MASTER)
+"""Kinds of tensors that a copy holds in any case."""
 COPIES = (("checkpoint A", Role.CHECKPOINT), ("checkpoint B", Role.CHECKPOINT))
 REPLAY = ("replay", Role.REPLAY)
 
@@ -119,6 +123,8 @@ def _constants(step: Step, board: Board) -> Iterator[tuple[str, Role, int]]:
         if first.data is not None and first.elements > 1 and np.ptp(first.data.view(np.uint8)):
             yield state.initial, Role.WEIGHT, first.bytes
     yield "records", Role.QUANT, record_bytes(step)
+    yield "columns", Role.QUANT, columns_bytes(step)
+    yield "choice", Role.QUANT, step.choice_bytes
     if step.front_end is not None:
         yield "front_end", Role.WEIGHT, step.front_end.tables.bytes
 
@@ -135,7 +141,7 @@ def _table(model: Model, op: Op) -> object:
 
 def learned_parameters(step: Step) -> dict[Slot, int]:
     """Return the bytes in a checkpoint of every learned parameter by its slot: residuals and master weights
-    included.
+    included, and of weights that live in flash what optimisers keep of channels that may learn again.
     """
     found: dict[Slot, int] = {}
     for op in step.model.ops:
@@ -143,9 +149,46 @@ def learned_parameters(step: Step) -> dict[Slot, int]:
         for part, learning, name in parameters:
             if learning and name is not None:
                 tensor = step.model.tensors[name]
-                size = tensor.elements * step.formats.parameter(part, tensor.dtype).bytes
-                found[Slot(op.name, Kind.VALUE, part)] = size
+                own = step.formats.parameter(part, tensor.dtype).bytes
+                if part is SlotPart.WEIGHT:
+                    own += sum(DTYPES[step.tensors[slot].dtype] for slot in kept_moments(step, op))
+                found[Slot(op.name, Kind.VALUE, part)] = tensor.elements * own
     return found
+
+
+def in_columns(step: Step, slot: Slot) -> bool:
+    """True if only selected channels of a slot of a parameter lie in SRAM."""
+    return slot.part is SlotPart.WEIGHT and step.in_flash(step.model.op(slot.of))
+
+
+def copied_slots(step: Step) -> list[Slot]:
+    """Return what a copy holds of every parameter, op by op."""
+    return [
+        slot
+        for op in step.model.ops
+        for part in SlotPart
+        for kind in PARAMETER_KINDS
+        if (slot := Slot(op.name, kind, part)) in step.tensors
+        and (kind in LEARNED or slot in kept_moments(step, op))
+    ]
+
+
+def columns_bytes(step: Step) -> int:
+    """Return the bytes of the tables that say where columns of weights in flash lie."""
+    count = sum(in_columns(step, slot) for slot in copied_slots(step))
+    return COLUMNS * count + RESIDENT if count else 0
+
+
+def kept_moments(step: Step, op: Op) -> tuple[Slot, ...]:
+    """Return what optimisers keep of a weight in flash of which not all channels learn in every stage.
+
+    Those that do not learn now have no room in SRAM: what is kept of them is written back with the weight.
+    """
+    channels = layer(step.model, op).channels if step.in_flash(op) else 0
+    if not channels or (step.scope.fixed and step.scope.channels.get(op.name) == channels):
+        return ()
+    slots = (Slot(op.name, kind, SlotPart.WEIGHT) for kind in (Kind.MOMENTUM, Kind.SQUARE))
+    return tuple(slot for slot in slots if slot in step.tensors)
 
 
 def checkpoint_bytes(step: Step) -> int:

@@ -122,7 +122,7 @@ def lower(
         residency=Residency(residency), accumulate=accumulate, patch_macs=extra, tail=tail,
         boundary=flow.boundary, logits=flow.logits, resident=builder.resident, saved_pixels=pixels,
         goals=goals, front_end=front_end, replay=replay, kept=kept,
-        orders=builder.overlaps(tensors),
+        orders=builder.overlaps(tensors), choice_bytes=0 if cost is None else cost.flash,
     )  # fmt: skip
 
 

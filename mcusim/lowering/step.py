@@ -8,7 +8,7 @@ from itertools import accumulate
 from math import prod
 from typing import NamedTuple
 
-from mcusim.core import Interval, Kind, Phase, Role, Slot, SlotPart, Work
+from mcusim.core import Interval, Phase, Role, SlotPart, Work
 from mcusim.data.front_end import FrontEnd
 from mcusim.data.replay import Rehearsal
 from mcusim.graph import DTYPES, Model, Op, Tensor
@@ -137,6 +137,8 @@ class Step:
     """Which examples are kept to be learned again."""
     kept: Kept | None = None
     """Those of them that are kept in flash."""
+    choice_bytes: int = 0
+    """Of the tables in flash by which the device chooses what learns."""
 
     @property
     def arrives(self) -> tuple[str, ...]:
@@ -152,10 +154,9 @@ class Step:
         return None if goal is None else goal.target(self.model)
 
     def in_flash(self, op: Op) -> bool:
-        """True if the weight of an op learns and lives in flash: in SRAM are its selected channels alone."""
-        learns = Slot(op.name, Kind.VALUE, SlotPart.WEIGHT) in self.tensors
+        """True if the weight of an op may learn and lives in flash: in SRAM are its selected channels."""
         head = self.scope.head and op.name in heads(self.model)
-        return learns and not head and self.residency is Residency.FLASH
+        return op.name in self.scope.eligible and not head and self.residency is Residency.FLASH
 
     @property
     def overlaps(self) -> tuple[Overlap, ...]:

@@ -1,27 +1,18 @@
-"""Every operator alone, in every arithmetic and with every type of errors: C against engine, op by op.
-
-All networks are compiled into one program of this computer, which runs the self test of each: by GCC with
-AddressSanitizer where it is installed, else by zig; what C leaves undefined ends the program.
-"""
+"""Every operator alone, in every arithmetic and with every type of errors: C against engine, op by op."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.resources import files as resources
 from math import prod
 
 import numpy as np
 import pytest
 from every_op import every_op_network
+from self_tests import self_tests
 
 import mcusim
 from mcusim.deployment.forward import FORWARD
-from mcusim.deployment.model_files import files
-from mcusim.deployment.tables import tables
-from mcusim.emulation.compilers import zig
 from mcusim.graph import CONVOLUTIONS, Arithmetic, Attributes, Model, Op, OpKind, Quant, Tensor
 from mcusim.graph.traits import FILTERS
 from mcusim.graph.validate import validate
@@ -129,41 +120,19 @@ def stacked(arithmetic: Arithmetic) -> tuple[Model, Op]:
     return Model("", (op,), tensors, ("one",), ("products",), arithmetic), op
 
 
-def compiler() -> list[str]:
-    """Return a compiler of this computer and its sanitizers."""
-    if shutil.which("gcc"):
-        return ["gcc", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    return [*zig(), "-Wno-macro-redefined", "-fsanitize=undefined", "-fsanitize-trap=undefined"]
-
-
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    """What the self test of each network has printed."""
-    folder = tmp_path_factory.mktemp("every_op")
-    (folder / "kernels").mkdir()
-    (folder / "model").mkdir()
-    for source in (resources("mcusim.deployment") / "kernels").iterdir():
-        (folder / "kernels" / source.name).write_bytes(source.read_bytes())
-    texts, calls = [], []
+def sessions() -> Iterator[mcusim.Session]:
     for name, model, formats in networks():
         choices = {"formats": formats, "simplify": "off", "planner": "greedy_by_size"}
         sgd = mcusim.Sgd(lr=0.05)
         if name.endswith(IN_FLASH):
             sgd, choices["residency"] = mcusim.Sgd(lr=0.05, accumulate=2), "flash"
-        own = mcusim.Session(model, "stm32h743", "dense", sgd=sgd, **choices)
-        plan = own.plan()
-        for file, text in files(tables(plan, own.scheme), plan, own.scheme).items():
-            (folder / "model" / file).write_text(text, "utf-8")
-            texts += [f'#include "model/{file}"'] * file.endswith(".c")
-        calls.append(f"    mcusim_selftest(&{name}, &{name}_expected, printf);")
-    body = "\n".join(["#include <stdio.h>", *texts, "int main(void) {", *calls, "    return 0;", "}"])
-    (folder / "main.c").write_text(body + "\n", "utf-8")
-    program = folder / "every_op"
-    flags = ["-std=c99", "-O1", "-ffp-contract=off", "-DMCUSIM_NAMES"]
-    sources = [folder / "main.c", *(folder / "kernels").glob("*.c")]
-    subprocess.run([*compiler(), *flags, *map(str, sources), "-o", str(program)], check=True)
-    done = subprocess.run([str(program)], capture_output=True, text=True, check=True)
-    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+        yield mcusim.Session(model, "stm32h743", "dense", sgd=sgd, **choices)
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """What the self test of each network has printed."""
+    return self_tests(tmp_path_factory.mktemp("every_op"), sessions())
 
 
 @pytest.mark.parametrize(("arithmetic", "error"), WAYS, ids=[f"{a}-{e}" for a, e in WAYS])

@@ -1,19 +1,24 @@
-"""Schemes that choose on the device, and optimisers, give the engine's bytes; the rest is refused by name."""
+"""Schemes that choose on the device, or perturb, and optimisers give the engine's bytes."""
 
 from __future__ import annotations
 
 import pytest
 from emulation_networks import drawn, session
-from networks import small_network
-from scheme_examples import LEARNING
+from networks import deep_network, small_network
+from scheme_examples import ELSEWHERE, EXAMPLES, LEARNING
+from tasks_networks import case
 
 import mcusim
+from mcusim.data.arrays import from_arrays
 from mcusim.deployment.tables import tables
 from mcusim.emulation.cores import core_named
 from mcusim.emulation.twin import run_twin
+from mcusim.emulation.verb import twin_of
 from mcusim.engine.state import State
 from mcusim.planning.placement import for_every_stage
 from mcusim.session.stages import Stages
+from mcusim.update import SCHEMES
+from mcusim.update.adapters import add_adapters
 from mcusim.update.policy import POLICIES
 
 MODEL = small_network(side=8)
@@ -70,19 +75,37 @@ def test_those_stages_differ_in_size(name):
     assert all(count <= most[name] for row in sizes for name, count in row)
 
 
-OTHER = "not written in C"
-REFUSED = {
-    "zeroth:ratio=0.2": OTHER, "zeroth:ratio=0.2,stage=none,step=2,bias_blocks=0": "perturbs",
-}  # fmt: skip
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7"])
+@pytest.mark.parametrize("update", EXAMPLES["zeroth"])
+@pytest.mark.parametrize("sgd", [{}, {"momentum": 0.9, "second_moment": 0.9}], ids=["plain", "moments"])
+def test_two_passes_without_a_backward_one_give_the_same_bytes(update, core, sgd):
+    made = session(MODEL, update, sgd=sgd)
+    found = run_twin(made.plan(), made.scheme, drawn(MODEL, 4), core_named(core), selftest=bool(sgd))
+    assert found.equal, str(found.first_difference)
+    assert found.outside_arena_writes == 0
 
 
-def test_every_scheme_is_written_or_refused_with_the_reason():
-    assert {*REFUSED} < {*LEARNING}
+@pytest.mark.parametrize("name", ["classification", "segmentation", "regression", "multi-label"])
+def test_two_passes_of_every_loss_give_the_same_bytes(name):
+    model, inputs, targets = case(name)
+    made = session(model, "zeroth:ratio=0.5,stage=1,layers=all,blocks=9", task=name, smoothing=0.0)
+    data = from_arrays(inputs, targets, inputs, targets)
+    found = twin_of(made, data, 3, core="cortex-m4")
+    assert found.equal, str(found.first_difference)
+
+
+OWN = {
+    "static": lambda: session(deep_network(42), "static:mcunet-49kb"),
+    "adapters": lambda: session(add_adapters(MODEL, 2), "adapters:biases=2"),
+}
+"""Schemes for networks of their own."""
+
+
+def test_every_scheme_has_a_firmware():
     assert {policy for text in LEARNING for policy in POLICIES if policy in text} == {*POLICIES} - {"uniform"}
-    for text in LEARNING:
-        made = own(text)
-        if text in REFUSED:
-            with pytest.raises(mcusim.BadModel, match=f"update .*{REFUSED[text]}"):
-                tables(for_every_stage(made.plan(), made.scheme), made.scheme)
-        else:
-            assert tables(for_every_stage(made.plan(), made.scheme), made.scheme).calls
+    made = [own(text) for text in LEARNING] + [OWN[name]() for name in ELSEWHERE]
+    assert {one.scheme.name.partition(":")[0].partition("-")[0] for one in made} == {*SCHEMES.names()} - {
+        "none"
+    }
+    for one in made:
+        assert tables(for_every_stage(one.plan(), one.scheme), one.scheme).calls

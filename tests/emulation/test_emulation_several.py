@@ -97,11 +97,12 @@ def test_what_is_kept_from_one_moment_to_the_next_is_the_same(times, update):
     assert "PASS" in (found.selftest or "")
 
 
-def test_integer_errors_with_states_are_refused(tmp_path):
+@pytest.mark.parametrize("times", [1, 3])
+def test_scales_of_integer_errors_are_found_with_what_is_kept_as_it_is(times):
     pytest.importorskip("flatbuffers")
     own = session(deeper(stream()), "last-1", formats=Formats(error="int8", head="int8"))
-    with pytest.raises(BadModel, match=r"integer errors of stream.* would go on with its states"):
-        own.firmware(tmp_path / "out")
+    found = twin_of(own, sequences(times), 3, core="cortex-m4", selftest=True)
+    assert found.equal, str(found.first_difference)
 
 
 USE = """

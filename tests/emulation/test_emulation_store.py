@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from emulation_device import LOAD, SAVE, Device
 from networks import small_network
 
 import mcusim
 from mcusim.deployment.learned import identity
-from mcusim.deployment.model_files import arena_bytes
-from mcusim.deployment.tables import tables
-from mcusim.emulation.cores import core_named
-from mcusim.emulation.toolchain import build
-from mcusim.emulation.unicorn_machine import UnicornMachine
 from mcusim.mcu.flash.flash import SimulatedFlash
 from mcusim.mcu.flash.store import Layout, Store, copy_in, head_of, header_bytes
-
-SAVE, LOAD = 4, 5
-FOREVER = 1 << 30
-
-
-class Kept:
-    """A device whose learned parameters can be changed, written and read."""
-
-    def __init__(self, folder, board):
-        self.session = session = mcusim.Session(small_network(), board, "last-2")
-        self.plan = plan = session.plan()
-        made = tables(plan, session.scheme)
-        core = core_named("cortex-m4")
-        path = session.firmware(folder).folder
-        self.device = UnicornMachine(
-            build(path, made.prefix, core, arena_bytes(plan)), core, arena_bytes(plan)
-        )
-        self.device.run()
-        self.start, self.end = self.device.arena, self.device.arena + self.device.arena_bytes
-        self.size = self.device.objects["twin_flash"]
-
-    def command(self, number, argument=FOREVER):
-        """Run a command; return its result and how many operations of flash it took."""
-        box = self.device.symbols["twin_box"]
-        self.device.write(box, struct.pack("<III", number, 0, argument))
-        self.device.write(box + 76, struct.pack("<II", 99, 0))
-        self.device.run()
-        return struct.unpack("<II", self.device.read(box + 76, 8))
-
-    @property
-    def arena(self):
-        return self.device.read(self.start, self.device.arena_bytes)
-
-    @arena.setter
-    def arena(self, data):
-        self.device.write(self.start, data)
-
-    @property
-    def flash(self):
-        return self.device.read(self.device.symbols["twin_flash"], self.size)
-
-    @flash.setter
-    def flash(self, data):
-        self.device.write(self.device.symbols["twin_flash"], data)
 
 
 def with_sectors_of_two_sizes():
@@ -77,7 +28,8 @@ BOARDS = {"equal copies": mcusim.board("stm32u585"), "unequal copies": with_sect
 
 @pytest.fixture(scope="module", params=BOARDS)
 def kept(request, tmp_path_factory):
-    found = Kept(tmp_path_factory.mktemp("store") / "firmware", BOARDS[request.param])
+    session = mcusim.Session(small_network(), BOARDS[request.param], "last-2")
+    found = Device(session, tmp_path_factory.mktemp("store") / "firmware")
     first, second = found.plan.flash.copies
     assert (len(first) == len(second)) is (request.param == "equal copies")
     return found
@@ -144,7 +96,7 @@ def test_what_was_learned_becomes_a_network_again(kept):
     kept.flash = b"\xff" * kept.size
     with pytest.raises(mcusim.BadRun, match="no whole copy"):
         kept.session.learned(kept.flash)
-    device, step = kept.device, kept.plan.step
+    device, step = kept.machine, kept.plan.step
     slot = next(name for name in step.tensors if name == "weight:b.project")
     start = device.arena + kept.plan.solution.offsets[step.tensors[slot].buffer]
     own = np.arange(step.tensors[slot].bytes).astype(np.int8)

@@ -7,10 +7,12 @@ import re
 import shutil
 import signal
 
+import numpy as np
 import pytest
 from emulation_networks import drawn, session, wide_network
 from every_op import every_op_network
-from networks import dense_network, small_network
+from networks import dense_network, rows_network, small_network
+from one_op import EDGES, IMAGE, curves_in_16_bits, in_16_bits, side_by_side
 from pooled_networks import pooled_network
 from tasks_networks import case
 from typer.testing import CliRunner
@@ -28,6 +30,7 @@ from mcusim.graph import Arithmetic
 from mcusim.graph.enlarging import ENLARGE, enlarging
 from mcusim.kernels.overflow import overflows
 from mcusim.kernels.reference import GRADIENTS
+from mcusim.kernels.reference.int16 import ANY_TYPE, INT16
 from mcusim.lowering.action import Action
 from mcusim.tasks.single_label import SingleLabel
 from mcusim.tasks.task import TASKS
@@ -62,6 +65,48 @@ def test_every_op_gives_the_same_bytes(arithmetic, core):
     assert found.outside_arena_writes == 0
     assert 0 < found.stack_bytes < 1024
     assert found.statics_bytes < 64
+
+
+@pytest.mark.parametrize(("core", "error"), [("cortex-m4", "int16"), ("cortex-m7", "float32")])
+def test_every_op_on_16_bit_activations_gives_the_same_bytes(core, error):
+    model = in_16_bits(side_by_side((*INT16, *ANY_TYPE)))
+    formats = Formats(error=error)
+    own, run = twin_of(model, core=core, steps=2, simplify="off", formats=formats)
+    forward = {op.source.kind for op in own.plan().step.ops if op.action is Action.FORWARD}
+    assert forward >= {kind for kind in (*INT16, *ANY_TYPE) if EDGES[kind][0].shape == IMAGE}
+    found = run()
+    assert found.equal, str(found.first_difference)
+    assert found.outside_arena_writes == 0
+
+
+@pytest.mark.parametrize(("core", "toolchain"), [("cortex-m4", "arm-none-eabi-gcc"), ("cortex-m7", None)])
+def test_a_network_with_16_bit_activations_gives_the_same_bytes(core, toolchain):
+    if toolchain and not shutil.which(toolchain):
+        pytest.skip(f"{toolchain} is not installed")
+    model = in_16_bits(small_network(side=8, arithmetic=Arithmetic.TFLITE))
+    own = session(model, "dynamic:ratio=0.3,stage=1", patches="2:stem")
+    found = run_twin(own.plan(), own.scheme, drawn(model, 3), core_named(core), toolchain=toolchain)
+    assert found.equal, str(found.first_difference)
+
+
+def test_every_int16_value_gives_the_same_bytes():
+    own = session(curves_in_16_bits(), "head")
+    x = np.random.default_rng(1).permutation(np.arange(-(2**15), 2**15)).astype(np.int16)
+    found = run_twin(own.plan(), own.scheme, [(x.reshape(1, 256, 256), 0, 1.0)], core_named("cortex-m4"))
+    assert found.equal, str(found.first_difference)
+
+
+def test_a_pool_computed_with_a_16_bit_convolution_gives_the_same_bytes():
+    own, run = twin_of(in_16_bits(pooled_network(outputs=9)), "head")
+    assert sum(op.action is Action.POOLED for op in own.plan().step.ops) == 1
+    found = run()
+    assert found.equal, str(found.first_difference)
+
+
+@pytest.mark.parametrize("arithmetic", [Arithmetic.FLOAT, Arithmetic.LITERT])
+def test_dense_layers_over_rows_give_the_same_bytes(arithmetic):
+    found = twin_of(rows_network(arithmetic), core="cortex-m7")[1]()
+    assert found.equal, str(found.first_difference)
 
 
 FORMATS = [
@@ -221,8 +266,8 @@ MUTANTS = {
     "a swapped sum": (
         "kernels/grad_body.h",
         lambda text: text.replace(
-            "for (uint32_t o = 0; o < outputs; o++) {\n            float v =",
-            "for (uint32_t o = outputs; o-- > 0;) {\n            float v =",
+            "for (uint32_t o = 0; o < outputs; o++) {\n                float v =",
+            "for (uint32_t o = outputs; o-- > 0;) {\n                float v =",
         ),
         ":grad_input",
     ),

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from arena_steps import train
 from compatibility import large_board
+from emulation_networks import drawn
 from tflite_file import FLOAT32, INT32, FileSpec, OperatorSpec, TensorSpec
 
 import mcusim
 from mcusim.compress.quantize import run
 from mcusim.core import BadModel
 from mcusim.data import from_arrays
+from mcusim.emulation.cores import core_named
+from mcusim.emulation.twin import run_twin
 from mcusim.engine.inference import Inference
 from mcusim.files.tflite.reader import parse_tflite
 from mcusim.update.formats import Formats
@@ -133,6 +136,14 @@ def test_the_classifier_behind_it_learns_and_goes_back_into_its_file(tmp_path: P
     np.testing.assert_array_equal(Inference(again)(images), Inference(run.model)(images))
     with pytest.raises(BadModel, match=r"part of an LSTM.*like="):
         mcusim.save(run.model, tmp_path / "rebuilt.tflite")
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7"])
+def test_its_firmware_gives_the_same_bytes(core: str) -> None:
+    model = parse_tflite(classifier(2).bytes(), "lstm")
+    session = mcusim.Session(model, large_board(), "head", sgd=mcusim.Sgd(lr=0.05))
+    found = run_twin(session.plan(), session.scheme, drawn(model, 2), core_named(core))
+    assert found.equal, str(found.first_difference)
 
 
 def test_state_is_in_the_account_and_weights_are_there_once() -> None:

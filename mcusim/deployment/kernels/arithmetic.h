@@ -21,6 +21,11 @@
 #define MCUSIM_APART static
 #endif
 
+/* Bytes of a record, where a structure assigned would call the C library. */
+static inline void mcusim_copied(void *to, const void *from, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+}
+
 typedef union {
     float f;
     uint32_t u;
@@ -89,6 +94,12 @@ static inline int32_t mcusim_multiply(int32_t x, int32_t multiplier, int shift) 
     return mcusim_divide(mcusim_high((int32_t)((uint32_t)x << left), multiplier), left - shift);
 }
 
+/* The same of 64 bits, by the upper 16 of the multiplier: one rounding. A product wraps, as registers do. */
+static inline int64_t mcusim_multiply_wide(int64_t x, int32_t multiplier, int shift) {
+    int32_t upper = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
+    return (int64_t)((uint64_t)x * (uint64_t)upper + ((uint64_t)1 << (14 - shift))) >> (15 - shift);
+}
+
 static inline int8_t mcusim_clamped(const mcusim_output *out, int32_t v) {
     int32_t low = out->low, high = out->high;
     v = v < low ? low : v;
@@ -106,6 +117,19 @@ static inline uint64_t mcusim_mix(uint64_t z) {
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
+}
+
+/* Element i of what has 8 bits, or 16. */
+static inline int32_t mcusim_read(const void *data, int wide, uint32_t i) {
+    return wide ? ((const int16_t *)data)[i] : ((const int8_t *)data)[i];
+}
+
+/* The real number that element i of an output stands for. */
+static inline float mcusim_meant(const void *data, uint8_t type, float scale, int32_t zero, uint32_t i) {
+    if (type == MCUSIM_FLOAT32) return ((const float *)data)[i];
+    if (type == MCUSIM_INT32) return ((float)((const int32_t *)data)[i] - (float)zero) * scale;
+    if (type == MCUSIM_INT16) return ((float)((const int16_t *)data)[i] - (float)zero) * scale;
+    return ((float)((const int8_t *)data)[i] - (float)zero) * scale;
 }
 
 /* Where a pattern lies in this step: GOLDEN * iteration, scaled to its places. */

@@ -41,7 +41,7 @@ static void draw_channels(int16_t *channels, uint32_t count, uint32_t of, const 
 }
 
 /* Begin a stage of channels that each layer draws by itself. */
-void mcusim_stage(const mcusim_network *n, uint32_t stage) {
+void mcusim_begin_stage(const mcusim_network *n, uint32_t stage) {
     n->state->stage = stage;
     for (uint32_t i = 0; i < n->drawn_count; i++) {
         const mcusim_drawn *d = &n->drawn[i];
@@ -49,6 +49,14 @@ void mcusim_stage(const mcusim_network *n, uint32_t stage) {
         const generator start = seeded_by((uint32_t)n->seed, path, 2);
         draw_channels(d->channels, d->count, d->of, &start);
     }
+    if (n->resident) n->resident->read(n);
+}
+
+int mcusim_stage(const mcusim_network *n, uint32_t stage) {
+    n->state->stage = stage; /* also where that fails: flash would be erased in every step */
+    if (n->resident && n->resident->write_back(n)) return 1;
+    mcusim_begin_stage(n, stage);
+    return 0;
 }
 
 /* All channels take turns, in an order drawn once. */
@@ -362,11 +370,13 @@ static void close_stage(const mcusim_choice *r) {
 
 void mcusim_choose(const void *record, mcusim_state *state) {
     const mcusim_choice *r = (const mcusim_choice *)record;
-    uint32_t stage = (uint32_t)state->iteration / r->steps;
-    if (state->stage == stage + 1) return; /* 0, as init and load leave it, says that nothing is chosen yet */
+    uint32_t stage = (uint32_t)state->iteration / r->steps, before = state->stage;
+    if (before == stage + 1) return; /* 0, as init and load leave it, says that nothing is chosen yet */
     close_stage(r);
     state->stage = stage + 1;
+    if (before && r->network && r->network->resident->write_back(r->network)) return;
     r->choose(r, stage);
+    if (r->network) r->network->resident->read(r->network);
 }
 
 void mcusim_observe(const void *record, mcusim_state *state) {

@@ -206,35 +206,44 @@ void NAME(mcusim_grad_input_dense)(const void *record, mcusim_state *state) {
     const mcusim_grad_input *r = (const mcusim_grad_input *)record;
     const GY *g = (const GY *)r->g;
     uint32_t inputs = r->window.ci, outputs = r->window.co;
-    for (uint32_t k = 0; k < inputs; k++) {
-        int slot = NAME(slot)(r, (int)k);
-        float s = 0.0f;
-        for (uint32_t o = 0; o < outputs; o++) {
-            float v = NAME(load)(g, r->from.scale, r->mask, o);
-            if (r->weight_float) {
-                const float *q = slot < 0 ? (const float *)r->weight + o * inputs + k
-                                          : (const float *)(const void *)r->columns + (uint32_t)slot * outputs + o;
-                s += v * *q;
-            } else {
-                int32_t w = slot < 0 ? ((const int8_t *)r->weight)[o * inputs + k] : r->columns[(uint32_t)slot * outputs + o];
-                s += v * r->factor[o] * (float)(w - r->weight_zero);
+    for (uint32_t row = 0, to = 0; row < r->window.ow; row++)
+        for (uint32_t k = 0; k < inputs; k++, to++) {
+            int slot = NAME(slot)(r, (int)k);
+            float s = 0.0f;
+            for (uint32_t o = 0; o < outputs; o++) {
+                float v = NAME(load)(g, r->from.scale, r->mask, row * outputs + o);
+                uint32_t there = slot < 0 ? o * inputs + k : (uint32_t)slot * outputs + o;
+                const void *q = slot < 0 ? r->weight : (const void *)r->columns;
+                if (r->weight_float)
+                    s += v * ((const float *)q)[there];
+                else
+                    s += v * r->factor[o] * (float)(((const int8_t *)q)[there] - r->weight_zero);
             }
+            NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, to, s);
         }
-        NAME(store)((GX *)r->gx, &r->to, r->accumulate, state, k, s);
-    }
 }
 
 static float NAME(plain)(const mcusim_grad_plain *r, uint32_t at, uint32_t slope_at) {
     float g = NAME(load)((const GY *)r->g, r->from.scale, r->mask, at);
     if (!r->slope_of) return g * r->factor;
-    int32_t q = r->slope_of[slope_at];
+    int32_t q = mcusim_read(r->slope_of, r->wide, slope_at);
     return g * (r->slope ? r->slope[q + 128] : (float)(q - r->slope_zero) * r->factor);
+}
+
+/* The derivative of a function of one real, from it or from the value. */
+static float NAME(curve)(const mcusim_grad_pair *p, float own) {
+    if (p->function == MCUSIM_SIGMOID) return own * (1.0f - own);
+    if (p->function == MCUSIM_TANGENT) return 1.0f - own * own;
+    if (p->function == MCUSIM_LEAKY) return own >= 0.0f ? 1.0f : p->other_scale;
+    return (float)(own > 0.0f) - (float)(own < 0.0f);
 }
 
 /* The derivative of a function of two reals by own. */
 static float NAME(slope)(const mcusim_grad_pair *p, uint32_t own_at, uint32_t other_at) {
-    float own = (float)(p->own[own_at] - p->own_zero) * p->own_scale;
-    float other = (float)(p->plain.slope_of[other_at] - p->plain.slope_zero) * p->other_scale;
+    float own = (float)(mcusim_read(p->own, p->plain.wide, own_at) - p->own_zero) * p->own_scale;
+    if (!p->plain.slope_of) return NAME(curve)(p, own);
+    int32_t stored = mcusim_read(p->plain.slope_of, p->plain.wide, other_at);
+    float other = (float)(stored - p->plain.slope_zero) * p->other_scale;
     if (p->function == MCUSIM_LEAST) return p->second ? (float)(other > own) : (float)(own <= other);
     if (p->function == MCUSIM_MOST) return p->second ? (float)(other < own) : (float)(own >= other);
     if (p->function == MCUSIM_SQUARED) return 2.0f * (own - other);
@@ -315,7 +324,8 @@ void NAME(mcusim_grad_extreme)(const void *record, mcusim_state *state) {
         for (uint32_t k = 0; k < r->inner; k++) {
             uint32_t first = i * r->reduced * r->inner + k, best = 0;
             for (uint32_t j = 1; j < r->reduced; j++) {
-                int32_t v = r->x[first + j * r->inner], top = r->x[first + best * r->inner];
+                int32_t v = mcusim_read(r->x, r->wide, first + j * r->inner);
+                int32_t top = mcusim_read(r->x, r->wide, first + best * r->inner);
                 if (r->least ? v < top : v > top) best = j;
             }
             float g = NAME(load)((const GY *)r->g, r->from.scale, NULL, i * r->inner + k);
@@ -328,13 +338,13 @@ void NAME(mcusim_grad_extreme)(const void *record, mcusim_state *state) {
 static void NAME(looked)(const mcusim_grad_pool *r, int a, int b, int c, int *count, int *winner, int32_t *top) {
     const mcusim_window *m = &r->window;
     int tap = 0;
-    *count = 0, *winner = -1, *top = -129;
+    *count = 0, *winner = -1, *top = -32769;
     for (int u = 0; u < m->kh; u++)
         for (int v = 0; v < m->kw; v++, tap++) {
             int row = a * m->sh + u * m->dh - m->top, col = b * m->sw + v * m->dw - m->left;
             if (row < 0 || row >= m->h || col < 0 || col >= m->w) continue;
             ++*count;
-            int32_t x = r->x ? r->x[(row * m->w + col) * m->ci + c] : 0;
+            int32_t x = r->x ? mcusim_read(r->x, r->wide, (uint32_t)((row * m->w + col) * m->ci + c)) : 0;
             if (x > *top) *top = x, *winner = tap;
         }
 }
@@ -374,8 +384,8 @@ void NAME(mcusim_grad_max_pool)(const void *record, mcusim_state *state) {
 }
 
 static inline float NAME(share)(const mcusim_grad_softmax *r, uint32_t i) {
-    if (r->p_float) return ((const float *)r->p)[i];
-    return (float)(((const int8_t *)r->p)[i] - r->p_zero) * r->p_scale;
+    if (r->p_type == MCUSIM_FLOAT32) return ((const float *)r->p)[i];
+    return (float)(mcusim_read(r->p, r->p_type == MCUSIM_INT16, i) - r->p_zero) * r->p_scale;
 }
 
 void NAME(mcusim_grad_softmax)(const void *record, mcusim_state *state) {

@@ -57,8 +57,8 @@ static inline void NAME(bias)(const mcusim_grad_bias *r, MOMENT mcusim_state *st
 /* x - z of one saved pixel. */
 static inline float NAME(feature)(const mcusim_grad_weight *r, uint32_t pixel, uint32_t s) {
     uint32_t at = pixel * r->saved + s;
-    if (r->x_float) return ((const float *)r->x)[at];
-    return (float)(((const int8_t *)r->x)[at] - r->x_zero);
+    if (r->x_type == MCUSIM_INT8) return (float)(((const int8_t *)r->x)[at] - r->x_zero);
+    return r->x_type == MCUSIM_FLOAT32 ? ((const float *)r->x)[at] : (float)((const int16_t *)r->x)[at];
 }
 
 /* The sum of one tap of one channel and output over all pixels that meet. */

@@ -56,7 +56,7 @@ void NAME(mcusim_grad_transposed)(const void *record, mcusim_state *state) {
 static float NAME(product)(const mcusim_grad_product *r, uint32_t g, uint32_t other) {
     float s = 0.0f;
     for (int k = 0; k < r->inner; k++, g += r->g_inner, other += r->other_inner) {
-        float slope = (float)(r->other[other] - r->other_zero) * r->factor;
+        float slope = (float)(mcusim_read(r->other, r->wide, other) - r->other_zero) * r->factor;
         s += NAME(load)((const GY *)r->g, r->from.scale, r->mask, g) * slope;
     }
     return s;

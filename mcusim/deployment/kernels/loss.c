@@ -36,47 +36,42 @@ float mcusim_logarithm(float x) {
     return (m + y) + 0.693359375f * e;
 }
 
-static float real(const void *data, uint8_t type, float scale, int32_t zero, uint32_t i) {
-    if (type == MCUSIM_FLOAT32) return ((const float *)data)[i];
-    if (type == MCUSIM_INT32) return ((float)((const int32_t *)data)[i] - (float)zero) * scale;
-    return ((float)((const int8_t *)data)[i] - (float)zero) * scale;
-}
-
 static float logit(const mcusim_loss *r, uint32_t i) {
-    return real(r->logits, r->logits_type, r->logits_scale, r->logits_zero, i);
+    return mcusim_meant(r->logits, r->logits_type, r->logits_scale, r->logits_zero, i);
 }
 
 static void chain(const mcusim_loss *r) {
-    if (r->logits_type == MCUSIM_INT8)
+    if (r->g && (r->logits_type == MCUSIM_INT8 || r->logits_type == MCUSIM_INT16))
         for (uint32_t i = 0; i < r->count; i++) r->g[i] *= r->chain;
 }
 
 /* Make the gradient that of a label which is spread over all classes; return by how much the loss is more. */
-static float smoothed(const mcusim_loss *r, uint32_t first, uint32_t label, float top) {
-    float *g = r->g + first, part = r->smoothing / (float)r->classes, behind = 0.0f;
+static float smoothed(const mcusim_loss *r, float *g, uint32_t first, uint32_t label, float top) {
+    float part = r->smoothing / (float)r->classes, behind = 0.0f;
     float right = logit(r, first + label) - top;
     for (uint32_t i = 0; i < r->classes; i++) {
-        g[i] -= part;
+        if (g) g[i] -= part;
         behind += right - (logit(r, first + i) - top);
     }
-    g[label] += r->smoothing;
+    if (g) g[label] += r->smoothing;
     return part * behind;
 }
 
 static float cross_entropy(const mcusim_loss *r, uint32_t first, uint32_t label) {
-    float *g = r->g + first, top = logit(r, first), total = 0.0f;
+    float *g = r->g ? r->g + first : NULL, top = logit(r, first), total = 0.0f;
     for (uint32_t i = 1; i < r->classes; i++) {
         float value = logit(r, first + i);
         top = value > top ? value : top;
     }
     for (uint32_t i = 0; i < r->classes; i++) {
-        g[i] = mcusim_exponential(logit(r, first + i) - top);
-        total += g[i];
+        float e = mcusim_exponential(logit(r, first + i) - top);
+        if (g) g[i] = e;
+        total += e;
     }
-    for (uint32_t i = 0; i < r->classes; i++) g[i] = g[i] / total;
-    g[label] -= 1.0f;
+    for (uint32_t i = 0; g && i < r->classes; i++) g[i] = g[i] / total;
+    if (g) g[label] -= 1.0f;
     float right = logit(r, first + label) - top, loss = mcusim_logarithm(total) - right;
-    return r->smoothing > 0.0f ? loss + smoothed(r, first, label, top) : loss;
+    return r->smoothing > 0.0f ? loss + smoothed(r, g, first, label, top) : loss;
 }
 
 void mcusim_cross_entropy(const void *record, mcusim_state *state) {
@@ -91,7 +86,7 @@ void mcusim_pixel_cross_entropy(const void *record, mcusim_state *state) {
     float total = 0.0f;
     for (uint32_t p = 0; p < pixels; p++) {
         total += cross_entropy(r, p * r->classes, ((const uint8_t *)r->target)[p]);
-        for (uint32_t c = 0; c < r->classes; c++) r->g[p * r->classes + c] /= (float)pixels;
+        for (uint32_t c = 0; r->g && c < r->classes; c++) r->g[p * r->classes + c] /= (float)pixels;
     }
     state->loss = total / (float)pixels;
     chain(r);
@@ -103,7 +98,7 @@ void mcusim_sigmoid_cross_entropy(const void *record, mcusim_state *state) {
     for (uint32_t i = 0; i < r->count; i++) {
         float z = logit(r, i), t = (float)((const uint8_t *)r->target)[i];
         float e = mcusim_exponential(z < 0.0f ? z : -z);
-        r->g[i] = ((z >= 0.0f ? 1.0f : e) / (1.0f + e) - t) / count;
+        if (r->g) r->g[i] = ((z >= 0.0f ? 1.0f : e) / (1.0f + e) - t) / count;
         total += ((z > 0.0f ? z : 0.0f) - z * t) + mcusim_logarithm(1.0f + e);
     }
     state->loss = total / count;
@@ -114,9 +109,9 @@ void mcusim_squared_error(const void *record, mcusim_state *state) {
     const mcusim_loss *r = (const mcusim_loss *)record;
     float total = 0.0f, factor = 2.0f / (float)r->count;
     for (uint32_t i = 0; i < r->count; i++) {
-        float d = logit(r, i) - real(r->target, r->target_type, r->target_scale, r->target_zero, i);
+        float d = logit(r, i) - mcusim_meant(r->target, r->target_type, r->target_scale, r->target_zero, i);
         total += d * d;
-        r->g[i] = d * factor;
+        if (r->g) r->g[i] = d * factor;
     }
     state->loss = total / (float)r->count;
     chain(r);

@@ -1,4 +1,4 @@
-/* Training and inference of int8 networks in a fixed piece of memory. C99, C++-safe.
+/* Training and inference of int8 and int16 networks in a fixed piece of memory. C99, C++-safe.
  *
  * A network is data: one table of {kernel, record} for a training step, constants for flash, and one
  * arena of SRAM in which every tensor has its place. Nothing here allocates, nothing calls a library. */
@@ -50,7 +50,7 @@ typedef struct {
 
 /* A learned tensor: what a checkpoint holds. */
 typedef struct {
-    void *data;
+    void *data;             /* NULL: of a weight in flash, of which only the channels that learn are in SRAM */
     uint32_t bytes;
 } mcusim_part;
 
@@ -67,7 +67,7 @@ typedef struct {
     uint32_t count;
     float scale;
     int32_t zero;
-    uint8_t type;           /* MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 */
+    uint8_t type;           /* MCUSIM_INT8, MCUSIM_INT16, MCUSIM_INT32, MCUSIM_FLOAT32 */
     void *target;           /* NULL where a class number is the target */
     uint32_t target_bytes;
 } mcusim_goal;
@@ -81,9 +81,40 @@ typedef struct {
 } mcusim_flash;
 
 /* Changes with the records and with what a copy in flash means. */
-#define MCUSIM_FORMAT 4u
+#define MCUSIM_FORMAT 5u
 
+struct mcusim_network;
+typedef void mcusim_taker(void *to, const uint8_t *data, uint32_t bytes);
+
+/* Input channels of a weight that learn, in SRAM: of its values, or of what is kept beside them. */
 typedef struct {
+    void *columns;          /* [count][taps][outputs of a group] */
+    const int16_t *channels; /* which they are, ascending; -1 behind the last where fewer learn */
+    uint32_t at;            /* of the whole in a copy in flash */
+    uint16_t count, inputs, outputs, taps, groups;
+    uint8_t depthwise, bytes; /* bytes: of an element */
+} mcusim_columns;
+
+/* What changes of weights that live in flash. */
+typedef struct {
+    const mcusim_flash *flash; /* NULL: nothing is written back, and what learns does not change */
+    const uint8_t *mapped;  /* its area as memory; NULL: as for flash, and it is not loaded */
+    const uint8_t *copy;    /* what is learned, as the copy in force holds it */
+    uint8_t failed;         /* the last stage was not written back: its channels go on learning */
+} mcusim_residence;
+
+/* Weights that learn and live in flash. */
+typedef struct {
+    const mcusim_columns *columns;
+    uint16_t columns_count;
+    const uint8_t *first;   /* what is learned, in the copy that came with the model */
+    mcusim_residence *now;
+    int (*write_back)(const struct mcusim_network *network);
+    void (*read)(const struct mcusim_network *network);
+    void (*give)(const struct mcusim_network *network, uint32_t number, mcusim_taker *take, void *to);
+} mcusim_resident;
+
+typedef struct mcusim_network {
     uint32_t format;                        /* MCUSIM_FORMAT of the kernels that it was written for */
     const char *name;
     const char *version;                    /* of the program that wrote the model, and hash of the model */
@@ -95,6 +126,7 @@ typedef struct {
     const char *const *names;               /* of the ops; NULL if they were left out */
     uint16_t ops_count, loss_op;            /* ops before loss_op are the forward pass */
     uint16_t replay_op;                     /* keeps examples, and learns them again from there on; 0: there is none */
+    uint16_t probe_op, probe_end;           /* but those: a pass with moved parameters; 0: there is none */
     void *input;                            /* the first, where there are several */
     uint32_t input_bytes;
     const mcusim_part *inputs;              /* several; NULL where there is one */
@@ -107,7 +139,7 @@ typedef struct {
     uint16_t states_count;
     const void *logits;                     /* of the first output */
     uint32_t logits_count;
-    uint8_t logits_type;                    /* MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 */
+    uint8_t logits_type;                    /* MCUSIM_INT8, MCUSIM_INT16, MCUSIM_INT32, MCUSIM_FLOAT32 */
     float logits_scale;
     int32_t logits_zero;
     const float *rates;                     /* learning rates at factor 1 */
@@ -124,10 +156,11 @@ typedef struct {
     uint16_t error_scales;                  /* integer error tensors */
     uint32_t area_bytes, copy_bytes;        /* of the checkpoint area, and of the first of its two copies */
     uint32_t erase_bytes, second_erase_bytes, program_bytes; /* units of the flash: of either copy */
+    const mcusim_resident *resident;        /* NULL: what learns lies whole in SRAM */
     mcusim_state *state;
 } mcusim_network;
 
-enum { MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32 };
+enum { MCUSIM_INT8, MCUSIM_INT32, MCUSIM_FLOAT32, MCUSIM_INT16 };
 
 typedef struct {
     uint32_t category;      /* number of the largest output */
@@ -172,14 +205,21 @@ int mcusim_keep_in(const mcusim_network *network, const mcusim_flash *flash);
  * a sequence, begin it, infer all inputs but the last, and train with that one. */
 void mcusim_begin(const mcusim_network *network);
 
-/* Repeat a step without learning until the scales of integer error tensors are known. */
+/* Repeat a step without learning until the scales of integer error tensors are known. Of a sequence: begin it, infer
+ * all inputs but the last, and repeat that one; then begin it again to learn from it. */
 void mcusim_calibrate(const mcusim_network *network, const void *input, uint32_t label);
 
 /* Learn with these rates (rates_count of them) from the next step on; they are not copied. */
 void mcusim_set_rates(const mcusim_network *network, const float *rates);
 
-/* Draw what learns in a stage, as the simulator does; train() calls it when a stage begins. */
-void mcusim_stage(const mcusim_network *network, uint32_t stage);
+/* Draw what learns in a stage, as the simulator does; train() calls it when a stage begins. 0 if it worked: where
+ * weights that learn live in flash, what was learned is written back before. If that fails, the same channels go on
+ * learning until the next stage. */
+int mcusim_stage(const mcusim_network *network, uint32_t stage);
+
+/* Where weights that learn live in flash: to which what was learned is written back when a stage ends, and the address
+ * at which its area is read as memory. To be called before mcusim_save and mcusim_load. */
+void mcusim_write_to(const mcusim_network *network, const mcusim_flash *flash, const uint8_t *mapped);
 
 /* Write what was learned to flash: the copy before it stays whole until the new one is. 0 if it worked. */
 int mcusim_save(const mcusim_network *network, const mcusim_flash *flash);

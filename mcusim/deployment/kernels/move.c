@@ -26,8 +26,13 @@ void mcusim_move(const void *record, mcusim_state *state) {
     const mcusim_copies *r = (const mcusim_copies *)record;
     (void)state;
     if (r->fill)
-        for (uint32_t i = 0; i < r->fill_bytes; i++) r->fill[i] = r->fill_value;
+        for (uint32_t i = 0; i < r->fill_bytes; i++) r->fill[i] = r->fill_value[i & 3u];
     for (uint32_t i = 0; i < r->count; i++) copy_block(&r->copies[i]);
+}
+
+/* What the next input finds. A step that is repeated to find scales of errors has to find the same again. */
+void mcusim_keep_state(const void *record, mcusim_state *state) {
+    if (state->updating) mcusim_move(record, state);
 }
 
 static void keep(const mcusim_keeper *r, const mcusim_pattern *pattern, uint64_t iteration) {

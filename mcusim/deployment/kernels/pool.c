@@ -47,11 +47,6 @@ void mcusim_max_pool(const void *record, mcusim_state *state) {
     pool((const mcusim_pool *)record, 0);
 }
 
-/* Bytes of a record, where a structure assigned would call the C library. */
-static void copied(void *to, const void *from, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
-}
-
 /* Rows of the convolution that the next row of the pool reads again move to the top of the room; those that are
  * missing are computed below them. Kernels of whole images do it, told of the rows that matter. */
 void mcusim_pooled_rows(const void *record, mcusim_state *state) {
@@ -59,9 +54,9 @@ void mcusim_pooled_rows(const void *record, mcusim_state *state) {
     mcusim_convolution some;
     mcusim_pool row;
     const mcusim_window *m = &r->convolution.window, *p = &r->pool.window;
-    int length = m->ow * m->co, first = 0, made = 0;
-    copied(&some, &r->convolution, sizeof some);
-    copied(&row, &r->pool, sizeof row);
+    int size = r->bytes, length = m->ow * m->co * size, first = 0, made = 0;
+    mcusim_copied(&some, &r->convolution, sizeof some);
+    mcusim_copied(&row, &r->pool, sizeof row);
     row.window.oh = 1;
     for (int i = 0; i < p->oh; i++) {
         int top = i * p->sh - p->top, low = top > 0 ? top : 0;
@@ -72,7 +67,7 @@ void mcusim_pooled_rows(const void *record, mcusim_state *state) {
         first = low;
         if (high > made) {
             int at = made * m->sh - m->top, skip = at > 0 ? at : 0;
-            some.x = r->convolution.x + skip * m->w * m->ci;
+            some.x = r->convolution.x + skip * m->w * m->ci * size;
             some.y = r->convolution.y + (made - first) * length;
             some.window.h = (uint16_t)(m->h - skip);
             some.window.oh = (uint16_t)(high - made);
@@ -80,10 +75,10 @@ void mcusim_pooled_rows(const void *record, mcusim_state *state) {
             r->rows(&some, state);
             made = high;
         }
-        row.y = r->pool.y + i * p->ow * p->ci;
+        row.y = r->pool.y + i * p->ow * p->ci * size;
         row.window.h = (uint16_t)(high - low);
         row.window.top = (int8_t)(low - top);
-        pool(&row, r->average);
+        r->behind(&row, state);
     }
 }
 

@@ -175,3 +175,19 @@ float mcusim_real_float(mcusim_real r) {
     if (top < -126) return mcusim_float((uint32_t)kept);
     return mcusim_float((uint32_t)(top + 126) * 0x800000u + (uint32_t)kept);
 }
+
+/* acc * factor in float64, the factor positive and given by its bits, rounded half away from zero; far beyond every
+ * clamp it stays at 2^40. */
+int64_t mcusim_once(int64_t acc, uint64_t factor) {
+    const int64_t far = (int64_t)1 << 40;
+    uint64_t size = acc < 0 ? (uint64_t)0 - (uint64_t)acc : (uint64_t)acc;
+    mcusim_real f = {(factor & 0xfffffffffffffu) | (uint64_t)1 << 52, (int32_t)(factor >> 52) - 1075};
+    mcusim_real p = mcusim_real_product(to_53_bits(size, 0), f);
+    int64_t v = 0;
+    if (p.m && p.e >= -10)
+        v = far;
+    else if (p.m && p.e > -54)
+        v = (int64_t)((p.m + ((uint64_t)1 << (-p.e - 1))) >> -p.e);
+    v = v > far ? far : v;
+    return acc < 0 ? -v : v;
+}

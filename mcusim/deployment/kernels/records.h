@@ -12,10 +12,12 @@
 extern "C" {
 #endif
 
-enum { MCUSIM_FIXED, MCUSIM_NEAREST, MCUSIM_TRUNCATED, MCUSIM_WIDE };
+enum { MCUSIM_FIXED, MCUSIM_NEAREST, MCUSIM_TRUNCATED, MCUSIM_WIDE, MCUSIM_UPPER, MCUSIM_ONCE };
 
 /* How an accumulator becomes an int8: fixed-point multipliers, or a float32 factor, one a channel. A sum that can
- * leave 32 bits with its bias is MCUSIM_WIDE: taken apart from it again, and rounded as MCUSIM_NEAREST. */
+ * leave 32 bits with its bias is MCUSIM_WIDE: taken apart from it again, and rounded as MCUSIM_NEAREST. Sums of 64
+ * bits are multiplied by the upper bits of a multiplier alone: MCUSIM_UPPER. Of MCUSIM_ONCE the factors are the bits
+ * of float64 numbers, and there is one rounding. */
 typedef struct {
     const int32_t *multiplier;      /* of MCUSIM_WIDE: the bias, as it is now */
     const int8_t *shift;
@@ -51,7 +53,7 @@ typedef struct {
     const void *x, *weight, *bias;
     void *y;
     uint8_t *mask;
-    uint16_t inputs, outputs;
+    uint16_t inputs, outputs, rows;
     int16_t x_zero, weight_zero;
     mcusim_output output;
     float low, high;                /* of a float32 layer */
@@ -68,6 +70,23 @@ typedef struct {
     mcusim_dense dense;
     mcusim_overlay overlay;
 } mcusim_overlaid_dense;
+
+/* An op whose weight lives in a copy in flash: the kernel that is run with it, and where it is in the copy. */
+typedef struct {
+    mcusim_kernel *run;
+    const mcusim_residence *now;
+    uint32_t at;
+} mcusim_home;
+
+typedef struct {
+    mcusim_home home;
+    mcusim_convolution convolution;
+} mcusim_homed_convolution;
+
+typedef struct {
+    mcusim_home home;
+    mcusim_overlaid_dense overlaid;
+} mcusim_homed_dense;
 
 /* Products of rows of a and columns of b: dims are those of y, stacks first. */
 typedef struct {
@@ -109,6 +128,19 @@ typedef struct {
     uint32_t count;
 } mcusim_lookup;
 
+/* y = f(x) of one element that has 16 bits, or gets them. */
+typedef struct {
+    const void *x;
+    void *y;
+    uint8_t *mask;
+    const uint16_t *sigmoids;       /* of k / 24 in units of 2^-16 */
+    uint32_t count;
+    int32_t multiplier[2];          /* of what is not negative, and of what is */
+    int8_t shift[2];
+    int16_t x_zero, zero, low, high;
+    uint8_t x_bytes, y_bytes, magnitude, same; /* magnitude: f(|x|); same: in one scale */
+} mcusim_element;
+
 typedef struct {
     const void *x;
     void *y;
@@ -129,10 +161,10 @@ typedef struct {
 
 /* A convolution, and row by row with it the pool behind it. */
 typedef struct {
-    mcusim_kernel *rows;            /* of the convolution */
+    mcusim_kernel *rows, *behind;   /* of the convolution, and of the pool */
     mcusim_convolution convolution; /* y: room for as many of its rows as the pool's window is high */
     mcusim_pool pool;               /* x: the same room, but h: rows of the convolution in all */
-    uint8_t average;
+    uint8_t bytes;                  /* of an element of either */
 } mcusim_pooled;
 
 /* The mean over the middle of [outer, reduced, inner]. */
@@ -162,7 +194,7 @@ typedef struct {
     uint16_t count;
     uint8_t *fill;                  /* bytes that get a value first; NULL: none */
     uint32_t fill_bytes;
-    uint8_t fill_value;
+    uint8_t fill_value[4];          /* again and again */
 } mcusim_copies;
 
 /* Another grid: where each output row and column comes from, and how much of the lower one. The tables are
@@ -189,6 +221,17 @@ typedef struct {
     uint8_t x_float, y_float;
     const int32_t *table;           /* fixed point: 256 exponentials, or -1 where TFLite takes 0; NULL: float32 */
 } mcusim_softmax;
+
+/* Rows of 16 bits: what lies between 513 samples of exp from -10 to 0, and of 1 / (1 + x) from 0 to 1. */
+typedef struct {
+    const void *x;
+    void *y;
+    uint32_t rows, columns;
+    int32_t *scratch;               /* of a row */
+    const int16_t *exponentials, *reciprocals;
+    int32_t multiplier;
+    int8_t shift;
+} mcusim_wide_softmax;
 
 /* Rows of LOG_SOFTMAX and L2_NORMALIZATION. */
 typedef struct {
@@ -239,7 +282,7 @@ typedef struct {
 typedef struct {
     const void *logits;
     const void *target;
-    float *g;
+    float *g;                       /* NULL: nobody asks for the gradient */
     uint32_t count, classes;        /* elements in all; of one pixel */
     float logits_scale;
     int32_t logits_zero;
@@ -280,6 +323,11 @@ typedef struct {
     uint16_t count, groups;
 } mcusim_grad_input;
 
+typedef struct {
+    mcusim_home home;
+    mcusim_grad_input grad_input;
+} mcusim_homed_grad_input;
+
 /* gx = g * factor at another place, four dimensions of gx; a stride of 0 spreads one gradient. */
 typedef struct {
     const void *g;
@@ -291,20 +339,23 @@ typedef struct {
     uint32_t sum_stride[4];
     float factor;
     uint8_t accumulate;
-    const int8_t *slope_of;         /* what a slope is looked up by, or the other factor of a product */
+    const void *slope_of;           /* what a slope is looked up by, or the other factor of a product */
     const float *slope;             /* 256 slopes; NULL: (slope_of - slope_zero) * factor */
     uint32_t slope_stride[4], slope_sum_stride[4];
     int16_t slope_zero;
+    uint8_t wide;                   /* what is read has 16 bits */
     mcusim_error from, to;
 } mcusim_grad_plain;
 
-enum { MCUSIM_LEAST, MCUSIM_MOST, MCUSIM_SQUARED, MCUSIM_SLOPED, MCUSIM_QUOTIENT };
+enum { MCUSIM_LEAST, MCUSIM_MOST, MCUSIM_SQUARED, MCUSIM_SLOPED, MCUSIM_QUOTIENT,
+       MCUSIM_SIGMOID, MCUSIM_TANGENT, MCUSIM_LEAKY, MCUSIM_MAGNITUDE };
 
-/* gx = g * slope * ratio, the slope one of a function of two reals; slope_of is the other one. */
+/* gx = g * slope * ratio, the slope one of a function of two reals; slope_of is the other one. From MCUSIM_SIGMOID on
+ * a function of one, own what its slope is known from. */
 typedef struct {
     mcusim_grad_plain plain;
-    const int8_t *own;
-    float own_scale, other_scale, ratio;
+    const void *own;
+    float own_scale, other_scale, ratio; /* other_scale: of MCUSIM_LEAKY the slope below zero */
     int16_t own_zero;
     uint8_t function, second;       /* second: own is b of f(a, b) */
 } mcusim_grad_pair;
@@ -325,9 +376,9 @@ typedef struct {
 typedef struct {
     const void *g;
     void *gx;
-    const int8_t *x;
+    const void *x;
     uint32_t outer, reduced, inner;
-    uint8_t least, accumulate;
+    uint8_t least, accumulate, wide; /* wide: x has 16 bits */
     mcusim_error from, to;
 } mcusim_grad_extreme;
 
@@ -335,10 +386,10 @@ typedef struct {
     const void *g;
     void *gx;
     const uint8_t *mask;
-    const int8_t *x;                /* maximum: what the forward pass read */
+    const void *x;                  /* maximum: what the forward pass read */
     mcusim_window window;
     int16_t low, high;
-    uint8_t accumulate;
+    uint8_t accumulate, wide;
     mcusim_error from, to;
 } mcusim_grad_pool;
 
@@ -347,7 +398,7 @@ typedef struct {
     const void *g;
     void *gx;
     const uint8_t *mask;
-    const int8_t *other;
+    const void *other;
     uint16_t dims[4];               /* of gx */
     uint32_t g_stride[4], other_stride[4];
     uint32_t g_inner, other_inner;
@@ -355,7 +406,7 @@ typedef struct {
     int16_t other_zero;
     uint32_t g_sum[2], other_sum[2];
     float factor;
-    uint8_t accumulate;
+    uint8_t accumulate, wide;
     mcusim_error from, to;
 } mcusim_grad_product;
 
@@ -368,7 +419,7 @@ typedef struct {
     uint32_t rows, columns;
     float p_scale, factor;
     int16_t p_zero;
-    uint8_t p_float, accumulate;
+    uint8_t p_type, accumulate;
     mcusim_error from, to;
 } mcusim_grad_softmax;
 
@@ -426,7 +477,7 @@ typedef struct {
     uint16_t kept;                  /* saved pixels */
     float share;                    /* all pixels by saved ones */
     int16_t x_zero;
-    uint8_t x_float, layout, compact, whole; /* whole: x is all of an input, not what was saved of it */
+    uint8_t x_type, layout, compact, whole; /* whole: x is all of an input, not what was saved of it */
     uint8_t fisher;                 /* Fisher information is observed, not the norm of a gradient */
     uint8_t groups;                 /* of channels that do not meet, as in a convolution in groups; else 1 */
     mcusim_error from;
@@ -465,6 +516,23 @@ typedef struct {
     mcusim_moment moment;
 } mcusim_adapted_update;
 
+/* A parameter that is moved to see what that does to the loss. */
+typedef struct {
+    mcusim_update update;           /* which, and how it learns */
+    mcusim_moment moment;
+    int8_t *clean;                  /* selected weights as they are; NULL of a bias */
+    const int32_t *units;           /* how far each bias is moved */
+    const float *above;             /* the loss on the one side */
+    uint8_t step;                   /* how far each weight is */
+    int8_t times;                   /* which way from where it was, and how often; a bias from where it is */
+} mcusim_perturbation;
+
+typedef struct {
+    mcusim_kernel *run;
+    const void *loss;
+    float *above;
+} mcusim_probed_loss;
+
 /* A float64 that is not negative: mantissa of 53 bits, or 0, times 2^e. */
 typedef struct {
     uint64_t m;
@@ -496,6 +564,7 @@ typedef struct mcusim_choice {
     uint32_t limits[2];             /* what all layers share */
     uint32_t probing;               /* stages in which channels take turns, before a criterion chooses */
     mcusim_real least, span, damping; /* of a share of channels that follows the error */
+    const mcusim_network *network;  /* whose weights that learn live in flash; NULL: they lie in SRAM */
 } mcusim_choice;
 
 /* Scales of the next step from the magnitudes of this one. */
@@ -556,14 +625,22 @@ typedef struct {
 
 mcusim_kernel mcusim_nothing;
 mcusim_kernel mcusim_pooled_rows, mcusim_conv, mcusim_pointwise, mcusim_depthwise, mcusim_depthwise_plane;
-mcusim_kernel mcusim_dense_int8, mcusim_dense_int32, mcusim_dense_float;
-mcusim_kernel mcusim_overlaid_int8, mcusim_overlaid_int32, mcusim_overlaid_float;
+mcusim_kernel mcusim_dense_int8, mcusim_dense_once, mcusim_dense_int32, mcusim_dense_float;
+mcusim_kernel mcusim_convolution_in_flash, mcusim_dense_in_flash, mcusim_grad_input_in_flash;
+mcusim_kernel mcusim_overlaid_int8, mcusim_overlaid_once, mcusim_overlaid_int32, mcusim_overlaid_float;
 mcusim_kernel mcusim_minimum, mcusim_maximum, mcusim_squared_difference, mcusim_prelu, mcusim_div;
 mcusim_kernel mcusim_add, mcusim_mul, mcusim_look_up, mcusim_quantize, mcusim_dequantize;
 mcusim_kernel mcusim_average_pool, mcusim_max_pool, mcusim_average, mcusim_total, mcusim_extreme;
-mcusim_kernel mcusim_move, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_keep_pixels, mcusim_arg_max;
+mcusim_kernel mcusim_move, mcusim_keep_state, mcusim_resize_nearest, mcusim_resize_bilinear, mcusim_keep, mcusim_keep_pixels, mcusim_arg_max;
 mcusim_kernel mcusim_softmax_rows, mcusim_log_softmax, mcusim_l2;
 mcusim_kernel mcusim_grouped, mcusim_transposed, mcusim_matrices;
+mcusim_kernel mcusim_conv_int16, mcusim_pointwise_int16, mcusim_dense_once_int16, mcusim_dense_to_int16;
+mcusim_kernel mcusim_depthwise_int16, mcusim_depthwise_plane_int16, mcusim_transposed_int16;
+mcusim_kernel mcusim_add_int16, mcusim_mul_int16, mcusim_mul_to_int8, mcusim_squared_difference_int16;
+mcusim_kernel mcusim_minimum_int16, mcusim_maximum_int16, mcusim_rescale_int16, mcusim_quantize_int16;
+mcusim_kernel mcusim_dequantize_int16, mcusim_logistic_int16, mcusim_tanh_int16, mcusim_softmax_int16;
+mcusim_kernel mcusim_average_pool_int16, mcusim_max_pool_int16, mcusim_total_int16, mcusim_extreme_int16;
+mcusim_kernel mcusim_matrices_int16;
 mcusim_kernel mcusim_cross_entropy, mcusim_pixel_cross_entropy, mcusim_sigmoid_cross_entropy,
     mcusim_squared_error, mcusim_one_of_losses;
 mcusim_kernel mcusim_grad_bias_f32, mcusim_grad_bias_i16, mcusim_grad_bias_i8;
@@ -571,6 +648,7 @@ mcusim_kernel mcusim_grad_weight_f32, mcusim_grad_weight_i16, mcusim_grad_weight
 mcusim_kernel mcusim_adapted_bias_f32, mcusim_adapted_bias_i16, mcusim_adapted_bias_i8;
 mcusim_kernel mcusim_adapted_weight_f32, mcusim_adapted_weight_i16, mcusim_adapted_weight_i8;
 mcusim_kernel mcusim_replay_example, mcusim_hear;
+mcusim_kernel mcusim_perturb, mcusim_probe, mcusim_estimate;
 mcusim_kernel mcusim_apply, mcusim_adapted_apply, mcusim_advance, mcusim_choose, mcusim_observe;
 void mcusim_in_turn(const mcusim_choice *choice, uint32_t stage);
 void mcusim_in_one_stream(const mcusim_choice *choice, uint32_t stage);
@@ -614,6 +692,10 @@ uint64_t mcusim_key(uint64_t seed, uint64_t counter);
 void mcusim_gather(mcusim_gathered *gathered, const void *data, uint32_t bytes);
 void mcusim_flush(mcusim_gathered *gathered);
 float mcusim_learn_from(const mcusim_network *network, uint32_t op);
+void mcusim_begin_stage(const mcusim_network *network, uint32_t stage);
+int mcusim_write_back(const mcusim_network *network);
+void mcusim_read_columns(const mcusim_network *network);
+void mcusim_give_columns(const mcusim_network *network, uint32_t number, mcusim_taker *take, void *to);
 
 float mcusim_root(float value);
 mcusim_real mcusim_real_of(float x);
@@ -627,6 +709,7 @@ float mcusim_real_float(mcusim_real value);
 void mcusim_add_square(mcusim_real *total, float x, float factor);
 void mcusim_add_product(mcusim_real *total, int *negative, float x, int32_t factor);
 float mcusim_root_of(const mcusim_real *total);
+int64_t mcusim_once(int64_t acc, uint64_t factor);
 
 #ifdef __cplusplus
 }

@@ -42,9 +42,7 @@ void mcusim_calibrate_several(const mcusim_network *n, const void *const *inputs
 }
 
 static float value_of(const mcusim_goal *g, uint32_t i) {
-    if (g->type == MCUSIM_FLOAT32) return ((const float *)g->logits)[i];
-    if (g->type == MCUSIM_INT32) return (float)((const int32_t *)g->logits)[i] * g->scale;
-    return (float)(((const int8_t *)g->logits)[i] - g->zero) * g->scale;
+    return mcusim_meant(g->logits, g->type, g->scale, g->zero, i);
 }
 
 mcusim_answer mcusim_answer_of(const mcusim_network *n, uint32_t goal) {
@@ -71,7 +69,7 @@ void mcusim_one_of_losses(const void *record, mcusim_state *state) {
     float sum = r->goal ? state->loss : 0.0f;
     state->label.number = labels ? labels[r->goal] : 0;
     r->run(&r->loss, state);
-    if (r->loss.logits_type != MCUSIM_INT8 && r->weight != 1.0f)
+    if (r->loss.g && r->loss.logits_type != MCUSIM_INT8 && r->weight != 1.0f)
         for (uint32_t i = 0; i < r->loss.count; i++) r->loss.g[i] *= r->weight;
     state->loss = sum + state->loss * r->weight;
     state->label.each = labels;

@@ -26,20 +26,29 @@ void mcusim_init(const mcusim_network *n) {
     n->state->replay = MCUSIM_LEAVE;
     n->state->unkept = 0;
     n->state->rates = n->rates;
-    mcusim_stage(n, 0);
+    if (n->resident) {
+        n->resident->now->copy = n->resident->first;
+        n->resident->now->failed = 0;
+    }
+    mcusim_begin_stage(n, 0);
+}
+
+void mcusim_write_to(const mcusim_network *n, const mcusim_flash *flash, const uint8_t *mapped) {
+    if (!n->resident) return;
+    n->resident->now->flash = flash;
+    n->resident->now->mapped = mapped;
 }
 
 static float output_of(const mcusim_network *n, uint32_t i) {
-    if (n->logits_type == MCUSIM_FLOAT32) return ((const float *)n->logits)[i];
-    if (n->logits_type == MCUSIM_INT32) return (float)((const int32_t *)n->logits)[i] * n->logits_scale;
-    return (float)(((const int8_t *)n->logits)[i] - n->logits_zero) * n->logits_scale;
+    return mcusim_meant(n->logits, n->logits_type, n->logits_scale, n->logits_zero, i);
 }
 
 mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
     mcusim_answer answer = {0, 0.0f};
     float total = 0.0f;
     copy(n->input, input, n->input_bytes);
-    run(n, 0, n->loss_op);
+    run(n, 0, n->probe_op);
+    run(n, n->probe_end, n->loss_op);
     for (uint32_t i = 1; i < n->logits_count; i++)
         if (output_of(n, i) > output_of(n, answer.category)) answer.category = i;
     for (uint32_t i = 0; i < n->logits_count; i++)
@@ -51,7 +60,7 @@ mcusim_answer mcusim_infer(const mcusim_network *n, const void *input) {
 /* One step from an op on; the very first op begins a stage, where one begins. */
 float mcusim_learn_from(const mcusim_network *n, uint32_t op) {
     uint32_t stage = n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : n->state->stage;
-    if (stage != n->state->stage) mcusim_stage(n, stage);
+    if (stage != n->state->stage) (void)mcusim_stage(n, stage);
     if (op) run(n, 0, 1);
     run(n, op, n->ops_count);
     n->state->replay = MCUSIM_LEAVE;

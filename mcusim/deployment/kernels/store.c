@@ -83,38 +83,59 @@ void mcusim_gather(mcusim_gathered *g, const void *data, uint32_t bytes) {
     }
 }
 
+/* What is written to a copy, and its checksum so far. */
+typedef struct {
+    mcusim_gathered gathered;
+    uint32_t crc;
+} kept_stream;
+
+static void append(void *to, const uint8_t *data, uint32_t bytes) {
+    kept_stream *s = (kept_stream *)to;
+    s->crc = mcusim_crc(s->crc, data, bytes);
+    mcusim_gather(&s->gathered, data, bytes);
+}
+
+/* Hand over what is learned, piece by piece. */
+static void hand_over(const mcusim_network *n, mcusim_taker *take, void *to) {
+    uint32_t column = 0;
+    for (uint32_t i = 0; i < n->learned_count; i++)
+        if (n->learned[i].data)
+            take(to, (const uint8_t *)n->learned[i].data, n->learned[i].bytes);
+        else
+            n->resident->give(n, column++, take, to);
+}
+
 int mcusim_save(const mcusim_network *n, const mcusim_flash *f) {
     uint8_t head[HEADER];
     uint32_t sequence;
     int second = newest(n, f, &sequence) == 0;
     uint32_t start = second ? n->copy_bytes : 0, stop = second ? n->area_bytes : n->copy_bytes;
     uint32_t unit = second ? n->second_erase_bytes : n->erase_bytes;
+    if (n->resident && !n->resident->now->mapped) return 1;
     for (uint32_t at = start; at < stop; at += unit)
         if (f->erase(at, unit)) return 1;
-    mcusim_gathered g; /* field by field: setting all of it to zero first would call a library */
-    g.flash = f, g.unit = n->program_bytes, g.used = 0, g.failed = 0;
-    g.at = start + units(n, HEADER);
-    uint32_t crc = begin(n, head, sequence + 1);
-    for (uint32_t i = 0; i < n->learned_count; i++) {
-        crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
-        mcusim_gather(&g, n->learned[i].data, n->learned[i].bytes);
-    }
-    mcusim_flush(&g);
-    put_word(head + 16, crc);
-    g.at = start;
-    mcusim_gather(&g, head, HEADER);
-    mcusim_flush(&g);
-    return g.failed;
+    kept_stream s; /* field by field: setting all of it to zero first would call a library */
+    s.gathered.flash = f, s.gathered.unit = n->program_bytes, s.gathered.used = 0, s.gathered.failed = 0;
+    s.gathered.at = start + units(n, HEADER), s.crc = begin(n, head, sequence + 1);
+    hand_over(n, append, &s);
+    mcusim_flush(&s.gathered);
+    put_word(head + 16, s.crc);
+    s.gathered.at = start;
+    mcusim_gather(&s.gathered, head, HEADER);
+    mcusim_flush(&s.gathered);
+    if (n->resident && !s.gathered.failed) n->resident->now->copy = n->resident->now->mapped + start + units(n, HEADER);
+    return s.gathered.failed;
 }
 
 int mcusim_load(const mcusim_network *n, const mcusim_flash *f) {
     uint32_t sequence;
     int copy = newest(n, f, &sequence);
-    if (copy < 0) return 1;
+    if (copy < 0 || (n->resident && !n->resident->now->mapped)) return 1;
     uint32_t at = (copy ? n->copy_bytes : 0) + units(n, HEADER);
     for (uint32_t i = 0; i < n->learned_count; at += n->learned[i++].bytes)
-        if (f->read(at, n->learned[i].data, n->learned[i].bytes)) return 1;
-    mcusim_stage(n, n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0);
+        if (n->learned[i].data && f->read(at, n->learned[i].data, n->learned[i].bytes)) return 1;
+    if (n->resident) n->resident->now->copy = n->resident->now->mapped + at - n->learned_bytes;
+    mcusim_begin_stage(n, n->stage_steps ? (uint32_t)n->state->iteration / n->stage_steps : 0);
     return 0;
 }
 
@@ -126,14 +147,30 @@ int mcusim_check(const mcusim_network *n, const mcusim_flash *f) {
     return whole(n, f, 0, &own) || whole(n, f, 1, &own) ? MCUSIM_OTHER_NETWORK : MCUSIM_NO_COPY;
 }
 
+typedef struct {
+    int (*write)(const void *data, uint32_t bytes);
+    uint32_t crc;
+    int failed;
+} sender;
+
+static void add(void *to, const uint8_t *data, uint32_t bytes) {
+    sender *s = (sender *)to;
+    s->crc = mcusim_crc(s->crc, data, bytes);
+}
+
+static void pass(void *to, const uint8_t *data, uint32_t bytes) {
+    sender *s = (sender *)to;
+    s->failed |= s->write(data, bytes);
+}
+
 int mcusim_send(const mcusim_network *n, int (*write)(const void *data, uint32_t bytes)) {
     uint8_t head[HEADER];
     const uint8_t erased = 0xff;
-    uint32_t crc = begin(n, head, 1);
-    for (uint32_t i = 0; i < n->learned_count; i++) crc = mcusim_crc(crc, n->learned[i].data, n->learned[i].bytes);
-    put_word(head + 16, crc);
-    int failed = write(head, HEADER);
-    for (uint32_t i = HEADER; i < units(n, HEADER); i++) failed |= write(&erased, 1);
-    for (uint32_t i = 0; i < n->learned_count; i++) failed |= write(n->learned[i].data, n->learned[i].bytes);
-    return failed != 0;
+    sender s = {write, begin(n, head, 1), 0};
+    hand_over(n, add, &s);
+    put_word(head + 16, s.crc);
+    pass(&s, head, HEADER);
+    for (uint32_t i = HEADER; i < units(n, HEADER); i++) pass(&s, &erased, 1);
+    hand_over(n, pass, &s);
+    return s.failed != 0;
 }

@@ -9,6 +9,7 @@ TWIN volatile struct {
     float rates[16];
     uint32_t result, operations;
     uint32_t labels[16];
+    uint32_t supply;
 } twin_box;
 TWIN float twin_rates[16];
 TWIN uint8_t twin_input[INPUT_BYTES]; /* calibrating reads the input again and again */
@@ -20,11 +21,11 @@ TWIN uint32_t twin_labels[16]; /* of a network with several inputs, or outputs t
 static const void *const twin_there[16]; /* everything is in its place already */
 #endif
 
-/* Flash in memory whose supply fails after twin_box.argument operations: the next one is done by half, and none
+/* Flash in memory whose supply fails after twin_box.supply operations: the next one is done by half, and none
  * after it. An erased sector, or a programmed unit, is one operation. */
 TWIN uint8_t twin_flash[AREA_BYTES];
 
-static int fails(void) { return twin_box.operations > twin_box.argument; }
+static int fails(void) { return twin_box.operations > twin_box.supply; }
 
 static int flash_read(uint32_t offset, void *to, uint32_t bytes) {
     for (uint32_t i = 0; i < bytes; i++) ((uint8_t *)to)[i] = twin_flash[offset + i];
@@ -33,7 +34,7 @@ static int flash_read(uint32_t offset, void *to, uint32_t bytes) {
 
 static int flash_erase(uint32_t offset, uint32_t bytes) {
     twin_box.operations++;
-    if (twin_box.operations > twin_box.argument + 1) return 1;
+    if (twin_box.operations > twin_box.supply + 1) return 1;
     for (uint32_t i = 0; i < bytes; i++) twin_flash[offset + i] = fails() ? (uint8_t)(i * 37 + 11) : 0xff;
     return fails();
 }
@@ -42,7 +43,7 @@ static int flash_program(uint32_t offset, const void *from, uint32_t bytes) {
     uint32_t unit = (&NETWORK)->program_bytes;
     for (uint32_t i = 0; i < bytes; i++) {
         if (i % unit == 0) twin_box.operations++;
-        if (twin_box.operations > twin_box.argument + 1) return 1;
+        if (twin_box.operations > twin_box.supply + 1) return 1;
         uint8_t value = ((const uint8_t *)from)[i];
         twin_flash[offset + i] &= (uint8_t)(fails() ? value | (i * 85 + 1) : value);
     }
@@ -83,6 +84,7 @@ __attribute__((noinline, used)) void mcusim_after_op(const mcusim_network *netwo
 
 int main(void) {
     const mcusim_network *n = &NETWORK;
+    mcusim_write_to(n, &flash, twin_flash);
     mcusim_init(n);
 #ifdef REPLAY_AREA_BYTES
     kept_erase(0, REPLAY_AREA_BYTES); /* as it comes */
@@ -94,14 +96,15 @@ int main(void) {
         for (int i = 0; i < 16; i++) twin_rates[i] = twin_box.rates[i];
         mcusim_set_rates(n, twin_rates);
         if (twin_box.command == END) return 0;
-        if (twin_box.command == STAGE) mcusim_stage(n, twin_box.argument);
+        if (twin_box.command == STAGE) twin_box.result = (uint32_t)mcusim_stage(n, twin_box.argument);
         if (twin_box.command == SAVE) twin_box.result = (uint32_t)mcusim_save(n, &flash);
         if (twin_box.command == LOAD) twin_box.result = (uint32_t)mcusim_load(n, &flash);
 #ifdef REPLAYS
         if (twin_box.command == AGAIN) mcusim_train_again(n);
 #endif
 #ifdef STATES /* a sequence begins with the input to which the argument belongs, or goes on */
-        if ((twin_box.command == SEE || twin_box.command == LEARN) && twin_box.argument) mcusim_begin(n);
+        int step = twin_box.command == SEE || twin_box.command == LEARN || twin_box.command == CALIBRATE;
+        if (step && twin_box.argument) mcusim_begin(n);
         if (twin_box.command == SEE) mcusim_infer(n, n->input);
 #endif
 #ifdef SEVERAL

@@ -56,11 +56,16 @@ def looked_up(table: Array, x: Array) -> Array:
     return np.asarray(base + (((table[index + 1] - base) * offset + 64) >> 7))
 
 
-def softmax(op: Op, tensors: Tensors) -> Callable[..., Array]:
-    """Return the function from rows to shares in units of 2**-15."""
+def softmax_tables(op: Op, tensors: Tensors) -> tuple[tuple[int, int], Array, Array]:
+    """Return the factor of what lies below a row's largest, and samples of exponentials and reciprocals."""
     factor = multiplier_and_shift(scale_of(tensors[op.inputs[0]]) * op.attributes.beta / (LOWEST / 65535))
     exponentials = sampled(lambda x: np.exp(x.astype(np.float64)).astype(F), -LOWEST, 0, 2.0)
-    reciprocals = sampled(lambda x: F(1) / (F(1) + x), 0, 1, 2.0)
+    return factor, exponentials, sampled(lambda x: F(1) / (F(1) + x), 0, 1, 2.0)
+
+
+def softmax(op: Op, tensors: Tensors) -> Callable[..., Array]:
+    """Return the function from rows to shares in units of 2**-15."""
+    factor, exponentials, reciprocals = softmax_tables(op, tensors)
 
     def compute(x: Array, *, shape: tuple[int, ...]) -> Array:
         rows = x.reshape(-1, x.shape[-1]).astype(np.int64)
@@ -77,7 +82,7 @@ def softmax(op: Op, tensors: Tensors) -> Callable[..., Array]:
     return compute
 
 
-def _multiplier(scale: float) -> tuple[int, int]:
+def multiplier_of(scale: float) -> tuple[int, int]:
     """Return (m, n) with scale * 3 * 4096 = m / 2**n: steps of 2**-12 / 3 reach ±10.7 in 18 bits."""
     fraction, power = frexp(scale)
     if fraction == 0.5 and power - 1 == -12:
@@ -89,7 +94,7 @@ def _multiplier(scale: float) -> tuple[int, int]:
 
 
 def _scaled(op: Op, tensors: Tensors) -> Callable[[Array], Array]:
-    multiplier, shift = _multiplier(scale_of(tensors[op.inputs[0]]))
+    multiplier, shift = multiplier_of(scale_of(tensors[op.inputs[0]]))
     half = 1 << (shift - 1) if shift else 0
     return lambda x: (x.astype(np.int64) * multiplier + half) >> shift
 

@@ -101,7 +101,9 @@ class Dynamic:
     def cost(self, model: Model) -> Cost:
         """Return the memory of channel numbers and statistics, and the work of gathering and drawing."""
         random = POLICIES[self.policy] in (POLICIES["uniform"], POLICIES["importance"])
-        return selection_cost(model, self.scope(model), self.needs, random=random)
+        # Uniform draws need no more than the numbers of channels; the largest weights are always the same.
+        plain = self.stage is None or POLICIES[self.policy] in (POLICIES["uniform"], POLICIES["weight-norm"])
+        return selection_cost(model, self.scope(model), self.needs, random=random, tables=not plain)
 
 
 # A redraw every iteration must not share the budget every time; few schemes are in use at once.

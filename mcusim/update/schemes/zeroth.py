@@ -49,12 +49,12 @@ class Zeroth:
     step: int = 1
 
     def __post_init__(self) -> None:
-        _ = self._drawn
+        _ = self.drawn
         if not 1 <= self.step <= 127:
             raise BadArgument(f"step {self.step}", "is not in [1, 127]", "use few units")
 
     @property
-    def _drawn(self) -> Dynamic:
+    def drawn(self) -> Dynamic:
         """The scheme that draws the same channels."""
         return Dynamic(self.ratio, self.stage, self.blocks, self.layers, bias_blocks=self.bias_blocks)
 
@@ -75,14 +75,14 @@ class Zeroth:
             BadArgument: if not even one channel fits in the budget, or given numbers exceed it.
             UnknownName: if the model does not have a layer.
         """
-        return replace(self._drawn.scope(model), perturbation=self.step)
+        return replace(self.drawn.scope(model), perturbation=self.step)
 
     def select(
         self, model: Model, stage_index: int, seed: int, statistics: Statistics | None = None
     ) -> Selection:
         """Return the channels of one stage."""
-        return self._drawn.select(model, stage_index, seed, statistics)
+        return self.drawn.select(model, stage_index, seed, statistics)
 
     def cost(self, model: Model) -> Cost:
         """Return the memory and the work of drawing channels."""
-        return self._drawn.cost(model)
+        return self.drawn.cost(model)
