@@ -57,8 +57,8 @@ static inline void NAME(bias)(const mcusim_grad_bias *r, MOMENT mcusim_state *st
 /* x - z of one saved pixel. */
 static inline float NAME(feature)(const mcusim_grad_weight *r, uint32_t pixel, uint32_t s) {
     uint32_t at = pixel * r->saved + s;
-    if (r->x_type == MCUSIM_INT8) return (float)(((const int8_t *)r->x)[at] - r->x_zero);
-    return r->x_type == MCUSIM_FLOAT32 ? ((const float *)r->x)[at] : (float)((const int16_t *)r->x)[at];
+    if (r->x_type == MCUSIM_FLOAT32) return ((const float *)r->x)[at];
+    return (float)(mcusim_read(r->x, r->x_type == MCUSIM_INT16, at) - r->x_zero);
 }
 
 /* The sum of one tap of one channel and output over all pixels that meet. */
@@ -109,7 +109,7 @@ MCUSIM_INLINE void NAME(four_summed)(const mcusim_grad_weight *r, gradient_at *a
     float s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     for (uint32_t p = 0; p < pixels; p++, i += co) {
         uint32_t inside = mcusim_four_pass(r->mask, i);
-        float x = NAME(feature)(r, p, s);
+        float x = (float)(((const int8_t *)r->x)[p * r->saved + s] - r->x_zero);
         s0 += x * (NAME(passed)(at(r->g, r->from.scale, i), inside, 0) * f0);
         s1 += x * (NAME(passed)(at(r->g, r->from.scale, i + 1), inside, 1) * f1);
         s2 += x * (NAME(passed)(at(r->g, r->from.scale, i + 2), inside, 2) * f2);
@@ -121,7 +121,7 @@ MCUSIM_INLINE void NAME(four_summed)(const mcusim_grad_weight *r, gradient_at *a
 static int NAME(pointwise)(const mcusim_grad_weight *r) {
     const mcusim_window *m = &r->window;
     int whole = m->kh * m->kw * m->sh * m->sw == 1 && m->h == m->oh && m->w == m->ow && !m->top && !m->left;
-    return whole && r->factor && !r->pattern && r->layout == MCUSIM_PLAIN && r->groups == 1;
+    return whole && r->factor && !r->pattern && r->layout == MCUSIM_PLAIN && r->groups == 1 && r->x_type == MCUSIM_INT8;
 }
 
 #if ADAPTED
