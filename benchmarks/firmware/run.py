@@ -74,13 +74,17 @@ WORK = [f.name for f in fields(Work)]
 
 
 def works(words: list[str]) -> dict[str, tuple[object, ...]]:
-    """Return the work of each op of the plan that a twin ran."""
+    """Return the work of each op of the plan that a twin ran; choosing is before the input."""
     choice = dict(zip(words[::2], words[1::2], strict=True))
     classes = choice.get("--classes")
     model = mcusim.load(choice["-m"], **({"classes": int(classes)} if classes else {}))
     more = {"sram": choice["--sram"]} if "--sram" in choice else {}
-    plan = mcusim.Session(model, choice["-b"], choice["-u"], **more).plan()
-    return {op.name: astuple(op.work) for op in plan.step.ops}
+    session = mcusim.Session(model, choice["-b"], choice["-u"], **more)
+    found = {op.name: op.work for op in session.plan().step.ops}
+    choosing = session.scheme.cost(session.plan().step.model).stage
+    if session.scheme.stage == 1 and choosing.int_ops:
+        found["load"] = choosing
+    return {name: astuple(work) for name, work in found.items()}
 
 
 def draw(folder: Path) -> None:

@@ -21,10 +21,12 @@ from mcusim.lowering.gradients import Flow
 from mcusim.lowering.parameters import Parameters
 from mcusim.lowering.work import What, backward_work
 from mcusim.tasks.goals import Goals
-from mcusim.update.cost import DRAW_OPS
 
 PROBE = "@probe"
 """Ends the names of the tensors and ops of the first pass."""
+DRAW_OPS = 10
+"""Integer operations of the sign of one element: the finalizer of SplitMix64 (Steele et al. 2014) of a key
+and its place, with three shifts, as many exclusive-ors and two products."""
 
 
 def clean_name(op: Op) -> Slot:

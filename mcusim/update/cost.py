@@ -14,10 +14,6 @@ from mcusim.update.selection import Scope
 INDEX_BYTES = 2
 """Bytes of one channel number on the device: no layer here has more than 65,536 channels."""
 
-DRAW_OPS = 10
-"""Integer operations of one random draw: three shifts and exclusive-ors of xorshift32 (Marsaglia 2003),
-a multiplication and shift to bring it into range, and the swap of a partial Fisher-Yates shuffle."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -26,13 +22,15 @@ class Cost:
     Attributes:
         sram: role -> bytes of SRAM held during the whole training.
         step: work added to every iteration (gathering statistics).
-        stage: work done once at the start of every stage (scoring and drawing).
+        stage: work done at the start of every stage (scoring and drawing), in instructions of the C kernels.
+        first: what the first stage takes beside that.
         flash: bytes of the tables by which the device chooses.
     """
 
     sram: Mapping[Role, int] = field(default_factory=dict)
     step: Work = field(default_factory=lambda: Work("select"))
     stage: Work = field(default_factory=lambda: Work("select"))
+    first: Work = field(default_factory=lambda: Work("select"))
     flash: int = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +47,13 @@ CHOSEN, CHOICE = 64, 96
 
 
 def selection_cost(
-    model: Model, scope: Scope, needs: Collection[str] = (), *, random: bool = True, tables: bool = True
+    model: Model,
+    scope: Scope,
+    needs: Collection[str] = (),
+    *,
+    stage: int = 0,
+    first: int = 0,
+    tables: bool = True,
 ) -> Cost:
     """Return the cost of choosing anew in each stage, from the most that is ever selected.
 
@@ -61,38 +65,49 @@ def selection_cost(
     each element of the errors for ``error-norm``.
     Flash: where ``tables`` say how to choose, a record for each layer, and one for what they share, which the
     op that observes has too.
-    Work of a stage: one draw for each selected channel; where there are statistics, a division and a
-    comparison for each channel of the eligible layers.
+    Work of a stage: ``stage`` instructions, as ``choosing`` counts them, ``first`` more in the first one;
+    where there are statistics, a division for each selected channel. None where everything always learns.
     """
     known = layers(model)
-    selected = sum(scope.channels.values())
+    learning = sum(scope.channels.values())
     channels = sum(known[op].channels for op in scope.eligible)
     by_channel = [kind for kind in needs if kind != "error-norm"]
-    kept = INDEX_BYTES * channels + 4 * (channels + selected) * len(by_channel)
+    kept = INDEX_BYTES * channels + 4 * (channels + learning) * len(by_channel)
     step = Work(
         "select",
         float_macs=scope.weights_updated(model) * len(by_channel),
-        float_ops=2 * selected * len(by_channel),
+        float_ops=2 * learning * len(by_channel),
     )
     if "error-norm" in needs:
         kept += 4 * 3 * len(scope.eligible)
         errors = sum(model.tensors[model.op(op).output].elements for op in scope.eligible)
         step += Work("select", float_ops=2 * errors)
+    if not needs and _all_at_once(model, scope):
+        return Cost({Role.OPTIMIZER: kept}, step)
     return Cost(
         {Role.OPTIMIZER: kept},
         step,
-        Work(
-            "select",
-            int_ops=DRAW_OPS * selected if random else 0,
-            float_ops=2 * channels if needs else 0,
-        ),
-        _table_bytes(model, scope, bool(needs)) if tables else 0,
+        Work("select", int_ops=stage, float_ops=learning if by_channel else 0),
+        Work("select", int_ops=first),
+        _table_bytes(scope, bool(needs)) if tables else 0,
     )
 
 
-def _table_bytes(model: Model, scope: Scope, observes: bool) -> int:
-    if not observes and _all_at_once(model, scope):
-        return 0
+def selected(model: Model, scope: Scope) -> list[tuple[int, int]]:
+    """Return of each layer of a scope how many channels learn at most of how many."""
+    known = layers(model)
+    return [(count, known[op].channels) for op, count in scope.channels.items()]
+
+
+def bought(model: Model, scope: Scope) -> tuple[int, int]:
+    """Return how many channels can be had of what layers share, the cheapest first, and of how many."""
+    known = layers(model)
+    total = sum(known[op].channels for op in scope.limits[0].cost)
+    most = [-(-limit.most // max(1, min(limit.cost.values()))) for limit in scope.limits]
+    return min(total, *most), total
+
+
+def _table_bytes(scope: Scope, observes: bool) -> int:
     layers = scope.limits[0].cost if scope.limits and not scope.fixed else scope.channels
     return CHOSEN * len(layers) + CHOICE * (1 + observes)
 

@@ -21,6 +21,7 @@ def test_a_session_is_its_steps_and_one_write_back():
     s = session("stm32l4r5")
     plan, cost = s.plan(), s.cost(1000)
     power = plan.board.power
+    assert cost.choosing_s.value == 0
     assert cost.compute_s.value == pytest.approx(1000 * plan.estimate.seconds)
     assert cost.compute_s.band == plan.estimate.time_ms.band != ""
     assert cost.write_backs == 1
@@ -33,6 +34,35 @@ def test_a_session_is_its_steps_and_one_write_back():
     assert cost.sessions == 20_000
     assert cost.missing == ()
     assert json.loads(json.dumps(cost.as_dict()))["not_counted"] == NOT_COUNTED
+
+
+def test_channels_are_chosen_at_the_start_of_every_stage_and_an_order_once():
+    chosen = [session("stm32l4r5", f"dynamic:stage={n}").cost(1000).choosing_s for n in (1, 10, 1000)]
+    assert chosen[0].value == pytest.approx(10 * chosen[1].value)
+    assert chosen[0].value == pytest.approx(1000 * chosen[2].value)
+    assert chosen[0].provenance is Provenance.MODELLED
+    slower = session("stm32l4r5", "dynamic:stage=10", sgd=mcusim.Sgd(accumulate=8)).cost(1000)
+    assert slower.choosing_s.value == pytest.approx(63 * chosen[2].value)  # a stage ends after an update
+    turns = session("stm32l4r5", "dynamic:stage=10,policy=round-robin")
+    assert (
+        turns.cost(1000).choosing_s.value
+        == turns.cost(10).choosing_s.value
+        > 0
+        == turns.cost(0).choosing_s.value
+    )
+    assert session("stm32l4r5", "dynamic:stage=none").cost(1000).choosing_s.value == chosen[2].value
+    for update in ("head", "dense", "last-2"):
+        assert session("stm32l4r5", update).cost(1000).choosing_s.value == 0
+    with_energy, told = (
+        session("stm32l4r5", "dynamic").cost(1000),
+        dict(session("stm32l4r5", "dynamic").cost(1000).facts()),
+    )
+    awake = with_energy.compute_s.value + with_energy.choosing_s.value + with_energy.writing_s.value
+    assert with_energy.energy_mj.value == pytest.approx(
+        session("stm32l4r5").plan().board.power.active_mw * awake
+    )
+    assert "start of stages" in told["choosing"]
+    assert "cortex-m4-mcusim-" in chosen[0].source
 
 
 def test_weights_that_live_in_flash_are_written_at_the_end_of_every_stage():

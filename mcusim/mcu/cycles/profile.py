@@ -119,6 +119,12 @@ def profile(name_or_path: str | Path) -> Profile:
     return found if isinstance(found, Profile) else load_profile(Path(found))
 
 
+def of_own_kernels(core: str) -> Profile | None:
+    """Return the profile of the C kernels that this package writes, on a core; None if none is shipped."""
+    names = sorted(name for name in _shipped() if name.startswith(f"{core}-mcusim-"))
+    return _load_shipped(names[-1]) if names else None
+
+
 def profile_names() -> list[str]:
     """Return the names of all profiles, shipped and installed."""
     return sorted({*_shipped(), *PROFILES.names()})

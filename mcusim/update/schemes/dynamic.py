@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from mcusim.core import BadArgument
 from mcusim.core.remember import remembered
 from mcusim.graph import Model
+from mcusim.update import choosing
 from mcusim.update.budget import Budget, check_limits
 from mcusim.update.channels import Layer
-from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.cost import Cost, selected, selection_cost
 from mcusim.update.draw import subsets
 from mcusim.update.eligible import candidates, counted
-from mcusim.update.policy import POLICIES, Choice, Uniform
+from mcusim.update.policy import POLICIES, Choice, Importance, RoundRobin, Uniform
 from mcusim.update.quota import quota
 from mcusim.update.selection import Scope, Selection
 from mcusim.update.spelling import spelled
@@ -100,10 +101,18 @@ class Dynamic:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory of channel numbers and statistics, and the work of gathering and drawing."""
-        random = POLICIES[self.policy] in (POLICIES["uniform"], POLICIES["importance"])
+        policy, scope = POLICIES[self.policy], self.scope(model)
+        layers = selected(model, scope)
+        stage = choosing.subsets(layers) if isinstance(policy, Uniform) else choosing.largest(layers)
+        if isinstance(policy, Importance):
+            stage = sum(choosing.weighted(count, of) for count, of in layers)
+        turns = isinstance(policy, RoundRobin)  # which are drawn once
+        first = choosing.orders(of for _, of in layers) if turns else 0
         # Uniform draws need no more than the numbers of channels; the largest weights are always the same.
         plain = self.stage is None or POLICIES[self.policy] in (POLICIES["uniform"], POLICIES["weight-norm"])
-        return selection_cost(model, self.scope(model), self.needs, random=random, tables=not plain)
+        return selection_cost(
+            model, scope, self.needs, stage=0 if turns else stage, first=first, tables=not plain
+        )
 
 
 # A redraw every iteration must not share the budget every time; few schemes are in use at once.

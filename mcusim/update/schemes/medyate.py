@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.graph import Model
+from mcusim.update import choosing
 from mcusim.update.channels import Layer
-from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.cost import Cost, bought, selected, selection_cost
 from mcusim.update.draw import Draws
 from mcusim.update.policy import mean, observed
 from mcusim.update.ranking import reweighted
@@ -72,7 +73,10 @@ class MeDyate:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory and work of gathering, scoring and drawing."""
-        return selection_cost(model, self.scope(model), self.needs)
+        scope = self.scope(model)
+        pairs = selected(model, scope) if self.even else [bought(model, scope)]
+        stage = sum(choosing.weighted(count, of, by_size=True) for count, of in pairs)
+        return selection_cost(model, scope, self.needs, stage=stage)
 
 
 def _chances(eligible: tuple[Layer, ...], statistics: Statistics | None) -> list[NDArray[np.float64]]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from mcusim.core import BadArgument
 from mcusim.graph import Model
-from mcusim.update.cost import Cost, selection_cost
+from mcusim.update import choosing
+from mcusim.update.cost import Cost, selected, selection_cost
 from mcusim.update.eligible import candidates
 from mcusim.update.policy import POLICIES, Choice
 from mcusim.update.selection import Scope, Selection
@@ -89,7 +90,10 @@ class TinyProp:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory and work of gathering and scoring."""
-        return selection_cost(model, self.scope(model), self.needs, random=False)
+        scope = self.scope(model)
+        layers = selected(model, scope)
+        stage = choosing.largest(layers) + choosing.damped(len(layers))
+        return selection_cost(model, scope, self.needs, stage=stage)
 
     def _count(self, channels: int, error: float, depth: int) -> int:
         fraction = self.s_min + error * (self.s_max - self.s_min)

@@ -19,9 +19,10 @@ import numpy as np
 
 from mcusim.core import BadArgument
 from mcusim.graph import Model
+from mcusim.update import choosing
 from mcusim.update.budget import Budget, RemainingBudget, check_limits
 from mcusim.update.channels import Layer
-from mcusim.update.cost import Cost, selection_cost
+from mcusim.update.cost import Cost, selected, selection_cost
 from mcusim.update.eligible import Candidates, candidates
 from mcusim.update.policy import POLICIES, Choice, observed
 from mcusim.update.quota import quota
@@ -119,7 +120,11 @@ class TinyTrain:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory and work of gathering and scoring."""
-        return selection_cost(model, self.scope(model), self.needs, random=False)
+        scope = self.scope(model)
+        channels = [item.channels for item in self._where(model).layers]
+        by_fisher = choosing.ranked(channels) + choosing.largest(selected(model, scope))
+        stage = max(choosing.orders(channels), by_fisher)
+        return selection_cost(model, scope, self.needs, stage=stage)
 
     def _by_fisher(
         self, model: Model, eligible: tuple[Layer, ...], statistics: Statistics | None

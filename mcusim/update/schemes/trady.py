@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcusim.graph import Model
-from mcusim.update.cost import Cost, selection_cost
+from mcusim.update import choosing
+from mcusim.update.cost import Cost, bought, selected, selection_cost
 from mcusim.update.draw import Draws
 from mcusim.update.resample import Resampled, check, sites
 from mcusim.update.selection import Scope, Selection
@@ -73,4 +74,8 @@ class TraDy:
 
     def cost(self, model: Model) -> Cost:
         """Return the memory and work of the draws."""
-        return selection_cost(model, self.scope(model))
+        scope = self.scope(model)
+        if self.even:
+            return selection_cost(model, scope, stage=choosing.subsets(selected(model, scope)))
+        count, of = bought(model, scope)
+        return selection_cost(model, scope, stage=choosing.subsets([(count + 1, of)]))
