@@ -246,7 +246,7 @@ class StudyResult(Shown):
             "after": metric.get("after"), "reported": result.get("examples", {}).get("reported"),
             **{name: point.figures.get(name) for name in (*FIGURES, "weights", "ratio")},
             "session_s": _value(session.get("compute_s")), "session_mj": _value(session.get("energy_mj")),
-            "wall_s": point.wall_s, "run": f"{RUNS}/{point.key}",
+            "wall_s": point.wall_s, "folder": f"{RUNS}/{point.key}",
         }  # fmt: skip
 
     @staticmethod

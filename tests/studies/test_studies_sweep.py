@@ -50,6 +50,16 @@ def test_a_study_leaves_a_run_a_point_a_table_and_means_over_seeds(base, tmp_pat
     assert "to choose by (seed 0), 20 to test, once, at the end" in str(found)
 
 
+def test_an_axis_of_named_runs_keeps_its_names_in_the_table(base, tmp_path: Path) -> None:
+    named = [{"label": "slow", "lr": 0.01}, {"label": "fast", "lr": 0.1}]
+    found = mcusim.sweep(study(base, axes={"run": named}), tmp_path / "out")
+    assert found.table["run"].tolist() == ["slow", "fast"]
+    assert [(tmp_path / "out" / folder / "run.json").exists() for folder in found.table["folder"]] == [
+        True,
+        True,
+    ]
+
+
 def test_every_run_can_be_had_again_by_its_line(base, tmp_path: Path) -> None:
     found = mcusim.sweep(study(base, axes={"lr": [0.1]}), tmp_path / "out")
     _, verb, run_file, *_ = found.command(found.points[0]).split()
