@@ -57,7 +57,8 @@ def selection_cost(
 ) -> Cost:
     """Return the cost of choosing anew in each stage, from the most that is ever selected.
 
-    Memory: the numbers of all eligible channels, which drawing shuffles in place. Each statistic
+    Memory: two bytes of every eligible channel, for an order or for what is drawn already; uniform draws
+    leave them unused, since words are made anew for each channel that is looked for. Each statistic
     takes one float32 for every eligible channel (latest mean) and one for every selected channel
     (the running sum); ``error-norm`` three for each op (mean, sum, peak).
     Work of an iteration: a multiply-accumulate for each element of the weight gradient for a norm or
