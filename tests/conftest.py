@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have one; tables are to be as wide as in a pipe
-
-if "PYTEST_XDIST_WORKER" in os.environ and "NUMBA_CACHE_DIR" not in os.environ:
-    # Workers that compile the same functions at once could mix up numba's cache files.
-    os.environ["NUMBA_CACHE_DIR"] = os.path.join(
-        tempfile.gettempdir(), f"mcusim-numba-{os.getuid()}-{os.environ['PYTEST_XDIST_WORKER']}"
-    )
 
 settings.register_profile(
     "default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

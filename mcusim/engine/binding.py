@@ -182,14 +182,7 @@ class Binding:
         parameters = (learner.weight,) if learner.bias is None else (learner.weight, learner.bias)
         inputs = (view(next(reads)), *parameters)
         forward = forward_kernels.bound(kernel, inputs, output, mask)
-        if not learner.compact:
-            return forward
-
-        def run() -> None:
-            learner.merge()
-            forward()
-
-        return run
+        return Rows(learner.merge, forward) if learner.compact else forward
 
     def _kernel(self, source: Op, learner: Learner | None = None) -> Any:
         """Return a prepared kernel; patches with the same padding share one."""

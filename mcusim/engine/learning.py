@@ -16,8 +16,9 @@ from mcusim.graph import Op
 from mcusim.graph.outputs import heads
 from mcusim.kernels import update as kernels
 from mcusim.kernels.columns import gather, scatter
+from mcusim.kernels.compiled.overlay import Overlay
 from mcusim.kernels.compiled.prepared import address_of
-from mcusim.kernels.compiled.rows import RULE, Row, row, rule_row
+from mcusim.kernels.compiled.rows import RULE, Row, Rows, row, rule_row
 from mcusim.lowering.step import Step
 from mcusim.update.optimizer import Sgd
 from mcusim.update.selection import Selection
@@ -42,7 +43,8 @@ class Learner:
     ``weight`` and ``bias`` are the arrays the kernels read; with ``fixed_weight`` the weight is the model's
     and only the bias learns. With the selected channels alone in SRAM
     (``compact``), ``weight`` is what the forward kernel sees: the weights in flash, overlaid with the
-    columns in SRAM by ``merge`` before every use, as a device kernel does it channel by channel.
+    columns in SRAM by ``merge``, a row of the step's table, before every use, as a device kernel does it
+    channel by channel.
     """
 
     def __init__(self, op: Op, step: Step, buffers: Buffers, state: State, sgd: Sgd, seed: int) -> None:
@@ -71,6 +73,10 @@ class Learner:
         # Kernels remember the arrays they have met, so the channels change in place.
         self.channels = np.arange(self._count, dtype=np.int32)
         self._numbers = self._views.get(self._own[Kind.CHANNELS, None], self.channels)
+        own = self._view(Kind.VALUE, SlotPart.WEIGHT)
+        self.merge: Callable[[], None] = Rows()  # no channel may be selected in this stage
+        if self.compact and own is not None:
+            self.merge = Overlay(op, step.model.tensors).bind(self.weight, self.channels, own)
         block = gather(op, self._whole_shape(step), np.arange(self._count, dtype=np.int32), self.inputs)
         self.weight_gradient = np.zeros(block.shape, np.float32)
         self.bias_gradient = np.zeros(0 if self.bias is None else self.bias.shape, np.float32)
@@ -165,12 +171,6 @@ class Learner:
             self._numbers[...] = chosen
         for slot, view in self._columns:
             view[...] = gather(self.op, self._stored(slot), self.channels, self.inputs)
-
-    def merge(self) -> None:
-        """Overlay the columns in SRAM on the weights in flash."""
-        block = self._view(Kind.VALUE, SlotPart.WEIGHT)
-        if block is not None:  # no channel may be selected in this stage
-            scatter(self.op, self.weight, self.channels, self.inputs, block)
 
     def learn_weight(self, rate: float) -> None:
         """Apply, or accumulate, the gradient in ``weight_gradient``."""

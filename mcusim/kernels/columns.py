@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,36 @@ def _groups(op: Op, weight: tuple[int, ...], inputs: int) -> int:
     if op.kind is OpKind.DEPTHWISE_CONV_2D:
         return inputs
     return inputs // weight[3] if op.kind is OpKind.GROUPED_CONV_2D else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Strides:
+    """Where the weights of one input channel lie, counted in elements of the whole weight.
+
+    Weight ``(t, c)`` of ``channel``, of its ``taps`` and the ``outputs`` it meets, is element
+    ``channel // depth * group + channel % depth * self.channel + t * tap + c * output``.
+    """
+
+    depth: int
+    group: int
+    channel: int
+    taps: int
+    tap: int
+    outputs: int
+    output: int
+
+
+def strides(op: Op, tensors: Tensors) -> Strides:
+    """Return where the weights of the input channels of a weighted op lie."""
+    weight = tensors[op.inputs[1]].shape
+    count, taps = groups(op, tensors), int(np.prod(weight[1:-1], dtype=np.int64))
+    outputs = weight[op.traits.channel_axis]
+    own = outputs // count
+    if op.kind is OpKind.DEPTHWISE_CONV_2D:
+        return Strides(depth=1, group=own, channel=0, taps=taps, tap=outputs, outputs=own, output=1)
+    depth = weight[-1]
+    group = own * taps * depth
+    return Strides(depth, group, channel=1, taps=taps, tap=depth, outputs=own, output=taps * depth)
 
 
 def gather(op: Op, weight: Array, channels: Channels, inputs: int) -> Array:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcusim.core import BadArgument, SlotPart
-from mcusim.graph import Op, OpKind
+from mcusim.graph import Op
 from mcusim.kernels.arrays import Array, Tensors
-from mcusim.kernels.columns import groups
+from mcusim.kernels.columns import groups, strides
 from mcusim.kernels.compiled.prepared import Prepared, address_of, check, check_shape
 from mcusim.kernels.compiled.rules.loops import RECORD
 from mcusim.kernels.number_formats import BIASES, WEIGHTS, Extra
@@ -67,18 +67,13 @@ class WeightRule(Prepared):
         self._constants = np.zeros(1, RECORD)
         r = self._constants[0]
         self.window = weight.shape[1:-1]
-        count, taps = groups(op, tensors), int(np.prod(self.window, dtype=np.int64))
-        outputs = weight.shape[op.traits.channel_axis]
-        last = r["last"] = r["factor_group"] = outputs // count
-        if op.kind is OpKind.DEPTHWISE_CONV_2D:
-            self.inputs, r["depth"], r["stride_group"] = count, 1, last
-            r["stride_tap"], r["stride_last"] = outputs, 1
-        else:
-            depth = r["depth"] = weight.shape[-1]
-            self.inputs, r["stride_group"], r["stride_channel"] = count * depth, last * taps * depth, 1
-            r["stride_tap"], r["stride_last"] = depth, taps * depth
-        r["inputs"] = self.inputs
-        r["taps"], r["factor"], r["factors"] = taps, address_of(self._factor), self._factor.size
+        found = strides(op, tensors)
+        self.inputs = groups(op, tensors) * found.depth
+        r["inputs"], r["depth"] = self.inputs, found.depth
+        r["last"] = r["factor_group"] = found.outputs
+        r["stride_group"], r["stride_channel"] = found.group, found.channel
+        r["stride_tap"], r["stride_last"] = found.tap, found.output
+        r["taps"], r["factor"], r["factors"] = found.taps, address_of(self._factor), self._factor.size
         r["compact"], r["decay"] = compact, address_of(self._decay)
 
     def _record(self, *buffers: Any) -> tuple[Any, NDArray[Any]]:

@@ -147,6 +147,7 @@ def test_what_the_tiles_might_get_wrong_goes_the_general_way(what: str, arithmet
     w, b, y = (tensors[n] for n in ("w", "b", "y"))
     if what == "bias":
         tensors["b"] = replace(b, data=np.full(16, 2**31 - 5, np.int32))
+        tensors["w"] = replace(w, quant=Quant(np.full(16, undecided(tensors, 2**31), np.float32), 0, 0))
     elif what == "factor":
         tensors["y"] = replace(y, quant=Quant.of(1e-9, 3))
     else:
@@ -156,15 +157,33 @@ def test_what_the_tiles_might_get_wrong_goes_the_general_way(what: str, arithmet
     agree(op, tensors, x, arithmetic, wanted=False)
 
 
+def undecided(tensors: dict[str, Tensor], bias: int) -> float:
+    """Return the scale of weights with which so large a bias lies between two outputs: sums decide."""
+    return 1.5 / bias * float(tensors["y"].quant.scale[0]) / float(tensors["x"].quant.scale[0])
+
+
 @pytest.mark.parametrize("kind", [CONV, DEPTHWISE])
 @pytest.mark.parametrize("fixed", [True, False])
-def test_a_table_goes_the_general_way_where_a_bias_grew_too_large(kind: OpKind, fixed: bool) -> None:
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_table_goes_the_general_way_where_a_large_bias_does_not_decide(
+    kind: OpKind, fixed: bool, decided: bool
+) -> None:
     op, tensors, x = network(5, kind, 16, 16, (3, 3) if kind is DEPTHWISE else (1, 1))
-    weight, bias = tensors["w"].data.copy(), tensors["b"].data.copy()
+    w = tensors["w"]
+    scales = w.quant.scale.copy()
+    scales[3] = undecided(tensors, 2**31) * (1 if not decided else 0.8)
+    tensors["w"] = replace(w, quant=replace(w.quant, scale=scales))
+    op = replace(op, attributes=replace(op.attributes, clamp=(-128, 127)))
+    tensors["y"] = replace(tensors["y"], quant=replace(tensors["y"].quant, zero_point=3))
+    weight, bias = w.data.copy(), tensors["b"].data.copy()
     kernel = forward(op, tensors, Arithmetic.FLOAT, frozen=False, fixed_weight=fixed)
     first, second = (np.zeros(tensors["y"].shape, np.int8) for _ in range(2))
     calls = [kernel.call((x, weight, bias), y) for y in (first, second)]
-    assert all(isinstance(call.func, Guarded) for call in calls)
+    general = []
+    for call in calls:
+        assert isinstance(call.func, Guarded)
+        otherwise = call.func.otherwise
+        call.func.otherwise = lambda otherwise=otherwise: (general.append(1), otherwise())
     table, expected = CallTable(calls), np.zeros_like(first)
     for value in (7, 2**31 - 1, -5, -(2**31)):
         bias[3] = value
@@ -174,6 +193,30 @@ def test_a_table_goes_the_general_way_where_a_bias_grew_too_large(kind: OpKind, 
         reference.forward(op, tensors, Arithmetic.FLOAT, frozen=False)((x, weight, bias), expected)
         np.testing.assert_array_equal(first, expected)
         np.testing.assert_array_equal(second, expected)
+    assert len(general) == (0 if decided else 4)
+
+
+@given(
+    SEEDS, st.sampled_from([CONV, DEPTHWISE, FULLY]), ARITHMETICS, st.booleans(), st.booleans(),
+    st.floats(-11, -4),
+)  # fmt: skip
+def test_biases_that_fill_32_bits(seed, kind, arithmetic, learns, masked, power) -> None:
+    op, tensors, x = network(seed, kind, 16, 16, (3, 3) if kind is DEPTHWISE else (1, 1))
+    rng, w, b = np.random.default_rng(seed), tensors["w"], tensors["b"]
+    scales = (10.0 ** (power + rng.random(w.quant.scale.size))).astype(np.float32)
+    tensors["w"] = replace(w, quant=replace(w.quant, scale=scales))
+    wide = rng.choice([-(2**31), 2**31 - 1, 2**30, -(2**30), 1_469_974_912, 5], 16)
+    jitter = rng.integers(-300_000, 300_000, 16)
+    bias = np.clip(wide + jitter * rng.integers(0, 2, 16), -(2**31), 2**31 - 1).astype(np.int32)
+    tensors["b"] = replace(b, data=bias)
+    given_x = (x, w.data, bias) if learns else (x,)
+    y, expected = (np.zeros(tensors["y"].shape, np.int8) for _ in range(2))
+    mask, bits = (np.zeros(-(-y.size // 8), np.uint8) if masked else None for _ in range(2))
+    reference.forward(op, tensors, arithmetic, frozen=not learns)(given_x, expected, bits)
+    forward(op, tensors, arithmetic, frozen=not learns)(given_x, y, mask)
+    np.testing.assert_array_equal(y, expected)
+    if masked:
+        np.testing.assert_array_equal(mask, bits)
 
 
 @given(windows(), ARITHMETICS, SEEDS)

@@ -6,6 +6,8 @@ however they learn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,14 @@ from mcusim.kernels.vector import same, simd
 from mcusim.kernels.vector.fused import AT
 from mcusim.kernels.vector.packs import pack_column, pack_rows
 
-WEIGHT, KNOWN, RAW_BIAS, MOST_BIAS, BASE, OFFSET, PACKED, Z_X, LAYOUT, ROW = (
+WEIGHT, KNOWN, RAW_BIAS, MOST_BIAS, BASE, OFFSET, PACKED, Z_X, LAYOUT, ROW, REACH, FACTOR, LOW, HIGH, ZERO = (
     AT[name]
     for name in (
         "weight", "known", "raw_bias", "most_bias", "base", "offset", "packed", "z_x", "layout", "row",
+        "reach", "factor", "low", "high", "zero",
     )
 )  # fmt: skip
+INT32_MAX = (1 << 31) - 1
 KEPT, ROWS, LINES, TWO_LINES = range(4)
 """Layouts of weights: packed once; rows of a convolution; columns of a depthwise one, for one line or two."""
 
@@ -87,6 +91,23 @@ def _columns(a, two):  # type: ignore[no-untyped-def]
         simd.store_i32(get(a, BASE) + 4 * c, total * factor)
 
 
+@inner
+def nearer(bias, reach, factor, low, high):  # type: ignore[no-untyped-def]
+    """Return a bias with which no sum leaves 32 bits and every output stays what it is, or ``bias`` itself.
+
+    Channels whose weights are next to nothing have a tiny scale, and so a bias that fills its 32 bits: their
+    output is that bias, rescaled, whatever the input. Sums without a bias are at most ``reach``, so with
+    either bias the accumulator is within twice that of this one. Rescaling is monotone: where both ends give
+    one integer, or lie on the same side of the clamp (``low`` to ``high``, less the zero point), so does
+    everything between, and the mask with it.
+    """
+    room, far = INT32_MAX - reach, 2 * reach + 1
+    near = min(max(bias, -room), room)
+    least = np.rint(np.float32(bias - far) * factor)
+    most = np.rint(np.float32(bias + far) * factor)
+    return near if near == bias or least == most or least > high or most < low else bias
+
+
 @compiled
 def prepare(a):  # type: ignore[no-untyped-def]
     """Bring packed weights and offsets up to date; return 1 if a bias is too large for exact tiles."""
@@ -103,10 +124,16 @@ def prepare(a):  # type: ignore[no-untyped-def]
             offset[c] = base[c]
         return 0
     bias = array_at(get(a, RAW_BIAS), c_out, np.int32)
+    reach, room = get(a, REACH), INT32_MAX - get(a, REACH)
+    factor, zero = array_at(get(a, FACTOR), c_out, np.float32), get(a, ZERO)
     large = 0
     for c in range(c_out):
-        offset[c] = base[c] + bias[c]
-        large |= abs(np.int64(bias[c])) >= most
+        own = np.int64(bias[c])
+        if abs(own) >= most:
+            if reach != 0:
+                own = nearer(own, reach, factor[c], get(a, LOW) - zero, get(a, HIGH) - zero)
+            large |= reach == 0 or abs(own) > room
+        offset[c] = base[c] + own
     return int(large)
 
 
@@ -117,14 +144,14 @@ class Guarded:
         run: kernel of `fused`.
         general: the general kernel.
         record: the general kernel's own record.
+
+    Attributes:
+        otherwise: the general way.
     """
 
     def __init__(self, run: Any, general: Any, record: NDArray[Any]) -> None:
-        self.run, self._general, self._record = run, general, record
-
-    def otherwise(self) -> None:
-        """Run the general way."""
-        self._general(address_of(self._record))
+        self.run, self._record = run, record
+        self.otherwise: Callable[[], None] = partial(general, address_of(record))
 
     def __call__(self, record: int) -> None:
         """Run on the record at an address."""

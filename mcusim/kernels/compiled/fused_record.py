@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcusim.graph import Op, OpKind
+from mcusim.graph import Arithmetic, Op, OpKind
 from mcusim.kernels.arrays import Array
 from mcusim.kernels.compiled.fused import ENTRIES
-from mcusim.kernels.compiled.fused_prepare import LINES, ROWS, TWO_LINES
+from mcusim.kernels.compiled.fused_prepare import LINES, ROWS, TWO_LINES, nearer
 from mcusim.kernels.compiled.prepared import Workspace, address_of
 from mcusim.kernels.reference.rescale import rescale
 from mcusim.kernels.scales import Rescaling
@@ -29,6 +29,8 @@ SLACK = 256
 """Bytes beyond a plane or line that vectors may touch."""
 MOST_SUM, MOST_REAL, MOST_SHIFT = 1 << 30, 1 << 29, 22
 """Bounds on sums, on sums times factor, and on TFLite's right shift: within them the tiles are exact."""
+MOST_BEHIND = 1 << 31
+"""Bound on sums where only their float32 is rescaled."""
 MOST_CONSTANT = 1 << 20
 """Larger outputs of a channel without weights are beyond every clamp as well."""
 
@@ -49,19 +51,20 @@ class Fused:
         parameters: weights [C_out, kh, kw, inputs of one output], less their zero point; bias of each output;
             what is added to each output besides (TFLite's profile only).
         learns: what changes from call to call.
-        most_bias: magnitude that a learning bias must stay below.
+        most_bias: magnitude that a learning bias must stay below, or be brought nearer.
+        reach: bound on sums without a bias; 0 where a bias may not be brought nearer.
         z_x: zero point of the input.
         scale: how sums become outputs.
         workspace: host memory for planes and lines.
     """
 
     def __init__(
-        self, op: Op, parameters: tuple[Array, Array, Array], learns: Learns, most_bias: int, z_x: int,
-        scale: Rescaling, workspace: Workspace,
+        self, op: Op, parameters: tuple[Array, Array, Array], learns: Learns, most_bias: int, reach: int,
+        z_x: int, scale: Rescaling, workspace: Workspace,
     ) -> None:  # fmt: skip
         weight, bias, self.constant = parameters
         self.op, self.weight, self.scale, self.workspace = op, weight, scale, workspace
-        self.learns, self.most_bias, self.z_x = learns, most_bias, z_x
+        self.learns, self.most_bias, self.reach, self.z_x = learns, most_bias, reach, z_x
         self.base = -(128 + z_x) * weight.astype(np.int64).sum((1, 2, 3))
         self.offset = self.base + bias
         self._made: dict[tuple[Any, int], dict[str, Array]] = {}
@@ -94,11 +97,16 @@ class Fused:
             idle = sums == 0
             found = np.clip(rescale(biases, scale) - scale.zero_point, -MOST_CONSTANT, MOST_CONSTANT)
             constant, biases = np.where(idle, found, 0), np.where(idle, 0, biases)
-        most_bias = MOST_SUM - int(sums.max())
+        reach = int(sums.max())
+        most_bias, bound, real = MOST_SUM - reach, MOST_SUM, scale.arithmetic is Arithmetic.FLOAT
+        if real and learns is Learns.NOTHING:
+            bound, limits = MOST_BEHIND, (scale.low - scale.zero_point, scale.high - scale.zero_point)
+            for c in np.flatnonzero(sums + np.abs(biases) >= MOST_SUM):
+                biases[c] = nearer.py_func(biases[c], sums[c], scale.factor[c], *limits)
         largest = sums + np.abs(biases)
         if learns is not Learns.NOTHING:
             largest = np.full(len(wide), MOST_SUM - 1)
-        if largest.max() >= MOST_SUM or most_bias <= 0:
+        if largest.max() >= bound or most_bias <= 0:
             return None
         if scale.arithmetic.fixed_point:
             # A channel whose outputs all round to the zero point needs no multiplier.
@@ -111,7 +119,7 @@ class Fused:
         else:
             exact = bool((largest * scale.factor.astype(np.float64)).max() < MOST_REAL)
         parameters = wide.astype(np.int8), biases, constant
-        made = cls(op, parameters, learns, most_bias, z_x, scale, workspace)
+        made = cls(op, parameters, learns, most_bias, reach if real else 0, z_x, scale, workspace)
         return made if exact else None
 
     def record(
@@ -179,7 +187,8 @@ class Fused:
         r["low"], r["high"], r["zero"] = self.scale.low, self.scale.high, self.scale.zero_point
         for name, array in self._constants(entry, copies, int(r["quads"])).items():
             r[name] = address_of(array)
-        r["weight"], r["raw_bias"], r["most_bias"] = weight, bias, self.most_bias
+        r["weight"], r["raw_bias"] = weight, bias
+        r["most_bias"], r["reach"] = self.most_bias, self.reach
         r["row"] = kw if self.op.kind is OpKind.DEPTHWISE_CONV_2D else kw * c_in
         if self.learns is Learns.WEIGHT:
             lines = {three: TWO_LINES, any_: LINES}

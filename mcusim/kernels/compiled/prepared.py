@@ -67,7 +67,7 @@ def exist(channels, count, limit):  # type: ignore[no-untyped-def]
 
 def address_of(array: Array | None) -> int:
     """Return where an array lies; 0 for ``None``."""
-    return 0 if array is None else int(array.__array_interface__["data"][0])
+    return 0 if array is None else int(array.ctypes.data)
 
 
 def shares_bytes(a: Array, b: Array) -> bool:

@@ -46,8 +46,8 @@ FIELDS = (
     # Columns of a padded line or plane; whether the output lies on the input (see ``fused_record``).
     "plane_w", "overlaps",
     # Of learning ops: parameters as they are and as they were packed, bound on the bias, offsets without it,
-    # how weights are packed.
-    "weight", "known", "raw_bias", "most_bias", "base", "layout", "row",
+    # how weights are packed; bound on sums without a bias, if larger biases may be brought nearer.
+    "weight", "known", "raw_bias", "most_bias", "base", "layout", "row", "reach",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(FIELDS)}
 """Where each field of the record lies; all are int64."""
