@@ -51,10 +51,7 @@ def build(
     """
     own = folder / "twin"
     own.mkdir(exist_ok=True)
-    here = files("mcusim.emulation") / "target"
-    for name in ("startup.c", f"{program}.c", "link.ld"):
-        text = (here / name).read_text("utf-8")
-        (own / name).write_text(_placed(text, memory, arena_bytes) if name == "link.ld" else text, "utf-8")
+    write_target(own, ("startup.c", f"{program}.c", "link.ld"), memory, arena_bytes)
     named = f"#define NETWORK {network}\n#define INPUT_BYTES {network.upper()}_INPUT_BYTES\n"
     named += f"#define EXPECTED {network}_expected\n"
     named += f"#define AREA_BYTES {network.upper()}_CHECKPOINT_AREA_BYTES\n"
@@ -67,15 +64,23 @@ def build(
     named += "".join(f"#define {word}\n" for word in _kinds(folder / "model" / f"{network}.c"))
     (own / "network.h").write_text(f'#include "{network}.h"\n{named}', "utf-8")
     elf = own / f"{core.name}-{program}.elf"
-    kernels = _kernels(sorted((folder / "kernels").iterdir()), core, compiler, own)
+    kernels = compile_kernels(sorted((folder / "kernels").iterdir()), core, compiler, own)
     sources = [*sorted((folder / "model").glob("*.c")), own / "startup.c", own / f"{program}.c"]
-    _run(core, compiler, [
+    compile_for(core, compiler, [
         *(["-DMCUSIM_NAMES"] if program == "selftest" else []),  # it says which op differs
         f"-I{folder / 'kernels'}", f"-I{folder / 'model'}", f"-I{own}",
         f"-Wl,--gc-sections,-T,{own / 'link.ld'}",
         *map(str, (*sources, kernels)), *compiler.libraries(core), "-o", str(elf),
     ])  # fmt: skip
     return elf
+
+
+def write_target(own: Path, names: Sequence[str], memory: MemoryMap, arena_bytes: int) -> None:
+    """Write files of ``target`` into a folder, the linker's script with addresses for its names."""
+    here = files("mcusim.emulation") / "target"
+    for name in names:
+        text = (here / name).read_text("utf-8")
+        (own / name).write_text(_placed(text, memory, arena_bytes) if name == "link.ld" else text, "utf-8")
 
 
 def _kinds(tables: Path) -> list[str]:
@@ -98,10 +103,14 @@ def _placed(script: str, memory: MemoryMap, arena_bytes: int) -> str:
     return script.replace("CONSTANTS_ADDRESS", constants)
 
 
-def _kernels(sources: Sequence[Path], core: EmulatedCore, compiler: Compiler, own: Path) -> Path:
+def compile_kernels(sources: Sequence[Path], core: EmulatedCore, compiler: Compiler, own: Path) -> Path:
     """Return the kernels as one object, compiled once for a core and kept in the cache.
 
     Where nothing can be kept that is said, and the object lies in ``own``.
+
+    Raises:
+        MissingPackage: if there is no compiler.
+        BadRun: if it refuses; with its first complaint.
     """
     root = cache.cache_dir()
     key = sha256(repr((compiler.described(), compiler.command(core))).encode())
@@ -114,7 +123,7 @@ def _kernels(sources: Sequence[Path], core: EmulatedCore, compiler: Compiler, ow
         return place
     # One object of all of them, in which unused functions can still be left out.
     made = own / place.name
-    _run(core, compiler, ["-r", "-nostdlib", *paths, "-o", str(made)])
+    compile_for(core, compiler, ["-r", "-nostdlib", *paths, "-o", str(made)])
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -129,8 +138,8 @@ def _kernels(sources: Sequence[Path], core: EmulatedCore, compiler: Compiler, ow
     return made
 
 
-def _run(core: EmulatedCore, compiler: Compiler, words: Sequence[str]) -> None:
-    """Run the compiler.
+def compile_for(core: EmulatedCore, compiler: Compiler, words: Sequence[str]) -> None:
+    """Run the compiler, with words behind those of every program.
 
     Raises:
         BadRun: if it refuses; with its first complaint.

@@ -21,7 +21,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         cores.append(core.name)
         Path(words[-1]).write_bytes(b"object")
 
-    monkeypatch.setattr(toolchain, "_run", run)
+    monkeypatch.setattr(toolchain, "compile_for", run)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "kernels").mkdir()
     (tmp_path / "kernels" / "a.c").write_text("int a;\n")
@@ -31,7 +31,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 def kernels(place: Path) -> bytes:
     sources = [*(place / "kernels").iterdir()]
-    return toolchain._kernels(sources, CORE, ZIG, place / "own").read_bytes()
+    return toolchain.compile_kernels(sources, CORE, ZIG, place / "own").read_bytes()
 
 
 CORE = EmulatedCore("cortex-m4", "thumb-freestanding-eabihf", "cortex_m4")

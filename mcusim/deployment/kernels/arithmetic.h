@@ -94,7 +94,16 @@ static inline int32_t mcusim_multiply(int32_t x, int32_t multiplier, int shift) 
     return mcusim_divide(mcusim_high((int32_t)((uint32_t)x << left), multiplier), left - shift);
 }
 
-/* The same of 64 bits, by the upper 16 of the multiplier: one rounding. A product wraps, as registers do. */
+/* The same by a negative shift: the multiplier is 2^30 or more then, so twice of it, less 2^32, is an int32, and the
+ * upper half of its product with x, 2^32 x and a half added, is one instruction where a core has the DSP extension. */
+static inline int32_t mcusim_multiply_down(int32_t x, int32_t multiplier, int shift) {
+    int32_t twice = (int32_t)((uint32_t)multiplier << 1);
+    int64_t wide = (int64_t)((uint64_t)(uint32_t)x << 32 | 0x80000000u) + (int64_t)x * twice;
+    int32_t high = (int32_t)(wide >> 32);
+    return (((high + (high >> 31)) >> (-1 - shift)) + 1) >> 1; /* half away from zero */
+}
+
+/* mcusim_multiply of 64 bits, by the upper 16 of the multiplier: one rounding. A product wraps, as registers do. */
 static inline int64_t mcusim_multiply_wide(int64_t x, int32_t multiplier, int shift) {
     int32_t upper = multiplier < 0x7fff0000 ? (multiplier + (1 << 15)) >> 16 : 0x7fff;
     return (int64_t)((uint64_t)x * (uint64_t)upper + ((uint64_t)1 << (14 - shift))) >> (15 - shift);

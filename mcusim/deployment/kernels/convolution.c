@@ -19,7 +19,7 @@ static int32_t overlay(const mcusim_convolution *r, const int16_t *column, int o
 }
 
 /* What a sum begins with: its bias, less what a zero point of the weights takes from every sum of a pixel. */
-static inline int32_t start_of(const mcusim_convolution *r, int o, int32_t all) {
+MCUSIM_INLINE int32_t start_of(const mcusim_convolution *r, int o, int32_t all) {
     return (r->bias ? r->bias[o] : 0) - all;
 }
 
@@ -96,32 +96,32 @@ void mcusim_conv(const void *record, mcusim_state *state) {
 }
 
 /* The sums of four outputs over one pixel of ci inputs. */
-static void four_sums(const mcusim_convolution *r, const int8_t *x, const int8_t *q, int ci, int o, int32_t all,
-                      int32_t *acc) {
-    const int8_t *q1 = q + ci, *q2 = q1 + ci, *q3 = q2 + ci;
+MCUSIM_SIMD_APART void four_sums(const mcusim_convolution *r, const int8_t *x, const int8_t *q, int ci, int o,
+                                 int32_t all, int32_t *acc) {
+    const int8_t *q2 = q + 2 * ci, *end = x + ci;
     int32_t a0 = start_of(r, o, all), a1 = start_of(r, o + 1, all), a2 = start_of(r, o + 2, all);
     int32_t a3 = start_of(r, o + 3, all), zero = r->x_zero;
-    int k = 0;
 #if MCUSIM_SIMD
-    int16x2_t zeros = mcusim_twice(zero);
-    for (; k + 4 <= ci; k += 4) {
-        uint32_t v = mcusim_four(x + k), w = mcusim_four(q + k);
-        int16x2_t even = __ssub16(mcusim_even(v), zeros), odd = __ssub16(mcusim_odd(v), zeros);
+    int16x2_t less = mcusim_twice(-zero);
+    for (const int8_t *fours = x + (ci & ~3); x != fours; x += 4, q += 4, q2 += 4) {
+        uint32_t v = mcusim_four(x), w = mcusim_four(q);
+        int16x2_t even = mcusim_even_plus(less, v), odd = mcusim_odd_plus(less, v);
         a0 = __smlad(mcusim_odd(w), odd, __smlad(mcusim_even(w), even, a0));
-        w = mcusim_four(q1 + k);
+        w = mcusim_four(q + ci);
         a1 = __smlad(mcusim_odd(w), odd, __smlad(mcusim_even(w), even, a1));
-        w = mcusim_four(q2 + k);
+        w = mcusim_four(q2);
         a2 = __smlad(mcusim_odd(w), odd, __smlad(mcusim_even(w), even, a2));
-        w = mcusim_four(q3 + k);
+        w = mcusim_four(q2 + ci);
         a3 = __smlad(mcusim_odd(w), odd, __smlad(mcusim_even(w), even, a3));
     }
 #endif
-    for (; k < ci; k++) {
-        int32_t v = x[k] - zero;
-        a0 += v * q[k];
-        a1 += v * q1[k];
-        a2 += v * q2[k];
-        a3 += v * q3[k];
+    const int8_t *q1 = q + ci, *q3 = q2 + ci;
+    while (x != end) {
+        int32_t v = *x++ - zero;
+        a0 += v * *q++;
+        a1 += v * *q1++;
+        a2 += v * *q2++;
+        a3 += v * *q3++;
     }
     acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
 }

@@ -71,23 +71,43 @@ MCUSIM_APART void four_channels(const mcusim_convolution *r, const meeting *t, i
 }
 
 #if MCUSIM_SIMD
+typedef struct {
+    int32_t first, second, third, fourth;
+} four;
+
+/* One tap of four channels: less is what is added to each input. */
+MCUSIM_INLINE void add_tap(four *sums, int16x2_t less, const int8_t *x, const int8_t *w) {
+    uint32_t vx = mcusim_four(x), vw = mcusim_four(w);
+    int16x2_t pair = mcusim_even_plus(less, vx), by = mcusim_even(vw);
+    sums->first = __smlabb(pair, by, sums->first);
+    sums->third = __smlatt(pair, by, sums->third);
+    pair = mcusim_odd_plus(less, vx), by = mcusim_odd(vw);
+    sums->second = __smlabb(pair, by, sums->second);
+    sums->fourth = __smlatt(pair, by, sums->fourth);
+}
+
 /* The same where the zero point of the weights is 0. */
-MCUSIM_APART void four_fast_sums(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+MCUSIM_INLINE void add_taps(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc, int three) {
     const int8_t *x = t->x + o, *w = t->w + o;
-    int16x2_t zeros = mcusim_twice(r->x_zero);
-    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    int16x2_t less = mcusim_twice(-r->x_zero);
+    four sums = {acc[0], acc[1], acc[2], acc[3]};
     int channels = r->window.ci, x_column = t->x_column;
-    for (int u = t->rows; u; u--, x += t->x_skip, w += t->w_skip)
-        for (int v = t->columns; v; v--, x += x_column, w += channels) {
-            uint32_t vx = mcusim_four(x), vw = mcusim_four(w);
-            int16x2_t x0 = __ssub16(mcusim_even(vx), zeros), w0 = mcusim_even(vw);
-            a0 = __smlabb(x0, w0, a0);
-            a2 = __smlatt(x0, w0, a2);
-            x0 = __ssub16(mcusim_odd(vx), zeros), w0 = mcusim_odd(vw);
-            a1 = __smlabb(x0, w0, a1);
-            a3 = __smlatt(x0, w0, a3);
+    for (int u = t->rows; u; u--, x += t->x_skip, w += t->w_skip) {
+        if (three) {
+            add_tap(&sums, less, x, w), x += x_column, w += channels;
+            add_tap(&sums, less, x, w), x += x_column, w += channels;
         }
-    acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
+        for (int v = three ? 1 : t->columns; v; v--, x += x_column, w += channels) add_tap(&sums, less, x, w);
+    }
+    acc[0] = sums.first, acc[1] = sums.second, acc[2] = sums.third, acc[3] = sums.fourth;
+}
+
+MCUSIM_APART void three_wide(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+    add_taps(r, t, o, acc, 1);
+}
+
+MCUSIM_APART void any_wide(const mcusim_convolution *r, const meeting *t, int o, int32_t *acc) {
+    add_taps(r, t, o, acc, 0);
 }
 #endif
 
@@ -98,6 +118,9 @@ void mcusim_depthwise(const void *record, mcusim_state *state) {
     mcusim_writer bits = {r->mask, 0, 0};
     int8_t *y = r->y;
     int multiplier = m->co / m->ci, plain = multiplier == 1 && !r->columns, co = m->co;
+#if MCUSIM_SIMD
+    int fast = plain && !r->weight_zero;
+#endif
     int32_t acc[OUTPUTS];
     (void)state;
     for (int i = 0; i < m->oh; i++)
@@ -107,8 +130,11 @@ void mcusim_depthwise(const void *record, mcusim_state *state) {
                 int some = co - o < OUTPUTS ? co - o : OUTPUTS, e = 0;
                 for (int n = 0; n < some; n++) acc[n] = r->bias ? r->bias[o + n] : 0;
 #if MCUSIM_SIMD
-                if (!r->weight_zero)
-                    for (; plain && e + 4 <= some; e += 4) four_fast_sums(r, &t, o + e, acc + e);
+                for (; fast && e + 4 <= some; e += 4)
+                    if (t.columns == 3)
+                        three_wide(r, &t, o + e, acc + e);
+                    else
+                        any_wide(r, &t, o + e, acc + e);
 #endif
                 for (; plain && e + 4 <= some; e += 4) four_channels(r, &t, o + e, acc + e);
                 for (; e < some; e++) acc[e] = one_sum(r, i, j, o + e, multiplier);
@@ -154,9 +180,17 @@ static uint32_t weight_at(const windows *k, int u, int v, int from) {
     return from <= v && v < k->columns ? (uint32_t)(k->q[(u * k->columns + v) * k->stride] - k->zero) & 0xffffu : 0u;
 }
 
-static void pack(windows *k) {
+static void pack(windows *k, int small) {
     k->groups = k->column != 1 || k->columns > MOST_COLUMNS || k->rows > MOST_ROWS ? 0 : k->columns > 4 ? 2 : 1;
     k->second = k->columns - 4;
+    if (small) {
+        const int32_t *w = k->w;
+        for (int u = 0; u < 3; u++, w += 3) {
+            k->even[u] = (int16x2_t)(((uint32_t)w[0] & 0xffffu) | (uint32_t)w[2] << 16);
+            k->odd[u] = (int16x2_t)((uint32_t)w[1] & 0xffffu);
+        }
+        return;
+    }
     for (int u = 0, n = 0; u < k->rows && k->groups; u++)
         for (int g = 0; g < k->groups; g++, n++) {
             int v = g * k->second, from = g * 4;
@@ -184,19 +218,31 @@ MCUSIM_APART int32_t packed_window(const windows *k, const int8_t *p) {
     return acc;
 }
 
-/* Two neighbouring windows, 3 x 3: four bytes of each row serve both. */
-static inline void two_windows(const windows *k, const int8_t *p, int32_t *acc) {
-    int32_t a = k->start, b = k->start;
-    for (int u = 0; u < 3; u++, p += k->row) {
-        uint32_t v = mcusim_four(p);
-        int16x2_t even = mcusim_even(v), odd = mcusim_odd(v);
-        a = __smlad(odd, k->odd[u], __smlad(even, k->even[u], a));
-        b = __smlad((int16x2_t)((uint32_t)even >> 16), k->odd[u], __smlad(odd, k->even[u], b));
+/* Some neighbouring windows, 3 x 3, two at a time: four bytes of each row serve both. */
+MCUSIM_APART void pairs(const windows *k, const int8_t *p, int count, int32_t *acc) {
+    for (; count; count -= 2, p += 2, acc += 2) {
+        const int8_t *row = p;
+        int32_t a = k->start, b = a;
+        for (int u = 0; u < 3; u++, row += k->row) {
+            uint32_t v = mcusim_four(row);
+            int16x2_t even = mcusim_even(v), odd = mcusim_odd(v);
+            a = __smlad(odd, k->odd[u], __smlad(even, k->even[u], a));
+            b = __smlad((int16x2_t)((uint32_t)even >> 16), k->odd[u], __smlad(odd, k->even[u], b));
+        }
+        acc[0] = a, acc[1] = b;
     }
-    acc[0] = a, acc[1] = b;
+}
+
+/* Some windows, 3 x 3, by themselves. */
+MCUSIM_APART void singles(const windows *k, const int8_t *p, int across, int count, int32_t *acc) {
+    const int16x2_t e0 = k->even[0], e1 = k->even[1], e2 = k->even[2], o0 = k->odd[0], o1 = k->odd[1], o2 = k->odd[2];
+    int32_t start = k->start;
+    int row = k->row;
+    for (; count; count--, p += across)
+        *acc++ = four_taps(p + 2 * row, e2, o2, four_taps(p + row, e1, o1, four_taps(p, e0, o0, start)));
 }
 #else
-static void pack(windows *k) { (void)k; }
+static void pack(windows *k, int small) { (void)k, (void)small; }
 #endif
 
 static int32_t window_at(const windows *k, const int8_t *p, int small) {
@@ -204,6 +250,27 @@ static int32_t window_at(const windows *k, const int8_t *p, int small) {
     if (k->groups && p + (k->rows - 1) * k->row + 4 <= k->end) return packed_window(k, p);
 #endif
     return small ? three_by_three(k, p) : any_window(k, p);
+}
+
+/* The next windows of a row, at most so many of those that are left: return how many. The last one reads a byte that
+ * may lie behind the plane, unless it is one of a pair. */
+static int next_windows(const windows *k, const int8_t *p, int across, int most, int left, int small, int32_t *acc) {
+#if MCUSIM_SIMD
+    int count = most < left ? most : left;
+    if (small && across == 1 && count > 1) {
+        pairs(k, p, count &= ~1, acc);
+        return count;
+    }
+    count -= count == left;
+    if (small && count) {
+        singles(k, p, across, count, acc);
+        return count;
+    }
+#else
+    (void)across, (void)most, (void)left;
+#endif
+    *acc = window_at(k, p, small);
+    return 1;
 }
 
 typedef struct {
@@ -225,32 +292,21 @@ MCUSIM_APART void put(plane_output *to, const int32_t *acc, int count) {
     }
 }
 
-static void one_plane(const mcusim_convolution *r, const windows *k, const int8_t *plane, int small, plane_output *to) {
+MCUSIM_APART void one_plane(const mcusim_convolution *r, const windows *k, const int8_t *plane, int small,
+                            plane_output *to) {
     const mcusim_window *m = &r->window;
     int32_t acc[OUTPUTS];
-    int rows = m->oh, columns = m->ow, across = m->sw, down = m->sh * k->row, pairs = small && across == 1;
-    for (int i = 0; i < rows; i++, plane += down) {
-        const int8_t *p = plane;
-        int count = 0;
+    int rows = m->oh, columns = m->ow, across = m->sw, down = m->sh * k->row, count = 0;
+    for (int i = 0; i < rows; i++, plane += down)
         for (int j = 0; j < columns;) {
-#if MCUSIM_SIMD
-            if (pairs && j + 2 <= columns) {
-                two_windows(k, p, acc + count);
-                count += 2, j += 2, p += 2;
-            } else
-#endif
-            {
-                acc[count++] = window_at(k, p, small);
-                j++, p += across;
-            }
-            if (count >= OUTPUTS - 1) {
+            int some = next_windows(k, plane + j * across, across, OUTPUTS - count, columns - j, small, acc + count);
+            count += some, j += some;
+            if (count == OUTPUTS) {
                 put(to, acc, count);
                 count = 0;
             }
         }
-        if (count) put(to, acc, count);
-    }
-    (void)pairs;
+    if (count) put(to, acc, count);
 }
 
 MCUSIM_APART void copy_plane(const mcusim_window *m, const int8_t *x, int8_t *row, int width) {
@@ -292,13 +348,15 @@ void mcusim_depthwise_plane(const void *record, mcusim_state *state) {
                 k.q = r->columns + s * taps;
                 k.stride = 1;
             }
-        k.start = r->bias ? r->bias[c] : 0;
-        for (int t = 0; t < taps; t++) {
-            int32_t w = k.q[t * k.stride] - k.zero;
-            k.start -= zx * w;
+        const int8_t *q = k.q;
+        int32_t start = r->bias ? r->bias[c] : 0;
+        for (int t = 0; t < taps; t++, q += k.stride) {
+            int32_t w = *q - k.zero;
+            start -= zx * w;
             if (small) k.w[t] = w;
         }
-        pack(&k);
+        k.start = start;
+        pack(&k, small);
         copy_plane(m, r->x + c, plane + m->top * width + m->left, width);
         one_plane(r, &k, plane, small, &to);
     }

@@ -1,5 +1,5 @@
 /* Accumulators become int8 outputs: the innermost work of every layer, in one place. */
-#include "arithmetic.h"
+#include "simd.h"
 
 /* Clamp v, write it, and return whether it was inside. */
 static inline uint32_t written(int32_t v, int32_t low, int32_t high, int8_t *y) {
@@ -9,11 +9,43 @@ static inline uint32_t written(int32_t v, int32_t low, int32_t high, int8_t *y) 
     return (uint32_t)(kept == v);
 }
 
+#if MCUSIM_SIMD
+/* How many of the first shifts are negative, by fours. */
+static inline int downwards(const int8_t *shift, int count) {
+    int n = 0;
+    while (n + 4 <= count && (mcusim_four(shift + n) & 0x80808080u) == 0x80808080u) n += 4;
+    return n;
+}
+
+/* Neighbouring outputs whose shifts are negative, at least one. Apart, so that the loop has all registers. */
+MCUSIM_APART uint32_t down(const mcusim_output *out, const int32_t *acc, int count, int o, int8_t *y) {
+    const int32_t low = out->low, high = out->high, zero = out->zero, *multiplier = out->multiplier + o;
+    const int8_t *shift = out->shift + o;
+    uint32_t inside = 0;
+    int e = 0;
+    do inside |= written(mcusim_multiply_down(acc[e], multiplier[e], shift[e]) + zero, low, high, y + e) << e;
+    while (++e < count);
+    return inside;
+}
+#endif
+
 static uint32_t fixed(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y, int each_y) {
     const int32_t low = out->low, high = out->high, zero = out->zero, *multiplier = out->multiplier + o;
     const int8_t *shift = out->shift + o;
     uint32_t inside = 0;
-    for (int e = 0; e < count; e++, multiplier += each_o, shift += each_o, y += each_y)
+    int e = 0;
+#if MCUSIM_SIMD
+    if (each_o) {
+        e = downwards(shift, count);
+        inside = e ? down(out, acc, e, o, y) : 0;
+        multiplier += e, shift += e, y += e;
+    } else if (*shift < 0) {
+        const int32_t by = *multiplier, places = *shift;
+        for (; e < count; e++, y += each_y)
+            inside |= written(mcusim_multiply_down(acc[e], by, places) + zero, low, high, y) << e;
+    }
+#endif
+    for (; e < count; e++, multiplier += each_o, shift += each_o, y += each_y)
         inside |= written(mcusim_multiply(acc[e], *multiplier, *shift) + zero, low, high, y) << e;
     return inside;
 }
@@ -68,7 +100,7 @@ static uint32_t wide(const mcusim_output *out, const int32_t *acc, int count, in
     return inside;
 }
 
-/* Write count <= 32 outputs, each_y bytes apart; the channels of their factors begin with o and are each_o apart.
+/* Write count <= 32 outputs: neighbours, of channels from o on, if each_o is 1; or of channel o, each_y bytes apart.
  * Return which of them were inside the clamp, the first one lowest. */
 uint32_t mcusim_outputs(const mcusim_output *out, const int32_t *acc, int count, int o, int each_o, int8_t *y,
                         int each_y) {
