@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,23 @@ class Network(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return the same as plain data for JSON; ``None``: the network is that of the file."""
         return {"fresh_head": self.note or None}
+
+
+def check_head(data: Mapping[str, Any], thing: str) -> None:
+    """Refuse a format of the head among those of the settings: it is that of the network.
+
+    Args:
+        data: what a person wrote, table in table.
+        thing: where.
+
+    Raises:
+        BadArgument: if one is there.
+    """
+    formats = data.get("formats")
+    if isinstance(formats, Mapping) and "head" in formats:
+        raise BadArgument(
+            f"{thing}: formats.head", "is that of the network", "write head = … above all tables"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +117,7 @@ class Experiment(Settings):
         """
         data = read_toml(path, BadArgument, f"run file {path}")
         data.pop(OTHERS, None)
-        formats = data.get("formats")
-        if isinstance(formats, dict) and "head" in formats:
-            reason = "is that of the network"
-            raise BadArgument(f"run file {path}: formats.head", reason, "write head = … above all tables")
+        check_head(data, f"run file {path}")
         return data
 
     def write(self, path: Path) -> None:

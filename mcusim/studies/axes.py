@@ -14,7 +14,7 @@ from mcusim.core import BadArgument, UnknownName
 from mcusim.core.chosen import leaves
 from mcusim.core.setting import Setting
 from mcusim.data.counter import below, uniform
-from mcusim.session.experiment import Experiment
+from mcusim.session.experiment import Experiment, check_head
 from mcusim.studies.study import Range, Study
 from mcusim.update.scheme import scheme
 
@@ -121,6 +121,7 @@ class Space:
             for end in (axis.range.low, axis.range.high)
         ]
         for values in (*chosen, *ends):
+            check_head(self.candidate(0, values).data, f"study {self.study.name}")
             for seed in self.seeds:
                 wanted = self.candidate(0, values).experiment(seed)
                 scheme(wanted.update)

@@ -88,6 +88,11 @@ WRONG: list[tuple[dict[str, Any], type[McusimError], str]] = [
     ({"name": "../mine"}, BadArgument, "name"),
     ({"bse": {}}, BadArgument, "bse: Extra inputs are not permitted"),
     ({"axes": {"seed": [-1]}}, BadArgument, "seed -1"),
+    (
+        {"axes": {"way": [{"label": "a", "formats": {"head": "int8"}}]}},
+        BadArgument,
+        "study mine: formats.head: is that of the network",
+    ),
 ]
 
 
@@ -105,4 +110,11 @@ def test_choosing_by_test_examples_is_refused(base, tmp_path: Path) -> None:
     halving = {"epochs": [1]}
     with pytest.raises(BadArgument, match="would choose by looking at the test examples"):
         mcusim.sweep({"name": "m", "base": base, "axes": {"lr": [0.1]}, "halving": halving}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_format_of_the_head_among_the_others_is_refused(base, tmp_path: Path) -> None:
+    base["formats"] = {"error": "int16", "head": "int8"}
+    with pytest.raises(BadArgument, match=r"study m: formats\.head: is that of the network \(write head = "):
+        mcusim.sweep({"name": "m", "base": base, "axes": {"lr": [0.1]}}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
