@@ -68,12 +68,12 @@ class Tensor:
     quant: Quant | None = None
     data: NDArray[np.generic] | None = None
 
-    def __setstate__(self, state: list[Any]) -> None:
-        """Take over what pickling made of it; a copy in another process is as read-only as this one."""
-        for name, value in zip(self.__slots__, state, strict=True):
-            object.__setattr__(self, name, value)
-        if self.data is not None:
-            self.data.flags.writeable = False
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a call, so that a copy in another process is as read-only as this one.
+
+        Until Python 3.11.3 frozen dataclasses with slots had a ``__setstate__`` of their own, and no other.
+        """
+        return _copied, (self.name, self.shape, self.dtype, self.quant, self.data)
 
     @property
     def elements(self) -> int:
@@ -99,3 +99,10 @@ class Tensor:
     def constant(self) -> bool:
         """True if the tensor's values are part of the model."""
         return self.data is not None
+
+
+def _copied(*values: Any) -> Tensor:
+    copy = Tensor(*values)
+    if copy.data is not None:
+        copy.data.flags.writeable = False
+    return copy

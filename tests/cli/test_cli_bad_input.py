@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -240,11 +241,21 @@ def test_in_a_real_process(command, says):
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors before the program starts")
+def test_nobody_listens():
+    """Started with stdout and stderr closed, as a daemon may be, it does what it is asked."""
+    command = f"{shlex.quote(sys.executable)} -m mcusim boards >&- 2>&-"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_behind_stdout():
     command = [sys.executable, "-m", "mcusim", "plan", *SHIPPED, "--json", "--no-suggest"]
+    # With PYTHONUNBUFFERED nothing would be left to write at exit.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, env=environment)
     assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"error: ")
     assert b"No space left" in done.stderr
