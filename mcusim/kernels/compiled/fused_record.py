@@ -29,7 +29,7 @@ SLACK = 256
 """Bytes beyond a plane or line that vectors may touch."""
 MOST_SUM, MOST_REAL, MOST_SHIFT = 1 << 30, 1 << 29, 22
 """Bounds on sums, on sums times factor, and on TFLite's right shift: within them the tiles are exact."""
-MOST_BEHIND = 1 << 31
+MOST_FLOAT_SUM = 1 << 31
 """Bound on sums where only their float32 is rescaled."""
 MOST_CONSTANT = 1 << 20
 """Larger outputs of a channel without weights are beyond every clamp as well."""
@@ -100,7 +100,7 @@ class Fused:
         reach = int(sums.max())
         most_bias, bound, real = MOST_SUM - reach, MOST_SUM, scale.arithmetic is Arithmetic.FLOAT
         if real and learns is Learns.NOTHING:
-            bound, limits = MOST_BEHIND, (scale.low - scale.zero_point, scale.high - scale.zero_point)
+            bound, limits = MOST_FLOAT_SUM, (scale.low - scale.zero_point, scale.high - scale.zero_point)
             for c in np.flatnonzero(sums + np.abs(biases) >= MOST_SUM):
                 biases[c] = nearer.py_func(biases[c], sums[c], scale.factor[c], *limits)
         largest = sums + np.abs(biases)
