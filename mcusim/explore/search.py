@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from mcusim.core import OutOfSram
+from mcusim.core import BadArgument, OutOfSram
 from mcusim.core.chosen import arguments, chosen, takes
 from mcusim.core.counted import counted
 from mcusim.explore.gain import Gains
@@ -27,6 +28,7 @@ from mcusim.sections.shown import Shown
 from mcusim.update.blocks import blocks as blocks_of
 from mcusim.update.budget import Budget, largest_that_fits
 from mcusim.update.channels import Layer, layers, trunk_weights
+from mcusim.update.eligible import eligible_layers
 from mcusim.update.formats import Formats
 from mcusim.update.quota import quota
 from mcusim.update.ranking import Ranking
@@ -34,7 +36,7 @@ from mcusim.update.schemes.dynamic import Dynamic
 
 GRAIN = 512
 """Stored elements between two selections that are tried."""
-SHAPES = ("ranked", "even")
+SHAPES = ("ranked", "even", "expand")
 COLUMNS = (
     Column("gain", "", "share", digits=2), Column("learns", "", "share", digits=2),
     Column("peak", "B", "number"), Column("time a step", "ms", "number"), Column("shape", priority=2),
@@ -49,7 +51,8 @@ class Option:
 
     Attributes:
         shape: ``ranked``: the channels that gain most for what they store; ``even``: the same fraction of
-            every layer of the blocks.
+            every layer of the blocks; ``expand``: of every expanding layer, as the published choices for
+            inverted residuals (arXiv 2206.15472).
         blocks: how many of the last blocks learn.
         biases: of how many of the last blocks the biases do.
         gain: expected gain, 0..1; see ``Gains.expected``.
@@ -104,12 +107,13 @@ class Found(Shown):
         """Return options that differ: the best, then each time the one least like any before it.
 
         What differs is the shape, the number of blocks and of those whose biases learn, each with the formats
-        of largest gain; options with less than half of the largest gain are left out. Among equals the larger
-        gain wins.
+        of largest gain; options with less than half of the largest gain of their shape are left out. Among
+        equals the larger gain wins.
         """
         firsts: dict[tuple[str, int, int], Option] = {}
+        most_of: dict[str, float] = {}
         for option in self.options:
-            if 2 * option.gain >= self.best.gain:
+            if 2 * option.gain >= most_of.setdefault(option.shape, option.gain):
                 firsts.setdefault((option.shape, option.blocks, option.biases), option)
         rest = list(firsts.values())
         found = [rest.pop(0)]
@@ -171,7 +175,7 @@ def search(
         choices: of ``SearchSpace`` by name, e.g. ``ratio=0.02``, ``errors=("int16",)``.
 
     Raises:
-        OutOfSram: if nothing fits; tells the smallest possible peak.
+        OutOfSram: if nothing fits; tells a budget that is enough.
         OutOfFlash: if constants and program are larger than the flash.
         BadArgument: if the ranking does not suit the network, or a number makes no sense.
         UnknownName: if a choice or a format is not known; suggests the nearest.
@@ -189,11 +193,12 @@ def search(
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
     for formats, shape, depth in counted(list(product(given, SHAPES, wanted.bias_blocks))):
         for last in range(1, count + 1):
+            least = min((error.needed_bytes for error in failed), default=inf)
             try:
-                option = look.largest(shape, last, min(depth, every) or last, formats)
+                option = look.largest(shape, last, min(depth, every) or last, formats, least)
             except OutOfSram as error:
                 failed.append(error)
-                break  # more blocks never need less
+                continue  # one more block may have a layer whose channels are smaller
             if option is not None:
                 found.append(option)
     if not found:
@@ -213,15 +218,20 @@ class _Look:
     settings: Settings
     space: SearchSpace
 
-    def largest(self, shape: str, blocks: int, biases: int, formats: Formats) -> Option | None:
-        """Return the largest selection in the last blocks that fits; ``None`` if there is nothing to select.
+    def largest(
+        self, shape: str, blocks: int, biases: int, formats: Formats, least: float = inf
+    ) -> Option | None:
+        """Return the largest selection in the last blocks that fits.
+
+        ``None`` if there is nothing to select, or if it is plain without a plan that nothing fits and that
+        even the smallest needs ``least`` bytes or more.
 
         ``biases``: of how many of the last blocks the biases learn.
 
         Raises:
             OutOfSram: if not even the smallest fits.
         """
-        eligible = self._eligible(blocks)
+        eligible = self._eligible(shape, blocks)
         ratio = self.space.ratio
         most = None if ratio is None else int(ratio * trunk_weights(self.model) + 1e-6)
         eligible = [item for item in eligible if most is None or item.channel_weights <= most]
@@ -247,6 +257,10 @@ class _Look:
                 made[key] = self._plan(shape, blocks, biases, counts, formats)
             return made[key]
 
+        floor = self._floor(biases, counted(0), formats)
+        if floor > capacity and floor >= least:
+            return None
+
         def needed(step: int) -> int:
             floor = self._floor(biases, counted(step), formats) if step else 0
             return floor if floor > capacity else option(step).plan.peak_bytes
@@ -266,13 +280,12 @@ class _Look:
             found.append(max(step.live_profile()[loss:]))
         return min(found)
 
-    def _eligible(self, blocks: int) -> list[Layer]:
-        names = {name for block in blocks_of(self.model)[-blocks:] for name in block.ops}
-        return [
-            item
-            for op, item in layers(self.model).items()
-            if op in names and self.gains.by_channel.get(op, 0.0) > 0
-        ]
+    def _eligible(self, shape: str, blocks: int) -> list[Layer]:
+        try:
+            known = eligible_layers(self.model, blocks, "expand" if shape == "expand" else "all")
+        except BadArgument:  # nothing in these blocks expands
+            return []
+        return [item for item in known if self.gains.by_channel.get(item.op, 0.0) > 0]
 
     def _plan(self, shape: str, blocks: int, biases: int, counts: dict[str, int], formats: Formats) -> Option:
         plan = planned(self._request(biases, counts, formats))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcusim.explore.search import SHAPES
 from mcusim.reporting.pictures.canvas import FONT, KIB, SERIES, canvas, headed, keys, sparse
 from mcusim.sections.colors import ALERT, INK
 
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
 
     from mcusim.explore.search import Found
 
-SHAPES = dict(zip(("ranked", "even"), SERIES, strict=False))
+MARKS = dict(zip(SHAPES, SERIES, strict=False))
 
 
 def plot_choice(found: Found) -> Figure:
     """Draw expected gain over peak, a mark a selection; the line joins those that nothing beats."""
     figure, (ax,) = canvas(2.6)
-    for shape, (shade, mark) in SHAPES.items():
+    for shape, (shade, mark) in MARKS.items():
         own = [option for option in found.options if option.shape == shape]
         peaks = [option.plan.peak_bytes / KIB for option in own]
         ax.scatter(peaks, [o.gain for o in own], marker=mark, s=16, color=shade, label=shape, linewidths=0)
