@@ -203,12 +203,12 @@ def _patched(request: Request, whole: Step) -> Iterator[tuple[Step, Patches | No
 
 
 def _promising(whole: Step, budget: int) -> list[str]:
-    """Return the splits after which the whole-image rest fits; all splits if it never does."""
+    """Return the splits after which the whole-image rest fits; if it never does, where it needs least."""
     points = split_points(whole.model, Flow.of(whole.model, whole.scope, whole.goals))
     live = whole.live_profile()
-    kept = []
+    rest = {}
     for name in points:
         end = max(i for i, op in enumerate(whole.ops) if op.source is not None and op.name == name)
-        if max(live[end + 1 :]) <= budget:
-            kept.append(name)
-    return kept or points
+        rest[name] = max(live[end + 1 :])
+    enough = max(budget, min(rest.values(), default=0))
+    return [name for name in points if rest[name] <= enough]

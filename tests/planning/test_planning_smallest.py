@@ -35,6 +35,17 @@ def test_a_board_that_is_too_small_is_no_obstacle():
     assert mcusim.plan(model, BOARD, "dense", sram="16KiB", smallest=True).peak_bytes == tight.peak_bytes
 
 
+def test_what_is_missing_is_counted_from_the_least_there_is():
+    """Where nothing fits, patches are still looked for where what follows them needs least."""
+    if "MCUSIM_DATA" not in os.environ:
+        pytest.skip("needs MCUSIM_DATA")
+    model = mcusim.load("mbv2-w0.35", classes=10)
+    least = mcusim.plan(model, BOARD, "dynamic", smallest=True)
+    short = mcusim.plan(model, BOARD, "dynamic", sram=least.peak_bytes // 2)
+    assert not short.fits
+    assert short.peak_bytes == least.peak_bytes
+
+
 def test_two_percent_with_16_bit_errors_learn_in_160_kib():
     """All roles counted: MobileNetV2-w0.35, ten classes; ``benchmarks/smallest.csv`` has what is least."""
     if "MCUSIM_DATA" not in os.environ:
