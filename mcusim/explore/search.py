@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from mcusim.core import BadArgument, OutOfSram
+from mcusim.core import BadArgument, BadBoard, OutOfSram
 from mcusim.core.chosen import arguments, chosen, takes
 from mcusim.core.counted import counted
 from mcusim.explore.gain import Gains
@@ -177,7 +177,9 @@ def search(
     Raises:
         OutOfSram: if nothing fits; tells a budget that is enough.
         OutOfFlash: if constants and program are larger than the flash.
-        BadArgument: if the ranking does not suit the network, or a number makes no sense.
+        BadArgument: if the ranking does not suit the network, a number makes no sense, or nothing that fits
+            is as fast as ``step_ms`` wants.
+        BadBoard: if there is a limit of time and the board has no cycle profile.
         UnknownName: if a choice or a format is not known; suggests the nearest.
     """
     model, board = network(model), find_board(board)
@@ -188,6 +190,7 @@ def search(
     count = min(wanted.blocks or every, every)
     look = _Look(model, board, Gains.of(model, ranking), settings, wanted)
     found: list[Option] = []
+    slow: list[Option] = []
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
@@ -200,7 +203,11 @@ def search(
                 failed.append(error)
                 continue  # one more block may have a layer whose channels are smaller
             if option is not None:
-                found.append(option)
+                (found if look.in_time(option) else slow).append(option)
+    if not found and slow:
+        fastest = min(option.plan.estimate.seconds for option in slow if option.plan.estimate)
+        reason = f"is less than any selection that fits takes: {1000 * fastest:.3g} ms (modelled)"
+        raise BadArgument(f"step_ms {wanted.step_ms:g}", reason, "allow more time, or choose a faster board")
     if not found:
         raise min(failed, key=lambda error: error.needed_bytes)
     # Where gains are equal, formats named first come first, then faster steps.
@@ -221,7 +228,7 @@ class _Look:
     def largest(
         self, shape: str, blocks: int, biases: int, formats: Formats, least: float = inf
     ) -> Option | None:
-        """Return the largest selection in the last blocks that fits.
+        """Return the largest selection in the last blocks that fits, in time if there is one that is.
 
         ``None`` if there is nothing to select, or if it is plain without a plan that nothing fits and that
         even the smallest needs ``least`` bytes or more.
@@ -263,9 +270,25 @@ class _Look:
 
         def needed(step: int) -> int:
             floor = self._floor(biases, counted(step), formats) if step else 0
-            return floor if floor > capacity else option(step).plan.peak_bytes
+            if floor > capacity:
+                return floor
+            made = option(step)
+            return made.plan.peak_bytes if not step or self.in_time(made) else capacity + 1
 
         return option(largest_that_fits(int, needed, capacity, least=0, most=steps))
+
+    def in_time(self, option: Option) -> bool:
+        """Return whether a step takes no longer than it may.
+
+        Raises:
+            BadBoard: if there is a limit and the board has no cycle profile.
+        """
+        if self.space.step_ms is None:
+            return True
+        if option.plan.estimate is None:
+            reason = f"nobody knows what a step takes on {self.board.name}: it has no cycle profile"
+            raise BadBoard(f"step_ms {self.space.step_ms:g}", reason, "give --profile, or no limit")
+        return 1000 * option.plan.estimate.seconds <= self.space.step_ms
 
     def _floor(self, biases: int, counts: dict[str, int], formats: Formats) -> int:
         """Return bytes that no placement can do without: after the loss no patches can help.

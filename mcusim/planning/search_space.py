@@ -56,6 +56,9 @@ class SearchSpace(Chosen):
     )
     """The objective has no diminishing returns: with a tight ``ratio`` and no limit here it lets one or two
     layers learn as a whole."""
+    step_ms: float | None = setting(
+        None, "most time of a step, as modelled; any if not given", unit="ms", above=0, example="400"
+    )
     bias_blocks: tuple[int, ...] = setting(
         (0,), "of how many last blocks the biases may learn, e.g. 0,12; 0: of those whose weights do",
         read=lambda given: _depths(given), write=lambda depths: ",".join(map(str, depths)),

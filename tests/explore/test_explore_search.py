@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import mcusim
 from mcusim.cli.main import build
-from mcusim.core import BadArgument, OutOfFlash, OutOfSram, UnknownName
+from mcusim.core import BadArgument, BadBoard, OutOfFlash, OutOfSram, UnknownName
 from mcusim.data.dataset import Dataset, Split
 from mcusim.explore.gain import Gains
 from mcusim.explore.search import SHAPES, search
@@ -127,6 +128,22 @@ def test_a_ratio_is_kept(ranking):
         assert option.plan.step.scope.weights_updated(MODEL) <= 0.05 * trunk_weights(MODEL)
 
 
+def test_a_limit_of_time_is_kept(ranking):
+    def taken(option):
+        return 1000 * option.plan.estimate.seconds
+
+    usual = found(ranking, 60_000)
+    limit = (min(map(taken, usual.options)) + max(map(taken, usual.options))) / 2
+    quick = found(ranking, 60_000, step_ms=limit)
+    assert quick.options
+    assert all(taken(option) <= limit for option in quick.options)
+    assert quick.best.gain < usual.best.gain
+    with pytest.raises(BadArgument, match=r"step_ms 0.001: is less than any selection that fits takes"):
+        found(ranking, 60_000, step_ms=0.001)
+    with pytest.raises(BadBoard, match="no cycle profile"):
+        search(MODEL, replace(BOARD, profile=None), ranking, Settings(sram=60_000), step_ms=limit)
+
+
 def test_no_layer_gets_more_than_its_share(ranking):
     known = layers(MODEL)
     for option in found(ranking, 60_000, channels=0.25).options:
@@ -173,8 +190,6 @@ def test_bad_input(ranking):
 
 
 def test_a_flash_too_small_is_said(ranking):
-    from dataclasses import replace
-
     tiny = replace(BOARD, flash=replace(BOARD.flash, bytes=1000))
     with pytest.raises(OutOfFlash):
         search(MODEL, tiny, ranking, Settings(sram=60_000))
