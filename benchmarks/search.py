@@ -31,8 +31,8 @@ SMALL = (
 )
 """As the study ``table.toml``; its best schemes by hand are beside them."""
 TASKS = {
-    "CIFAR-10": "-b stm32f746 --data cifar10 --classes 10 --blocks 12"
-    " --bias-blocks 0,12 --stage 10000 --epochs 2 --limit 12000 --most 8 --rates 0.001,0.002"
+    "CIFAR-10": "-b stm32f746 --data cifar10 --classes 10 --residency flash --patches 3:blocks.1.pointwise2"
+    " --planner greedy_by_size --blocks 10 --bias-blocks 0,12 --stage 10000 --epochs 2 --limit 12000 --most 8 --rates 0.001,0.002"
     " --also static:mbv2-99kb,static:mbv2-123kb",
     "CIFAR-10 at 64": f"{SMALL} --data cifar10 --classes 10",
     "people in fog": f"{SMALL} --data vww-1000?corruption=fog --classes 2",
@@ -60,13 +60,19 @@ def searched(task: str, folder: Path, workers: int) -> list[dict[str, Any]]:
     points.sort(key=lambda row: (row["status"] != "done", -(row["chosen"] or 0)))
     return [
         {
-            "task": task, "choice": row["choice"], "update": row["values"]["choice"]["update"],
+            "task": task, "choice": row["choice"], "update": _update(folder / name / row["folder"]),
             "lr": row["lr"], "status": row["status"], "epochs": row["epochs"], "validation": row["chosen"],
             "peak_bytes": row["peak_bytes"], "step_ms": row["step_ms"],
             "cpu_s": round(cpu) if number == 0 else None,
         }
         for number, row in enumerate(points)
     ]  # fmt: skip
+
+
+def _update(folder: Path) -> str:
+    """Return the scheme of a run."""
+    update: str = json.loads((folder / "point.json").read_text())["experiment"]["update"]
+    return update
 
 
 def main() -> None:
