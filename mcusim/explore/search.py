@@ -51,8 +51,8 @@ class Option:
 
     Attributes:
         shape: ``ranked``: the channels that gain most for what they store; ``even``: the same fraction of
-            every layer of the blocks; ``expand``: of every expanding layer, as the published choices for
-            inverted residuals (arXiv 2206.15472).
+            every layer of the blocks; ``expand``: as ranked, of expanding layers alone, as the published
+            choices for inverted residuals (arXiv 2206.15472).
         blocks: how many of the last blocks learn.
         biases: of how many of the last blocks the biases do.
         gain: expected gain, 0..1; see ``Gains.expected``.
@@ -253,7 +253,7 @@ class _Look:
 
         def counted(step: int) -> dict[str, int]:
             budget = Budget(most, cheapest + step * GRAIN)
-            if shape == "ranked":
+            if shape != "even":
                 return self.gains.best(eligible, budget, self.space.channels)
             return {op: count for op, count in quota(eligible, budget).items() if count}
 
