@@ -34,6 +34,9 @@ def search(
     most: Annotated[
         int, typer.Option(help="Options to train: the best, and others least like it.", min=1)
     ] = 6,
+    around: Annotated[
+        int, typer.Option(help="Options to train after them: those most like the best.", min=0)
+    ] = 3,
     rates: Annotated[str, typer.Option(help="Learning rates to train with, with commas.")] = "0.003,0.01",
     also: Annotated[str, typer.Option(help="Update schemes to train beside them, with commas.")] = "",
     epochs: Annotated[int, typer.Option(help="Epochs of the best part; all train for one.", min=1)] = 2,
@@ -85,7 +88,7 @@ def search(
     recipe = replace(wanted.training, epochs=epochs, limit=limit)
     with study_table(wanted=not json) as tell:
         study = refine(
-            found, replace(wanted, training=recipe), train, most=most, rates=_numbers(rates),
+            found, replace(wanted, training=recipe), train, most=most, around=around, rates=_numbers(rates),
             also=split_list(also) if also else (), workers=workers, progress=tell,
         )  # fmt: skip
     if json:

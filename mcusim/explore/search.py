@@ -110,17 +110,27 @@ class Found(Shown):
         of largest gain; options with less than half of the largest gain of their shape are left out. Among
         equals the larger gain wins.
         """
-        firsts: dict[tuple[str, int, int], Option] = {}
-        most_of: dict[str, float] = {}
-        for option in self.options:
-            if 2 * option.gain >= most_of.setdefault(option.shape, option.gain):
-                firsts.setdefault((option.shape, option.blocks, option.biases), option)
-        rest = list(firsts.values())
+        rest = self._kinds
         found = [rest.pop(0)]
         while rest and len(found) < most:
             place = max(range(len(rest)), key=lambda n: min(_unlike(rest[n], other) for other in found))
             found.append(rest.pop(place))
         return found
+
+    def near(self, option: Option, most: int, but: Sequence[Option] = ()) -> list[Option]:
+        """Return options of those that may be varied, ``but`` some, the most like a given one first."""
+        rest = [other for other in self._kinds if other not in but]
+        return sorted(rest, key=lambda other: _unlike(option, other))[:most]
+
+    @property
+    def _kinds(self) -> list[Option]:
+        """The best of each shape, number of blocks and of biases, largest gain first."""
+        firsts: dict[tuple[str, int, int], Option] = {}
+        most_of: dict[str, float] = {}
+        for option in self.options:
+            if 2 * option.gain >= most_of.setdefault(option.shape, option.gain):
+                firsts.setdefault((option.shape, option.blocks, option.biases), option)
+        return list(firsts.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from mcusim.core import BadArgument
 from mcusim.core.chosen import arguments
-from mcusim.explore.search import Found
+from mcusim.explore.search import Found, Option
 from mcusim.planning.settings import Settings
 from mcusim.sections.kinds import Command, Facts, Section
 from mcusim.session.experiment import Experiment
@@ -27,6 +27,7 @@ def refine(
     out: str | Path,
     *,
     most: int = 6,
+    around: int = 3,
     rates: Sequence[float] = (0.003, 0.01),
     also: Sequence[str] = (),
     rungs: Sequence[int] = (1,),
@@ -38,8 +39,9 @@ def refine(
 
     Expected gain knows nothing of rounding, of biases and of how layers help each other; a short training
     does. So the selections that are tried are not those of largest gain alone, which are alike.
-    Selections and learning rates are compared by successive halving on a validation part. The test examples
-    are never looked at, so that what is chosen can be trained and tested once.
+    Selections and learning rates are compared by successive halving on a validation part; then those
+    most like the best of them have their turn. The test examples are never looked at, so that what is chosen
+    can be trained and tested once.
 
     Args:
         found: of ``search``; its options are planned and fit.
@@ -47,6 +49,7 @@ def refine(
             else is said.
         out: folder of the study that keeps the runs; going on with it repeats nothing.
         most: how many of the options are tried: the one of largest gain, and others least like it.
+        around: how many more are tried then: those most like the one that learned best.
         rates: learning rates each is tried with.
         also: update schemes to try beside them, in the formats of the best option.
         rungs: epochs after which only the best part goes on; those below the epochs of the training.
@@ -61,23 +64,13 @@ def refine(
         BadArgument: if there is nothing to compare.
         OutOfSram, BadRun: as ``sweep``.
     """
-    options = found.varied(most)
-    choices: list[dict[str, Any]] = []
-    for number, option in enumerate(options, 1):
-        settings = option.plan.settings
-        choices.append(
-            {
-                "label": f"{number}: {option.shape}, {option.blocks} blocks, biases of {option.biases}",
-                "update": option.update, "formats": settings.formats.as_dict(),
-                "residency": str(settings.residency),
-            }
-        )  # fmt: skip
+    tried = found.varied(most)
+    choices = [_choice(number, option) for number, option in enumerate(tried, 1)]
     best = found.best.plan.settings.formats.as_dict()
+    best.pop("head", None)
     choices += [{"label": scheme, "update": scheme, "formats": best} for scheme in also]
     if len(choices) * len(rates) < 2:
         raise BadArgument("a search by training", "has one choice", "try more options or rates")
-    for choice in choices:
-        choice["formats"].pop("head", None)
     recipe = wanted.training
     held = recipe.validation or VALIDATION
     recipe = replace(recipe, evaluate="never", validation=held, trace="off")
@@ -85,13 +78,37 @@ def refine(
     base = {name: value for name, value in base.items() if name not in ("note", "update", "residency")}
     base["formats"] = {name: value for name, value in base["formats"].items() if name != "head"}
     early = [epochs for epochs in rungs if epochs < recipe.epochs]
-    study: dict[str, Any] = {
-        "name": NAME, "base": _plain(base), "axes": {"choice": choices, "lr": list(rates)},
+    about: dict[str, Any] = {
+        "name": NAME, "base": _plain(base),
         "note": f"options of search on {found.board.name} in {found.sram_bytes:,} B",
     }  # fmt: skip
     if early:
-        study["halving"] = {"epochs": early, "keep": keep}
-    return sweep(Study.read(study), out, workers=workers, extend=True, progress=progress)
+        about["halving"] = {"epochs": early, "keep": keep}
+
+    def trained() -> StudyResult:
+        study = Study.read({**about, "axes": {"choice": choices, "lr": list(rates)}})
+        return sweep(study, out, workers=workers, extend=True, progress=progress)
+
+    result = trained()
+    by_update = {option.update: option for option in tried}
+    leading = (by_update.get(mean.points[0].experiment.update) for mean in result.means)
+    first = next((option for option in leading if option is not None), None)
+    more = [] if first is None else found.near(first, around, tried)
+    if not more:
+        return result
+    choices += [_choice(number, option) for number, option in enumerate(more, len(tried) + 1)]
+    return trained()
+
+
+def _choice(number: int, option: Option) -> dict[str, Any]:
+    """Return an option as a point of the study's axis."""
+    settings = option.plan.settings
+    formats = settings.formats.as_dict()
+    formats.pop("head", None)
+    return {
+        "label": f"{number}: {option.shape}, {option.blocks} blocks, biases of {option.biases}",
+        "update": option.update, "formats": formats, "residency": str(settings.residency),
+    }  # fmt: skip
 
 
 def refined(result: StudyResult) -> list[Section]:

@@ -31,7 +31,7 @@ def found(wanted: Experiment) -> Found:
 def test_the_best_of_short_trainings_is_chosen_on_validation_examples(
     wanted: Experiment, found: Found, tmp_path: Path
 ) -> None:
-    result = refine(found, wanted, tmp_path / "out", most=2, rates=(0.0, 0.05), also=("head",))
+    result = refine(found, wanted, tmp_path / "out", most=2, around=0, rates=(0.0, 0.05), also=("head",))
     assert len(result.points) == 3 * 2
     assert {len(p.rows) for p in result.points} == {1, 2}
     for point in result.points:
@@ -48,13 +48,24 @@ def test_the_best_of_short_trainings_is_chosen_on_validation_examples(
     assert {p.experiment.update for p in result.points} == options
 
 
+def test_what_is_most_like_the_best_has_its_turn(wanted: Experiment, found: Found, tmp_path: Path) -> None:
+    result = refine(found, wanted, tmp_path, most=2, around=2, rates=(0.05,), also=("head",), rungs=())
+    tried = found.varied(2)
+    updates = {point.experiment.update: point for point in result.points}
+    first = max(tried, key=lambda option: updates[option.update].score() or 0)
+    assert set(updates) == {o.update for o in (*tried, *found.near(first, 2, tried))} | {"head"}
+    assert len(updates) == 5
+    assert found.near(first, 99, tried) != []
+    assert not set(found.near(first, 99, tried)) & set(tried)
+
+
 def test_going_on_repeats_nothing(wanted: Experiment, found: Found, tmp_path: Path) -> None:
     def trained() -> dict[str, int]:
         return {str(p): p.stat().st_mtime_ns for p in tmp_path.rglob("run.json")}
 
-    refine(found, wanted, tmp_path, most=1, rates=(0.01, 0.05), rungs=())
+    refine(found, wanted, tmp_path, most=1, around=0, rates=(0.01, 0.05), rungs=())
     before = trained()
-    refine(found, wanted, tmp_path, most=1, rates=(0.01, 0.05), also=("head",), rungs=())
+    refine(found, wanted, tmp_path, most=1, around=0, rates=(0.01, 0.05), also=("head",), rungs=())
     assert len(before) == 2
     assert {path: stamp for path, stamp in trained().items() if path in before} == before
     assert len(trained()) == 4
@@ -71,7 +82,7 @@ def test_the_command_line_says_what_it_cost(base: dict[str, Any], tmp_path: Path
     from mcusim.cli.main import build
 
     words = ["search", "-m", base["model"], "-b", "nrf52840", "--data", base["data"], "--steps", "8"]
-    words += ["--most", "1", "--limit", "8"]
+    words += ["--most", "1", "--around", "0", "--limit", "8"]
     more = ["--train", str(tmp_path / "t"), "--also", "head", "--rates", "0.05"]
     result = CliRunner().invoke(build(), [*words, *more])
     assert result.exit_code == 0, result.output
