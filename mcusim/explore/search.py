@@ -12,6 +12,7 @@ from typing import Any
 from mcusim.core import BadArgument, BadBoard, OutOfSram
 from mcusim.core.chosen import arguments, chosen, takes
 from mcusim.core.counted import counted
+from mcusim.core.wording import choice
 from mcusim.explore.gain import Gains
 from mcusim.files.load import network
 from mcusim.graph import Model
@@ -217,7 +218,9 @@ def search(
     if not found and slow:
         fastest = min(option.plan.estimate.seconds for option in slow if option.plan.estimate)
         reason = f"is less than any selection that fits takes: {1000 * fastest:.3g} ms (modelled)"
-        raise BadArgument(f"step_ms {wanted.step_ms:g}", reason, "allow more time, or choose a faster board")
+        raise BadArgument(
+            choice("step_ms", wanted.step_ms), reason, "allow more time, or choose a faster board"
+        )
     if not found:
         raise min(failed, key=lambda error: error.needed_bytes)
     # Where gains are equal, formats named first come first, then faster steps.
@@ -297,7 +300,11 @@ class _Look:
             return True
         if option.plan.estimate is None:
             reason = f"nobody knows what a step takes on {self.board.name}: it has no cycle profile"
-            raise BadBoard(f"step_ms {self.space.step_ms:g}", reason, "give --profile, or no limit")
+            raise BadBoard(
+                f"step_ms {self.space.step_ms:g}",
+                reason,
+                f"give one ({choice('profile', 'NAME')}), or no limit",
+            )
         return 1000 * option.plan.estimate.seconds <= self.space.step_ms
 
     def _floor(self, biases: int, counts: dict[str, int], formats: Formats) -> int:

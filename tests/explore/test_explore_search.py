@@ -138,7 +138,7 @@ def test_a_limit_of_time_is_kept(ranking):
     assert quick.options
     assert all(taken(option) <= limit for option in quick.options)
     assert quick.best.gain < usual.best.gain
-    with pytest.raises(BadArgument, match=r"step_ms 0.001: is less than any selection that fits takes"):
+    with pytest.raises(BadArgument, match=r"step_ms=0.001: is less than any selection that fits takes"):
         found(ranking, 60_000, step_ms=0.001)
     with pytest.raises(BadBoard, match="no cycle profile"):
         search(MODEL, replace(BOARD, profile=None), ranking, Settings(sram=60_000), step_ms=limit)
