@@ -55,7 +55,7 @@ def search(
 
     --train settles it by short trainings on a validation part, by successive halving: layers, biases and
     learning rate are those that learned best. Options that differ are trained, not those of largest gain
-    alone. The test examples are not looked at.
+    alone; then those most like the best of them. The test examples are not looked at.
     """
     from mcusim.cli.output import draw, print_json, print_sections, publish_sections
     from mcusim.cli.progress import working

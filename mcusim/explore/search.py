@@ -214,7 +214,8 @@ def search(
                 failed.append(error)
                 continue  # one more block may have a layer whose channels are smaller
             if option is not None:
-                (found if look.in_time(option) else slow).append(option)
+                kept = found if look.in_time(option) else slow
+                kept.append(option)
     if not found and slow:
         fastest = min(option.plan.estimate.seconds for option in slow if option.plan.estimate)
         reason = f"is less than any selection that fits takes: {1000 * fastest:.3g} ms (modelled)"
@@ -285,8 +286,8 @@ class _Look:
             floor = self._floor(biases, counted(step), formats) if step else 0
             if floor > capacity:
                 return floor
-            made = option(step)
-            return made.plan.peak_bytes if not step or self.in_time(made) else capacity + 1
+            tried = option(step)
+            return tried.plan.peak_bytes if not step or self.in_time(tried) else capacity + 1
 
         return option(largest_that_fits(int, needed, capacity, least=0, most=steps))
 
@@ -300,11 +301,8 @@ class _Look:
             return True
         if option.plan.estimate is None:
             reason = f"nobody knows what a step takes on {self.board.name}: it has no cycle profile"
-            raise BadBoard(
-                f"step_ms {self.space.step_ms:g}",
-                reason,
-                f"give one ({choice('profile', 'NAME')}), or no limit",
-            )
+            way_out = f"give one ({choice('profile', 'NAME')}), or no limit"
+            raise BadBoard(choice("step_ms", self.space.step_ms), reason, way_out)
         return 1000 * option.plan.estimate.seconds <= self.space.step_ms
 
     def _floor(self, biases: int, counts: dict[str, int], formats: Formats) -> int:

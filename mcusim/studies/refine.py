@@ -61,9 +61,11 @@ def refine(
         The study; its ``best`` is what to train.
 
     Raises:
-        BadArgument: if there is nothing to compare.
+        BadArgument: if there is nothing to compare, or ``around`` is below 0.
         OutOfSram, BadRun: as ``sweep``.
     """
+    if around < 0:
+        raise BadArgument(f"around {around}", "is less than 0", "give 0 to try no more")
     tried = found.varied(most)
     choices = [_choice(number, option) for number, option in enumerate(tried, 1)]
     best = found.best.plan.settings.formats.as_dict()

@@ -74,6 +74,8 @@ def test_going_on_repeats_nothing(wanted: Experiment, found: Found, tmp_path: Pa
 def test_one_choice_is_no_search(wanted: Experiment, found: Found, tmp_path: Path) -> None:
     with pytest.raises(BadArgument, match="has one choice"):
         refine(found, replace(wanted), tmp_path, most=1, rates=(0.01,))
+    with pytest.raises(BadArgument, match="around -1: is less than 0"):
+        refine(found, wanted, tmp_path, around=-1)
 
 
 def test_the_command_line_says_what_it_cost(base: dict[str, Any], tmp_path: Path) -> None:
