@@ -141,7 +141,8 @@ def largest_that_fits(
 ) -> T:
     """Return ``make(n)`` for the largest n in [least, most] whose peak fits in the capacity.
 
-    The peak must not fall when n rises; found by bisection, in about log2(most - least) plans.
+    The peak must not fall when n rises. A peak that rises evenly is met by interpolation in a few plans;
+    where that does not halve what is left, the next is in the middle: at most 2 log2(most - least) or so.
 
     Raises:
         OutOfSram: if even ``make(least)`` does not fit; it tells the smallest possible peak.
@@ -154,13 +155,22 @@ def largest_that_fits(
             where="the smallest possible selection",
             suggestions=("choose fewer or later layers, smaller formats, patches or a smaller input",),
         )
-    low, high = least, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        if peak_bytes(make(middle)) <= capacity_bytes:
-            low = middle
+    low, fitting = least, smallest
+    high, over = most + 1, None
+    middle = True
+    while high - low > 1:
+        if middle or over is None:
+            tried = (low + high) // 2
         else:
-            high = middle - 1
+            part = (capacity_bytes - fitting) / (over - fitting)
+            tried = min(max(low + int(part * (high - low)), low + 1), high - 1)
+        left = high - low
+        peak = peak_bytes(make(tried))
+        if peak <= capacity_bytes:
+            low, fitting = tried, peak
+        else:
+            high, over = tried, peak
+        middle = not middle and 2 * (high - low) > left
     return make(low)
 
 

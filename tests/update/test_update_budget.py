@@ -100,3 +100,24 @@ def test_the_largest_that_fits_is_found(offset, slope, capacity):
     best = largest_that_fits(int, peak, capacity, least=1, most=100)
     assert peak(best) <= capacity
     assert best == 100 or peak(best + 1) > capacity
+
+
+@given(st.lists(st.sampled_from([0, 1, 7, 500, 10**6]), min_size=1, max_size=300), st.integers(0, 10**7))
+def test_the_largest_that_fits_is_found_whatever_the_peak_rises_by(rises, capacity):
+    peaks = [sum(rises[: n + 1]) for n in range(len(rises))]
+    if peaks[0] > capacity:
+        return
+    tried = []
+    best = largest_that_fits(
+        int, lambda n: tried.append(n) or peaks[n], capacity, least=0, most=len(peaks) - 1
+    )
+    assert best == max(n for n, peak in enumerate(peaks) if peak <= capacity)
+    assert len(tried) == len(set(tried))
+    assert len(tried) <= 2 + 2 * len(peaks).bit_length()
+
+
+def test_a_peak_that_rises_evenly_is_met_in_a_few_plans():
+    tried = []
+    best = largest_that_fits(int, lambda n: tried.append(n) or 1000 + 613 * n, 200_000, least=0, most=1000)
+    assert best == (200_000 - 1000) // 613
+    assert len(tried) <= 6
