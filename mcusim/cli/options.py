@@ -41,7 +41,7 @@ OF_VERBS = {"training": "train", "timeline": "timeline", "search": "search"}
 
 
 def takes_settings(
-    *, group: str = "", but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
+    *, groups: Collection[str] = (), but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
     file: str | None = "run", reading: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
     """Return a decorator that gives a verb an option for every setting.
@@ -49,7 +49,7 @@ def takes_settings(
     The verb's first parameter takes the ``Experiment`` that a run file and the options describe.
 
     Args:
-        group: also the settings of this group, which no other verb has a use for.
+        groups: also the settings of these groups, which few verbs have a use for.
         but: names of settings that the verb has no use for, or has its own options for.
         defaults: setting -> what it is for this verb where neither file nor options say.
         file: name of the argument that may be a run file; if the verb has one of that name itself, it is
@@ -57,12 +57,13 @@ def takes_settings(
         reading: the verb takes ``reading``, which makes the experiment of a run file of its own choice,
             the options over it.
     """
-    unknown = {*but, *(defaults or {})} - {item.name for item in leaves(Experiment)}
+    own_defaults = defaults or {}
+    unknown = {*but, *own_defaults} - {item.name for item in leaves(Experiment)}
     assert not unknown, f"no settings: {unknown}"
 
     def wrap(verb: Callable[..., None]) -> Callable[..., None]:
         _, *own = signature(verb, eval_str=True).parameters.values()
-        taken = [item for item in ordered() if item.name not in but and of_verb(item) in ("", group)]
+        taken = [item for item in ordered() if item.name not in but and of_verb(item) in ("", *groups)]
         name = file or "run"
         adds = file is not None and file not in {p.name for p in own}
 
@@ -75,17 +76,20 @@ def takes_settings(
                 for item, text in texts:
                     if text is not None:
                         _put(data, item.path, text if item.is_flag else item.parse(text))
-                    elif item.name in (defaults or {}):
-                        _put(data, item.path, (defaults or {})[item.name], keep=True)
+                    elif item.name in own_defaults:
+                        _put(data, item.path, item.parse(own_defaults[item.name]), keep=True)
                 return _experiment(data, path)
 
             own = {"reading": wanted} if reading else {}
             verb(wanted(path if adds or (path is not None and path.suffix == TOML) else None), **own, **given)
 
         parameters = [
-            Parameter(_python_name(item), Parameter.KEYWORD_ONLY, default=None, annotation=_option(item.path))
+            Parameter(
+                _python_name(item), Parameter.KEYWORD_ONLY, default=None,
+                annotation=_option(item, own_defaults.get(item.name)),
+            )
             for item in taken
-        ]
+        ]  # fmt: skip
         argument = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=RunFile)
         own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own if p.name != "reading"]
         whole = [*([argument] if adds else []), *parameters, *own]
@@ -135,13 +139,16 @@ def _options() -> dict[tuple[str, ...], Any]:
     return {item.path: _described(item) for item in leaves(Experiment)}
 
 
-def _option(path: tuple[str, ...]) -> Any:
-    return _options()[path]
+def _option(item: Setting, default: str | None) -> Any:
+    return _options()[item.path] if default is None else _described(item, default)
 
 
-def _described(item: Setting) -> Any:
-    """Return the annotation by which typer knows an option; a default of its own means: not given."""
-    plain = item.plain(item.default)
+def _described(item: Setting, default: str | None = None) -> Any:
+    """Return the annotation by which typer knows an option; a default of its own means: not given.
+
+    ``default`` is that of the verb, where it is not the setting's.
+    """
+    plain = default or item.plain(item.default)
     shown: Any = str(plain) if plain not in (None, "", {}) else False
     if item.is_flag:
         name = item.flags[0].removeprefix("--")

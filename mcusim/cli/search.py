@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
     from mcusim.update.ranking import Ranking
 
 
-@o.takes_settings(but=("update", "error", "weight"), defaults={"bias": "int32+res8"}, group="search")
+@o.takes_settings(
+    groups=("search", "training"), but=("update", "error", "weight", "evaluate", "trace"),
+    defaults={"bias": "int32+res8", "epochs": "2"},
+)  # fmt: skip
 def search(
     wanted: Experiment,
     analysis: Annotated[
@@ -39,8 +41,9 @@ def search(
     ] = 3,
     rates: Annotated[str, typer.Option(help="Learning rates to train with, with commas.")] = "0.003,0.01",
     also: Annotated[str, typer.Option(help="Update schemes to train beside them, with commas.")] = "",
-    epochs: Annotated[int, typer.Option(help="Epochs of the best part; all train for one.", min=1)] = 2,
-    limit: Annotated[int | None, typer.Option(help="Steps of an epoch; all if not given.", min=1)] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds to train each with, from --seed on; compared by the mean.", min=1)
+    ] = 1,
     workers: Annotated[int, typer.Option(help="Processes that train, one core each.", min=1)] = 1,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON object here.", metavar="FILE")] = None,
     plot: o.Plot = None,
@@ -53,9 +56,11 @@ def search(
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
     them with --weights where nothing else fits. The winner's options go to plan and train.
 
-    --train settles it by short trainings on a validation part, by successive halving: layers, biases and
-    learning rate are those that learned best. Options that differ are trained, not those of largest gain
-    alone; then those most like the best of them. The test examples are not looked at.
+    --train settles it by short trainings on a validation part, a tenth if not said: layers, biases and
+    learning rate are those that learned best. All train for one epoch, the best third for three, a third of
+    those for nine, up to --epochs (2).
+    Options that differ are trained, not those of largest gain alone; then those most like the best of them.
+    The test examples are not looked at.
     """
     from mcusim.cli.output import draw, print_json, print_sections, publish_sections
     from mcusim.cli.progress import working
@@ -85,10 +90,9 @@ def search(
     from mcusim.studies.refine import refine, refined
     from mcusim.update.spelling import split_list
 
-    recipe = replace(wanted.training, epochs=epochs, limit=limit)
     with study_table(wanted=not json) as tell:
         study = refine(
-            found, replace(wanted, training=recipe), train, most=most, around=around, rates=_numbers(rates),
+            found, wanted, train, most=most, around=around, rates=_numbers(rates), seeds=seeds,
             also=split_list(also) if also else (), workers=workers, progress=tell,
         )  # fmt: skip
     if json:

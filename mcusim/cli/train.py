@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Report = Callable[[dict[str, Any]], None]
 
 
-@o.takes_settings(group="training")
+@o.takes_settings(groups=("training",))
 def train(
     wanted: Experiment,
     out: o.Out = None,

@@ -30,7 +30,8 @@ def refine(
     around: int = 3,
     rates: Sequence[float] = (0.003, 0.01),
     also: Sequence[str] = (),
-    rungs: Sequence[int] = (1,),
+    seeds: int = 1,
+    rungs: Sequence[int] | None = None,
     keep: float = 1 / 3,
     workers: int = 1,
     progress: Callable[[Standing], None] | None = None,
@@ -52,7 +53,9 @@ def refine(
         around: how many more are tried then: those most like the one that learned best.
         rates: learning rates each is tried with.
         also: update schemes to try beside them, in the formats of the best option.
-        rungs: epochs after which only the best part goes on; those below the epochs of the training.
+        seeds: with how many seeds each is trained, from that of ``wanted`` on; they are compared by the mean.
+        rungs: epochs after which only the best part goes on; 1, 3, 9 … if not given, those below the epochs
+            of the training.
         keep: that part.
         workers: processes.
         progress: called when something has changed.
@@ -61,11 +64,13 @@ def refine(
         The study; its ``best`` is what to train.
 
     Raises:
-        BadArgument: if there is nothing to compare, or ``around`` is below 0.
+        BadArgument: if there is nothing to compare, ``around`` is below 0, or ``seeds`` below 1.
         OutOfSram, BadRun: as ``sweep``.
     """
     if around < 0:
         raise BadArgument(f"around {around}", "is less than 0", "give 0 to try no more")
+    if seeds < 1:
+        raise BadArgument(f"seeds {seeds}", "is less than 1", "give how many each option is trained with")
     tried = found.varied(most)
     choices = [_choice(number, option) for number, option in enumerate(tried, 1)]
     best = found.best.plan.settings.formats.as_dict()
@@ -79,6 +84,9 @@ def refine(
     base = replace(wanted, training=recipe, note="").as_dict()
     base = {name: value for name, value in base.items() if name not in ("note", "update", "residency")}
     base["formats"] = {name: value for name, value in base["formats"].items() if name != "head"}
+    drawn = list(range(wanted.seed, wanted.seed + seeds))
+    if rungs is None:
+        rungs = [3**rung for rung in range(recipe.epochs.bit_length())]
     early = [epochs for epochs in rungs if epochs < recipe.epochs]
     about: dict[str, Any] = {
         "name": NAME, "base": _plain(base),
@@ -88,7 +96,7 @@ def refine(
         about["halving"] = {"epochs": early, "keep": keep}
 
     def trained() -> StudyResult:
-        study = Study.read({**about, "axes": {"choice": choices, "lr": list(rates)}})
+        study = Study.read({**about, "axes": {"choice": choices, "lr": list(rates), "seed": drawn}})
         return sweep(study, out, workers=workers, extend=True, progress=progress)
 
     result = trained()

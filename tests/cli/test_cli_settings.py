@@ -186,3 +186,11 @@ def test_what_a_verb_alone_can_choose_is_a_table_of_a_run_file_and_checked_alike
 def refused_by(run_file: Path, line: str, refused) -> str:
     run_file.write_text(run_file.read_text().replace("hours = 0.5", line))
     return str(refused("timeline", run_file))
+
+
+def test_the_help_of_a_verb_names_the_defaults_of_that_verb():
+    def shown(verb: str, flag: str) -> object:
+        return next(p.show_default for p in main.verb(verb).params if flag in p.opts)
+
+    assert (shown("search", "--epochs"), shown("train", "--epochs")) == ("2", "1")
+    assert (shown("search", "--bias"), shown("plan", "--bias")) == ("int32+res8", "int32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,20 @@ def test_one_choice_is_no_search(wanted: Experiment, found: Found, tmp_path: Pat
         refine(found, replace(wanted), tmp_path, most=1, rates=(0.01,))
     with pytest.raises(BadArgument, match="around -1: is less than 0"):
         refine(found, wanted, tmp_path, around=-1)
+    with pytest.raises(BadArgument, match="seeds 0: is less than 1"):
+        refine(found, wanted, tmp_path, seeds=0)
+
+
+def test_each_option_is_trained_with_every_seed_and_compared_by_the_mean(
+    wanted: Experiment, found: Found, tmp_path: Path
+) -> None:
+    wanted = replace(wanted, seed=3)
+    result = refine(found, wanted, tmp_path, most=2, around=0, rates=(0.05,), seeds=2)
+    for mean in result.means:
+        assert {point.seed for point in mean.points} == {3, 4}
+        assert len({len(point.rows) for point in mean.points}) == 1
+        scores = [point.score() or 0 for point in mean.points]
+        assert mean.chosen == pytest.approx(sum(scores) / 2)
 
 
 def test_the_command_line_says_what_it_cost(base: dict[str, Any], tmp_path: Path) -> None:
@@ -85,10 +100,16 @@ def test_the_command_line_says_what_it_cost(base: dict[str, Any], tmp_path: Path
 
     words = ["search", "-m", base["model"], "-b", "nrf52840", "--data", base["data"], "--steps", "8"]
     words += ["--most", "1", "--around", "0", "--limit", "8"]
-    more = ["--train", str(tmp_path / "t"), "--also", "head", "--rates", "0.05"]
+    more = ["--train", str(tmp_path / "t"), "--also", "head", "--validation", "0.2", "--flip"]
+    more += ["--rates", "0.05"]
     result = CliRunner().invoke(build(), [*words, *more])
     assert result.exit_code == 0, result.output
     assert "2 choices, 3 epochs, 24 steps of training" in result.stdout
+    runs = [json.loads(path.read_text())["experiment"]["training"] for path in tmp_path.rglob("point.json")]
+    assert len(runs) == 2
+    for recipe in runs:
+        assert (recipe["epochs"], recipe["validation"], recipe["evaluate"]) == (2, 0.2, "never")
+        assert recipe["augmentation"]["flip"]
     wrong = CliRunner().invoke(build(), [*words, *more[:-2], "--rates", "fast"])
     assert wrong.exit_code == 2
     assert "--rates 'fast': are not numbers" in wrong.output
