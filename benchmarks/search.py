@@ -35,8 +35,8 @@ SMALL = (
 TASKS = {
     "CIFAR-10": "-b stm32f746 --data cifar10 --classes 10 --residency flash --patches 3:blocks.1.pointwise2"
     " --planner greedy_by_size --blocks 10 --bias-blocks 0,9,12 --stage 10000"
-    " --epochs 2 --limit 12000 --most 8 --rates 0.001,0.0014"
-    " --also static:mbv2-99kb,static:mbv2-123kb",
+    " --head-rate 1.5 --warmup 0.5 --flip --shift 3 --variants 1000 --epochs 9 --limit 12000"
+    " --most 8 --around 4 --rates 0.001,0.0014 --also static:mbv2-99kb",
     "CIFAR-10 at 64": f"{SMALL} --data cifar10 --classes 10",
     "people in fog": f"{SMALL} --data vww-1000?corruption=fog --classes 2",
     "shapes in noise": f"{SMALL} --data synthetic?corruption=gaussian-noise --classes 10",
