@@ -60,21 +60,26 @@ def searched(task: str, folder: Path, workers: int) -> list[dict[str, Any]]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"{perf_counter() - started:.0f} s, {cpu:.0f} of a core", flush=True)
+    rows = ranked(task, json.loads(done.stdout)["trained"]["points"], folder / name)
+    rows[0]["cpu_s"] = round(cpu)
+    return rows
+
+
+def ranked(task: str, points: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Return a row for each choice, the mean of its seeds, the best first."""
     alike: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in json.loads(done.stdout)["trained"]["points"]:
+    for row in points:
         alike.setdefault((row["choice"], row["lr"]), []).append(row)
     rows = [
         {
-            "task": task, "choice": choice, "update": _update(folder / name / points[0]["folder"]), "lr": lr,
-            "status": points[0]["status"], "seeds": len(points), "epochs": points[0]["epochs"],
-            "validation": fmean(row["chosen"] or 0 for row in points), "peak_bytes": points[0]["peak_bytes"],
-            "step_ms": points[0]["step_ms"],
+            "task": task, "choice": choice, "update": _update(folder / mine[0]["folder"]), "lr": lr,
+            "status": mine[0]["status"], "seeds": len(mine), "epochs": mine[0]["epochs"],
+            "validation": fmean(row["chosen"] or 0 for row in mine), "peak_bytes": mine[0]["peak_bytes"],
+            "step_ms": mine[0]["step_ms"],
         }
-        for (choice, lr), points in alike.items()
+        for (choice, lr), mine in alike.items()
     ]  # fmt: skip
-    rows.sort(key=lambda row: (row["status"] != "done", -row["epochs"], -row["validation"]))
-    rows[0]["cpu_s"] = round(cpu)
-    return rows
+    return sorted(rows, key=lambda row: (row["status"] != "done", -row["epochs"], -row["validation"]))
 
 
 def _update(folder: Path) -> str:
