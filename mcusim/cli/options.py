@@ -36,20 +36,19 @@ RunFile = Annotated[
     typer.Argument(help="TOML file with model, board and settings; options override it.", metavar="RUN"),
 ]
 TOML = ".toml"
-OF_VERBS = {"training": "train", "timeline": "timeline", "search": "search"}
-"""Groups of settings that only one verb has a use for."""
+OF_VERBS = {"training": ("train", "stream", "search"), "timeline": ("timeline",), "search": ("search",)}
+"""Groups of settings that few verbs have a use for, with these verbs."""
 
 
 def takes_settings(
-    *, groups: Collection[str] = (), but: Collection[str] = (), defaults: Mapping[str, str] | None = None,
-    file: str | None = "run", reading: bool = False,
+    *, but: Collection[str] = (), defaults: Mapping[str, str] | None = None, file: str | None = "run",
+    reading: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
-    """Return a decorator that gives a verb an option for every setting.
+    """Return a decorator that gives a verb an option for every setting but those of groups for other verbs.
 
     The verb's first parameter takes the ``Experiment`` that a run file and the options describe.
 
     Args:
-        groups: also the settings of these groups, which few verbs have a use for.
         but: names of settings that the verb has no use for, or has its own options for.
         defaults: setting -> what it is for this verb where neither file nor options say.
         file: name of the argument that may be a run file; if the verb has one of that name itself, it is
@@ -63,7 +62,8 @@ def takes_settings(
 
     def wrap(verb: Callable[..., None]) -> Callable[..., None]:
         _, *own = signature(verb, eval_str=True).parameters.values()
-        taken = [item for item in ordered() if item.name not in but and of_verb(item) in ("", *groups)]
+        others = {group for group, verbs in OF_VERBS.items() if verb.__name__ not in verbs}
+        taken = [item for item in ordered() if item.name not in but and group_of(item) not in others]
         name = file or "run"
         adds = file is not None and file not in {p.name for p in own}
 
@@ -123,15 +123,15 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, *, keep: bool 
         data[name] = value
 
 
-def of_verb(item: Setting) -> str:
-    """Return the name of the group that a setting is in if only one verb has a use for it, else nothing."""
+def group_of(item: Setting) -> str:
+    """Return the name of the group that a setting is in if few verbs have a use for it, else nothing."""
     return item.path[0] if item.path[0] in OF_VERBS else ""
 
 
 def ordered() -> list[Setting]:
     """Return all settings: network, board and data first, then those of a session, then of single verbs."""
     last = {item.path: 1 for item in leaves(Settings)}
-    return sorted(leaves(Experiment), key=lambda item: 2 if of_verb(item) else last.get(item.path, 0))
+    return sorted(leaves(Experiment), key=lambda item: 2 if group_of(item) else last.get(item.path, 0))
 
 
 @cache

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @o.takes_settings(
-    groups=("search", "training"), but=("update", "error", "weight", "evaluate", "trace"),
+    but=("update", "error", "weight", "evaluate", "trace"),
     defaults={"bias": "int32+res8", "epochs": "2"},
 )  # fmt: skip
 def search(
@@ -58,9 +58,8 @@ def search(
 
     --train settles it by short trainings on a validation part, a tenth if not said: layers, biases and
     learning rate are those that learned best. All train for one epoch, the best third for three, a third of
-    those for nine, up to --epochs (2).
-    Options that differ are trained, not those of largest gain alone; then those most like the best of them.
-    The test examples are not looked at.
+    those for nine, none beyond --epochs. Options that differ are trained, not those of largest gain alone;
+    then those most like the best of them. The test examples are not looked at.
     """
     from mcusim.cli.output import draw, print_json, print_sections, publish_sections
     from mcusim.cli.progress import working

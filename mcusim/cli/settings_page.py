@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcusim.cli.options import OF_VERBS, help_of, of_verb, ordered
+from mcusim.cli.options import OF_VERBS, group_of, help_of, ordered
 from mcusim.core.chosen import leaves
 from mcusim.core.setting import Setting
 from mcusim.planning.settings import Settings
@@ -11,7 +11,7 @@ INTRO = """# Settings
 
 Made by `python -m mcusim.cli.settings_page > docs/settings.md`, from the fields that are all there is of a
 setting. Each is an option of every verb that plans or trains, and a key of a run file; those of a session are
-arguments of `mcusim.Session` too, those of one verb of its function. A run file is TOML:
+arguments of `mcusim.Session` too, those of single verbs of their functions. A run file is TOML:
 
 ```toml
 model = "mbv2-w0.35"
@@ -40,7 +40,10 @@ shift = 2
 """
 GROUPS = {
     "": "Network, board, data", "session": "A session",
-    **{group: f"{group.capitalize()} (`{verb}` only)" for group, verb in OF_VERBS.items()},
+    **{
+        group: f"{group.capitalize()} ({', '.join(f'`{verb}`' for verb in verbs)} only)"
+        for group, verbs in OF_VERBS.items()
+    },
 }  # fmt: skip
 
 
@@ -49,7 +52,7 @@ def page() -> str:
     groups: dict[str, list[Setting]] = {group: [] for group in GROUPS}
     inside = {item.path: "session" for item in leaves(Settings)}
     for item in ordered():
-        groups[of_verb(item) or inside.get(item.path, "")].append(item)
+        groups[group_of(item) or inside.get(item.path, "")].append(item)
     text = INTRO
     for group, items in groups.items():
         text += f"\n## {GROUPS[group]}\n\n| option | run file | default | what |\n|---|---|---|---|\n"

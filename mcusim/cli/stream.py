@@ -10,7 +10,7 @@ from mcusim.cli import options as o
 from mcusim.session.experiment import Experiment
 
 
-@o.takes_settings(groups=("training",))
+@o.takes_settings()
 def stream(
     wanted: Experiment,
     by: Annotated[

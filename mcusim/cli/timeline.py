@@ -11,7 +11,7 @@ from mcusim.cli import options as o
 from mcusim.session.experiment import Experiment
 
 
-@o.takes_settings(but=("data",), groups=("timeline",))
+@o.takes_settings(but=("data",))
 def timeline(
     wanted: Experiment,
     trace: Annotated[Path | None, typer.Option(help="Write the first seconds as a Perfetto trace.")] = None,

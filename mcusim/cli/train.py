@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Report = Callable[[dict[str, Any]], None]
 
 
-@o.takes_settings(groups=("training",))
+@o.takes_settings()
 def train(
     wanted: Experiment,
     out: o.Out = None,

@@ -157,9 +157,9 @@ def largest_that_fits(
         )
     low, fitting = least, smallest
     high, over = most + 1, None
-    middle = True
+    halve = True
     while high - low > 1:
-        if middle or over is None:
+        if halve or over is None:
             tried = (low + high) // 2
         else:
             part = (capacity_bytes - fitting) / (over - fitting)
@@ -170,7 +170,7 @@ def largest_that_fits(
             low, fitting = tried, peak
         else:
             high, over = tried, peak
-        middle = not middle and 2 * (high - low) > left
+        halve = not halve and 2 * (high - low) > left
     return make(low)
 
 

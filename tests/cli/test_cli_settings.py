@@ -18,7 +18,7 @@ from mcusim.session.experiment import Experiment
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 OWN_WAY = {
     "compare": {"--board", "-b", "--update", "-u"},
-    "search": {"--update", "-u", "--error", "--weight"},
+    "search": {"--update", "-u", "--error", "--weight", "--evaluate", "--trace"},
     "diff": {"--update", "-u"},
 }
 """Options that a verb replaces by its own: lists of boards and schemes, sides, or what it looks for."""
@@ -50,7 +50,7 @@ def test_every_verb_that_plans_takes_every_setting_with_its_help(verb):
     assert verb in VERBS
     found = options_of(verb)
     for item in leaves(Experiment):
-        others = options.OF_VERBS.get(options.of_verb(item), verb) != verb
+        others = verb not in options.OF_VERBS.get(options.group_of(item), (verb,))
         if others or (item.name == "data" and verb not in DATA):
             continue
         missing = set(item.flags) - OWN_WAY.get(verb, set())
@@ -194,3 +194,14 @@ def test_the_help_of_a_verb_names_the_defaults_of_that_verb():
 
     assert (shown("search", "--epochs"), shown("train", "--epochs")) == ("2", "1")
     assert (shown("search", "--bias"), shown("plan", "--bias")) == ("int32+res8", "int32")
+
+
+def test_the_groups_are_those_of_verbs_that_are_there():
+    named = [verb for verbs in options.OF_VERBS.values() for verb in verbs]
+    assert set(named) <= set(VERBS)
+    for group, verbs in options.OF_VERBS.items():
+        flags = {
+            flag for item in leaves(Experiment) if options.group_of(item) == group for flag in item.flags
+        }
+        takers = {verb for verb in PLANS if len(flags & set(options_of(verb))) > len(flags) / 2}
+        assert takers == set(verbs), group
