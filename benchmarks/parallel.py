@@ -1,9 +1,12 @@
-"""What two cores make of a study: ``python benchmarks/parallel.py [--workers 2] [--steps 20000] [--dask]``.
+"""What cores make of a study.
+
+    python benchmarks/parallel.py [--workers 2] [--steps 20000] [--turns 1] [--dask]
 
 The same runs one after the other, in processes, and with ``--dask`` on workers of a local cluster: efficiency
 is the time of the first over that of the others times the workers. Each begins with compiled kernels and data
 that are kept. A process takes some seconds to start, so the fewer steps, the less there is to see; and
-efficiency on a machine that others use too is theirs as well: the load is printed beside it.
+efficiency on a machine that others use too is theirs as well: the load is printed beside it. With
+several turns each way has its turn in each of them, and what is told is the median.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -60,14 +65,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, help="runs of the study; four a worker if not given")
     parser.add_argument("--steps", type=int, default=20_000, help="of a run")
     parser.add_argument("--dask", action="store_true", help="on a local cluster too")
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     wanted = study(arguments.runs or 4 * arguments.workers, arguments.steps)
     seconds(study(1, 10))  # compiles, and unpacks the data
-    taken = {"one process": seconds(wanted)}
-    taken[f"{arguments.workers} processes"] = seconds(wanted, workers=arguments.workers)
+    ways: dict[str, Callable[[], float]] = {
+        "one process": lambda: seconds(wanted),
+        f"{arguments.workers} processes": lambda: seconds(wanted, workers=arguments.workers),
+    }
     if arguments.dask:
-        taken[f"Dask, {arguments.workers} workers"] = on_dask(wanted, arguments.workers)
+        ways[f"Dask, {arguments.workers} workers"] = lambda: on_dask(wanted, arguments.workers)
+    turns = [{where: measured() for where, measured in ways.items()} for _ in range(arguments.turns)]
+    taken = {where: median(turn[where] for turn in turns) for where in ways}
     alone = taken["one process"]
     found = {
         where: {"seconds": round(time, 2), "efficiency": round(alone / time / arguments.workers, 3)}

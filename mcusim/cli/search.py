@@ -54,7 +54,8 @@ def search(
 
     The gain of a selection is its share of the network's gradient norm, times the part of the time that
     its channels learn. It knows nothing of rounding, which costs 8-bit weights more than it saves: allow
-    them with --weights where nothing else fits. The winner's options go to plan and train.
+    them with --weights where nothing else fits. Of --resolutions it knows nothing either: let --train
+    decide. The winner's options go to plan and train.
 
     --train settles it by short trainings on a validation part, a tenth if not said: layers, biases and
     learning rate are those that learned best. All train for one epoch, the best third for three, a third of

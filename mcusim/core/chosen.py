@@ -175,7 +175,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is tuple:
         return (tuple,)
     kinds = get_args(hint) if get_origin(hint) is not Mapping and get_args(hint) else (hint,)
-    return tuple(dict if _is_mapping(kind) else kind for kind in kinds)
+    return tuple(
+        dict if _is_mapping(kind) else tuple if get_origin(kind) is tuple else kind for kind in kinds
+    )
 
 
 def _is_mapping(kind: Any) -> bool:

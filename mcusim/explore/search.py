@@ -16,6 +16,7 @@ from mcusim.core.wording import choice
 from mcusim.explore.gain import Gains
 from mcusim.files.load import network
 from mcusim.graph import Model
+from mcusim.graph.resolution import at_resolution
 from mcusim.mcu.board import Board
 from mcusim.mcu.board_files import board as find_board
 from mcusim.planning.network import network_of
@@ -44,6 +45,7 @@ COLUMNS = (
     Column("blocks", "", "number", 1), Column("errors", priority=4), Column("weights", priority=5),
     Column("weights in", priority=6), Column("patches", priority=3),
 )  # fmt: skip
+RESOLUTION = Column("images", "px", "number", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Option:
         biases: of how many of the last blocks the biases do.
         gain: expected gain, 0..1; see ``Gains.expected``.
         plan: the placement; its settings hold the scheme's text, formats, residency and patches.
+        resolution: side of the images, if the search had several to choose from.
     """
 
     shape: str
@@ -65,6 +68,7 @@ class Option:
     biases: int
     gain: float
     plan: Plan
+    resolution: int | None = None
 
     @property
     def update(self) -> str:
@@ -74,7 +78,8 @@ class Option:
     @property
     def arguments(self) -> str:
         """Command-line options that give this plan again."""
-        return arguments(Settings.fixed(self.plan.settings), Settings())
+        line = arguments(Settings.fixed(self.plan.settings), Settings())
+        return line if self.resolution is None else f"--resolution {self.resolution} {line}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -82,8 +87,9 @@ class Option:
         time = found["time"]
         return {
             "shape": self.shape, "blocks": self.blocks, "bias_blocks": self.biases, "gain": self.gain,
-            "update": self.update, "arguments": self.arguments, "peak_bytes": self.plan.peak_bytes,
-            "ratio": found["weights"]["ratio"], "weights": found["weights"]["updated"],
+            "resolution": self.resolution, "update": self.update, "arguments": self.arguments,
+            "peak_bytes": self.plan.peak_bytes, "ratio": found["weights"]["ratio"],
+            "weights": found["weights"]["updated"],
             "formats": found["formats"], "residency": found["sram"]["residency"],
             "patches": found["sram"]["patches"], "by_role": found["sram"]["by_role"],
             "step_ms": None if time is None else time["step_ms"]["value"],
@@ -107,9 +113,9 @@ class Found(Shown):
     def varied(self, most: int) -> list[Option]:
         """Return options that differ: the best, then each time the one least like any before it.
 
-        What differs is the shape, the number of blocks and of those whose biases learn, each with the formats
-        of largest gain; options with less than half of the largest gain of their shape are left out. Among
-        equals the larger gain wins.
+        What differs is the shape, the number of blocks and of those whose biases learn, and the resolution,
+        each with the formats of largest gain; options with less than half of the largest gain of their shape
+        are left out. Among equals the larger gain wins.
         """
         rest = self._kinds
         found = [rest.pop(0)]
@@ -125,12 +131,13 @@ class Found(Shown):
 
     @property
     def _kinds(self) -> list[Option]:
-        """The best of each shape, number of blocks and of biases, largest gain first."""
-        firsts: dict[tuple[str, int, int], Option] = {}
+        """The best of each shape, number of blocks and of biases, and resolution, largest gain first."""
+        firsts: dict[tuple[str, int, int, int | None], Option] = {}
         most_of: dict[str, float] = {}
         for option in self.options:
             if 2 * option.gain >= most_of.setdefault(option.shape, option.gain):
-                firsts.setdefault((option.shape, option.blocks, option.biases), option)
+                kind = option.shape, option.blocks, option.biases, option.resolution
+                firsts.setdefault(kind, option)
         return list(firsts.values())
 
     def as_dict(self) -> dict[str, Any]:
@@ -151,11 +158,13 @@ class Found(Shown):
                     option.gain, data["ratio"], option.plan.peak_bytes, data["step_ms"], option.shape,
                     option.blocks, data["formats"]["error"], data["formats"]["weight"], data["residency"],
                     (data["patches"] or "off").partition(" ")[0],
+                    *(() if option.resolution is None else (option.resolution,)),
                 )
             )  # fmt: skip
+        columns = COLUMNS if self.best.resolution is None else (*COLUMNS, RESOLUTION)
         title = f"{self.model.name} on {self.board.name}, {self.sram_bytes:,} B: {len(self.options)} fit"
         again = "the first one again, as options of plan and train:"
-        return [Headline(title), Table(COLUMNS, rows), Command(self.best.arguments, again)]
+        return [Headline(title), Table(columns, rows), Command(self.best.arguments, again)]
 
 
 @takes(SearchSpace)
@@ -172,8 +181,8 @@ def search(
 
     The objective, to be made as large as possible, is ``Gains.expected``: over the learning weights, the
     sum of their normalised sensitivity times the fraction of the time that they learn. For every number of
-    last blocks, whichever biases learn, every pair of formats and both shapes the largest selection that
-    fits is found by bisection over real plans; residency and patches are then what ``settings`` leave open,
+    last blocks, whichever biases learn, every pair of formats, resolution and shape the largest selection
+    that fits is found over real plans; residency and patches are then what ``settings`` leave open,
     found by planning. Since the objective knows nothing of rounding, allow only formats you would accept; the
     one named first wins ties.
 
@@ -199,13 +208,17 @@ def search(
     wanted = chosen(space or SearchSpace(), choices)
     every = len(blocks_of(model))
     count = min(wanted.blocks or every, every)
-    look = _Look(model, board, Gains.of(model, ranking), settings, wanted)
+    gains = Gains.of(model, ranking)
+    looks = [
+        _Look(model if side is None else at_resolution(model, side), board, gains, settings, wanted, side)
+        for side in wanted.resolutions or (None,)
+    ]
     found: list[Option] = []
     slow: list[Option] = []
     failed: list[OutOfSram] = []
     own = replace(settings.formats, head=head_format(model, settings.formats))
     given = [replace(own, error=e, weight=w) for w in wanted.weights for e in wanted.errors]
-    for formats, shape, depth in counted(list(product(given, SHAPES, wanted.bias_blocks))):
+    for look, formats, shape, depth in counted(list(product(looks, given, SHAPES, wanted.bias_blocks))):
         for last in range(1, count + 1):
             least = min((error.needed_bytes for error in failed), default=inf)
             try:
@@ -238,6 +251,7 @@ class _Look:
     gains: Gains
     settings: Settings
     space: SearchSpace
+    resolution: int | None = None
 
     def largest(
         self, shape: str, blocks: int, biases: int, formats: Formats, least: float = inf
@@ -329,7 +343,7 @@ class _Look:
         plan = planned(self._request(biases, counts, formats))
         if not plan.flash.fits:
             plan.require()
-        return Option(shape, blocks, biases, self.gains.expected(counts), plan)
+        return Option(shape, blocks, biases, self.gains.expected(counts), plan, self.resolution)
 
     def _request(self, biases: int, counts: dict[str, int], formats: Formats) -> Request:
         known = layers(self.model)
@@ -348,7 +362,12 @@ class _Look:
 def _unlike(one: Option, other: Option) -> float:
     """Return how different two selections are: each thing that differs whole counts one."""
     apart = abs(one.blocks - other.blocks) / max(one.blocks, other.blocks)
-    return (one.shape != other.shape) + (one.biases != other.biases) + apart
+    return (
+        apart
+        + (one.shape != other.shape)
+        + (one.biases != other.biases)
+        + (one.resolution != other.resolution)
+    )
 
 
 def _cycles(option: Option) -> int:
@@ -359,7 +378,8 @@ def _distinct(options: Sequence[Option]) -> Iterator[Option]:
     """Yield each selection once, in the formats that come first."""
     seen = set()
     for option in options:
-        key = (option.update, option.plan.settings.formats.weight, option.plan.settings.formats.error)
+        formats = option.plan.settings.formats
+        key = (option.update, option.resolution, formats.weight, formats.error)
         if key not in seen:
             seen.add(key)
             yield option

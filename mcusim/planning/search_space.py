@@ -25,17 +25,24 @@ def _of(formats: FormatList[Any], given: Any) -> tuple[str, ...]:
     return found
 
 
-def _depths(given: Any) -> tuple[int, ...]:
-    """Read numbers of blocks with commas, or several numbers."""
+def _numbers(what: str, given: Any, least: int, example: str) -> tuple[int, ...]:
+    """Read numbers with commas, or several numbers."""
     words = given.split(",") if isinstance(given, str) else given
     words = tuple(words) if isinstance(words, Iterable) else (words,)
     try:
         found = tuple(dict.fromkeys(int(word) for word in words))
     except (TypeError, ValueError) as error:
-        raise BadArgument(f"bias blocks {given!r}", "are no numbers", "e.g. 0,12") from error
-    if not found or min(found) < 0:
-        raise BadArgument(f"bias blocks {given!r}", "are no numbers from 0 up", "e.g. 0,12")
+        raise BadArgument(f"{what} {given!r}", "are no numbers", f"e.g. {example}") from error
+    if not found or min(found) < least:
+        raise BadArgument(f"{what} {given!r}", f"are no numbers from {least} up", f"e.g. {example}")
     return found
+
+
+def _sides(given: Any) -> tuple[int, ...] | None:
+    """Read sides of images, or ``none``."""
+    if given is None or (isinstance(given, str) and given.strip().lower() == "none"):
+        return None
+    return _numbers("resolutions", given, 1, "128,160")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,16 @@ class SearchSpace(Chosen):
     )
     bias_blocks: tuple[int, ...] = setting(
         (0,), "of how many last blocks the biases may learn, e.g. 0,12; 0: of those whose weights do",
-        read=lambda given: _depths(given), write=lambda depths: ",".join(map(str, depths)),
+        read=lambda given: _numbers("bias blocks", given, 0, "0,12"),
+        write=lambda depths: ",".join(map(str, depths)),
     )  # fmt: skip
     """The objective knows nothing of biases: a short training must tell what more of them are worth."""
+    resolutions: tuple[int, ...] | None = setting(
+        None, "sides of the images to try, e.g. 128,160; the network's own if not given",
+        read=lambda given: _sides(given),
+        write=lambda sides: None if sides is None else ",".join(map(str, sides)),
+    )  # fmt: skip
+    """The objective knows nothing of them either."""
     stage: int = setting(200, "steps between redraws of the channels", unit="steps", least=1)
     errors: tuple[str, ...] = setting(
         ("float32", "int16"), "allowed formats of errors, preferred first",

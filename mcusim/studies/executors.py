@@ -11,18 +11,15 @@ from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mcusim.core import BadArgument, parse_bytes
-from mcusim.studies.optional import required
+from mcusim.studies.cluster import Cluster
 from mcusim.studies.point import FAILED
-from mcusim.studies.work import Ending, Job, alone, train_point
+from mcusim.studies.work import ATTEMPTS, Ending, Job, alone, train_point
 
 if TYPE_CHECKING:
     from mcusim.data.dataset import Dataset
-
-ATTEMPTS = 3
-"""Times a run is begun again whose worker died under it."""
 
 
 class Executor(Protocol):
@@ -175,81 +172,6 @@ def _bound(memory: int) -> None:
 
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-
-
-class Cluster:
-    """Workers of a running Dask cluster; each data set is sent to every worker once.
-
-    Args:
-        address: of its scheduler, e.g. ``tcp://192.168.1.4:8786``.
-        seconds: to wait for an answer.
-
-    Raises:
-        MissingPackage: without Dask distributed.
-        BadArgument: if no scheduler answers, it has no workers, or one has another version.
-    """
-
-    def __init__(self, address: str, *, seconds: float = 10.0) -> None:
-        distributed = required("distributed", "a Dask cluster")
-        try:
-            self._client = distributed.Client(address, timeout=seconds, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
-            reason = f"does not answer: {type(error).__name__}"
-            raise BadArgument(f"scheduler {address}", reason, "start one with dask scheduler") from error
-        self._done: Any = distributed.as_completed(loop=self._client.loop)
-        self._sent: dict[str, Any] = {}
-        self._jobs: dict[str, Job] = {}
-        try:
-            self.room = self._workers(address)
-        except BaseException:
-            self._client.close()
-            raise
-
-    def _workers(self, address: str) -> int:
-        from mcusim.session.identity import program
-
-        answers = self._client.run(_version, on_error="return")
-        if not answers:
-            raise BadArgument(f"scheduler {address}", "has no workers", f"start some: dask worker {address}")
-        for worker, found in answers.items():
-            if found != program():
-                what = found.get("version") if isinstance(found, dict) else "no mcusim"
-                reason = f"runs {what} with other code, this study {program()['version']}"
-                raise BadArgument(f"worker {worker}", reason, "install the same mcusim there")
-        return len(answers)
-
-    def submit(self, job: Job, name: str, data: Dataset) -> None:
-        """Send the job to the cluster, which begins it again elsewhere if its worker dies."""
-        if name not in self._sent:
-            self._sent[name] = self._client.scatter(data, broadcast=True, hash=False)
-        future = self._client.submit(
-            train_point, job, self._sent[name], key=f"{job.key}-{job.epochs}-{time.monotonic_ns()}",
-            retries=ATTEMPTS, pure=False, resources=None,
-        )  # fmt: skip
-        self._jobs[future.key] = job
-        self._done.add(future)
-
-    def outcome(self) -> Ending:
-        """Wait for the next job to end."""
-        future = next(self._done)
-        job = self._jobs.pop(future.key)
-        try:
-            found: Ending = future.result()
-        except Exception as error:
-            return Ending(job.key, FAILED, f"{type(error).__name__}: {error}")
-        return found
-
-    def close(self) -> None:
-        """Take back what was not begun."""
-        with suppress(Exception):
-            self._client.cancel(list(self._jobs))
-        self._client.close()
-
-
-def _version() -> dict[str, str]:
-    from mcusim.session.identity import program
-
-    return program()
 
 
 def executor(workers: int, scheduler: str | None, memory: str | None, *, seconds: float = 10.0) -> Executor:

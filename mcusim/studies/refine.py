@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def refine(
     choices = [_choice(number, option) for number, option in enumerate(tried, 1)]
     best = found.best.plan.settings.formats.as_dict()
     best.pop("head", None)
-    choices += [{"label": scheme, "update": scheme, "formats": best} for scheme in also]
+    for scheme, side in product(also, dict.fromkeys(option.resolution for option in found.options)):
+        choices.append({"label": scheme + _at(side), "update": scheme, "formats": best, **_sized(side)})
     if len(choices) * len(rates) < 2:
         raise BadArgument("a search by training", "has one choice", "try more options or rates")
     recipe = wanted.training
@@ -100,8 +102,9 @@ def refine(
         return sweep(study, out, workers=workers, extend=True, progress=progress)
 
     result = trained()
-    by_update = {option.update: option for option in tried}
-    leading = (by_update.get(mean.points[0].experiment.update) for mean in result.means)
+    by_choice = {(option.update, option.resolution or wanted.resolution): option for option in tried}
+    ranked = (mean.points[0].experiment for mean in result.means)
+    leading = (by_choice.get((run.update, run.resolution)) for run in ranked)
     first = next((option for option in leading if option is not None), None)
     more = [] if first is None else found.near(first, around, tried)
     if not more:
@@ -116,9 +119,19 @@ def _choice(number: int, option: Option) -> dict[str, Any]:
     formats = settings.formats.as_dict()
     formats.pop("head", None)
     return {
-        "label": f"{number}: {option.shape}, {option.blocks} blocks, biases of {option.biases}",
+        "label": f"{number}: {option.shape}, {option.blocks} blocks, biases of {option.biases}"
+        + _at(option.resolution),
         "update": option.update, "formats": formats, "residency": str(settings.residency),
+        **_sized(option.resolution),
     }  # fmt: skip
+
+
+def _at(resolution: int | None) -> str:
+    return "" if resolution is None else f", at {resolution}"
+
+
+def _sized(resolution: int | None) -> dict[str, int]:
+    return {} if resolution is None else {"resolution": resolution}
 
 
 def refined(result: StudyResult) -> list[Section]:
@@ -132,6 +145,8 @@ def refined(result: StudyResult) -> list[Section]:
         return [*sections, cost]
     wanted = result.best.points[0].experiment
     line = arguments(wanted.settings, Settings())
+    if wanted.search.resolutions:
+        line = f"--resolution {wanted.resolution} {line}"
     return [*sections, cost, Command(line, "the best again, as options of plan and train:")]
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MARK = ".study"
 """A file in the folder of a study, by which a worker sees whether it shares that folder."""
 
+ATTEMPTS = 3
+"""Times a run is begun again whose worker died under it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

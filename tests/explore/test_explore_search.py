@@ -93,6 +93,27 @@ def test_biases_of_more_blocks_take_from_the_weights(ranking):
             found(ranking, bias_blocks=wrong)
 
 
+def test_a_resolution_is_chosen_with_the_layers(ranking):
+    result = found(ranking, 16_000, resolutions=(16, 12))
+    assert {option.resolution for option in result.options} == {16, 12}
+    own = {(o.update, o.plan.settings.formats): o.plan for o in found(ranking, 16_000).options}
+    for option in result.options:
+        assert option.arguments.startswith(f"--resolution {option.resolution} ")
+        assert option.plan.step.model.input.shape == (1, option.resolution, option.resolution, 3)
+        if option.resolution == 16:
+            kept = own.pop((option.update, option.plan.settings.formats))
+            assert kept.peak_bytes == option.plan.peak_bytes
+    assert not own
+    few = result.varied(4)
+    assert {option.resolution for option in few} == {16, 12}
+    assert result.near(few[0], 1) == few[:1]
+    assert "images" in str(result.sections()[1])
+    assert found(ranking, 16_000, resolutions="16, 12").as_dict() == result.as_dict()
+    for wrong in ("large", "0", 1.5j):
+        with pytest.raises(BadArgument, match="resolutions"):
+            found(ranking, resolutions=wrong)
+
+
 def test_an_expanding_selection_takes_expanding_layers_alone():
     model = mcusim.load("synthetic-mbv2")
     expanding = {item.op for item in eligible_layers(model, 99, "expand")}

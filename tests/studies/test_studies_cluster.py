@@ -37,6 +37,46 @@ def test_a_cluster_gives_the_same_results_and_data_reach_it_once(cluster, base, 
     assert all((tmp_path / "there" / "runs" / p.key / "run.json").is_file() for p in there.points)
 
 
+def test_the_runs_of_a_worker_share_fronts_until_the_study_ends(cluster, base, tmp_path: Path) -> None:
+    mcusim.sweep(study(base), tmp_path, scheduler=cluster.scheduler_address)
+
+    def left() -> list[int]:
+        from mcusim.studies import cluster
+
+        def same(job, data, fronts):
+            return id(fronts)
+
+        cluster.train_point, kept = same, cluster.train_point
+        before = len(cluster._THERE)
+        try:
+            return [before, cluster._train_there(None, None), cluster._train_there(None, None)]
+        finally:
+            cluster.train_point = kept
+            cluster._forget()
+
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        before, first, second = client.submit(left, pure=False).result()
+    assert before == 0
+    assert first == second
+
+
+def test_a_worker_is_not_sampled_while_it_trains(cluster) -> None:
+    def sampled() -> bool:
+        worker = distributed.get_worker()
+        time.sleep(0.2)  # what is to be done comes to the worker's own thread
+        return worker.periodic_callbacks["profile"].is_running()
+
+    def unsampled() -> bool:
+        from mcusim.studies.cluster import _unsampled
+
+        with _unsampled():
+            return sampled()
+
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        found = [client.submit(run, pure=False).result() for run in (sampled, unsampled, sampled)]
+    assert found == [True, False, True]
+
+
 def test_workers_without_the_folder_send_their_files(base, tmp_path: Path) -> None:
     from mcusim.studies.axes import Space
     from mcusim.studies.point import Points
@@ -86,7 +126,7 @@ def test_a_worker_that_dies_loses_nothing(cluster, base, tmp_path: Path) -> None
 
 
 def test_a_scheduler_that_does_not_answer_is_named(base, tmp_path: Path) -> None:
-    from mcusim.studies.executors import Cluster
+    from mcusim.studies.cluster import Cluster
 
     with pytest.raises(BadArgument, match=r"scheduler tcp://127\.0\.0\.1:9: does not answer"):
         Cluster("tcp://127.0.0.1:9", seconds=0.5)
@@ -96,7 +136,7 @@ def test_a_scheduler_that_does_not_answer_is_named(base, tmp_path: Path) -> None
 
 def test_a_worker_with_other_code_is_named(cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     from mcusim.session import identity
-    from mcusim.studies.executors import Cluster
+    from mcusim.studies.cluster import Cluster
 
     monkeypatch.setattr(identity, "program", lambda: {"version": "9.9", "arithmetic": "x"})
     with pytest.raises(BadArgument, match=r"worker tcp://.*: runs 0\.1\.0 with other code, this study 9\.9"):

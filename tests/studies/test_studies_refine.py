@@ -60,6 +60,21 @@ def test_what_is_most_like_the_best_has_its_turn(wanted: Experiment, found: Foun
     assert not set(found.near(first, 99, tried)) & set(tried)
 
 
+def test_resolutions_are_trained_beside_each_other(wanted: Experiment, tmp_path: Path) -> None:
+    model = wanted.network().model
+    side = model.input.shape[1]
+    ranking = mcusim.sensitivity(model, wanted.target(), wanted.dataset(model), steps=8)
+    wanted = replace(wanted, search=replace(wanted.search, resolutions=(side // 2, side)))
+    found = mcusim.search(model, wanted.target(), ranking, wanted.settings, space=wanted.search)
+    result = refine(found, wanted, tmp_path, most=2, around=1, rates=(0.05,), also=("head",), rungs=())
+    trained = [(point.experiment.update, point.experiment.resolution) for point in result.points]
+    assert len(trained) == len(set(trained)) == 2 + 2 + 1
+    assert {("head", side // 2), ("head", side)} < set(trained)
+    best = result.best
+    assert best is not None
+    assert f"--resolution {best.points[0].experiment.resolution} " in "\n".join(map(str, refined(result)))
+
+
 def test_going_on_repeats_nothing(wanted: Experiment, found: Found, tmp_path: Path) -> None:
     def trained() -> dict[str, int]:
         return {str(p): p.stat().st_mtime_ns for p in tmp_path.rglob("run.json")}
