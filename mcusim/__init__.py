@@ -113,7 +113,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "StudyResult": "mcusim.studies.result",
         "Comparison": "mcusim.explore.compare",
         "SearchSpace": "mcusim.planning.search_space",
-        "Found": "mcusim.explore.search",
+        "Found": "mcusim.explore.found",
         "Ranking": "mcusim.update.ranking",
         "Difference": "mcusim.reporting.diff",
         "Coverage": "mcusim.update.coverage",
@@ -208,10 +208,11 @@ if TYPE_CHECKING:
     from mcusim.explore.cache import Cached, cache
     from mcusim.explore.calibrate import calibrate
     from mcusim.explore.compare import Comparison, compare
+    from mcusim.explore.found import Found
     from mcusim.explore.installation import Installation, doctor
     from mcusim.explore.layers import ModelSummary, show
     from mcusim.explore.names import allocators, models, planners, profiles, schemes
-    from mcusim.explore.search import Found, search
+    from mcusim.explore.search import search
     from mcusim.explore.sensitivity import sensitivity
     from mcusim.files.fetch import fetch
     from mcusim.files.load import load

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mcusim.core import BadArgument, BadBoard, OutOfSram
-from mcusim.core.chosen import arguments, chosen, takes
+from mcusim.core.chosen import chosen, takes
 from mcusim.core.counted import counted
 from mcusim.core.wording import choice
+from mcusim.explore.found import Found, Option
 from mcusim.explore.gain import Gains
 from mcusim.files.load import network
 from mcusim.graph import Model
@@ -21,12 +22,9 @@ from mcusim.mcu.board import Board
 from mcusim.mcu.board_files import board as find_board
 from mcusim.planning.network import network_of
 from mcusim.planning.placement import cheapest as planned
-from mcusim.planning.plan import Plan
 from mcusim.planning.request import Request
 from mcusim.planning.search_space import SearchSpace
 from mcusim.planning.settings import Settings, head_format
-from mcusim.sections.kinds import Column, Command, Headline, Section, Table
-from mcusim.sections.shown import Shown
 from mcusim.update.blocks import blocks as blocks_of
 from mcusim.update.budget import Budget, largest_that_fits
 from mcusim.update.channels import Layer, layers, trunk_weights
@@ -39,132 +37,6 @@ from mcusim.update.schemes.dynamic import Dynamic
 GRAIN = 512
 """Stored elements between two selections that are tried."""
 SHAPES = ("ranked", "even", "expand")
-COLUMNS = (
-    Column("gain", "", "share", digits=2), Column("learns", "", "share", digits=2),
-    Column("peak", "B", "number"), Column("time a step", "ms", "number"), Column("shape", priority=2),
-    Column("blocks", "", "number", 1), Column("errors", priority=4), Column("weights", priority=5),
-    Column("weights in", priority=6), Column("patches", priority=3),
-)  # fmt: skip
-RESOLUTION = Column("images", "px", "number", 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A selection that was really planned.
-
-    Attributes:
-        shape: ``ranked``: the channels that gain most for what they store; ``even``: the same fraction of
-            every layer of the blocks; ``expand``: as ranked, of expanding layers alone, as the published
-            choices for inverted residuals (arXiv 2206.15472).
-        blocks: how many of the last blocks learn.
-        biases: of how many of the last blocks the biases do.
-        gain: expected gain, 0..1; see ``Gains.expected``.
-        plan: the placement; its settings hold the scheme's text, formats, residency and patches.
-        resolution: side of the images, if the search had several to choose from.
-    """
-
-    shape: str
-    blocks: int
-    biases: int
-    gain: float
-    plan: Plan
-    resolution: int | None = None
-
-    @property
-    def update(self) -> str:
-        """Text of the scheme, for ``--update``."""
-        return self.plan.settings.update
-
-    @property
-    def arguments(self) -> str:
-        """Command-line options that give this plan again."""
-        line = arguments(Settings.fixed(self.plan.settings), Settings())
-        return line if self.resolution is None else f"--resolution {self.resolution} {line}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        found = self.plan.as_dict()
-        time = found["time"]
-        return {
-            "shape": self.shape, "blocks": self.blocks, "bias_blocks": self.biases, "gain": self.gain,
-            "resolution": self.resolution, "update": self.update, "arguments": self.arguments,
-            "peak_bytes": self.plan.peak_bytes, "ratio": found["weights"]["ratio"],
-            "weights": found["weights"]["updated"],
-            "formats": found["formats"], "residency": found["sram"]["residency"],
-            "patches": found["sram"]["patches"], "by_role": found["sram"]["by_role"],
-            "step_ms": None if time is None else time["step_ms"]["value"],
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Found(Shown):
-    """What a search found: the selections that fit, largest expected gain first."""
-
-    model: Model
-    board: Board
-    sram_bytes: int
-    options: tuple[Option, ...]
-
-    @property
-    def best(self) -> Option:
-        """The selection of largest expected gain."""
-        return self.options[0]
-
-    def varied(self, most: int) -> list[Option]:
-        """Return options that differ: the best, then each time the one least like any before it.
-
-        What differs is the shape, the number of blocks and of those whose biases learn, and the resolution,
-        each with the formats of largest gain; options with less than half of the largest gain of their shape
-        are left out. Among equals the larger gain wins.
-        """
-        rest = self._kinds
-        found = [rest.pop(0)]
-        while rest and len(found) < most:
-            place = max(range(len(rest)), key=lambda n: min(_unlike(rest[n], other) for other in found))
-            found.append(rest.pop(place))
-        return found
-
-    def near(self, option: Option, most: int, but: Sequence[Option] = ()) -> list[Option]:
-        """Return options of those that may be varied, ``but`` some, the most like a given one first."""
-        rest = [other for other in self._kinds if other not in but]
-        return sorted(rest, key=lambda other: _unlike(option, other))[:most]
-
-    @property
-    def _kinds(self) -> list[Option]:
-        """The best of each shape, number of blocks and of biases, and resolution, largest gain first."""
-        firsts: dict[tuple[str, int, int, int | None], Option] = {}
-        most_of: dict[str, float] = {}
-        for option in self.options:
-            if 2 * option.gain >= most_of.setdefault(option.shape, option.gain):
-                kind = option.shape, option.blocks, option.biases, option.resolution
-                firsts.setdefault(kind, option)
-        return list(firsts.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            "model": self.model.name, "board": self.board.name, "budget_bytes": self.sram_bytes,
-            "update": self.best.update, "arguments": self.best.arguments,
-            "options": [option.as_dict() for option in self.options],
-        }  # fmt: skip
-
-    def sections(self, most: int = 10) -> list[Section]:
-        """Return the ``most`` best selections, and how to have the first one again."""
-        rows = []
-        for option in self.options[:most]:
-            data = option.as_dict()
-            rows.append(
-                (
-                    option.gain, data["ratio"], option.plan.peak_bytes, data["step_ms"], option.shape,
-                    option.blocks, data["formats"]["error"], data["formats"]["weight"], data["residency"],
-                    (data["patches"] or "off").partition(" ")[0],
-                    *(() if option.resolution is None else (option.resolution,)),
-                )
-            )  # fmt: skip
-        columns = COLUMNS if self.best.resolution is None else (*COLUMNS, RESOLUTION)
-        title = f"{self.model.name} on {self.board.name}, {self.sram_bytes:,} B: {len(self.options)} fit"
-        again = "the first one again, as options of plan and train:"
-        return [Headline(title), Table(columns, rows), Command(self.best.arguments, again)]
 
 
 @takes(SearchSpace)
@@ -357,17 +229,6 @@ class _Look:
         )
         settings = replace(self.settings, update=scheme.name, formats=formats)
         return Request(self.model, self.board, scheme.scope(self.model), scheme.cost(self.model), settings)
-
-
-def _unlike(one: Option, other: Option) -> float:
-    """Return how different two selections are: each thing that differs whole counts one."""
-    apart = abs(one.blocks - other.blocks) / max(one.blocks, other.blocks)
-    return (
-        apart
-        + (one.shape != other.shape)
-        + (one.biases != other.biases)
-        + (one.resolution != other.resolution)
-    )
 
 
 def _cycles(option: Option) -> int:

@@ -10,13 +10,14 @@ from typing import Any
 
 from mcusim.core import BadArgument
 from mcusim.core.chosen import arguments
-from mcusim.explore.search import Found, Option
+from mcusim.explore.found import Found, Option
 from mcusim.planning.settings import Settings
 from mcusim.sections.kinds import Command, Facts, Section
 from mcusim.session.experiment import Experiment
 from mcusim.studies.result import StudyResult
 from mcusim.studies.study import Study
 from mcusim.studies.sweep import Standing, sweep
+from mcusim.update.scheme import scheme
 
 NAME = "search"
 VALIDATION = 0.1
@@ -42,8 +43,8 @@ def refine(
     Expected gain knows nothing of rounding, of biases and of how layers help each other; a short training
     does. So the selections that are tried are not those of largest gain alone, which are alike.
     Selections and learning rates are compared by successive halving on a validation part; then those
-    most like the best of them have their turn. The test examples are never looked at, so that what is chosen
-    can be trained and tested once.
+    most like the best of them have their turn, whether it is the search's own or one chosen by hand. The
+    test examples are never looked at, so that what is chosen can be trained and tested once.
 
     Args:
         found: of ``search``; its options are planned and fit.
@@ -76,8 +77,8 @@ def refine(
     choices = [_choice(number, option) for number, option in enumerate(tried, 1)]
     best = found.best.plan.settings.formats.as_dict()
     best.pop("head", None)
-    for scheme, side in product(also, dict.fromkeys(option.resolution for option in found.options)):
-        choices.append({"label": scheme + _at(side), "update": scheme, "formats": best, **_sized(side)})
+    for update, side in product(also, dict.fromkeys(option.resolution for option in found.options)):
+        choices.append({"label": update + _at(side), "update": update, "formats": best, **_sized(side)})
     if len(choices) * len(rates) < 2:
         raise BadArgument("a search by training", "has one choice", "try more options or rates")
     recipe = wanted.training
@@ -103,10 +104,12 @@ def refine(
 
     result = trained()
     by_choice = {(option.update, option.resolution or wanted.resolution): option for option in tried}
-    ranked = (mean.points[0].experiment for mean in result.means)
-    leading = (by_choice.get((run.update, run.resolution)) for run in ranked)
-    first = next((option for option in leading if option is not None), None)
-    more = [] if first is None else found.near(first, around, tried)
+    leader = result.means[0].points[0].experiment
+    option = by_choice.get((leader.update, leader.resolution))
+    if option is not None:
+        more = found.near(option, around, tried)
+    else:  # by hand
+        more = found.like(scheme(leader.update).scope(found.model), around, tried, leader.resolution)
     if not more:
         return result
     choices += [_choice(number, option) for number, option in enumerate(more, len(tried) + 1)]

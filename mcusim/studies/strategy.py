@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from mcusim.core import BadArgument
 from mcusim.studies.axes import Combination, Space
 from mcusim.studies.optional import required
-from mcusim.studies.point import FAILED, STOPPED, UNFIT, WAITING, Point
+from mcusim.studies.point import DONE, FAILED, STOPPED, UNFIT, WAITING, Point
 from mcusim.studies.study import LARGER_IS_BETTER, METRIC, Study
 
 BASE = "optuna.sqlite3"
@@ -89,7 +89,9 @@ def rungs(study: Study, epochs: int) -> list[int]:
 
 
 def stop(trial: Trial) -> None:
-    """Mark a trial as stopped early."""
+    """Mark a trial as stopped early, unless an earlier study trained it to the end."""
+    if all(point.status == DONE for point in trial.points):
+        return
     for point in trial.points:
         point.status = STOPPED
 

@@ -25,6 +25,7 @@ from mcusim.update.budget import Budget
 from mcusim.update.channels import layers, trunk_weights
 from mcusim.update.eligible import eligible_layers
 from mcusim.update.ranking import Ranking
+from mcusim.update.scheme import scheme
 
 BOARD = mcusim.board("stm32f746")
 MODEL = small_network()
@@ -112,6 +113,21 @@ def test_a_resolution_is_chosen_with_the_layers(ranking):
     for wrong in ("large", "0", 1.5j):
         with pytest.raises(BadArgument, match="resolutions"):
             found(ranking, resolutions=wrong)
+
+
+def test_what_is_like_a_scheme_learns_the_same_weights_and_biases(ranking):
+    result = found(ranking, 16_000, bias_blocks=(0, 99))
+    for option in result.varied(99):
+        scope = option.plan.step.scope
+        first = result.like(scope, 1)[0].plan.step.scope
+        assert (dict(first.channels), first.biases) == (dict(scope.channels), scope.biases)
+    last = result.like(scheme("last-1").scope(MODEL), 99)
+    assert last[0].blocks == 1
+    assert len(last) == len(result.varied(99))
+    assert last[0] not in result.like(scheme("last-1").scope(MODEL), 99, last[:1])
+    assert result.like(scheme("head").scope(MODEL), 1)
+    several = found(ranking, 16_000, resolutions=(16, 12))
+    assert several.like(scheme("last-1").scope(MODEL), 1, resolution=12)[0].resolution == 12
 
 
 def test_an_expanding_selection_takes_expanding_layers_alone():

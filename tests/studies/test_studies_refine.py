@@ -11,7 +11,7 @@ import pytest
 
 import mcusim
 from mcusim.core import BadArgument
-from mcusim.explore.search import Found
+from mcusim.explore.found import Found
 from mcusim.session.experiment import Experiment
 from mcusim.studies.refine import refine, refined
 

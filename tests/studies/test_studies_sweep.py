@@ -156,6 +156,25 @@ def test_halving_stops_the_worse_early_and_chooses_on_validation(base, tmp_path:
     assert all(same[p.key] == p.result for p in found.points if p.status == "done")
 
 
+def test_what_was_trained_to_the_end_is_not_called_stopped_when_more_is_compared(
+    base, tmp_path: Path
+) -> None:
+    base = {**base, "training": {**base["training"], "validation": 0.2, "evaluate": "never", "epochs": 3}}
+    halving = {"epochs": [1], "keep": 0.4}
+    before = mcusim.sweep(study(base, axes={"lr": [0.0, 0.001]}, halving=halving), tmp_path / "out")
+    assert before.best is not None
+    (first,) = before.best.points
+    assert [point.status for point in before.points].count("done") == 1
+    axes = {"lr": [0.0, 0.001, 0.05, 0.06]}
+    after = mcusim.sweep(study(base, axes=axes, halving=halving), tmp_path / "out", extend=True)
+    (same,) = (point for point in after.points if point.key == first.key)
+    assert (same.status, same.score()) == ("done", first.score())
+    whole = [point for point in after.points if point.status == "done"]
+    assert len(whole) > 1
+    assert after.best is not None
+    assert after.best.chosen == max(point.score() for point in whole)
+
+
 def test_halving_beyond_the_training_is_refused(base, tmp_path: Path) -> None:
     with pytest.raises(BadArgument, match="compares after epoch 5, and the training has 2"):
         mcusim.sweep(study(base, halving={"epochs": [5]}), tmp_path / "out")

@@ -11,7 +11,7 @@ from mcusim.sections.colors import ALERT, INK
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mcusim.explore.search import Found
+    from mcusim.explore.found import Found
 
 MARKS = dict(zip(SHAPES, SERIES, strict=False))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mcusim.core.errors import BadArgument
 from mcusim.events import EventTable
 from mcusim.explore.compare import Comparison
-from mcusim.explore.search import Found
+from mcusim.explore.found import Found
 from mcusim.mcu.cycles.calibration import Calibration
 from mcusim.mcu.timeline.timeline import Timeline
 from mcusim.memory.problem import Problem, Solution

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mcusim.core.vocabulary import Role
 from mcusim.explore.compare import Comparison
-from mcusim.explore.search import Found
+from mcusim.explore.found import Found
 from mcusim.mcu.timeline.timeline import Timeline
 from mcusim.memory.problem import Problem, Solution
 from mcusim.reporting.rooms.charts import Mark, mark_chart
