@@ -1,12 +1,12 @@
-"""What ``mcusim search --train`` chooses on six tasks, and what it costs.
+"""What ``mcusim search --train`` chooses on seven tasks, and what it costs.
 
     python benchmarks/search.py [TASK …] [--workers 2] [--runs FOLDER]
 
 MobileNetV2-w0.35 in 256 KiB. Each search is one command, printed as it is run: gradient norms, plans, and
 short trainings compared on validation examples, with choices by hand beside them. No test example is looked
-at. ``search.csv`` keeps what was tried and what it took; the studies ``searched.toml`` and
-``searched-sets.toml`` train the winners to the end beside the choices by hand. A search goes on where it was
-stopped.
+at. ``search.csv`` keeps what was tried and what it took; the studies ``searched.toml``, ``searched-160.toml``
+and ``searched-sets.toml`` train the winners to the end beside the choices by hand. A search goes on where it
+was stopped.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ SMALL = (
     " --also dynamic:ratio=0.1,stage=200,trady,last-3"
 )
 """As the study ``table.toml``; its best schemes by hand are beside them. Few pictures, so three seeds."""
+CIFAR = (
+    "-b stm32f746 --data cifar10 --classes 10 --residency flash --planner greedy_by_size --blocks 10"
+    " --bias-blocks 0,9,12 --stage 10000 --head-rate 1.5 --warmup 0.5 --flip --shift 3 --variants 1000"
+    " --most 8 --around 4 --also static:mbv2-99kb"
+)
 TASKS = {
-    "CIFAR-10": "-b stm32f746 --data cifar10 --classes 10 --residency flash --patches 3:blocks.1.pointwise2"
-    " --planner greedy_by_size --blocks 10 --bias-blocks 0,9,12 --stage 10000"
-    " --head-rate 1.5 --warmup 0.5 --flip --shift 3 --variants 1000 --epochs 9 --limit 12000"
-    " --most 8 --around 4 --rates 0.001,0.0014 --also static:mbv2-99kb",
+    "CIFAR-10": f"{CIFAR} --patches 3:blocks.1.pointwise2 --epochs 9 --limit 12000 --rates 0.001,0.0014",
+    "CIFAR-10 at 160": f"{CIFAR} --pixels 32 --resolution 160 --epochs 8 --rates 0.001",
     "CIFAR-10 at 64": f"{SMALL} --data cifar10 --classes 10",
     "people in fog": f"{SMALL} --data vww-1000?corruption=fog --classes 2",
     "shapes in noise": f"{SMALL} --data synthetic?corruption=gaussian-noise --classes 10",
