@@ -3,7 +3,7 @@
     python benchmarks/search.py [TASK …] [--workers 2] [--runs FOLDER]
 
 MobileNetV2-w0.35 in 256 KiB. Each search is one command, printed as it is run: gradient norms, plans, and
-short trainings compared on validation examples, with choices by hand beside them. No test example is looked
+trainings compared on validation examples, with choices by hand beside them. No test example is looked
 at. ``search.csv`` keeps what was tried and what it took; the studies ``searched.toml``, ``searched-160.toml``
 and ``searched-sets.toml`` train the winners to the end beside the choices by hand. A search goes on where it
 was stopped.
